@@ -1,0 +1,104 @@
+//! Loading the sets of a training from disk.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+
+use anyhow::{Context, Result, anyhow};
+use attention_anatomy::anatomy::OrganSet;
+use attention_anatomy::dataset::{CaseEntry, DataSet, PreparedCase};
+use attention_anatomy::formats;
+use attention_anatomy::train::TrainingConfig;
+use attention_anatomy::volume::{CtVolume, LabelVolume};
+
+use crate::{files, progress};
+
+/// A set of a training, its cases divided by patient.
+#[derive(Debug)]
+pub struct LoadedSet {
+    /// As its manifest describes it.
+    pub set: DataSet,
+    /// The folder that its paths are relative to.
+    pub folder: PathBuf,
+    /// Held-out patients.
+    pub validation_patients: usize,
+}
+
+/// Reads the manifests of a training; `root` is the folder that they are relative to.
+pub fn manifests(config: &TrainingConfig, root: &Path) -> Result<Vec<LoadedSet>> {
+    config
+        .data
+        .iter()
+        .map(|data| {
+            let path = root.join(&data.manifest);
+            let text = String::from_utf8(files::read(&path)?)
+                .map_err(|_| anyhow!("{}: not a text file", path.display()))?;
+            let toml = path.extension().is_some_and(|e| e == "toml");
+            let set = DataSet::parse(&text, toml).with_context(|| path.display().to_string())?;
+            let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+            Ok(LoadedSet { set, folder, validation_patients: data.validation_patients })
+        })
+        .collect()
+}
+
+/// CT and labels of a case.
+pub fn read_case(folder: &Path, entry: &CaseEntry) -> Result<(CtVolume, LabelVolume, OrganSet)> {
+    let read = |name: &str| -> Result<(PathBuf, Vec<(String, Vec<u8>)>)> {
+        let path = folder.join(name);
+        Ok((path.clone(), files::collect(&path)?))
+    };
+    let (path, bytes) = read(&entry.ct)?;
+    let ct = formats::read_ct(bytes).with_context(|| path.display().to_string())?;
+    let (path, bytes) = read(&entry.label)?;
+    let labels = formats::read_labels(bytes).with_context(|| path.display().to_string())?;
+    Ok((ct, labels, entry.organs()?))
+}
+
+/// Training and validation cases on the model grid. Cases are prepared on all cores; a case that cannot be used is
+/// named and ends the run: a training on other data than asked for is not the training asked for.
+pub fn prepare(config: &TrainingConfig, sets: &[LoadedSet]) -> Result<(Vec<PreparedCase>, Vec<PreparedCase>)> {
+    let mut jobs: Vec<(usize, &CaseEntry, bool)> = Vec::new();
+    for (n, set) in sets.iter().enumerate() {
+        let (training, validation) = set.set.divide(set.validation_patients, config.seed);
+        jobs.extend(training.into_iter().map(|c| (n, c, false)));
+        jobs.extend(validation.into_iter().map(|c| (n, c, true)));
+    }
+    let bar = progress::bar(jobs.len() as u64, "prepare");
+    let input = config.input();
+    let next = AtomicUsize::new(0);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+    let mut prepared: Vec<Option<PreparedCase>> = jobs.iter().map(|_| None).collect();
+    std::thread::scope(|scope| -> Result<()> {
+        let (send, receive) = mpsc::channel();
+        for _ in 0..threads {
+            let (send, next, jobs, input) = (send.clone(), &next, &jobs, &input);
+            scope.spawn(move || {
+                loop {
+                    let n = next.fetch_add(1, Ordering::Relaxed);
+                    let Some((set, entry, _)) = jobs.get(n) else { return };
+                    let result = read_case(&sets[*set].folder, entry).and_then(|(ct, labels, annotated)| {
+                        let name = format!("{}/{}", sets[*set].set.name, entry.id);
+                        PreparedCase::prepare(name.clone(), *set, Arc::new(ct), &labels, annotated, input, config.hpa)
+                            .context(name)
+                    });
+                    if send.send((n, result)).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(send);
+        for (n, result) in receive {
+            prepared[n] = Some(result?);
+            bar.inc(1);
+        }
+        Ok(())
+    })?;
+    bar.finish_and_clear();
+    let (mut training, mut validation) = (Vec::new(), Vec::new());
+    for (case, (_, _, held_out)) in prepared.into_iter().flatten().zip(&jobs) {
+        if *held_out { validation.push(case) } else { training.push(case) }
+    }
+    Ok((training, validation))
+}

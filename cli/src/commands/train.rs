@@ -1,0 +1,243 @@
+//! `attention-anatomy train`: from a training file to a weights file.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use attention_anatomy::anatomy::{Organ, OrganSet};
+use attention_anatomy::dataset::{PreparedCase, Sampler};
+use attention_anatomy::network::weights::{self, DataSource, ModelInfo, Precision};
+use attention_anatomy::report::TrainedOrgan;
+use attention_anatomy::train::{StepReport, Trainer, TrainingConfig, ValidationReport, validate};
+use serde::Serialize;
+
+use super::data::{self, LoadedSet};
+use crate::{files, progress};
+
+/// Trains a network as a TOML file says. Stop with Ctrl-C; the same command goes on where it stopped.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Training file (see configs/).
+    config: PathBuf,
+    /// Folder that the manifests of the training file are relative to.
+    #[arg(long, default_value = ".")]
+    data: PathBuf,
+    /// Folder for checkpoints, metrics and weights.
+    #[arg(short, long)]
+    output: PathBuf,
+    /// Start anew even if the output folder holds a checkpoint.
+    #[arg(long)]
+    restart: bool,
+    /// Device.
+    #[arg(long, default_value = "cpu")]
+    device: crate::device::DeviceChoice,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+enum Metric<'a> {
+    Step(&'a StepReport),
+    Validation { step: u64, seconds: f64, #[serde(flatten)] report: &'a ValidationReport },
+}
+
+/// Runs the command.
+pub fn run(args: Args) -> Result<ExitCode> {
+    let text = String::from_utf8(files::read(&args.config)?).context("the training file is not text")?;
+    let config = TrainingConfig::parse(&text).with_context(|| args.config.display().to_string())?;
+    let device = args.device.open()?;
+    let sets = data::manifests(&config, &args.data)?;
+    let (training, validation) = data::prepare(&config, &sets)?;
+    let set_weights: Vec<f64> = config.data.iter().map(|d| d.weight).collect();
+    let sampler = Sampler::new(&training, &set_weights, config.seed);
+    if sampler.is_empty() {
+        bail!("there is nothing to train on: no set with a weight has a usable case");
+    }
+    let trained = training.iter().fold(OrganSet::EMPTY, |all, c| all.union(c.annotated));
+    progress::note(&format!(
+        "{} training and {} validation patients, {} organs; {} steps on {}",
+        training.len(),
+        validation.len(),
+        trained.len(),
+        config.total_steps(),
+        device.name,
+    ));
+
+    let last = args.output.join("last.safetensors");
+    let metrics_path = args.output.join("metrics.jsonl");
+    let mut trainer = if last.exists() && !args.restart {
+        let trainer = Trainer::resume(config.clone(), &files::read(&last)?, &device.burn)
+            .with_context(|| last.display().to_string())?;
+        progress::note(&format!("resuming after step {}", trainer.steps_done()));
+        trainer
+    } else {
+        files::write(&args.output.join("config.toml"), text.as_bytes())?;
+        files::write(&metrics_path, b"")?;
+        Trainer::new(config.clone(), &device.burn)
+    };
+    let mut metrics = std::fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(&metrics_path)
+        .with_context(|| metrics_path.display().to_string())?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = stop.clone();
+    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).context("Ctrl-C cannot be caught")?;
+
+    let mut log = |metric: &Metric<'_>| -> Result<()> {
+        let line = serde_json::to_string(metric)?;
+        writeln!(metrics, "{line}").with_context(|| metrics_path.display().to_string())
+    };
+    let bar = progress::bar(config.total_steps(), "train");
+    bar.set_position(trainer.steps_done());
+    let started = Instant::now();
+    let mut best = best_so_far(&metrics_path);
+    std::thread::scope(|scope| -> Result<()> {
+        // The loader works two batches ahead.
+        let (send, batches) = mpsc::sync_channel(2);
+        let (first, cases, config, sampler) = (trainer.steps_done(), &training, &config, &sampler);
+        scope.spawn(move || {
+            for step in first..config.total_steps() {
+                if send.send(Trainer::batch(config, cases, sampler, step)).is_err() {
+                    return;
+                }
+            }
+        });
+        for batch in batches {
+            let report = match trainer.step(&batch) {
+                Ok(report) => report,
+                Err(error) => {
+                    files::write(&last, &trainer.checkpoint()?)?;
+                    return Err(error.into());
+                }
+            };
+            log(&Metric::Step(&report))?;
+            bar.set_position(report.step);
+            bar.set_message(message(&report));
+            let stopping = stop.load(Ordering::Relaxed);
+            if report.step % config.validate_every == 0 || trainer.finished() || stopping {
+                files::write(&last, &trainer.checkpoint()?)?;
+            }
+            if stopping {
+                bar.abandon();
+                progress::note(&format!("stopped after step {}; the same command goes on from here", report.step));
+                return Ok(());
+            }
+            if !validation.is_empty() && (report.step % config.validate_every == 0 || trainer.finished()) {
+                let network = trainer.network();
+                let input = config.input();
+                let found = validate(&network, &validation, &input, trained, config.validation_slices, &device.burn);
+                let seconds = started.elapsed().as_secs_f64();
+                log(&Metric::Validation { step: report.step, seconds, report: &found })?;
+                bar.suspend(|| progress::note(&summary(report.step, &found)));
+                if found.mean_dice > best {
+                    best = found.mean_dice;
+                    let info = model_info(config, &sets, cases, trained, report.step, Some(&found), validation.len());
+                    files::write(
+                        &args.output.join("best.safetensors"),
+                        &weights::write(&network, &info, Precision::Half)?,
+                    )?;
+                }
+            }
+        }
+        Ok(())
+    })?;
+    if trainer.finished() {
+        bar.finish();
+        let network = trainer.network();
+        let found = (!validation.is_empty()).then(|| {
+            validate(&network, &validation, &config.input(), trained, config.validation_slices, &device.burn)
+        });
+        let info =
+            model_info(&config, &sets, &training, trained, trainer.steps_done(), found.as_ref(), validation.len());
+        let path = args.output.join("final.safetensors");
+        files::write(&path, &weights::write(&network, &info, Precision::Half)?)?;
+        progress::say(&format!("{}", path.display()));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn message(report: &StepReport) -> String {
+    let term = |name: &str, v: Option<f32>| v.map_or(String::new(), |v| format!(" {name} {v:.3}"));
+    format!(
+        "{}:{}{}{}",
+        report.phase,
+        term("Dice", report.dice),
+        term("focal", report.focal),
+        term("region", report.region)
+    )
+}
+
+fn summary(step: u64, found: &ValidationReport) -> String {
+    let dice: Vec<String> =
+        found.dice.iter().filter_map(|(organ, d)| d.map(|d| format!("{organ} {d:.2}"))).collect();
+    format!(
+        "step {step}: validation Dice {}, region accuracy {} | {}",
+        found.mean_dice.map_or("-".into(), |d| format!("{d:.3}")),
+        found.region_accuracy.map_or("-".into(), |a| format!("{a:.3}")),
+        dice.join(", ")
+    )
+}
+
+/// The best mean Dice that an earlier part of this training has logged.
+fn best_so_far(metrics: &std::path::Path) -> Option<f64> {
+    let text = std::fs::read_to_string(metrics).ok()?;
+    text.lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()?.get("mean_dice")?.as_f64())
+        .max_by(f64::total_cmp)
+}
+
+/// Validation Dice below this leaves an organ off by default.
+const ENABLE_DICE: f64 = 0.5;
+
+fn model_info(
+    config: &TrainingConfig,
+    sets: &[LoadedSet],
+    training: &[PreparedCase],
+    trained: OrganSet,
+    steps: u64,
+    found: Option<&ValidationReport>,
+    validation_patients: usize,
+) -> ModelInfo {
+    let trained_organs = trained
+        .iter()
+        .map(|organ: Organ| {
+            let with = |c: &&PreparedCase| c.annotated.contains(organ);
+            let mut source: Vec<String> =
+                training.iter().filter(with).map(|c| sets[c.set].set.name.clone()).collect();
+            source.dedup();
+            let dice = found.and_then(|f| f.dice[organ.index()].1);
+            TrainedOrgan {
+                organ,
+                patients: training.iter().filter(with).count(),
+                source,
+                validation_dice: dice,
+                validation_patients: if dice.is_some() { validation_patients } else { 0 },
+                enabled: dice.is_some_and(|d| d >= ENABLE_DICE),
+            }
+        })
+        .collect();
+    let data = sets
+        .iter()
+        .enumerate()
+        .map(|(n, s)| DataSource {
+            name: s.set.name.clone(),
+            licence: s.set.license.clone(),
+            patients: training.iter().filter(|c| c.set == n).count(),
+        })
+        .collect();
+    ModelInfo {
+        format: weights::FORMAT_VERSION,
+        name: config.name.clone(),
+        network: config.network.clone(),
+        input: config.input(),
+        trained_organs,
+        data,
+        steps,
+        note: "Dice as measured while training, on slices of held-out patients on the model grid.".into(),
+    }
+}

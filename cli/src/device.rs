@@ -1,0 +1,27 @@
+//! Which device computes.
+
+use anyhow::Result;
+use attention_anatomy::infer::device::{ComputeDevice, DevicePreference};
+
+/// `--device`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum DeviceChoice {
+    /// A GPU where there is one that answers rightly, else the CPU.
+    #[default]
+    Auto,
+    /// A GPU; a software adapter is good enough.
+    Gpu,
+    /// The CPU.
+    Cpu,
+}
+
+impl DeviceChoice {
+    /// The device.
+    pub fn open(self) -> Result<ComputeDevice> {
+        Ok(ComputeDevice::open(match self {
+            Self::Auto => DevicePreference::Auto,
+            Self::Gpu => DevicePreference::Gpu,
+            Self::Cpu => DevicePreference::Cpu,
+        })?)
+    }
+}

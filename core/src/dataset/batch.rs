@@ -1,0 +1,64 @@
+//! The stacks and targets of a batch.
+
+use super::{Augmentation, PreparedCase, SliceRef};
+use crate::loss::Target;
+use crate::preprocess::{InputConfig, crop_stack_hu};
+
+/// A batch on the host.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// `[B, S, crop, crop]` intensities in `[0, 1]`.
+    pub stacks: Vec<f32>,
+    /// Labels, re-calibration weights, region targets.
+    pub target: Target,
+}
+
+/// Cuts, augments and stacks the given slices.
+pub fn make_batch(cases: &[PreparedCase], slices: &[SliceRef], input: &InputConfig, augmentation: &Augmentation) -> Batch {
+    let crop = input.crop;
+    let one = |r: &SliceRef| {
+        let case = &cases[r.case];
+        let origin = case.origins[r.slice];
+        let mut stack = crop_stack_hu(|n| case.hu[n].clone(), &case.grid, input, r.slice, origin);
+        let mut labels = crop_labels(&case.labels[r.slice], case.grid.size, crop, origin);
+        augmentation.apply(&mut stack, &mut labels, crop, case.grid.spacing_mm[0], r.seed);
+        for v in &mut stack {
+            *v = input.intensity(*v);
+        }
+        (stack, labels)
+    };
+    let mut batch = Batch {
+        stacks: Vec::with_capacity(slices.len() * input.stack * crop * crop),
+        target: Target {
+            labels: Vec::with_capacity(slices.len() * crop * crop),
+            size: [crop, crop],
+            weights: slices.iter().map(|r| cases[r.case].weights[r.slice]).collect(),
+            regions: slices.iter().map(|r| cases[r.case].regions[r.slice]).collect(),
+        },
+    };
+    for r in slices {
+        let (stack, labels) = one(r);
+        batch.stacks.extend(stack);
+        batch.target.labels.extend(labels);
+    }
+    batch
+}
+
+/// Labels `[crop, crop]` from `[h, w]` labels; 0 outside the field of view.
+pub fn crop_labels(labels: &[u8], size: [usize; 2], crop: usize, origin: [i64; 2]) -> Vec<u8> {
+    let [width, height] = size;
+    let mut out = vec![0; crop * crop];
+    for y in 0..crop {
+        let sy = origin[1] + y as i64;
+        if sy < 0 || sy >= height as i64 {
+            continue;
+        }
+        for x in 0..crop {
+            let sx = origin[0] + x as i64;
+            if sx >= 0 && sx < width as i64 {
+                out[y * crop + x] = labels[sy as usize * width + sx as usize];
+            }
+        }
+    }
+    out
+}

@@ -1,0 +1,154 @@
+//! A case on the model grid: what is kept of it in memory while training.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::regions::{RegionError, RegionLabels};
+use crate::anatomy::{ORGAN_COUNT, Organ, OrganSet, REGION_COUNT};
+use crate::preprocess::{InputConfig, ModelGrid, ModelSlices, PreprocessError, labels_on_grid};
+use crate::volume::{CtVolume, LabelVolume};
+
+/// What makes the re-calibration weight w of an organ 1 (equation (4)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hpa {
+    /// Always: what is not annotated is taken for background. The vanilla training of the paper's table.
+    Off,
+    /// The organ is annotated here.
+    Source,
+    /// The organ is annotated here or cannot occur in this slice's region (the paper's "source and region").
+    #[default]
+    SourceRegion,
+}
+
+/// A case on the model grid.
+#[derive(Debug, Clone)]
+pub struct PreparedCase {
+    /// `set/id`.
+    pub name: String,
+    /// Index of its set.
+    pub set: usize,
+    /// Organs annotated in it.
+    pub annotated: OrganSet,
+    /// The grid of the slices.
+    pub grid: ModelGrid,
+    /// HU of every slice, `[h, w]`, low-passed and body-masked.
+    pub hu: Vec<Arc<[i16]>>,
+    /// Labels of every slice, `[h, w]`.
+    pub labels: Vec<Arc<[u8]>>,
+    /// w of equation (4), per slice.
+    pub weights: Vec<[bool; ORGAN_COUNT]>,
+    /// Organs whose labels may be evaluated in a slice: annotated, and inside the annotated extent where that matters.
+    pub evaluable: Vec<[bool; ORGAN_COUNT]>,
+    /// Soft region targets, per slice.
+    pub regions: Vec<Option<[f32; REGION_COUNT]>>,
+    /// Top left model pixel of the centred crop, per slice.
+    pub origins: Vec<[i64; 2]>,
+    /// Slices that show a body.
+    pub usable: Vec<usize>,
+    /// Slices that show each organ.
+    pub organ_slices: Vec<Vec<usize>>,
+}
+
+/// Why a case cannot be trained on.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    /// The image.
+    #[error(transparent)]
+    Preprocess(#[from] PreprocessError),
+    /// Labels and CT contradict each other.
+    #[error(transparent)]
+    Region(#[from] RegionError),
+}
+
+/// Fewest voxels of an organ for a slice to count as showing it.
+const SHOWN_VOXELS: usize = 4;
+/// HU above which a voxel is not air.
+const TISSUE_HU: i16 = -300;
+/// Least tissue in a slice worth training on, in mm2. An adult's neck has 10,000; some published scans end in slices that
+/// keep only the surroundings of a contour.
+const TISSUE_MM2: f64 = 6000.0;
+
+impl PreparedCase {
+    /// Brings a case to the model grid. `labels` lie on the grid of `ct`.
+    ///
+    /// Organs that extend beyond what was drawn (cord, esophagus, trachea, bowel bag) count as annotated only on the
+    /// slices between their first and last label.
+    pub fn prepare(
+        name: String,
+        set: usize,
+        ct: Arc<CtVolume>,
+        labels: &LabelVolume,
+        annotated: OrganSet,
+        input: &InputConfig,
+        hpa: Hpa,
+    ) -> Result<Self, PrepareError> {
+        let slices = ModelSlices::new(ct.clone(), input)?;
+        let regions = RegionLabels::derive(&ct, Some(labels), annotated, Some(slices.body()))?;
+        let grid = slices.grid().clone();
+        let depth = grid.slices;
+        let pixel_mm2 = grid.spacing_mm[0] * grid.spacing_mm[1];
+        let mut hu: Vec<Arc<[i16]>> = Vec::with_capacity(depth);
+        let mut maps: Vec<Arc<[u8]>> = Vec::with_capacity(depth);
+        let mut usable = Vec::new();
+        let mut organ_slices = vec![Vec::new(); ORGAN_COUNT];
+        for k in 0..depth {
+            let slice: Arc<[i16]> = slices.slice_hu(k).iter().map(|v| v.round() as i16).collect();
+            let map: Arc<[u8]> = labels_on_grid(labels, k, &grid).into();
+            if slice.iter().filter(|&&v| v > TISSUE_HU).count() as f64 * pixel_mm2 >= TISSUE_MM2 {
+                usable.push(k);
+                let mut counts = [0usize; 256];
+                for &label in map.iter() {
+                    counts[usize::from(label)] += 1;
+                }
+                for organ in annotated.iter() {
+                    if counts[usize::from(organ.label())] >= SHOWN_VOXELS {
+                        organ_slices[organ.index()].push(k);
+                    }
+                }
+            }
+            hu.push(slice);
+            maps.push(map);
+        }
+        let extent: Vec<Option<(usize, usize)>> = Organ::ALL
+            .iter()
+            .map(|o| {
+                let shown = |k: &usize| maps[*k].contains(&o.label());
+                (0..depth).find(shown).zip((0..depth).rev().find(shown))
+            })
+            .collect();
+        let evaluable: Vec<[bool; ORGAN_COUNT]> = (0..depth)
+            .map(|k| {
+                std::array::from_fn(|c| {
+                    let organ = Organ::ALL[c];
+                    annotated.contains(organ)
+                        && (!organ.extends_beyond_contour() || extent[c].is_some_and(|(a, b)| (a..=b).contains(&k)))
+                })
+            })
+            .collect();
+        let weights = (0..depth)
+            .map(|k| {
+                std::array::from_fn(|c| match hpa {
+                    Hpa::Off => true,
+                    Hpa::Source => evaluable[k][c],
+                    Hpa::SourceRegion => evaluable[k][c] || !regions.can_occur(k, Organ::ALL[c]),
+                })
+            })
+            .collect();
+        Ok(Self {
+            name,
+            set,
+            annotated,
+            hu,
+            labels: maps,
+            weights,
+            evaluable,
+            regions: regions.targets.clone(),
+            origins: (0..depth).map(|k| slices.centre_origin(k)).collect(),
+            usable,
+            organ_slices,
+            grid,
+        })
+    }
+}

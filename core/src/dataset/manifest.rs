@@ -1,0 +1,142 @@
+//! The description of a data set: which cases, which files, which organs each case annotates, which split.
+//!
+//! JSON or TOML with the same keys. A case lists the organs that are annotated *in it*; the set as a whole promises
+//! nothing. Keys that the program does not use (source, quality notes...) are kept out of its way and ignored.
+
+use serde::Deserialize;
+
+use crate::anatomy::{Organ, OrganSet};
+
+/// A data set.
+#[derive(Clone, Debug, Deserialize)]
+pub struct DataSet {
+    /// Short name, part of every case's identity.
+    pub name: String,
+    /// Terms under which the images may be used.
+    #[serde(default, alias = "licence")]
+    pub license: String,
+    /// The cases.
+    pub cases: Vec<CaseEntry>,
+}
+
+/// One case, which is one patient.
+#[derive(Clone, Debug, Deserialize)]
+pub struct CaseEntry {
+    /// Unique in the set.
+    pub id: String,
+    /// `train` or `test`.
+    pub split: String,
+    /// CT file, relative to the manifest.
+    pub ct: String,
+    /// Label map on the CT's grid, relative to the manifest; values are the labels 1..=33 of the anatomy table.
+    pub label: String,
+    /// Organs annotated in this case.
+    pub annotated: Vec<String>,
+}
+
+/// Why a manifest cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    /// Neither valid JSON nor valid TOML of this layout.
+    #[error("the manifest cannot be read ({0}); docs/training.md shows its layout")]
+    Parse(String),
+    /// An organ name outside the table.
+    #[error("case {case}: `annotated` names `{name}`, which is not one of the 33 organs; use the ids of `attention-anatomy info --organs`")]
+    Organ {
+        /// The case.
+        case: String,
+        /// The name as written.
+        name: String,
+    },
+    /// Two cases of one id.
+    #[error("case {0} is listed twice; patients must be unique, or the same patient ends up in training and validation")]
+    Twice(String),
+    /// An unknown split.
+    #[error("case {case}: split is `{split}`; it must be `train` or `test`")]
+    Split {
+        /// The case.
+        case: String,
+        /// The split as written.
+        split: String,
+    },
+}
+
+impl DataSet {
+    /// Reads and checks a manifest; `toml` says which of the two notations it is in.
+    pub fn parse(text: &str, toml: bool) -> Result<Self, ManifestError> {
+        let set: Self = if toml {
+            toml::from_str(text).map_err(|e| ManifestError::Parse(e.to_string()))?
+        } else {
+            serde_json::from_str(text).map_err(|e| ManifestError::Parse(e.to_string()))?
+        };
+        let mut seen = std::collections::BTreeSet::new();
+        for case in &set.cases {
+            if !seen.insert(&case.id) {
+                return Err(ManifestError::Twice(case.id.clone()));
+            }
+            if !["train", "test"].contains(&case.split.as_str()) {
+                return Err(ManifestError::Split { case: case.id.clone(), split: case.split.clone() });
+            }
+            case.organs()?;
+        }
+        Ok(set)
+    }
+
+    /// The `train` cases, divided into training and `validation` patients by `seed`. The choice depends on the ids alone,
+    /// not on their order in the file.
+    pub fn divide(&self, validation: usize, seed: u64) -> (Vec<&CaseEntry>, Vec<&CaseEntry>) {
+        let mut cases: Vec<&CaseEntry> = self.cases.iter().filter(|c| c.split == "train").collect();
+        cases.sort_by_key(|c| (super::sampler::hash(seed, &format!("{}/{}", self.name, c.id)), c.id.clone()));
+        let held_out = cases.split_off(cases.len() - validation.min(cases.len()));
+        (cases, held_out)
+    }
+}
+
+impl CaseEntry {
+    /// The annotated organs.
+    pub fn organs(&self) -> Result<OrganSet, ManifestError> {
+        self.annotated
+            .iter()
+            .map(|name| {
+                Organ::from_id(name)
+                    .ok_or_else(|| ManifestError::Organ { case: self.id.clone(), name: name.clone() })
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(cases: &str) -> String {
+        format!(r#"{{"name": "set", "license": "x", "extra": 1, "cases": [{cases}]}}"#)
+    }
+
+    fn case(id: &str, organ: &str) -> String {
+        format!(r#"{{"id": "{id}", "split": "train", "ct": "a", "label": "b", "annotated": ["{organ}"]}}"#)
+    }
+
+    #[test]
+    fn faults_are_named_with_their_case() {
+        let wrong = DataSet::parse(&text(&case("p1", "kidneys")), false).unwrap_err().to_string();
+        assert!(wrong.contains("p1") && wrong.contains("kidneys"), "{wrong}");
+        let twice = text(&[case("p1", "liver"), case("p1", "liver")].join(","));
+        assert!(matches!(DataSet::parse(&twice, false), Err(ManifestError::Twice(_))));
+        assert!(DataSet::parse("{", false).is_err());
+    }
+
+    #[test]
+    fn a_patient_is_never_on_both_sides_and_the_choice_ignores_file_order() {
+        let ids: Vec<String> = (0..30).map(|n| format!("p{n}")).collect();
+        let forward = ids.iter().map(|i| case(i, "liver")).collect::<Vec<_>>().join(",");
+        let backward = ids.iter().rev().map(|i| case(i, "liver")).collect::<Vec<_>>().join(",");
+        let (a, b) = (DataSet::parse(&text(&forward), false).unwrap(), DataSet::parse(&text(&backward), false).unwrap());
+        let names = |v: &[&CaseEntry]| v.iter().map(|c| c.id.clone()).collect::<Vec<_>>();
+        let ((train, validation), (_, again)) = (a.divide(7, 3), b.divide(7, 3));
+        assert_eq!((train.len(), validation.len()), (23, 7));
+        assert!(names(&validation).iter().all(|v| !names(&train).contains(v)));
+        assert_eq!(names(&validation), names(&again));
+        assert_ne!(names(&validation), names(&a.divide(7, 4).1));
+    }
+}

@@ -1,0 +1,26 @@
+//! Partially annotated CT sets, from their description to the batches that a trainer eats.
+//!
+//! Several sets, each of which annotates some of the 33 organs, are trained on together. What is not annotated is
+//! unknown, never background; the re-calibration weights w that say so are made here, once for each slice of a case.
+//!
+//! | file | what |
+//! |---|---|
+//! | `manifest.rs` | a set as its index file describes it; splits by patient |
+//! | `regions/` | which body region each slice shows, derived from landmarks |
+//! | `case.rs` | a case on the model grid, with its re-calibration weights |
+//! | `sampler.rs` | which slices make the batch of a step: a pure function of seed and step |
+//! | `augment.rs` | geometry and intensity changes, never a left-right mirror |
+//! | `batch.rs` | stacks and targets of a batch |
+
+pub mod augment;
+pub mod batch;
+pub mod case;
+pub mod manifest;
+pub mod regions;
+pub mod sampler;
+
+pub use augment::{Augmentation, Elastic};
+pub use batch::{Batch, make_batch};
+pub use case::{Hpa, PrepareError, PreparedCase};
+pub use manifest::{CaseEntry, DataSet, ManifestError};
+pub use sampler::{Sampler, SliceRef};

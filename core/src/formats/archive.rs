@@ -1,0 +1,144 @@
+//! A zip of a study as the files in it: what people get when they download a series, and what a browser can take in one
+//! drop.
+
+use std::io::{Cursor, Read};
+
+use zip::ZipArchive;
+use zip::result::ZipError;
+
+/// Why an archive gives no files.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ArchiveError {
+    /// Not a zip, or a broken one.
+    #[error("the zip archive cannot be read ({0}); download or pack it again")]
+    Damaged(String),
+    /// One of its files cannot be unpacked.
+    #[error("file {index} of the zip archive cannot be unpacked ({reason}); pack the files again without encryption")]
+    Entry {
+        /// Place in the archive, from 1.
+        index: usize,
+        /// Why.
+        reason: String,
+    },
+    /// Unpacked, it is larger than the caller allows.
+    #[error("the zip archive unpacks to more than {} MiB; unpack it and open the folder", .limit >> 20)]
+    TooLarge {
+        /// Bytes allowed.
+        limit: u64,
+    },
+    /// Nothing in it but folders and side files.
+    #[error("the zip archive holds no files; pack the folder again")]
+    Empty,
+}
+
+/// Whether bytes start like a zip archive with something in it.
+pub fn is_zip(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"PK\x03\x04")
+}
+
+/// The files of a zip archive, as (path within the archive, contents), in its order.
+///
+/// Folders, `__MACOSX` side files, hidden files and DICOMDIR are skipped. At most `limit` bytes are unpacked in all,
+/// counted while unpacking: the sizes that an archive declares are not believed.
+///
+/// # Errors
+/// [`ArchiveError`]
+pub fn unzip(bytes: &[u8], limit: u64) -> Result<Vec<(String, Vec<u8>)>, ArchiveError> {
+    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|e| ArchiveError::Damaged(reason(&e)))?;
+    let mut files = Vec::new();
+    let mut left = limit;
+    for n in 0..archive.len() {
+        let entry_error = |reason: String| ArchiveError::Entry { index: n + 1, reason };
+        let entry = archive.by_index(n).map_err(|e| entry_error(reason(&e)))?;
+        let name = match entry.name() {
+            Ok(name) => name.replace('\\', "/"),
+            Err(e) => return Err(entry_error(reason(&e))),
+        };
+        if entry.is_dir() || is_side_file(&name) {
+            continue;
+        }
+        let mut data = Vec::new();
+        entry.take(left.saturating_add(1)).read_to_end(&mut data).map_err(|e| entry_error(e.to_string()))?;
+        if data.len() as u64 > left {
+            return Err(ArchiveError::TooLarge { limit });
+        }
+        left -= data.len() as u64;
+        files.push((name, data));
+    }
+    if files.is_empty() { Err(ArchiveError::Empty) } else { Ok(files) }
+}
+
+fn is_side_file(name: &str) -> bool {
+    let last = name.rsplit('/').next().unwrap_or(name);
+    last.is_empty()
+        || last.starts_with('.')
+        || last.eq_ignore_ascii_case("DICOMDIR")
+        || name.split('/').any(|p| p == "__MACOSX")
+}
+
+fn reason(error: &ZipError) -> String {
+    match error {
+        ZipError::InvalidPassword => "it is encrypted".into(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use zip::ZipWriter;
+    use zip::write::SimpleFileOptions;
+
+    use super::*;
+
+    fn pack(files: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, data) in files {
+            match name.strip_suffix('/') {
+                Some(folder) => zip.add_directory(folder, SimpleFileOptions::default()).unwrap(),
+                None => {
+                    zip.start_file(*name, SimpleFileOptions::default()).unwrap();
+                    zip.write_all(data).unwrap();
+                }
+            }
+        }
+        zip.finish().unwrap().into_inner()
+    }
+
+    #[test]
+    fn nested_files_come_out_and_side_files_do_not() {
+        let bytes = pack(&[
+            ("study/", b""),
+            ("study/series/1.dcm", b"one"),
+            ("study/2", b"two"),
+            ("study/DICOMDIR", b"x"),
+            ("__MACOSX/study/._2", b"x"),
+            ("study/.DS_Store", b"x"),
+        ]);
+        assert!(is_zip(&bytes));
+        let files = unzip(&bytes, 6).unwrap();
+        assert_eq!(
+            files,
+            [("study/series/1.dcm".to_owned(), b"one".to_vec()), ("study/2".to_owned(), b"two".to_vec())]
+        );
+    }
+
+    #[test]
+    fn a_bomb_is_stopped_at_the_limit() {
+        let bytes = pack(&[("a", &vec![0; 1 << 20]), ("b", &vec![0; 1 << 20])]);
+        assert!(bytes.len() < 1 << 13);
+        assert_eq!(unzip(&bytes, (2 << 20) - 1), Err(ArchiveError::TooLarge { limit: (2 << 20) - 1 }));
+        assert_eq!(unzip(&bytes, 2 << 20).unwrap().len(), 2);
+        let text = unzip(&bytes, 1 << 20).unwrap_err().to_string();
+        assert!(text.contains("more than 1 MiB"), "{text}");
+        assert_eq!(unzip(&bytes, u64::MAX).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn what_is_no_archive_is_refused() {
+        assert!(matches!(unzip(b"PK\x03\x04 and no more", 100), Err(ArchiveError::Damaged(_))));
+        assert_eq!(unzip(&pack(&[("folder/", b"")]), 100), Err(ArchiveError::Empty));
+        assert!(!is_zip(b"\x1f\x8b"));
+    }
+}

@@ -1,0 +1,247 @@
+//! The attributes of an image file that place and scale its slices. A classic file holds one slice; an enhanced
+//! multi-frame file holds many, with the same attributes in functional groups (PS3.3 C.7.6.16). Nothing else of the
+//! header is decoded.
+
+use dicom_core::value::Value;
+use dicom_core::{DataDictionary, Tag};
+use dicom_dictionary_std::tags;
+use dicom_object::InMemDicomObject;
+use dicom_object::mem::InMemElement;
+
+use super::dataset::{DataSet, PixelBytes, Unreadable};
+use super::patient::{self, PatientStudy};
+use super::pixels::PixelFormat;
+
+/// Frames that are read from one file; an enhanced CT has a few thousand.
+const MAX_FRAMES: usize = 1 << 16;
+
+/// What is picked from a file.
+const WANTED: [Tag; 37] = [
+    tags::SPECIFIC_CHARACTER_SET,
+    tags::IMAGE_TYPE,
+    tags::SOP_CLASS_UID,
+    tags::SOP_INSTANCE_UID,
+    tags::MODALITY,
+    tags::SERIES_DESCRIPTION,
+    tags::GANTRY_DETECTOR_TILT,
+    tags::PATIENT_POSITION,
+    tags::STUDY_INSTANCE_UID,
+    tags::SERIES_INSTANCE_UID,
+    tags::SERIES_NUMBER,
+    tags::IMAGE_POSITION_PATIENT,
+    tags::IMAGE_ORIENTATION_PATIENT,
+    tags::FRAME_OF_REFERENCE_UID,
+    tags::SAMPLES_PER_PIXEL,
+    tags::PHOTOMETRIC_INTERPRETATION,
+    tags::NUMBER_OF_FRAMES,
+    tags::ROWS,
+    tags::COLUMNS,
+    tags::PIXEL_SPACING,
+    tags::BITS_ALLOCATED,
+    tags::BITS_STORED,
+    tags::HIGH_BIT,
+    tags::PIXEL_REPRESENTATION,
+    tags::PIXEL_PADDING_VALUE,
+    tags::PIXEL_PADDING_RANGE_LIMIT,
+    tags::RESCALE_INTERCEPT,
+    tags::RESCALE_SLOPE,
+    tags::RESCALE_TYPE,
+    tags::MODALITY_LUT_SEQUENCE,
+    tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE,
+    tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE,
+    tags::STUDY_DATE,
+    tags::STUDY_TIME,
+    tags::ACCESSION_NUMBER,
+    tags::REFERRING_PHYSICIAN_NAME,
+    tags::STUDY_ID,
+];
+
+/// Where one slice lies and how its values are scaled; `None` is missing or unreadable.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Frame {
+    /// ImagePositionPatient (0020,0032): centre of the first pixel, patient LPS mm.
+    pub(super) position: Option<[f64; 3]>,
+    /// ImageOrientationPatient (0020,0037): direction of a row (towards higher columns), then of a column.
+    pub(super) orientation: Option<[f64; 6]>,
+    /// PixelSpacing (0028,0030): between rows first, then between columns, mm.
+    pub(super) spacing: Option<[f64; 2]>,
+    /// RescaleSlope (0028,1053).
+    pub(super) slope: Option<f64>,
+    /// RescaleIntercept (0028,1052).
+    pub(super) intercept: Option<f64>,
+}
+
+/// What an image file says about itself and its slices.
+#[derive(Clone, Debug)]
+pub(super) struct Header {
+    /// Transfer syntax UID.
+    pub(super) syntax: String,
+    pub(super) series_uid: String,
+    pub(super) study_uid: String,
+    pub(super) frame_of_reference_uid: String,
+    pub(super) sop_class_uid: String,
+    pub(super) sop_instance_uid: String,
+    /// (0008,0060), empty when absent.
+    pub(super) modality: String,
+    pub(super) description: String,
+    pub(super) series_number: Option<i32>,
+    pub(super) patient_position: String,
+    /// ImageType (0008,0008) value 3 is LOCALIZER: a scout.
+    pub(super) localizer: bool,
+    /// RescaleType (0028,1054), empty when absent.
+    pub(super) rescale_type: String,
+    /// GantryDetectorTilt (0018,1120), degrees.
+    pub(super) tilt: f64,
+    pub(super) columns: usize,
+    pub(super) rows: usize,
+    pub(super) format: PixelFormat,
+    pub(super) patient: PatientStudy,
+    /// At least one.
+    pub(super) frames: Vec<Frame>,
+    /// Whether the frames are those of an enhanced object.
+    pub(super) multi_frame: bool,
+    pub(super) pixels: Option<PixelBytes>,
+}
+
+/// What a file turned out to be.
+pub(super) enum FileKind {
+    /// Slices.
+    Image(Box<Header>),
+    /// DICOM without an image, by its modality (`RTSTRUCT`, `SR`...), or something like it.
+    Other(String),
+}
+
+/// Reads the header of a file.
+pub(super) fn read(bytes: &[u8]) -> Result<FileKind, Unreadable> {
+    let set = DataSet::open(bytes)?;
+    let wanted: Vec<Tag> = WANTED.into_iter().chain(patient::TAGS).collect();
+    let (object, pixels) = set.read(&wanted)?;
+    let modality = text(&object, tags::MODALITY);
+    let (Some(columns), Some(rows)) = (integer(&object, tags::COLUMNS), integer(&object, tags::ROWS)) else {
+        let class = text(&object, tags::SOP_CLASS_UID);
+        // CT and MR storage, classic and enhanced: these always have a matrix.
+        if ["1.2", "1.2.1", "1.4", "1.4.1"].iter().any(|c| class == format!("1.2.840.10008.5.1.4.1.{c}")) {
+            return Err(Unreadable::Damaged("it has no Rows and Columns".into()));
+        }
+        return Ok(FileKind::Other(match modality.as_str() {
+            "" if class == "1.2.840.10008.1.3.10" || class.is_empty() => "DICOMDIR or another directory".into(),
+            "" => "DICOM without an image".into(),
+            code => code.to_owned(),
+        }));
+    };
+    let image_type = texts(&object, tags::IMAGE_TYPE);
+    let per_frame = items(&object, tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE);
+    let shared = items(&object, tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE).first();
+    let declared = integer(&object, tags::NUMBER_OF_FRAMES).unwrap_or(1).max(1) as usize;
+    let classic = frame(&[&object]);
+    let frames = if per_frame.is_empty() {
+        // Several frames and nothing that tells their positions: they all get the same, which is then refused.
+        if declared > MAX_FRAMES {
+            return Err(Unreadable::Damaged(format!("it declares {declared} frames")));
+        }
+        vec![classic; declared]
+    } else {
+        if per_frame.len() != declared || declared > MAX_FRAMES {
+            let n = per_frame.len();
+            return Err(Unreadable::Damaged(format!("it declares {declared} frames and describes {n}")));
+        }
+        per_frame.iter().map(|own| grouped_frame(own, shared, &classic)).collect()
+    };
+    Ok(FileKind::Image(Box::new(Header {
+        series_uid: text(&object, tags::SERIES_INSTANCE_UID),
+        study_uid: text(&object, tags::STUDY_INSTANCE_UID),
+        frame_of_reference_uid: text(&object, tags::FRAME_OF_REFERENCE_UID),
+        sop_class_uid: text(&object, tags::SOP_CLASS_UID),
+        sop_instance_uid: text(&object, tags::SOP_INSTANCE_UID),
+        modality,
+        description: text(&object, tags::SERIES_DESCRIPTION),
+        series_number: integer(&object, tags::SERIES_NUMBER).map(|n| n as i32),
+        patient_position: text(&object, tags::PATIENT_POSITION),
+        localizer: image_type.get(2).is_some_and(|t| t == "LOCALIZER"),
+        rescale_type: text(&object, tags::RESCALE_TYPE),
+        tilt: numbers(&object, tags::GANTRY_DETECTOR_TILT).map_or(0.0, |[tilt]| tilt),
+        columns: columns.clamp(0, u16::MAX.into()) as usize,
+        rows: rows.clamp(0, u16::MAX.into()) as usize,
+        format: PixelFormat::read(&object, &set),
+        patient: PatientStudy::read(&object),
+        multi_frame: frames.len() > 1 || !per_frame.is_empty(),
+        frames,
+        pixels,
+        syntax: set.syntax,
+    })))
+}
+
+/// The frame attributes, each from the first object that has it.
+fn frame(objects: &[&InMemDicomObject]) -> Frame {
+    fn first<const N: usize>(objects: &[&InMemDicomObject], tag: Tag) -> Option<[f64; N]> {
+        objects.iter().find_map(|object| numbers(object, tag))
+    }
+    Frame {
+        position: first(objects, tags::IMAGE_POSITION_PATIENT),
+        orientation: first(objects, tags::IMAGE_ORIENTATION_PATIENT),
+        spacing: first(objects, tags::PIXEL_SPACING),
+        slope: first(objects, tags::RESCALE_SLOPE).map(|[v]| v),
+        intercept: first(objects, tags::RESCALE_INTERCEPT).map(|[v]| v),
+    }
+}
+
+/// A frame of an enhanced object: its own functional groups, then the shared ones, then the top of the data set.
+fn grouped_frame(own: &InMemDicomObject, shared: Option<&InMemDicomObject>, classic: &Frame) -> Frame {
+    let groups = [
+        tags::PLANE_POSITION_SEQUENCE,
+        tags::PLANE_ORIENTATION_SEQUENCE,
+        tags::PIXEL_MEASURES_SEQUENCE,
+        tags::PIXEL_VALUE_TRANSFORMATION_SEQUENCE,
+    ];
+    let objects: Vec<&InMemDicomObject> = [Some(own), shared]
+        .into_iter()
+        .flatten()
+        .flat_map(|o| groups.iter().filter_map(|&g| items(o, g).first()))
+        .collect();
+    let found = frame(&objects);
+    Frame {
+        position: found.position.or(classic.position),
+        orientation: found.orientation.or(classic.orientation),
+        spacing: found.spacing.or(classic.spacing),
+        slope: found.slope.or(classic.slope),
+        intercept: found.intercept.or(classic.intercept),
+    }
+}
+
+fn items(object: &InMemDicomObject, tag: Tag) -> &[InMemDicomObject] {
+    object.get(tag).and_then(|e| e.items()).unwrap_or_default()
+}
+
+/// A text value without its padding, empty when absent.
+pub(super) fn text(object: &InMemDicomObject, tag: Tag) -> String {
+    let trim = |s: &str| s.trim_matches(|c: char| c.is_whitespace() || c == '\0').to_owned();
+    object.get(tag).and_then(|e| e.to_str().ok()).map(|s| trim(&s)).unwrap_or_default()
+}
+
+fn texts(object: &InMemDicomObject, tag: Tag) -> Vec<String> {
+    let all = object.get(tag).and_then(|e| e.to_multi_str().ok().map(|v| v.into_owned())).unwrap_or_default();
+    all.iter().map(|s| s.trim_matches(|c: char| c.is_whitespace() || c == '\0').to_owned()).collect()
+}
+
+/// The first integer of an element.
+pub(super) fn integer(object: &InMemDicomObject, tag: Tag) -> Option<i64> {
+    object.get(tag).and_then(|e| e.to_int::<i64>().ok())
+}
+
+/// Exactly N finite numbers.
+fn numbers<const N: usize>(object: &InMemDicomObject, tag: Tag) -> Option<[f64; N]> {
+    let values: [f64; N] = object.get(tag)?.to_multi_float64().ok()?.try_into().ok()?;
+    values.iter().all(|v| v.is_finite()).then_some(values)
+}
+
+/// Whether an element is there with something in it.
+pub(super) fn present(object: &InMemDicomObject, tag: Tag) -> bool {
+    fn filled<D: DataDictionary + Clone>(element: &InMemElement<D>) -> bool {
+        match element.value() {
+            Value::Sequence(items) => !items.items().is_empty(),
+            Value::Primitive(value) => !matches!(value, dicom_core::PrimitiveValue::Empty),
+            Value::PixelSequence(_) => true,
+        }
+    }
+    object.get(tag).is_some_and(filled)
+}

@@ -1,0 +1,322 @@
+//! One frame of stored pixels to HU (or to the values of another modality) in `i16`.
+//!
+//! Native pixels are read here. Compressed ones go to the codecs of `dicom-pixeldata`, wrapped in an object that has
+//! only the image pixel module, after `codestream` has compared the stream's own header with the file's.
+
+use dicom_core::smallvec::SmallVec;
+use dicom_core::value::{PixelFragmentSequence, Value};
+use dicom_core::{DataElement, PrimitiveValue, VR};
+use dicom_dictionary_std::{tags, uids};
+use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
+use dicom_pixeldata::PixelDecoder;
+use dicom_transfer_syntax_registry::{TransferSyntaxIndex, TransferSyntaxRegistry};
+
+use super::codestream;
+use super::dataset::{DataSet, PixelBytes, contain};
+use super::error::DicomError;
+use super::header::{Frame, Header, integer, present, text};
+use super::jpeg12;
+
+/// Padding outside the field of view of a CT becomes air.
+const PADDING_HU: i16 = -1000;
+
+/// The image pixel module (PS3.3 C.7.6.3), as far as grey-scale slices need it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct PixelFormat {
+    samples: u16,
+    photometric: String,
+    bits_allocated: i64,
+    bits_stored: i64,
+    high_bit: i64,
+    signed: bool,
+    /// Stored values from the first to the second are padding (C.7.5.1.1.2).
+    padding: Option<(i64, i64)>,
+    /// A modality lookup table instead of slope and intercept.
+    lookup_table: bool,
+    big_endian: bool,
+}
+
+impl PixelFormat {
+    /// Reads it from a header.
+    pub(super) fn read(object: &InMemDicomObject, set: &DataSet) -> Self {
+        let bits_allocated = integer(object, tags::BITS_ALLOCATED).unwrap_or(0);
+        let bits_stored = integer(object, tags::BITS_STORED).unwrap_or(bits_allocated);
+        let signed = integer(object, tags::PIXEL_REPRESENTATION) == Some(1);
+        // Implicit VR reads a negative padding value as unsigned: bring it to the range of the pixels.
+        let as_stored = |value: i64| if signed && value >= 0x8000 { value - 0x1_0000 } else { value };
+        let padding = integer(object, tags::PIXEL_PADDING_VALUE).map(|value| {
+            let a = as_stored(value);
+            let b = integer(object, tags::PIXEL_PADDING_RANGE_LIMIT).map_or(a, as_stored);
+            (a.min(b), a.max(b))
+        });
+        Self {
+            samples: integer(object, tags::SAMPLES_PER_PIXEL).unwrap_or(1).clamp(0, u16::MAX.into()) as u16,
+            photometric: text(object, tags::PHOTOMETRIC_INTERPRETATION),
+            bits_allocated,
+            bits_stored,
+            high_bit: integer(object, tags::HIGH_BIT).unwrap_or(bits_stored - 1),
+            signed,
+            padding,
+            lookup_table: present(object, tags::MODALITY_LUT_SEQUENCE),
+            big_endian: set.encoding.big_endian,
+        }
+    }
+
+    /// Refuses colour and unusual sample sizes.
+    fn check(&self, file: &str) -> Result<(), DicomError> {
+        let file = || file.to_owned();
+        // MONOCHROME1 is drawn inverted; the values themselves mean the same (C.7.6.3.1.2).
+        let grey = matches!(self.photometric.as_str(), "MONOCHROME1" | "MONOCHROME2" | "");
+        if self.samples != 1 || !grey {
+            let photometric: String = self.photometric.chars().take(32).collect();
+            return Err(DicomError::Colour { file: file(), samples: self.samples, photometric });
+        }
+        let (allocated, stored, high) = (self.bits_allocated, self.bits_stored, self.high_bit);
+        let usual =
+            matches!(allocated, 8 | 16) && (1..=allocated).contains(&stored) && (stored - 1..allocated).contains(&high);
+        if !usual {
+            let reason = format!("{allocated} bits allocated, {stored} stored, high bit {high}");
+            return Err(DicomError::UnsupportedPixels { file: file(), reason });
+        }
+        if self.lookup_table {
+            let reason = "a modality lookup table instead of RescaleSlope and RescaleIntercept".to_owned();
+            return Err(DicomError::UnsupportedPixels { file: file(), reason });
+        }
+        if self.big_endian && allocated == 8 {
+            return Err(DicomError::UnsupportedPixels { file: file(), reason: "8 bit big-endian".to_owned() });
+        }
+        Ok(())
+    }
+
+    /// The stored value within a cell of `bits_allocated` bits, sign and all.
+    fn stored_value(&self, cell: u16) -> i64 {
+        let bits = self.bits_stored;
+        let value = (i64::from(cell) >> (self.high_bit + 1 - bits)) & ((1 << bits) - 1);
+        if self.signed && value >> (bits - 1) == 1 { value - (1 << bits) } else { value }
+    }
+}
+
+/// Refuses, before anything is decoded, what cannot be: syntax, sample format, missing scale, too few bytes.
+pub(super) fn check(header: &Header, file: &str) -> Result<(), DicomError> {
+    let syntax = header.syntax.as_str();
+    header.format.check(file)?;
+    let missing = |attribute| DicomError::MissingAttribute { file: file.to_owned(), attribute };
+    if header.modality == "CT" {
+        for frame in &header.frames {
+            frame.slope.filter(|&s| s != 0.0).ok_or_else(|| missing("RescaleSlope (0028,1053)"))?;
+            frame.intercept.ok_or_else(|| missing("RescaleIntercept (0028,1052)"))?;
+        }
+    }
+    let decode = |reason: String| DicomError::Decode { file: file.to_owned(), reason };
+    let voxels = header.columns * header.rows;
+    match &header.pixels {
+        None => Err(DicomError::MissingPixelData { file: file.to_owned() }),
+        Some(PixelBytes::Truncated) => Err(decode("the file ends before they do".into())),
+        Some(PixelBytes::Native(range)) => {
+            let need = voxels * header.frames.len() * (header.format.bits_allocated as usize / 8);
+            if range.len() < need {
+                return Err(decode(format!("{need} bytes are needed and {} are there", range.len())));
+            }
+            if is_native(syntax) { Ok(()) } else { Err(decode("they are not compressed as the file says".into())) }
+        }
+        Some(PixelBytes::Encapsulated { fragments, .. }) => {
+            if is_native(syntax) {
+                return Err(decode("they are compressed and the file says they are not".into()));
+            }
+            if !decodable(syntax) {
+                return Err(unsupported(syntax, file));
+            }
+            // No codec packs a slice of a body tighter than this; what claims to is asking for memory.
+            let bytes: usize = fragments.iter().map(|f| f.len()).sum();
+            if voxels * header.frames.len() > bytes.saturating_mul(4096) {
+                return Err(decode(format!("{bytes} bytes cannot hold {} x {} pixels", header.columns, header.rows)));
+            }
+            Ok(())
+        }
+    }
+}
+
+fn is_native(syntax: &str) -> bool {
+    matches!(
+        syntax,
+        uids::IMPLICIT_VR_LITTLE_ENDIAN
+            | uids::EXPLICIT_VR_LITTLE_ENDIAN
+            | uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
+            | "1.2.840.10008.1.2.2"
+    )
+}
+
+fn decodable(syntax: &str) -> bool {
+    TransferSyntaxRegistry.get(syntax).is_some_and(|ts| ts.is_encapsulated_pixel_data() && ts.can_decode_all())
+}
+
+fn unsupported(uid: &str, file: &str) -> DicomError {
+    // The registry knows the current syntaxes only; the retired JPEG processes are named here (PS3.6 table A-1).
+    let retired = match uid {
+        "1.2.840.10008.1.2.4.52" => Some("JPEG Extended (Processes 3 & 5, retired)"),
+        "1.2.840.10008.1.2.4.53" => Some("JPEG Spectral Selection, Non-Hierarchical (Processes 6 & 8, retired)"),
+        "1.2.840.10008.1.2.4.54" => Some("JPEG Spectral Selection, Non-Hierarchical (Processes 7 & 9, retired)"),
+        "1.2.840.10008.1.2.4.55" => Some("JPEG Full Progression, Non-Hierarchical (Processes 10 & 12, retired)"),
+        "1.2.840.10008.1.2.4.56" => Some("JPEG Full Progression, Non-Hierarchical (Processes 11 & 13, retired)"),
+        "1.2.840.10008.1.2.4.58" => Some("JPEG Lossless, Non-Hierarchical (Process 15, retired)"),
+        _ => None,
+    };
+    let name =
+        retired.or_else(|| TransferSyntaxRegistry.get(uid).map(|ts| ts.name())).unwrap_or("an unknown transfer syntax");
+    DicomError::UnsupportedSyntax {
+        file: file.to_owned(),
+        uid: uid.to_owned(),
+        name: name.to_owned(),
+        advice: "export the series uncompressed or as JPEG 2000 lossless, or convert it, for example with gdcmconv --raw",
+    }
+}
+
+/// What happened to values on their way to `i16`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Clipping {
+    /// Values outside -32768..=32767 that were clipped.
+    pub(super) clipped: usize,
+}
+
+/// Decodes frame `index` into `out` (row after row, `columns * rows` values). `check` has passed.
+pub(super) fn decode(
+    header: &Header,
+    set: &DataSet,
+    pixels: &PixelBytes,
+    index: usize,
+    out: &mut [i16],
+    file: &str,
+) -> Result<Clipping, DicomError> {
+    let fail = |reason: String| DicomError::Decode { file: file.to_owned(), reason };
+    let frame = header.frames.get(index).ok_or_else(|| fail("a frame is missing".into()))?;
+    let wide = header.format.bits_allocated == 16;
+    let size = out.len() * if wide { 2 } else { 1 };
+    match pixels {
+        PixelBytes::Truncated => Err(fail("the file ends before they do".into())),
+        PixelBytes::Native(range) => {
+            let cells = set.bytes.get(range.clone()).and_then(|all| all.get(index * size..(index + 1) * size));
+            let cells = cells.ok_or_else(|| fail("the file ends before they do".into()))?;
+            Ok(scale(header, frame, wide, cells, out))
+        }
+        PixelBytes::Encapsulated { offsets, fragments } => {
+            let stream = frame_stream(set, offsets, fragments, index, header.frames.len()).map_err(fail)?;
+            let (cells, wide) = decompress(header, &set.syntax, stream).map_err(fail)?;
+            Ok(scale(header, frame, wide, &cells, out))
+        }
+    }
+}
+
+/// Cells (little endian unless the file says otherwise) through sign, padding, slope and intercept (C.11.1.1.2).
+fn scale(header: &Header, frame: &Frame, wide: bool, cells: &[u8], out: &mut [i16]) -> Clipping {
+    let format = &header.format;
+    let (slope, intercept) = (frame.slope.unwrap_or(1.0), frame.intercept.unwrap_or(0.0));
+    let padding = format.padding.filter(|_| header.modality == "CT");
+    let mut done = Clipping::default();
+    let mut convert = |cell: u16| {
+        let stored = format.stored_value(cell);
+        if padding.is_some_and(|(low, high)| (low..=high).contains(&stored)) {
+            return PADDING_HU;
+        }
+        let value = (stored as f64 * slope + intercept).round();
+        if !(-32768.0..=32767.0).contains(&value) {
+            done.clipped += 1;
+        }
+        value.clamp(-32768.0, 32767.0) as i16
+    };
+    if !wide {
+        out.iter_mut().zip(cells).for_each(|(o, &c)| *o = convert(c.into()));
+    } else if format.big_endian {
+        out.iter_mut().zip(cells.chunks_exact(2)).for_each(|(o, c)| *o = convert(u16::from_be_bytes([c[0], c[1]])));
+    } else {
+        out.iter_mut().zip(cells.chunks_exact(2)).for_each(|(o, c)| *o = convert(u16::from_le_bytes([c[0], c[1]])));
+    }
+    done
+}
+
+/// The compressed stream of one frame (PS3.5 A.4): fragments belong to frames one to one, or as the offsets say.
+fn frame_stream(
+    set: &DataSet,
+    offsets: &[u32],
+    fragments: &[std::ops::Range<usize>],
+    index: usize,
+    frames: usize,
+) -> Result<Vec<u8>, String> {
+    let range = if frames == 1 {
+        0..fragments.len()
+    } else if fragments.len() == frames {
+        index..index + 1
+    } else if offsets.len() == frames {
+        // Offsets count from the first fragment's item tag, eight bytes before its value.
+        let origin = fragments.first().map_or(0, |f| f.start - 8);
+        let at = |k: usize| {
+            let position = offsets.get(k).map(|&o| origin + o as usize + 8);
+            position.map_or(Some(fragments.len()), |p| fragments.iter().position(|f| f.start == p))
+        };
+        match (at(index), at(index + 1)) {
+            (Some(a), Some(b)) if a < b => a..b,
+            _ => return Err("the offset table does not fit the fragments".into()),
+        }
+    } else {
+        return Err(format!("{frames} frames lie in {} fragments and no table tells them apart", fragments.len()));
+    };
+    let pieces = fragments.get(range).unwrap_or_default();
+    let mut stream = Vec::with_capacity(pieces.iter().map(|p| p.len()).sum());
+    for piece in pieces {
+        stream.extend_from_slice(set.bytes.get(piece.clone()).unwrap_or_default());
+    }
+    Ok(stream)
+}
+
+/// Decompresses one frame to cells, little endian; the flag says whether a cell has two bytes.
+fn decompress(header: &Header, syntax: &str, stream: Vec<u8>) -> Result<(Vec<u8>, bool), String> {
+    let (columns, rows) = (header.columns, header.rows);
+    let bits = codestream::check(syntax, &stream, columns, rows, header.format.bits_allocated as u32)?;
+    let wide = bits > 8;
+    if codestream::is_jpeg(syntax) && jpeg12::is_twelve_bit(&stream) {
+        return jpeg12::decode(&stream, columns, rows).map(|cells| (cells, true));
+    }
+    let mut object = InMemDicomObject::new_empty();
+    let mut put = |tag, value: u16| {
+        object.put(DataElement::new(tag, VR::US, PrimitiveValue::from(value)));
+    };
+    put(tags::ROWS, rows as u16);
+    put(tags::COLUMNS, columns as u16);
+    put(tags::SAMPLES_PER_PIXEL, 1);
+    put(tags::BITS_ALLOCATED, if wide { 16 } else { 8 });
+    put(tags::BITS_STORED, if wide { 16 } else { 8 });
+    put(tags::HIGH_BIT, if wide { 15 } else { 7 });
+    put(tags::PIXEL_REPRESENTATION, 0);
+    put(tags::PLANAR_CONFIGURATION, 0);
+    object.put(DataElement::new(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, PrimitiveValue::from("MONOCHROME2")));
+    let fragments: SmallVec<[Vec<u8>; 2]> = SmallVec::from_iter([stream]);
+    let value = Value::PixelSequence(PixelFragmentSequence::new_fragments(fragments));
+    object.put(DataElement::new(tags::PIXEL_DATA, VR::OB, value));
+    let meta = FileMetaTableBuilder::new()
+        .transfer_syntax(syntax)
+        .media_storage_sop_class_uid("1.2.840.10008.5.1.4.1.1.2")
+        .media_storage_sop_instance_uid("1.2.3")
+        .build()
+        .map_err(|_| "no codec object".to_owned())?;
+    let object = object.with_exact_meta(meta);
+    let decoded = contain(|| match object.decode_pixel_data_frame(0) {
+        Ok(pixels) => Ok(pixels.data().to_vec()),
+        Err(error) => Err(reasons(&error)),
+    });
+    let cells = decoded.unwrap_or_else(|| Err("the decoder failed on them".into()))?;
+    let need = columns * rows * if wide { 2 } else { 1 };
+    if cells.len() < need {
+        return Err(format!("{need} bytes are needed and {} came out", cells.len()));
+    }
+    Ok((cells, wide))
+}
+
+/// An error with its causes, in one line.
+fn reasons(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    text
+}

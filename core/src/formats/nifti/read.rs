@@ -1,0 +1,107 @@
+//! Voxels in.
+
+use super::NiftiError;
+use super::header::{Parsed, parse, peek, to_voxels};
+use crate::formats::samples::{Converter, ToHu, ToLabel, ToNearest, decode};
+use crate::formats::source::Source;
+use crate::formats::{ImageHeader, ReadOptions};
+use crate::volume::{CtVolume, LabelVolume, Modality, Volume, Voxel};
+
+/// Reads what a single file or the header of a pair says about its image, without decoding voxels.
+///
+/// # Errors
+/// [`NiftiError`], if the header is none, or not of one volume of numbers. An unusable orientation is no error here;
+/// [`ImageHeader::geometry`] says why it is unusable.
+pub fn read_header(bytes: &[u8], options: &ReadOptions) -> Result<ImageHeader, NiftiError> {
+    Ok(peek(bytes)?.describe(options))
+}
+
+/// Reads a CT (`.nii`, `.nii.gz`) as HU: rounded, clipped to the range of `i16`, NaN as -1024, with a warning for what
+/// was clipped or NaN.
+///
+/// # Errors
+/// [`NiftiError`], one for each way in which a file can be unusable.
+pub fn read_ct(bytes: &[u8], options: &ReadOptions) -> Result<CtVolume, NiftiError> {
+    single(bytes, options, ToHu::default())
+}
+
+/// Reads a label map (`.nii`, `.nii.gz`), whose voxels must all be whole numbers from 0 to 255.
+///
+/// # Errors
+/// As [`read_ct`], and what is no label.
+pub fn read_labels(bytes: &[u8], options: &ReadOptions) -> Result<LabelVolume, NiftiError> {
+    single(bytes, options, ToLabel)
+}
+
+/// Reads any image (`.nii`, `.nii.gz`), each value rounded to the nearest one of `T`.
+///
+/// # Errors
+/// As [`read_ct`], and a value out of the range of `T`.
+pub fn read<T: Voxel>(bytes: &[u8], options: &ReadOptions) -> Result<Volume<T>, NiftiError> {
+    single(bytes, options, ToNearest::default())
+}
+
+/// [`read_ct`] for a header and its image in two files, each gzipped or not.
+///
+/// # Errors
+/// As [`read_ct`].
+pub fn read_pair_ct(header: &[u8], image: &[u8], options: &ReadOptions) -> Result<CtVolume, NiftiError> {
+    pair(header, image, options, ToHu::default())
+}
+
+/// [`read_labels`] for a header and its image in two files, each gzipped or not.
+///
+/// # Errors
+/// As [`read_labels`].
+pub fn read_pair_labels(header: &[u8], image: &[u8], options: &ReadOptions) -> Result<LabelVolume, NiftiError> {
+    pair(header, image, options, ToLabel)
+}
+
+fn single<C: Converter>(bytes: &[u8], options: &ReadOptions, converter: C) -> Result<Volume<C::Voxel>, NiftiError>
+where
+    C::Voxel: Copy,
+{
+    let mut source = Source::open(bytes);
+    let parsed = parse(&mut source)?;
+    if parsed.pair {
+        return Err(NiftiError::ImageMissing);
+    }
+    voxels(source, &parsed, options, converter)
+}
+
+fn pair<C: Converter>(
+    header: &[u8],
+    image: &[u8],
+    options: &ReadOptions,
+    converter: C,
+) -> Result<Volume<C::Voxel>, NiftiError>
+where
+    C::Voxel: Copy,
+{
+    let parsed = peek(header)?;
+    if !parsed.pair {
+        return Err(NiftiError::NotAPair);
+    }
+    voxels(Source::open(image), &parsed, options, converter)
+}
+
+fn voxels<C: Converter>(
+    mut source: Source<'_>,
+    parsed: &Parsed,
+    options: &ReadOptions,
+    mut converter: C,
+) -> Result<Volume<C::Voxel>, NiftiError>
+where
+    C::Voxel: Copy,
+{
+    let (geometry, mut warnings) = parsed.geometry(options)?;
+    // Before the long work, not after it.
+    geometry.canonical_axes()?;
+    to_voxels(&mut source, parsed)?;
+    let voxels = decode(&mut source, geometry.voxel_count(), &parsed.encoding, &mut converter)?;
+    let mut volume = Volume::from_stored(geometry, voxels, Modality::Unknown)?;
+    warnings.append(&mut volume.warnings);
+    warnings.extend(converter.warnings());
+    volume.warnings = warnings;
+    Ok(volume)
+}

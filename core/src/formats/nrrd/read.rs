@@ -1,0 +1,115 @@
+//! Voxels in.
+
+use super::NrrdError;
+use super::header::{Packing, Parsed, parse};
+use crate::formats::samples::{Converter, SampleError, ToHu, ToLabel, ToNearest, damaged, decode, decode_text};
+use crate::formats::source::Source;
+use crate::formats::{ImageHeader, ReadOptions};
+use crate::volume::{CtVolume, LabelVolume, Modality, Volume, Voxel};
+
+/// Reads what the header (`.nrrd` or `.nhdr`) says about its image, without decoding voxels.
+///
+/// # Errors
+/// [`NrrdError`], if the header is none, or not of one volume of numbers. An unusable orientation is no error here;
+/// [`ImageHeader::geometry`] says why it is unusable.
+pub fn read_header(bytes: &[u8], options: &ReadOptions) -> Result<ImageHeader, NrrdError> {
+    Ok(parse(bytes)?.describe(options))
+}
+
+/// Reads a CT (`.nrrd`) as HU: rounded, clipped to the range of `i16`, NaN as -1024, with a warning for what was
+/// clipped or NaN.
+///
+/// # Errors
+/// [`NrrdError`], one for each way in which a file can be unusable.
+pub fn read_ct(bytes: &[u8], options: &ReadOptions) -> Result<CtVolume, NrrdError> {
+    voxels(bytes, None, options, ToHu::default())
+}
+
+/// Reads a label map (`.nrrd`), whose voxels must all be whole numbers from 0 to 255.
+///
+/// # Errors
+/// As [`read_ct`], and what is no label.
+pub fn read_labels(bytes: &[u8], options: &ReadOptions) -> Result<LabelVolume, NrrdError> {
+    voxels(bytes, None, options, ToLabel)
+}
+
+/// Reads any image (`.nrrd`), each value rounded to the nearest one of `T`.
+///
+/// # Errors
+/// As [`read_ct`], and a value out of the range of `T`.
+pub fn read<T: Voxel>(bytes: &[u8], options: &ReadOptions) -> Result<Volume<T>, NrrdError> {
+    voxels(bytes, None, options, ToNearest::default())
+}
+
+/// [`read_ct`] for a header (`.nhdr`) and the file that has its data.
+///
+/// # Errors
+/// As [`read_ct`].
+pub fn read_detached_ct(header: &[u8], data: &[u8], options: &ReadOptions) -> Result<CtVolume, NrrdError> {
+    voxels(header, Some(data), options, ToHu::default())
+}
+
+/// [`read_labels`] for a header (`.nhdr`) and the file that has its data.
+///
+/// # Errors
+/// As [`read_labels`].
+pub fn read_detached_labels(header: &[u8], data: &[u8], options: &ReadOptions) -> Result<LabelVolume, NrrdError> {
+    voxels(header, Some(data), options, ToLabel)
+}
+
+fn voxels<C: Converter>(
+    header: &[u8],
+    data: Option<&[u8]>,
+    options: &ReadOptions,
+    mut converter: C,
+) -> Result<Volume<C::Voxel>, NrrdError>
+where
+    C::Voxel: Copy,
+{
+    let parsed = parse(header)?;
+    let data = match (&parsed.data_file, data) {
+        (None, None) => header.get(parsed.end..).unwrap_or_default(),
+        (Some(_), Some(data)) => data,
+        (Some(name), None) => return Err(NrrdError::DataMissing(name.clone())),
+        (None, Some(_)) => return Err(NrrdError::NotDetached),
+    };
+    let (geometry, mut warnings) = parsed.geometry(options)?;
+    // Before the long work, not after it.
+    geometry.canonical_axes()?;
+    let voxels = unpack(data, geometry.voxel_count(), &parsed, &mut converter)?;
+    let mut volume = Volume::from_stored(geometry, voxels, Modality::Unknown)?;
+    warnings.append(&mut volume.warnings);
+    warnings.extend(converter.warnings());
+    volume.warnings = warnings;
+    Ok(volume)
+}
+
+fn unpack<C: Converter>(
+    mut data: &[u8],
+    count: usize,
+    parsed: &Parsed,
+    converter: &mut C,
+) -> Result<Vec<C::Voxel>, SampleError> {
+    for _ in 0..parsed.line_skip {
+        let Some(end) = data.iter().position(|&b| b == b'\n') else {
+            data = &[];
+            break;
+        };
+        data = data.get(end + 1..).unwrap_or_default();
+    }
+    let skip = parsed.byte_skip.unwrap_or_else(|| {
+        let wanted = (count as u64).saturating_mul(parsed.encoding.sample.bytes() as u64);
+        (data.len() as u64).saturating_sub(wanted)
+    });
+    let mut source = match parsed.packing {
+        Packing::Gzip => Source::gzip(data),
+        // Not `Source::open`: raw voxels may look like a gzip file.
+        Packing::Raw => Source::Plain(data),
+        Packing::Text => {
+            let skip = usize::try_from(skip).unwrap_or(usize::MAX);
+            return decode_text(data.get(skip..).unwrap_or_default(), count, converter);
+        }
+    };
+    source.skip(skip).map_err(damaged)?;
+    decode(&mut source, count, &parsed.encoding, converter)
+}

@@ -1,0 +1,19 @@
+//! AttentionAnatomy: segmentation of 33 organs at risk on CT, head to abdomen, by a two-branch network whose attention
+//! vector modulates its output, trained on partially annotated sets.
+//!
+//! Method: Sun et al., "AttentionAnatomy: a unified framework for whole-body organs at risk segmentation using multiple
+//! partially annotated datasets" (ISBI 2020). Not a medical device.
+//!
+//! This library needs no window, no file dialog and no file path where bytes will do; it compiles for wasm32.
+
+pub mod anatomy;
+pub mod dataset;
+pub mod formats;
+pub mod infer;
+pub mod loss;
+pub mod metrics;
+pub mod network;
+pub mod preprocess;
+pub mod report;
+pub mod train;
+pub mod volume;

@@ -1,0 +1,188 @@
+//! Equation (2): alpha * Dice + beta * focal + gamma * cross entropy, and its exact accumulation over micro-batches.
+//!
+//! A term of weight 0 is not computed at all. When a batch does not fit in memory it is split: [`dice_sums`] of every
+//! micro-batch without gradient first, then [`total`] of every micro-batch with those sums as constants; gradients add
+//! up to those of the unsplit batch (batch normalisation aside), which a test shows.
+
+use burn::tensor::{Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+use super::batch_dice::{DiceSums, batch_dice, micro_batch_surrogate};
+use super::focal::{class_weights, focal};
+use super::recalibration::recalibrate;
+use super::region::region_cross_entropy;
+use crate::anatomy::{ORGAN_COUNT, REGION_COUNT};
+use crate::network::attention::modulate;
+use crate::network::{CLASS_COUNT, NetworkOutput};
+
+/// alpha, beta and gamma of equation (2).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LossWeights {
+    /// alpha, of the batch Dice.
+    pub dice: f64,
+    /// beta, of the focal loss.
+    pub focal: f64,
+    /// gamma, of the region cross entropy.
+    pub region: f64,
+}
+
+impl LossWeights {
+    /// Whether the decoder is needed at all.
+    pub fn segments(&self) -> bool {
+        self.dice != 0.0 || self.focal != 0.0
+    }
+}
+
+/// What the focal loss is divided by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FocalNorm {
+    /// The number of classes present in the batch.
+    #[default]
+    PresentClasses,
+    /// N, the number of voxels: the paper's literal form.
+    Paper,
+}
+
+/// The truth of a (micro-)batch.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Labels 0..=33 of the centre slices, `[B, H, W]`.
+    pub labels: Vec<u8>,
+    /// H and W.
+    pub size: [usize; 2],
+    /// w of equation (4) for every slice.
+    pub weights: Vec<[bool; ORGAN_COUNT]>,
+    /// Soft region targets; `None` in unknown bands.
+    pub regions: Vec<Option<[f32; REGION_COUNT]>>,
+}
+
+impl Target {
+    /// Slices.
+    pub fn len(&self) -> usize {
+        self.weights.len()
+    }
+
+    /// Whether there is no slice.
+    pub fn is_empty(&self) -> bool {
+        self.weights.is_empty()
+    }
+
+    /// Slices `range` of this batch.
+    pub fn narrow(&self, range: std::ops::Range<usize>) -> Self {
+        let n = self.size[0] * self.size[1];
+        Self {
+            labels: self.labels[range.start * n..range.end * n].to_vec(),
+            size: self.size,
+            weights: self.weights[range.clone()].to_vec(),
+            regions: self.regions[range].to_vec(),
+        }
+    }
+
+    fn one_hot(&self, device: &burn::tensor::Device) -> Tensor<4> {
+        let n = self.size[0] * self.size[1];
+        let mut data = vec![0.0f32; self.len() * CLASS_COUNT * n];
+        for (b, labels) in self.labels.chunks_exact(n).enumerate() {
+            for (v, &label) in labels.iter().enumerate() {
+                data[(b * CLASS_COUNT + usize::from(label)) * n + v] = 1.0;
+            }
+        }
+        Tensor::from_data(TensorData::new(data, [self.len(), CLASS_COUNT, self.size[0], self.size[1]]), device)
+    }
+}
+
+/// What is counted over the whole batch before any micro-batch is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchCounts {
+    /// Voxels of each class.
+    pub voxels: [u64; CLASS_COUNT],
+    /// Slices with a region target.
+    pub known_regions: usize,
+}
+
+impl BatchCounts {
+    /// Counts of a whole batch.
+    pub fn of(target: &Target) -> Self {
+        let mut voxels = [0; CLASS_COUNT];
+        for &label in &target.labels {
+            voxels[usize::from(label)] += 1;
+        }
+        Self { voxels, known_regions: target.regions.iter().flatten().count() }
+    }
+
+    /// Classes that occur.
+    pub fn present(&self) -> [bool; CLASS_COUNT] {
+        self.voxels.map(|n| n > 0)
+    }
+}
+
+/// The terms of equation (2), unweighted, as tensors `[1]`; `None` where the weight is 0.
+#[derive(Debug, Clone)]
+pub struct LossParts {
+    /// Batch Dice.
+    pub dice: Option<Tensor<1>>,
+    /// Focal.
+    pub focal: Option<Tensor<1>>,
+    /// Region cross entropy.
+    pub region: Option<Tensor<1>>,
+    /// alpha * Dice + beta * focal + gamma * CE, to be differentiated.
+    pub total: Tensor<1>,
+}
+
+/// z5' of a network's output: modulated by attention where the network has it.
+pub fn modulated(output: &NetworkOutput) -> Tensor<4> {
+    match &output.region {
+        Some(region) => modulate(output.logits.clone(), region.attention.clone()),
+        None => output.logits.clone(),
+    }
+}
+
+/// The Dice sums of a micro-batch, for the first pass of the accumulation.
+pub fn dice_sums(output: &NetworkOutput, target: &Target) -> DiceSums {
+    let p = recalibrate(modulated(output), &target.weights);
+    DiceSums::of(p.probability, target.one_hot(&output.logits.device()))
+}
+
+/// Equation (2). `counts` are those of the whole batch. `whole` holds the whole batch's Dice sums when `target` is only
+/// a part of it; the Dice term is then the surrogate of [`micro_batch_surrogate`], right in gradient but not in value.
+pub fn total(
+    output: &NetworkOutput,
+    target: &Target,
+    counts: &BatchCounts,
+    loss: &LossWeights,
+    norm: FocalNorm,
+    whole: Option<&DiceSums>,
+) -> LossParts {
+    let device = output.logits.device();
+    let mut sum = Tensor::<1>::zeros([1], &device);
+    let (mut dice, mut focal_term, mut region) = (None, None, None);
+    if loss.segments() {
+        let p = recalibrate(modulated(output), &target.weights);
+        let truth = target.one_hot(&device);
+        let present = counts.present();
+        if loss.focal != 0.0 {
+            let norm = match norm {
+                FocalNorm::PresentClasses => present.iter().filter(|&&p| p).count() as f64,
+                FocalNorm::Paper => counts.voxels.iter().sum::<u64>() as f64,
+            };
+            let term = focal(&p, truth.clone(), &class_weights(&counts.voxels, norm));
+            sum = sum + term.clone() * loss.focal;
+            focal_term = Some(term);
+        }
+        if loss.dice != 0.0 {
+            let sums = DiceSums::of(p.probability, truth);
+            let term = match whole {
+                None => batch_dice(sums, &present),
+                Some(whole) => micro_batch_surrogate(sums, whole, &present),
+            };
+            sum = sum + term.clone() * loss.dice;
+            dice = Some(term);
+        }
+    }
+    if loss.region != 0.0 && let Some(out) = &output.region {
+        let term = region_cross_entropy(out.regions.clone(), &target.regions, counts.known_regions);
+        sum = sum + term.clone() * loss.region;
+        region = Some(term);
+    }
+    LossParts { dice, focal: focal_term, region, total: sum }
+}

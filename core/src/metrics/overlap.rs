@@ -1,0 +1,104 @@
+//! Voxel counts and Dice.
+
+use crate::anatomy::{ORGAN_COUNT, Organ};
+use crate::volume::LabelVolume;
+use std::ops::Range;
+
+/// Voxel counts of one label in a reference, in a prediction, and in both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Overlap {
+    /// Voxels of the reference.
+    pub truth: u64,
+    /// Voxels of the prediction.
+    pub prediction: u64,
+    /// Voxels of both.
+    pub both: u64,
+}
+
+impl Overlap {
+    /// Counts one label in two label maps of the same length.
+    pub fn of_label(truth: &[u8], prediction: &[u8], label: u8) -> Self {
+        let mut counts = Self::default();
+        for (&t, &p) in truth.iter().zip(prediction) {
+            let (t, p) = (t == label, p == label);
+            counts.truth += u64::from(t);
+            counts.prediction += u64::from(p);
+            counts.both += u64::from(t && p);
+        }
+        counts
+    }
+
+    /// 2 |A and B| / (|A| + |B|); `None` when both are empty.
+    pub fn dice(self) -> Option<f64> {
+        let sum = self.truth + self.prediction;
+        (sum > 0).then(|| 2.0 * self.both as f64 / sum as f64)
+    }
+}
+
+/// Dice of two masks of the same length; `None` when both are empty.
+pub fn dice(truth: &[bool], prediction: &[bool]) -> Option<f64> {
+    let count = |mask: &[bool]| mask.iter().filter(|&&m| m).count() as u64;
+    let both = truth.iter().zip(prediction).filter(|(t, p)| **t && **p).count() as u64;
+    Overlap { truth: count(truth), prediction: count(prediction), both }.dice()
+}
+
+/// Counts of all labels of two label maps of the same length in one pass, by label (0 is background). Labels beyond the
+/// table are ignored.
+pub fn overlaps(truth: &[u8], prediction: &[u8]) -> [Overlap; ORGAN_COUNT + 1] {
+    let mut counts = [Overlap::default(); ORGAN_COUNT + 1];
+    for (&t, &p) in truth.iter().zip(prediction) {
+        if let Some(count) = counts.get_mut(usize::from(t)) {
+            count.truth += 1;
+            count.both += u64::from(t == p);
+        }
+        if let Some(count) = counts.get_mut(usize::from(p)) {
+            count.prediction += 1;
+        }
+    }
+    counts
+}
+
+/// The slices from the lowest to the highest one that shows the organ; `None` if none does.
+pub fn annotated_slices(labels: &LabelVolume, organ: Organ) -> Option<Range<usize>> {
+    let shows = |&k: &usize| labels.slice(k).contains(&organ.label());
+    let count = labels.geometry.size[2];
+    let first = (0..count).find(shows)?;
+    let last = (0..count).rev().find(shows)?;
+    Some(first..last + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::volume::{Geometry, Modality};
+
+    #[test]
+    fn dice_of_known_overlaps() {
+        let mask = |range: Range<usize>| (0..100).map(|n| range.contains(&n)).collect::<Vec<bool>>();
+        assert_eq!(dice(&mask(0..40), &mask(0..40)), Some(1.0));
+        assert_eq!(dice(&mask(0..40), &mask(20..60)), Some(0.5));
+        assert_eq!(dice(&mask(0..40), &mask(40..80)), Some(0.0));
+        assert_eq!(dice(&mask(0..40), &mask(0..0)), Some(0.0));
+        assert_eq!(dice(&mask(0..0), &mask(0..0)), None);
+    }
+
+    #[test]
+    fn one_pass_counts_what_each_label_alone_counts() {
+        let truth: Vec<u8> = (0..4000u32).map(|n| (n * 7 % 40) as u8).collect();
+        let prediction: Vec<u8> = (0..4000u32).map(|n| (n / 3 % 38) as u8).collect();
+        for (label, counts) in overlaps(&truth, &prediction).into_iter().enumerate() {
+            assert_eq!(counts, Overlap::of_label(&truth, &prediction, label as u8), "{label}");
+        }
+    }
+
+    #[test]
+    fn annotated_slices_span_from_the_lowest_to_the_highest() {
+        let geometry = Geometry::axial([2, 2, 6], [1.0; 3], [0.0; 3]).unwrap();
+        let mut voxels = vec![0; 24];
+        voxels[4] = Organ::SpinalCord.label();
+        voxels[17] = Organ::SpinalCord.label();
+        let labels = LabelVolume::from_stored(geometry, voxels, Modality::Unknown).unwrap();
+        assert_eq!(annotated_slices(&labels, Organ::SpinalCord), Some(1..5));
+        assert_eq!(annotated_slices(&labels, Organ::Liver), None);
+    }
+}

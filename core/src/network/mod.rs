@@ -1,0 +1,205 @@
+//! The two-branch network: a residual U-Net and the region branch whose attention vector modulates its output.
+//!
+//! One code for both systems of the paper: with [`NetworkConfig::attention`] off it is the plain U-Net.
+//!
+//! | file | what |
+//! |---|---|
+//! | `block.rs` | convolution + batch normalisation, residual block, folding |
+//! | `unet.rs` | encoder and decoder |
+//! | `region.rs` | region classifier and attention vector z4 |
+//! | `attention.rs` | equation (1) |
+//! | `count.rs` | multiply-adds, in closed form |
+//! | `weights.rs` | SafeTensors file with its model information |
+
+pub mod attention;
+pub mod block;
+pub mod count;
+pub mod region;
+pub mod unet;
+pub mod weights;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::anatomy::ORGAN_COUNT;
+use region::{RegionBranch, RegionOutput};
+use unet::{Decoder, Encoder};
+
+/// Output channels: background and the 33 organs.
+pub const CLASS_COUNT: usize = ORGAN_COUNT + 1;
+
+/// What has to be known to build a network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkConfig {
+    /// Channels of the first level; every level down doubles them. 16 in `light` and `fine`, 32 in `paper`.
+    pub base: usize,
+    /// Levels of the encoder; the input is halved `levels - 1` times.
+    pub levels: usize,
+    /// Input channels: the slices of a stack.
+    pub stack: usize,
+    /// Whether the region branch is built (AttentionAnatomy) or not (plain U-Net).
+    pub attention: bool,
+}
+
+impl Default for NetworkConfig {
+    fn default() -> Self {
+        Self { base: 16, levels: 5, stack: 5, attention: true }
+    }
+}
+
+impl NetworkConfig {
+    /// Channels of level `level` (0 is full resolution).
+    pub fn channels(&self, level: usize) -> usize {
+        self.base << level
+    }
+
+    /// The side that an input must be a multiple of.
+    pub fn granularity(&self) -> usize {
+        1 << (self.levels - 1)
+    }
+
+    /// Checks the numbers.
+    ///
+    /// # Errors
+    /// One sentence that names the key.
+    pub fn validate(&self) -> Result<(), String> {
+        if !(4..=128).contains(&self.base) {
+            return Err(format!("network.base is {}; it must be between 4 and 128", self.base));
+        }
+        if !(2..=6).contains(&self.levels) {
+            return Err(format!("network.levels is {}; it must be between 2 and 6", self.levels));
+        }
+        if self.stack.is_multiple_of(2) || self.stack > 15 {
+            return Err(format!("network.stack is {}; it must be odd and at most 15", self.stack));
+        }
+        Ok(())
+    }
+
+    /// A freshly initialised network on `device`.
+    pub fn init(&self, device: &Device) -> AttentionAnatomy {
+        AttentionAnatomy {
+            encoder: Encoder::new(self, device),
+            decoder: Decoder::new(self, device),
+            region: self.attention.then(|| RegionBranch::new(self.channels(self.levels - 1), device)),
+        }
+    }
+}
+
+/// The network. Parameter names in the weights file follow the field names.
+#[derive(Module, Debug)]
+pub struct AttentionAnatomy {
+    encoder: Encoder,
+    decoder: Decoder,
+    region: Option<RegionBranch>,
+}
+
+/// What the network says of a batch, before attention is applied.
+#[derive(Debug, Clone)]
+pub struct NetworkOutput {
+    /// z5: logits `[B, 34, H, W]`, background first.
+    pub logits: Tensor<4>,
+    /// Region logits and attention vector; `None` for the plain U-Net.
+    pub region: Option<RegionOutput>,
+}
+
+impl AttentionAnatomy {
+    /// Everything: `stack` is `[B, S, H, W]` in `[0, 1]`, H and W multiples of [`NetworkConfig::granularity`].
+    pub fn forward(&self, stack: Tensor<4>) -> NetworkOutput {
+        let features = self.encoder.forward(stack);
+        let region = self.region.as_ref().zip(features.last()).map(|(branch, deepest)| branch.forward(deepest.clone()));
+        NetworkOutput { logits: self.decoder.forward(features), region }
+    }
+
+    /// Encoder and region branch only (pre-training phase). `None` for the plain U-Net.
+    pub fn forward_region(&self, stack: Tensor<4>) -> Option<RegionOutput> {
+        let branch = self.region.as_ref()?;
+        self.encoder.forward(stack).pop().map(|deepest| branch.forward(deepest))
+    }
+
+    /// The same function with every batch normalisation folded into its convolution, for inference.
+    pub fn fold(self) -> Self {
+        Self { encoder: self.encoder.fold(), decoder: self.decoder.fold(), region: self.region.map(RegionBranch::fold) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::attention::modulate;
+    use burn::module::Module;
+    use burn::tensor::{Distribution, TensorData};
+
+    fn tiny() -> NetworkConfig {
+        NetworkConfig { base: 4, levels: 3, stack: 5, attention: true }
+    }
+
+    #[test]
+    fn folding_batch_norm_changes_nothing() {
+        let training = Device::flex().autodiff();
+        let network = tiny().init(&training);
+        // Running statistics and scales that differ from their start: two training passes and a shifted gamma.
+        for _ in 0..3 {
+            network.forward(Tensor::random([2, 5, 16, 16], Distribution::Normal(0.4, 0.3), &training));
+        }
+        let network = network.valid();
+        let device = Device::flex();
+        let x = Tensor::random([2, 5, 16, 16], Distribution::Uniform(0.0, 1.0), &device);
+        let before = network.forward(x.clone());
+        let after = network.clone().fold().forward(x);
+        let difference = (before.logits - after.logits).abs().max().into_scalar::<f32>();
+        assert!(difference < 2e-5, "logits differ by {difference}");
+        let (b, a) = (before.region.unwrap(), after.region.unwrap());
+        assert!((b.attention - a.attention).abs().max().into_scalar::<f32>() < 2e-5);
+        assert!((b.regions - a.regions).abs().max().into_scalar::<f32>() < 2e-5);
+    }
+
+    #[test]
+    fn no_organ_starts_suppressed() {
+        let device = Device::flex();
+        let network = tiny().init(&device);
+        let out = network.forward(Tensor::random([1, 5, 16, 16], Distribution::Uniform(0.0, 1.0), &device));
+        let z4: Vec<f32> = out.region.unwrap().attention.into_data().try_to_vec::<f32>().unwrap();
+        assert_eq!(z4.len(), ORGAN_COUNT);
+        assert!(z4.iter().all(|&v| v > 0.75), "{z4:?}");
+    }
+
+    #[test]
+    fn attention_equals_weighting_the_softmax_and_renormalising() {
+        // Equation (1) says: softmax of the modulated logits = softmax weighted by z4 (background by 1), renormalised.
+        let device = Device::flex();
+        let logits = Tensor::<4>::random([2, CLASS_COUNT, 3, 2], Distribution::Normal(0.0, 2.0), &device);
+        let z4 = Tensor::<2>::random([2, ORGAN_COUNT], Distribution::Uniform(0.01, 1.0), &device);
+        let modulated = burn::tensor::activation::softmax(modulate(logits.clone(), z4.clone()), 1);
+        let got: Vec<f32> = modulated.into_data().try_to_vec::<f32>().unwrap();
+        let z: Vec<f32> = logits.into_data().try_to_vec::<f32>().unwrap();
+        let w: Vec<f32> = z4.into_data().try_to_vec::<f32>().unwrap();
+        for b in 0..2 {
+            for n in 0..6 {
+                let weighted: Vec<f64> = (0..CLASS_COUNT)
+                    .map(|c| {
+                        let weight = if c == 0 { 1.0 } else { f64::from(w[b * ORGAN_COUNT + c - 1]) };
+                        f64::from(z[(b * CLASS_COUNT + c) * 6 + n]).exp() * weight
+                    })
+                    .collect();
+                let sum: f64 = weighted.iter().sum();
+                for (c, v) in weighted.iter().enumerate() {
+                    let g = f64::from(got[(b * CLASS_COUNT + c) * 6 + n]);
+                    assert!((g - v / sum).abs() < 1e-4, "{g} {v}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_suppressed_organ_vanishes_and_an_untouched_one_does_not() {
+        let device = Device::flex();
+        let logits = Tensor::<4>::zeros([1, CLASS_COUNT, 1, 1], &device);
+        let mut z4 = vec![1.0f32; ORGAN_COUNT];
+        z4[6] = 0.0;
+        let z4 = Tensor::<2>::from_data(TensorData::new(z4, [1, ORGAN_COUNT]), &device);
+        let p: Vec<f32> = burn::tensor::activation::softmax(modulate(logits, z4), 1).into_data().try_to_vec::<f32>().unwrap();
+        assert!(p[7] < 1e-6 && (p[8] - 1.0 / 33.0).abs() < 1e-5, "{p:?}");
+    }
+}

@@ -1,0 +1,90 @@
+//! Encoder and decoder of the residual U-Net.
+
+use burn::module::Module;
+use burn::nn::conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig};
+use burn::tensor::{Device, Tensor};
+
+use super::block::ResidualBlock;
+use super::{CLASS_COUNT, NetworkConfig};
+
+/// One residual block per level; every level but the first halves the size.
+#[derive(Module, Debug)]
+pub struct Encoder {
+    levels: Vec<ResidualBlock>,
+}
+
+impl Encoder {
+    /// Blocks for `config.levels` levels.
+    pub fn new(config: &NetworkConfig, device: &Device) -> Self {
+        let levels = (0..config.levels)
+            .map(|level| {
+                let input = if level == 0 { config.stack } else { config.channels(level - 1) };
+                let stride = if level == 0 { 1 } else { 2 };
+                ResidualBlock::new([input, config.channels(level)], stride, device)
+            })
+            .collect();
+        Self { levels }
+    }
+
+    /// `[B, S, H, W]` to the features of every level, `[B, base * 2^l, H / 2^l, W / 2^l]`, shallow first.
+    pub fn forward(&self, x: Tensor<4>) -> Vec<Tensor<4>> {
+        let mut features = Vec::with_capacity(self.levels.len());
+        let mut x = x;
+        for level in &self.levels {
+            x = level.forward(x);
+            features.push(x.clone());
+        }
+        features
+    }
+
+    /// With the normalisations folded into the convolutions.
+    pub fn fold(self) -> Self {
+        Self { levels: self.levels.into_iter().map(ResidualBlock::fold).collect() }
+    }
+}
+
+/// One step up: 2x2 stride-2 transposed convolution, skip by concatenation, residual block.
+#[derive(Module, Debug)]
+pub struct UpStep {
+    up: ConvTranspose2d,
+    block: ResidualBlock,
+}
+
+/// The way back to full resolution, and the 1x1 head.
+#[derive(Module, Debug)]
+pub struct Decoder {
+    steps: Vec<UpStep>,
+    head: Conv2d,
+}
+
+impl Decoder {
+    /// Steps from the deepest level upwards.
+    pub fn new(config: &NetworkConfig, device: &Device) -> Self {
+        let steps = (0..config.levels - 1)
+            .rev()
+            .map(|level| {
+                let (deep, here) = (config.channels(level + 1), config.channels(level));
+                UpStep {
+                    up: ConvTranspose2dConfig::new([deep, here], [2, 2]).with_stride([2, 2]).init(device),
+                    block: ResidualBlock::new([2 * here, here], 1, device),
+                }
+            })
+            .collect();
+        Self { steps, head: Conv2dConfig::new([config.base, CLASS_COUNT], [1, 1]).init(device) }
+    }
+
+    /// The encoder's features to z5, `[B, 34, H, W]`.
+    pub fn forward(&self, mut features: Vec<Tensor<4>>) -> Tensor<4> {
+        let mut x = features.pop().expect("the encoder has at least two levels");
+        for (step, skip) in self.steps.iter().zip(features.into_iter().rev()) {
+            x = step.block.forward(Tensor::cat(vec![step.up.forward(x), skip], 1));
+        }
+        self.head.forward(x)
+    }
+
+    /// With the normalisations folded into the convolutions.
+    pub fn fold(self) -> Self {
+        let steps = self.steps.into_iter().map(|s| UpStep { up: s.up, block: s.block.fold() }).collect();
+        Self { steps, head: self.head }
+    }
+}

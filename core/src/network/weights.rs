@@ -1,0 +1,239 @@
+//! The weights file: SafeTensors, with everything needed to use the weights in its metadata.
+//!
+//! Weights without the way their input was prepared, or without the list of organs that they learned, are dangerous:
+//! an organ that no case annotated is never pushed down and paints at random. So configuration, trained organs and
+//! data travel in the one file, as JSON under the key [`METADATA_KEY`], and a file without it is refused.
+
+use burn::store::{HalfPrecisionAdapter, ModuleSnapshot, SafetensorsStore};
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{AttentionAnatomy, NetworkConfig};
+use crate::anatomy::OrganSet;
+use crate::preprocess::InputConfig;
+use crate::report::TrainedOrgan;
+
+/// Where the model information lies in the SafeTensors metadata.
+pub const METADATA_KEY: &str = "attention_anatomy";
+/// Version of the metadata's layout.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// What a weights file says about itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelInfo {
+    /// Layout of this structure, [`FORMAT_VERSION`].
+    pub format: u32,
+    /// Name of the model, for people.
+    pub name: String,
+    /// The network.
+    pub network: NetworkConfig,
+    /// How its input is prepared.
+    pub input: InputConfig,
+    /// Organs that were annotated in at least one training case; all others are never drawn.
+    pub trained_organs: Vec<TrainedOrgan>,
+    /// Training data, one entry a set.
+    pub data: Vec<DataSource>,
+    /// Optimiser steps.
+    pub steps: u64,
+    /// One or two sentences: what these weights are, how they were validated, what they are not for.
+    pub note: String,
+}
+
+/// A training set as the model card names it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DataSource {
+    /// Short name.
+    pub name: String,
+    /// Terms.
+    pub licence: String,
+    /// Patients that were trained on.
+    pub patients: usize,
+}
+
+impl ModelInfo {
+    /// Organs that may be drawn: trained, and enabled unless `all` is asked for.
+    pub fn organs(&self, all: bool) -> OrganSet {
+        self.trained_organs.iter().filter(|t| all || t.enabled).map(|t| t.organ).collect()
+    }
+}
+
+/// Why a weights file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum WeightsError {
+    /// Not a SafeTensors file, or a damaged one.
+    #[error("this is not a readable SafeTensors file ({0}); choose a weights file written by `attention-anatomy train`")]
+    NotSafeTensors(String),
+    /// SafeTensors, but not ours.
+    #[error("the file has no `{METADATA_KEY}` metadata; it holds weights of another network")]
+    NoMetadata,
+    /// Ours, but unreadable metadata.
+    #[error("the model description in the file cannot be read ({0})")]
+    Metadata(String),
+    /// From a later version of the program.
+    #[error("the file has format {0}, this program reads format {FORMAT_VERSION}; update the program")]
+    Format(u32),
+    /// Tensors do not fit the described network.
+    #[error("the weights do not fit the network that they describe: {0}")]
+    Mismatch(String),
+    /// Cannot be written.
+    #[error("the weights cannot be written ({0})")]
+    Write(String),
+}
+
+/// Precision of stored weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    /// As trained.
+    Full,
+    /// Convolutions and fully connected layers as f16, batch statistics as f32: half the size.
+    Half,
+}
+
+/// The bytes of a weights file. Call on a network in validation state (`valid()`), whose batch statistics are settled.
+pub fn write(network: &AttentionAnatomy, info: &ModelInfo, precision: Precision) -> Result<Vec<u8>, WeightsError> {
+    let json = serde_json::to_string(info).map_err(|e| WeightsError::Write(e.to_string()))?;
+    let mut store = SafetensorsStore::from_bytes(None).clear_metadata().metadata(METADATA_KEY, json);
+    if precision == Precision::Half {
+        store = store.with_to_adapter(HalfPrecisionAdapter::new());
+    }
+    network.save_into(&mut store).map_err(|e| WeightsError::Write(e.to_string()))?;
+    store.get_bytes().map_err(|e| WeightsError::Write(e.to_string()))
+}
+
+/// The description of a weights file, without its tensors.
+pub fn read_info(bytes: &[u8]) -> Result<ModelInfo, WeightsError> {
+    let (_, metadata) =
+        safetensors::SafeTensors::read_metadata(bytes).map_err(|e| WeightsError::NotSafeTensors(e.to_string()))?;
+    let json = metadata.metadata().as_ref().and_then(|m| m.get(METADATA_KEY)).ok_or(WeightsError::NoMetadata)?;
+    #[derive(Deserialize)]
+    struct Version {
+        format: u32,
+    }
+    let version: Version = serde_json::from_str(json).map_err(|e| WeightsError::Metadata(e.to_string()))?;
+    if version.format != FORMAT_VERSION {
+        return Err(WeightsError::Format(version.format));
+    }
+    let info: ModelInfo = serde_json::from_str(json).map_err(|e| WeightsError::Metadata(e.to_string()))?;
+    info.network.validate().map_err(WeightsError::Metadata)?;
+    info.input.validate().map_err(|e| WeightsError::Metadata(e.to_string()))?;
+    if info.input.stack != info.network.stack || !info.input.crop.is_multiple_of(info.network.granularity()) {
+        return Err(WeightsError::Metadata("input and network do not fit each other".into()));
+    }
+    Ok(info)
+}
+
+/// A network in f32 on `device`, with its description. Every tensor must be there, with its shape, and finite.
+pub fn read(bytes: &[u8], device: &Device) -> Result<(AttentionAnatomy, ModelInfo), WeightsError> {
+    let info = read_info(bytes)?;
+    check_finite(bytes)?;
+    let mut network = info.network.init(device);
+    load(&mut network, bytes)?;
+    Ok((network, info))
+}
+
+/// Overwrites the tensors of `network` with those of a weights file of the same shape.
+pub fn load(network: &mut AttentionAnatomy, bytes: &[u8]) -> Result<(), WeightsError> {
+    let mut store = SafetensorsStore::from_bytes(Some(bytes.to_vec()))
+        .allow_partial(true)
+        .with_from_adapter(burn::store::FloatCastAdapter::to(burn::tensor::DType::F32));
+    let result = network.load_from(&mut store).map_err(|e| WeightsError::Mismatch(e.to_string()))?;
+    if let Some((path, _)) = result.missing.first() {
+        return Err(WeightsError::Mismatch(format!("tensor `{path}` and {} more are missing", result.missing.len() - 1)));
+    }
+    if let Some(path) = result.unused.first() {
+        return Err(WeightsError::Mismatch(format!("tensor `{path}` has no place in the network")));
+    }
+    if let Some(error) = result.errors.first() {
+        return Err(WeightsError::Mismatch(error.to_string()));
+    }
+    Ok(())
+}
+
+fn check_finite(bytes: &[u8]) -> Result<(), WeightsError> {
+    let tensors =
+        safetensors::SafeTensors::deserialize(bytes).map_err(|e| WeightsError::NotSafeTensors(e.to_string()))?;
+    for (name, view) in tensors.tensors() {
+        let finite = match view.dtype() {
+            safetensors::Dtype::F32 => {
+                view.data().chunks_exact(4).all(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]).is_finite())
+            }
+            safetensors::Dtype::F16 => {
+                view.data().chunks_exact(2).all(|b| half::f16::from_le_bytes([b[0], b[1]]).is_finite())
+            }
+            _ => true,
+        };
+        if !finite {
+            return Err(WeightsError::Mismatch(format!("tensor `{name}` contains numbers that are not finite")));
+        }
+    }
+    Ok(())
+}
+
+/// SHA-256 of a weights file, hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::module::Module;
+    use burn::tensor::{Distribution, Tensor};
+
+    fn info() -> ModelInfo {
+        let network = NetworkConfig { base: 4, levels: 3, stack: 5, attention: true };
+        ModelInfo {
+            format: FORMAT_VERSION,
+            name: "test".into(),
+            network,
+            input: InputConfig::light(),
+            trained_organs: Vec::new(),
+            data: Vec::new(),
+            steps: 7,
+            note: String::new(),
+        }
+    }
+
+    #[test]
+    fn weights_survive_the_file_in_both_precisions() {
+        let training = Device::flex().autodiff();
+        let network = info().network.init(&training);
+        network.forward(Tensor::random([2, 5, 16, 16], Distribution::Normal(0.4, 0.3), &training));
+        let network = network.valid();
+        let device = Device::flex();
+        let x = Tensor::random([1, 5, 16, 16], Distribution::Uniform(0.0, 1.0), &device);
+        let expected = network.forward(x.clone()).logits;
+        for (precision, tolerance) in [(Precision::Full, 0.0), (Precision::Half, 2e-2)] {
+            let bytes = write(&network, &info(), precision).unwrap();
+            let (read, read_info) = read(&bytes, &device).unwrap();
+            assert_eq!(read_info, info());
+            let got = read.forward(x.clone()).logits;
+            let difference = (got - expected.clone()).abs().max().into_scalar::<f32>();
+            assert!(difference <= tolerance, "{precision:?}: {difference}");
+        }
+        let full = write(&network, &info(), Precision::Full).unwrap().len();
+        let half = write(&network, &info(), Precision::Half).unwrap().len();
+        assert!((half as f64) < 0.75 * full as f64, "{half} of {full}");
+    }
+
+    #[test]
+    fn damaged_or_foreign_weights_are_refused_and_never_panic() {
+        let network = info().network.init(&Device::flex());
+        let bytes = write(&network, &info(), Precision::Half).unwrap();
+        assert!(matches!(read(b"not weights", &Device::flex()), Err(WeightsError::NotSafeTensors(_))));
+        assert!(read(&bytes[..bytes.len() - 9], &Device::flex()).is_err());
+        let mut other = info();
+        other.network.base = 8;
+        let mixed = write(&network, &other, Precision::Full).unwrap();
+        assert!(matches!(read(&mixed, &Device::flex()), Err(WeightsError::Mismatch(_))));
+        let mut later = info();
+        later.format = 99;
+        let later = write(&network, &later, Precision::Full).unwrap();
+        assert!(matches!(read_info(&later), Err(WeightsError::Format(99))));
+        let mut broken = write(&network, &info(), Precision::Full).unwrap();
+        let end = broken.len();
+        broken[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+        assert!(matches!(read(&broken, &Device::flex()), Err(WeightsError::Mismatch(_))));
+    }
+}

@@ -1,0 +1,308 @@
+//! Binary shapes on the coarse cells of one slice: threshold, opening, holes, growth.
+
+use std::cell::Cell;
+
+/// Tissue is above this.
+const THRESHOLD_HU: f32 = -300.0;
+/// What counts as air and as tissue at the least and at the most. With the threshold in the middle, a region is tissue where
+/// tissue fills half of it, whatever else is there: padding, metal, or fat peppered with air (8-bit images whose window
+/// ended in the fat).
+const CLIP_HU: [i16; 2] = [-600, 0];
+/// A cell counts together with its neighbours up to this far.
+const NEIGHBOURS_MM: f64 = 1.6;
+/// Largest cell made of several pixels.
+const CELL_MM: f64 = 2.0;
+/// Side of the square of the opening.
+const OPENING_MM: f64 = 6.0;
+/// What is added all round in the end.
+const MARGIN_MM: f64 = 3.0;
+
+/// The grid of cells of a slice. Shapes on it are `[h, w]` bytes, 0 or 1.
+pub(super) struct Coarse {
+    /// Pixels `[nx, ny]` of the image.
+    pixels: [usize; 2],
+    /// Pixels in a cell along i and j.
+    pub factor: [usize; 2],
+    /// Cells `[w, h]`; the last ones may hold fewer pixels.
+    pub cells: [usize; 2],
+    /// Neighbours on every side that count with a cell.
+    neighbours: [usize; 2],
+    /// Sides of the opening, in cells.
+    opening: [usize; 2],
+    /// Growth on every side, in cells.
+    margin: [usize; 2],
+}
+
+impl Coarse {
+    /// For slices of `[nx, ny, _]` pixels with `spacing` in mm.
+    pub fn new(size: [usize; 3], spacing: [f64; 3]) -> Self {
+        let pixels = [size[0], size[1]];
+        let factor: [usize; 2] = [0, 1].map(|a| ((CELL_MM / spacing[a]).floor() as usize).clamp(1, pixels[a].max(1)));
+        let cells: [usize; 2] = [0, 1].map(|a| pixels[a].div_ceil(factor[a]));
+        let in_cells = |a: usize, mm: f64| ((mm / (spacing[a] * factor[a] as f64)).round() as usize).min(cells[a]);
+        Self {
+            pixels,
+            factor,
+            cells,
+            neighbours: [0, 1].map(|a| in_cells(a, NEIGHBOURS_MM)),
+            opening: [0, 1].map(|a| in_cells(a, OPENING_MM).max(1)),
+            margin: [0, 1].map(|a| in_cells(a, MARGIN_MM).max(1)),
+        }
+    }
+
+    /// 1 where the mean of a cell and its neighbours is tissue.
+    pub fn threshold(&self, slice: &[i16]) -> Vec<u8> {
+        let [nx, ny] = self.pixels;
+        let [fx, fy] = self.factor;
+        let [w, h] = self.cells;
+        let mut means = vec![0.0f32; w * h];
+        let mut sums = vec![0i32; nx];
+        for (y, row) in means.chunks_exact_mut(w).enumerate() {
+            let lines = y * fy..((y + 1) * fy).min(ny);
+            let height = lines.len();
+            sums.fill(0);
+            for line in slice[lines.start * nx..lines.end * nx].chunks_exact(nx) {
+                for (sum, &hu) in sums.iter_mut().zip(line) {
+                    *sum += i32::from(hu.clamp(CLIP_HU[0], CLIP_HU[1]));
+                }
+            }
+            for (mean, pixels) in row.iter_mut().zip(sums.chunks(fx)) {
+                let sum: i64 = pixels.iter().map(|&s| i64::from(s)).sum();
+                *mean = sum as f32 / (pixels.len() * height) as f32;
+            }
+        }
+        let [rx, ry] = self.neighbours;
+        let mut cells = vec![0u8; w * h];
+        let mut column = vec![0.0f32; w];
+        for (y, row) in cells.chunks_exact_mut(w).enumerate() {
+            let rows = y.saturating_sub(ry)..(y + ry + 1).min(h);
+            let height = rows.len();
+            column.fill(0.0);
+            for line in means[rows.start * w..rows.end * w].chunks_exact(w) {
+                for (sum, mean) in column.iter_mut().zip(line) {
+                    *sum += mean;
+                }
+            }
+            for (x, cell) in row.iter_mut().enumerate() {
+                let near = &column[x.saturating_sub(rx)..(x + rx + 1).min(w)];
+                let mean = near.iter().sum::<f32>() / (near.len() * height) as f32;
+                *cell = u8::from(mean > THRESHOLD_HU);
+            }
+        }
+        cells
+    }
+
+    /// Opening: keeps the rectangles of the opening's size that fit into the shape. They must lie inside the image, which
+    /// costs a body cut by the field of view nothing: they fit against its edge.
+    pub fn open(&self, cells: &mut [u8]) {
+        let w = self.cells[0];
+        let [nx, ny] = self.opening;
+        for row in cells.chunks_exact_mut(w) {
+            repeat(nx - 1, || and_next(row, 1));
+        }
+        repeat(ny - 1, || and_next(cells, w));
+        for row in cells.chunks_exact_mut(w) {
+            repeat(nx - 1, || or_previous(row, 1));
+        }
+        repeat(ny - 1, || or_previous(cells, w));
+    }
+
+    /// Grows by the margin on every side.
+    pub fn grow(&self, cells: &mut [u8]) {
+        let w = self.cells[0];
+        for row in cells.chunks_exact_mut(w) {
+            repeat(self.margin[0], || or_previous(row, 1));
+            repeat(self.margin[0], || or_next(row, 1));
+        }
+        repeat(self.margin[1], || or_previous(cells, w));
+        repeat(self.margin[1], || or_next(cells, w));
+    }
+
+    /// Fills what cannot be reached from the edge of the image (by faces).
+    pub fn fill_holes(&self, cells: &mut [u8]) {
+        const REACHED: u8 = 2;
+        let [w, h] = self.cells;
+        let mut todo: Vec<usize> = Vec::new();
+        let visit = |p: usize, cells: &mut [u8], todo: &mut Vec<usize>| {
+            if cells[p] == 0 {
+                cells[p] = REACHED;
+                todo.push(p);
+            }
+        };
+        for x in 0..w {
+            visit(x, cells, &mut todo);
+            visit((h - 1) * w + x, cells, &mut todo);
+        }
+        for y in 0..h {
+            visit(y * w, cells, &mut todo);
+            visit(y * w + w - 1, cells, &mut todo);
+        }
+        while let Some(p) = todo.pop() {
+            let (x, y) = (p % w, p / w);
+            if x > 0 {
+                visit(p - 1, cells, &mut todo);
+            }
+            if x + 1 < w {
+                visit(p + 1, cells, &mut todo);
+            }
+            if y > 0 {
+                visit(p - w, cells, &mut todo);
+            }
+            if y + 1 < h {
+                visit(p + w, cells, &mut todo);
+            }
+        }
+        for cell in cells {
+            *cell = u8::from(*cell != REACHED);
+        }
+    }
+
+    /// Fills what has body before and behind it and on at least one side: a lung that the edge of the field of view (of the
+    /// image, or of the round one inside it) has cut open, so that it is no hole.
+    pub fn fill_open_lungs(&self, cells: &mut [u8]) {
+        let w = self.cells[0];
+        let mut before = vec![false; w];
+        // First pass down: 2 marks air with body before it; second pass up: what has body behind it too stays marked.
+        for row in cells.chunks_exact_mut(w) {
+            let used = row.contains(&1);
+            for (cell, before) in row.iter_mut().zip(&mut before) {
+                match *cell {
+                    0 if *before && used => *cell = 2,
+                    1 => *before = true,
+                    _ => {}
+                }
+            }
+        }
+        let mut behind = vec![false; w];
+        for row in cells.chunks_exact_mut(w).rev() {
+            for (cell, behind) in row.iter_mut().zip(&mut behind) {
+                match *cell {
+                    2 => *cell = u8::from(*behind),
+                    1 => *behind = true,
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+fn repeat(times: usize, mut work: impl FnMut()) {
+    for _ in 0..times {
+        work();
+    }
+}
+
+/// Every cell AND the one `stride` further on; beyond the end is nothing.
+fn and_next(cells: &mut [u8], stride: usize) {
+    let shared = Cell::from_mut(&mut *cells).as_slice_of_cells();
+    for (cell, next) in shared.iter().zip(&shared[stride..]) {
+        cell.set(cell.get() & next.get());
+    }
+    let kept = cells.len() - stride;
+    cells[kept..].fill(0);
+}
+
+/// Every cell OR the one `stride` further on.
+fn or_next(cells: &mut [u8], stride: usize) {
+    let shared = Cell::from_mut(cells).as_slice_of_cells();
+    for (cell, next) in shared.iter().zip(&shared[stride..]) {
+        cell.set(cell.get() | next.get());
+    }
+}
+
+/// Every cell OR the one `stride` before it.
+fn or_previous(cells: &mut [u8], stride: usize) {
+    let shared = Cell::from_mut(cells).as_slice_of_cells();
+    let kept = shared.len() - stride;
+    // Backwards, so that what is read has not changed yet.
+    for (cell, previous) in shared[stride..].iter().zip(&shared[..kept]).rev() {
+        cell.set(cell.get() | previous.get());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shape(rows: &[&str]) -> Vec<u8> {
+        rows.iter().flat_map(|r| r.bytes().map(|b| u8::from(b == b'#'))).collect()
+    }
+
+    fn coarse(w: usize, h: usize, spacing: f64) -> Coarse {
+        Coarse::new([w, h, 1], [spacing, spacing, 1.0])
+    }
+
+    #[test]
+    fn the_opening_keeps_exactly_the_squares_that_fit() {
+        let c = coarse(9, 7, 2.0);
+        assert_eq!(c.opening, [3, 3]);
+        let start = [
+            "###......", //
+            "###.####.",
+            "###.####.",
+            ".......#.",
+            "######...",
+            "######..#",
+            "######.##",
+        ];
+        let opened = [
+            "###......", //
+            "###......",
+            "###......",
+            ".........",
+            "######...",
+            "######...",
+            "######...",
+        ];
+        let mut cells = shape(&start);
+        c.open(&mut cells);
+        assert_eq!(cells, shape(&opened));
+    }
+
+    #[test]
+    fn cells_are_at_most_two_millimetres_or_one_pixel() {
+        for (spacing, factor, neighbours, opening, margin) in [
+            (0.7, 2, 1, 4, 2),
+            (0.977, 2, 1, 3, 2),
+            (1.37, 1, 1, 4, 2),
+            (3.0, 1, 1, 2, 1),
+            (3.9, 1, 0, 2, 1),
+            (5.4, 1, 0, 1, 1),
+        ] {
+            let c = coarse(512, 512, spacing);
+            let found = (c.factor[0], c.neighbours[0], c.opening[0], c.margin[0]);
+            assert_eq!(found, (factor, neighbours, opening, margin), "{spacing} mm");
+        }
+    }
+
+    #[test]
+    fn fat_peppered_with_air_is_tissue_and_the_edge_stays_in_place() {
+        let c = coarse(60, 60, 1.5);
+        // A quarter of the pixels in the fat are air; the fat begins at pixel 20.
+        let slice: Vec<i16> =
+            (0..3600).map(|p| if p % 60 < 20 || (p * 7 + p / 60 * 3) % 4 == 0 { -1000 } else { -110 }).collect();
+        let mut cells = c.threshold(&slice);
+        c.open(&mut cells);
+        for row in cells.chunks_exact(60) {
+            assert!(row[..19].iter().all(|&v| v == 0) && row[22..].iter().all(|&v| v == 1), "{row:?}");
+        }
+    }
+
+    #[test]
+    fn holes_are_filled_bays_are_not() {
+        let c = coarse(7, 5, 3.0);
+        let mut cells = shape(&["#####..", "#...#..", "#####.#", "#.....#", "#######"]);
+        c.fill_holes(&mut cells);
+        assert_eq!(cells, shape(&["#####..", "#####..", "#####.#", "#.....#", "#######"]));
+        c.fill_open_lungs(&mut cells);
+        assert_eq!(cells, shape(&["#####..", "#####..", "#####.#", "#####.#", "#######"]));
+    }
+
+    #[test]
+    fn growth_reaches_every_side_and_stops_at_the_image() {
+        let c = coarse(5, 4, 3.0);
+        let mut cells = shape(&[".....", ".....", "....#", "....."]);
+        c.grow(&mut cells);
+        assert_eq!(cells, shape(&[".....", "...##", "...##", "...##"]));
+    }
+}

@@ -1,0 +1,275 @@
+//! A volume as the network sees it, slice by slice: mask, filter, stack, made when asked for.
+
+use super::stack::{centred_origin, tile_origins};
+use super::{
+    Body, Centres, InPlaneFilter, InputConfig, ModelGrid, PreprocessError, crop_stack, crop_stack_hu, stack_weights,
+};
+use crate::volume::CtVolume;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A CT on the model grid, streamed: holds the CT it was given, the coarse body mask and a few slices.
+#[derive(Debug)]
+pub struct ModelSlices {
+    ct: Arc<CtVolume>,
+    body: Arc<Body>,
+    config: InputConfig,
+    grid: ModelGrid,
+    filter: InPlaneFilter,
+    /// Slices used last, the most recent at the back.
+    recent: Mutex<VecDeque<(usize, Arc<[f32]>)>>,
+    capacity: usize,
+}
+
+impl ModelSlices {
+    /// Finds the body and prepares the filter. Takes about a second for 512 x 512 x 600.
+    ///
+    /// # Errors
+    /// [`PreprocessError`] for a senseless configuration or field of view.
+    pub fn new(ct: Arc<CtVolume>, config: &InputConfig) -> Result<Self, PreprocessError> {
+        config.validate()?;
+        let body = Arc::new(Body::find(&ct));
+        Self::with_body(ct, body, config)
+    }
+
+    /// With a body that is known already.
+    ///
+    /// # Errors
+    /// As for [`ModelSlices::new`].
+    ///
+    /// # Panics
+    /// When `body` was found in a volume of another size.
+    pub fn with_body(ct: Arc<CtVolume>, body: Arc<Body>, config: &InputConfig) -> Result<Self, PreprocessError> {
+        config.validate()?;
+        assert_eq!(body.size(), ct.geometry.size, "the body of this volume");
+        let grid = ModelGrid::new(&ct.geometry, config)?;
+        let filter = InPlaneFilter::new(&grid, config);
+        // Two neighbouring stacks share all but a few slices.
+        let reach = config.slice_distance_mm.map_or(1.0, |mm| (mm / grid.slice_mm).max(1.0)) * config.stack as f64;
+        let capacity = (reach.ceil() as usize + 4).min(grid.slices.max(1));
+        Ok(Self { ct, body, config: config.clone(), grid, filter, recent: Mutex::new(VecDeque::new()), capacity })
+    }
+
+    /// The model grid of this volume.
+    pub fn grid(&self) -> &ModelGrid {
+        &self.grid
+    }
+
+    /// The body mask.
+    pub fn body(&self) -> &Arc<Body> {
+        &self.body
+    }
+
+    /// The CT.
+    pub fn ct(&self) -> &Arc<CtVolume> {
+        &self.ct
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &InputConfig {
+        &self.config
+    }
+
+    /// Input slice `k` on the model grid, `[h, w]` in HU: outside the body -1000, low-passed, sampled.
+    ///
+    /// # Panics
+    /// When the volume has no slice `k`.
+    pub fn slice_hu(&self, k: usize) -> Arc<[f32]> {
+        {
+            let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(at) = recent.iter().position(|(n, _)| *n == k)
+                && let Some(entry) = recent.remove(at)
+            {
+                let slice = entry.1.clone();
+                recent.push_back(entry);
+                return slice;
+            }
+        }
+        // Made outside the lock: several threads may want several slices.
+        let slice: Arc<[f32]> = self.filter.apply(&self.ct, &self.body, k).into();
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        if !recent.iter().any(|(n, _)| *n == k) {
+            if recent.len() >= self.capacity {
+                recent.pop_front();
+            }
+            recent.push_back((k, slice.clone()));
+        }
+        slice
+    }
+
+    /// [`stack_weights`] for this volume.
+    pub fn stack_weights(&self, k: usize, offset: isize) -> Vec<(usize, f32)> {
+        stack_weights(self.grid.slice_mm, self.grid.slices, &self.config, k, offset)
+    }
+
+    /// Top-left model pixel `[x, y]` of the crop centred on the (smoothed) centre of the body at slice `k`: the place
+    /// that training takes before it shifts anything.
+    pub fn centre_origin(&self, k: usize) -> [i64; 2] {
+        let centre = self.body.centre(k);
+        [0, 1].map(|a| centred_origin(self.grid.to_model(a, centre[a]), self.config.crop))
+    }
+
+    /// Top-left model pixels `[x, y]` of the crops that cover the body at slice `k`, for all channels of its stack.
+    ///
+    /// One, at [`ModelSlices::centre_origin`] or moved just so far that the body lies inside. Where the body is wider than
+    /// the crop: overlapping tiles from edge to edge, left to right, then down (with the shipped preset two).
+    pub fn origins(&self, k: usize) -> Vec<[i64; 2]> {
+        let Some(extent) = self.body.extent(k) else {
+            return vec![self.centre_origin(k)];
+        };
+        let centre = self.body.centre(k);
+        let [across, down] = [0, 1].map(|a| {
+            let [low, high] = extent[a].map(|edge| self.grid.to_model(a, edge));
+            tile_origins(low, high, self.grid.to_model(a, centre[a]), self.config.crop)
+        });
+        down.iter().flat_map(|&y| across.iter().map(move |&x| [x, y])).collect()
+    }
+
+    /// The stack around slice `k`: `[stack, crop, crop]` intensities in [0, 1]; outside the field of view as air.
+    pub fn stack(&self, k: usize, origin: [i64; 2]) -> Vec<f32> {
+        crop_stack(|n| self.slice_hu(n), &self.grid, &self.config, k, origin)
+    }
+
+    /// As [`ModelSlices::stack`], in HU.
+    pub fn stack_hu(&self, k: usize, origin: [i64; 2]) -> Vec<f32> {
+        crop_stack_hu(|n| self.slice_hu(n), &self.grid, &self.config, k, origin)
+    }
+
+    /// Which slices are run, and how the others follow.
+    pub fn centres(&self) -> Centres {
+        Centres::new(self.grid.slice_mm, self.grid.slices, &self.config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::preprocess::AIR_HU;
+    use crate::volume::{Geometry, Modality, Volume};
+
+    /// A CT from a function of mm from the middle of the image and of the slice.
+    fn ct(n: usize, spacing: [f64; 3], slices: usize, hu: impl Fn(f64, f64, usize) -> i16) -> CtVolume {
+        let g = Geometry::axial([n, n, slices], spacing, [0.0; 3]).unwrap();
+        let at = |v: usize, s: f64| (v as f64 - (n as f64 - 1.0) / 2.0) * s;
+        let voxels =
+            (0..n * n * slices).map(|v| hu(at(v % n, spacing[0]), at(v / n % n, spacing[1]), v / (n * n))).collect();
+        Volume::from_stored(g, voxels, Modality::Ct).unwrap()
+    }
+
+    #[test]
+    fn an_asymmetric_patient_stays_on_the_left() {
+        let ct = ct(128, [3.9, 3.9, 2.5], 4, |x, y, _| {
+            if (x - 70.0).hypot(y + 20.0) < 50.0 {
+                if (x - 100.0).hypot(y + 20.0) < 12.0 { 800 } else { 0 }
+            } else {
+                -1000
+            }
+        });
+        let slices = ModelSlices::new(Arc::new(ct), &InputConfig::light()).unwrap();
+        let (grid, image) = (slices.grid().clone(), slices.slice_hu(2));
+        let (w, mut bone, mut sum) = (grid.size[0], [0.0; 2], 0.0);
+        for (p, &hu) in image.iter().enumerate() {
+            let weight = f64::from((hu - 200.0).max(0.0));
+            bone = [bone[0] + weight * (p % w) as f64, bone[1] + weight * (p / w) as f64];
+            sum += weight;
+        }
+        let mm = |a: usize| (bone[a] / sum - (grid.size[a] as f64 - 1.0) / 2.0) * 3.0;
+        assert!((mm(0) - 100.0).abs() < 1.5 && (mm(1) + 20.0).abs() < 1.5, "{} {}", mm(0), mm(1));
+        let [x, y] = slices.centre_origin(2);
+        let (cx, cy) = grid.input_to_model(slices.body().centre(2)[0], slices.body().centre(2)[1]);
+        assert!((x as f64 + 79.5 - cx).abs() <= 0.5 && (y as f64 + 79.5 - cy).abs() <= 0.5);
+        let middle = (grid.size[0] as f64 - 1.0) / 2.0;
+        assert!(((cx - middle) * 3.0 - 70.0).abs() < 4.0);
+    }
+
+    #[test]
+    fn outside_the_body_is_air_and_the_cache_changes_nothing() {
+        let ct = ct(90, [2.0, 2.0, 1.0], 30, |x, y, k| {
+            if x.hypot(y) < 50.0 {
+                (k as i16) * 10
+            } else if y > 75.0 {
+                100
+            } else {
+                -940
+            }
+        });
+        let slices = ModelSlices::new(Arc::new(ct), &InputConfig::light()).unwrap();
+        let first: Vec<_> = (0..30).map(|k| slices.slice_hu(k)).collect();
+        for k in (0..30).rev() {
+            assert_eq!(slices.slice_hu(k), first[k]);
+        }
+        let [w, h] = slices.grid().size;
+        for (x, y) in [(0, 0), (w / 2, h - 1), (w - 1, 0)] {
+            assert_eq!(first[4][y * w + x], AIR_HU);
+        }
+        assert!((first[4][h / 2 * w + w / 2] - 40.0).abs() < 1e-3);
+        // 1 mm slices: the channel 3 mm above slice 10 is the mean of 12, 13, 14, hence 130 HU.
+        let [origin] = slices.origins(10)[..] else { panic!("one crop") };
+        let stack = slices.stack_hu(10, origin);
+        let middle = |c: usize| stack[c * 160 * 160 + 80 * 160 + 80];
+        assert!((middle(3) - 130.0).abs() < 1e-3 && (middle(0) - 40.0).abs() < 1e-3, "{} {}", middle(3), middle(0));
+        assert!((slices.stack(10, origin)[80 * 160 + 80] - InputConfig::light().intensity(40.0)).abs() < 1e-5);
+    }
+
+    #[test]
+    fn a_body_wider_than_the_crop_gets_two_tiles_that_cover_it() {
+        let ct = ct(200, [3.0, 3.0, 3.0], 2, |x, y, _| if (x / 270.0).hypot(y / 120.0) < 1.0 { 0 } else { -1000 });
+        let slices = ModelSlices::new(Arc::new(ct), &InputConfig::light()).unwrap();
+        let origins = slices.origins(0);
+        assert_eq!(origins.len(), 2);
+        assert_eq!(origins[0][1], origins[1][1]);
+        let [low, high] = slices.body().extent(0).unwrap()[0].map(|i| slices.grid().input_to_model(i, 0.0).0);
+        assert!(origins[0][0] as f64 - 0.5 <= low && origins[1][0] as f64 + 159.5 >= high);
+        assert!(origins[1][0] - origins[0][0] <= 120);
+    }
+
+    #[test]
+    fn volumes_of_one_voxel_and_of_odd_shapes_are_no_trouble() {
+        for size in [[1, 1, 1], [1, 9, 2], [7, 1, 1], [3, 2, 40]] {
+            for spacing in [[0.05, 0.05, 0.1], [0.7, 1.9, 5.0], [12.0, 9.0, 40.0]] {
+                let g = Geometry::axial(size, spacing, [0.0; 3]).unwrap();
+                for hu in [i16::MIN, -1000, 0, i16::MAX] {
+                    let ct = Volume::from_stored(g.clone(), vec![hu; g.voxel_count()], Modality::Ct).unwrap();
+                    let slices = ModelSlices::new(Arc::new(ct), &InputConfig::light()).unwrap();
+                    for k in slices.centres().run() {
+                        for origin in slices.origins(*k) {
+                            assert!(slices.stack(*k, origin).iter().all(|v| (0.0..=1.0).contains(v)));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_volume_streams_through_a_few_slices() {
+        let ct = Arc::new(ct(32, [3.0, 3.0, 0.625], 400, |x, y, _| if x.hypot(y) < 30.0 { 0 } else { -1000 }));
+        let slices = ModelSlices::new(ct, &InputConfig::light()).unwrap();
+        let mut most = 0;
+        for &k in slices.centres().run() {
+            slices.stack(k, slices.origins(k)[0]);
+            most = most.max(slices.recent.lock().unwrap().len());
+        }
+        // Five slabs of 3 mm, 0.625 mm slices.
+        assert!((25..=28).contains(&most), "{most} slices kept");
+    }
+
+    #[test]
+    fn all_channels_of_a_stack_have_one_origin() {
+        // A body that leans: the crop follows it from stack to stack, never within one.
+        let ct = ct(128, [3.0, 3.0, 3.0], 30, |x, y, k| {
+            if (x - 4.0 * k as f64).hypot(y) < 50.0 { if (x - 50.0).hypot(y) < 12.0 { 900 } else { 0 } } else { -1000 }
+        });
+        let slices = ModelSlices::new(Arc::new(ct), &InputConfig::light()).unwrap();
+        let (a, b) = (slices.centre_origin(8), slices.centre_origin(14));
+        assert!(b[0] - a[0] >= 6 && b[1] == a[1], "{a:?} {b:?}");
+        let stack = slices.stack_hu(14, b);
+        let place = |c: usize| {
+            let bright = (0..160 * 160).filter(|p| stack[c * 25600 + p] > 450.0);
+            let (n, sum) = bright.fold((0.0, 0.0), |(n, sum), p| (n + 1.0, sum + (p % 160) as f64));
+            sum / n
+        };
+        // The bone stands still while the body moves by 4 mm from slice to slice.
+        assert!((0..5).all(|c| (place(c) - place(2)).abs() < 0.1), "{:?}", (0..5).map(place).collect::<Vec<_>>());
+    }
+}

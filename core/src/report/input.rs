@@ -1,0 +1,186 @@
+//! What a report is written from.
+//!
+//! The struct borrows everything: a whole-body CT is hundreds of megabytes, and whoever segmented it still shows it.
+
+use serde::{Deserialize, Serialize};
+
+use super::attention::region_order_warnings;
+use crate::anatomy::{ORGAN_COUNT, Organ, REGION_COUNT, Region};
+use crate::volume::{CtVolume, LabelVolume};
+
+/// What the network says about one axial slice as a whole.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SliceAnatomy {
+    /// Canonical slice number k; 0 is the most inferior.
+    pub slice: usize,
+    /// Patient S (LPS z) of the slice's centre in mm.
+    pub position_mm: f64,
+    /// Probability of each region, in the order of [`Region::ALL`]. All zero when the network has no region branch.
+    pub regions: [f32; REGION_COUNT],
+    /// Attention of each organ, in the order of [`Organ::ALL`]; `None` for a plain U-Net.
+    pub attention: Option<[f32; ORGAN_COUNT]>,
+}
+
+impl SliceAnatomy {
+    /// The most likely region and its probability; `None` when the network has no region branch.
+    pub fn most_likely_region(&self) -> Option<(Region, f32)> {
+        let mut best: Option<(Region, f32)> = None;
+        for region in Region::ALL {
+            let p = self.regions[region.index()];
+            if p.is_finite() && p > best.map_or(0.0, |(_, b)| b) {
+                best = Some((region, p));
+            }
+        }
+        best
+    }
+}
+
+/// An organ that the weights have learned, and how well.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainedOrgan {
+    /// Which organ.
+    pub organ: Organ,
+    /// Patients whose annotation of this organ was trained on.
+    pub patients: usize,
+    /// The data sets they came from.
+    pub source: Vec<String>,
+    /// Mean Dice on patients that were not trained on, 0 to 1.
+    pub validation_dice: Option<f64>,
+    /// How many such patients annotate the organ.
+    pub validation_patients: usize,
+    /// Whether it was drawn in this run. False by default where validation Dice is below 0.5 or nothing measured it.
+    pub enabled: bool,
+}
+
+/// How a run came about.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunInfo {
+    /// Version of the program.
+    pub program_version: String,
+    /// Name of the weights.
+    pub weights_name: String,
+    /// SHA-256 of the weights file, hexadecimal.
+    pub weights_sha256: String,
+    /// The network in words.
+    pub architecture: String,
+    /// The device that computed, in words.
+    pub device: String,
+    /// Names of the input files.
+    pub inputs: Vec<String>,
+    /// When the run started, RFC 3339.
+    pub started: String,
+    /// Seconds that each stage took, in order.
+    pub seconds: Vec<(String, f64)>,
+    /// What the user should know about this run. One sentence each.
+    pub warnings: Vec<String>,
+    /// Options that change the result, as name and value.
+    pub options: Vec<(String, String)>,
+}
+
+/// A finished segmentation.
+#[derive(Clone, Copy, Debug)]
+pub struct Segmentation<'a> {
+    /// The CT that was segmented, in HU.
+    pub ct: &'a CtVolume,
+    /// Label numbers on the CT's grid; 0 is background.
+    pub labels: &'a LabelVolume,
+    /// What the network says about its slices; may skip slices of a finely sliced scan.
+    pub slices: &'a [SliceAnatomy],
+    /// The organs that the weights know.
+    pub trained: &'a [TrainedOrgan],
+    /// How the run came about.
+    pub run: &'a RunInfo,
+}
+
+/// Why no report can be written.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ReportError {
+    /// CT and label map do not belong together.
+    #[error(
+        "the label map ({labels:?} voxels) does not lie on the grid of the CT ({ct:?} voxels); write the report with the CT that was segmented"
+    )]
+    Grid {
+        /// Voxels of the CT along i, j, k.
+        ct: [usize; 3],
+        /// Voxels of the label map along i, j, k.
+        labels: [usize; 3],
+    },
+    /// A number in the label map stands for no organ.
+    #[error(
+        "the label map contains the number {0}, but organs are numbered 1 to {ORGAN_COUNT}; convert its numbers to the anatomy table first"
+    )]
+    Label(u8),
+    /// A slice of the network's output lies outside the scan.
+    #[error("the network's output names slice {slice}, but the scan has {slices} slices; it belongs to another scan")]
+    Slice {
+        /// The slice named.
+        slice: usize,
+        /// Slices of the scan.
+        slices: usize,
+    },
+    /// A picture could not be encoded.
+    #[error("a picture of {width} x {height} pixels could not be encoded as PNG ({reason})")]
+    Picture {
+        /// Pixels across.
+        width: usize,
+        /// Pixels down.
+        height: usize,
+        /// What the encoder says.
+        reason: String,
+    },
+}
+
+impl Segmentation<'_> {
+    /// Checks that CT, labels and slices belong together.
+    ///
+    /// # Errors
+    /// [`ReportError::Grid`] and [`ReportError::Slice`].
+    pub fn check(&self) -> Result<(), ReportError> {
+        let (ct, labels) = (&self.ct.geometry, &self.labels.geometry);
+        // Half of a hundredth of a millimetre is what single-precision headers lose on a large grid.
+        let whole = self.ct.voxels.len() == ct.voxel_count() && self.labels.voxels.len() == labels.voxel_count();
+        if !whole || !ct.same_grid(labels, 0.05) {
+            return Err(ReportError::Grid { ct: ct.size, labels: labels.size });
+        }
+        let slices = ct.size[2];
+        match self.slices.iter().find(|s| s.slice >= slices) {
+            Some(s) => Err(ReportError::Slice { slice: s.slice, slices }),
+            None => Ok(()),
+        }
+    }
+
+    /// What is known of the training of `organ`; `None` when the weights do not know it.
+    pub fn trained(&self, organ: Organ) -> Option<&TrainedOrgan> {
+        self.trained.iter().find(|t| t.organ == organ)
+    }
+
+    /// Whether the weights know `organ` and it was switched on.
+    pub fn is_drawn(&self, organ: Organ) -> bool {
+        self.trained(organ).is_some_and(|t| t.enabled)
+    }
+
+    /// Patient S in mm of the centre of slice `k`.
+    pub fn slice_mm(&self, k: usize) -> f64 {
+        let [nx, ny, _] = self.ct.geometry.size;
+        self.ct.geometry.to_patient([(nx as f64 - 1.0) / 2.0, (ny as f64 - 1.0) / 2.0, k as f64])[2]
+    }
+
+    /// All warnings, each once: those about the regions along the body, then those of the run and of the CT's reader.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings: Vec<String> = region_order_warnings(self.slices);
+        for warning in self.run.warnings.iter().chain(&self.ct.warnings) {
+            if !warnings.contains(warning) {
+                warnings.push(warning.clone());
+            }
+        }
+        warnings
+    }
+
+    /// The network's slices from inferior to superior, each slice once.
+    pub fn ordered_slices(&self) -> Vec<&SliceAnatomy> {
+        let mut slices: Vec<_> = self.slices.iter().collect();
+        slices.sort_by_key(|s| s.slice);
+        slices.dedup_by_key(|s| s.slice);
+        slices
+    }
+}

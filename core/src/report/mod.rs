@@ -1,0 +1,42 @@
+//! What a finished segmentation leaves behind for people and for other programs.
+//!
+//! A label map alone answers few of the questions that follow a run: how large is each organ, was it cut by the end of
+//! the scan, how far is its outline to be trusted, where along the body did the network believe itself to be? The
+//! files written here answer them from one [`Segmentation`]:
+//!
+//! | file | function | for |
+//! |---|---|---|
+//! | `statistics.csv` | [`statistics_csv`] | spreadsheets |
+//! | `attention.csv`, `attention.json` | [`attention_csv`], [`attention_json`] | whoever studies the network |
+//! | `run.json` | [`run_manifest_json`] | repeating and auditing the run |
+//! | `report.html` | [`report_html`] | people: one page, no other file, no network |
+//!
+//! Everything is strings out, so that the command line and the browser write the same files.
+//!
+//! ```text
+//! let statistics = Statistics::measure(&segmentation)?;
+//! let csv = statistics_csv(&segmentation, &statistics);
+//! let page = report_html(&segmentation, &statistics)?;
+//! ```
+
+mod attention;
+mod contour;
+mod csv;
+mod figures;
+mod html;
+mod input;
+mod key_slices;
+mod manifest;
+#[cfg(test)]
+mod samples;
+mod statistics;
+
+pub use attention::{attention_csv, attention_json, region_order_warnings};
+pub use html::report_html;
+pub use input::{ReportError, RunInfo, Segmentation, SliceAnatomy, TrainedOrgan};
+pub use key_slices::key_slices;
+pub use manifest::run_manifest_json;
+pub use statistics::{CutByScan, OrganStatistics, Statistics, statistics_csv};
+
+/// The sentence that accompanies every result.
+pub const NOT_A_MEDICAL_DEVICE: &str = "Not a medical device: every contour needs review by a qualified person.";

@@ -1,0 +1,328 @@
+//! Volume, density and place of every organ, measured in one pass over the volume.
+//!
+//! One pass, because a whole-body CT does not fit in a cache: thirty-three passes would take longer than the network.
+//! The pass also counts each organ's voxels in every axial, coronal and sagittal plane, which is what choosing planes
+//! to show needs.
+
+use super::csv::{number, push_record};
+use super::{ReportError, Segmentation};
+use crate::anatomy::{ORGAN_COUNT, Organ, Side};
+
+/// Whether the scan ends inside an organ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CutByScan {
+    /// The organ touches neither the first nor the last slice.
+    No,
+    /// It reaches the most inferior slice.
+    Inferior,
+    /// It reaches the most superior slice.
+    Superior,
+    /// It reaches both.
+    Both,
+}
+
+impl CutByScan {
+    /// `no`, `inferior`, `superior` or `both`.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::No => "no",
+            Self::Inferior => "inferior",
+            Self::Superior => "superior",
+            Self::Both => "both",
+        }
+    }
+}
+
+/// What the label map and the CT say of one organ.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OrganStatistics {
+    /// Which organ.
+    pub organ: Organ,
+    /// Voxels, at least 1.
+    pub voxels: u64,
+    /// Volume in millilitres.
+    pub ml: f64,
+    /// Mean HU.
+    pub mean_hu: f64,
+    /// Standard deviation of HU over the voxels (divided by their number, not one less).
+    pub std_hu: f64,
+    /// Smallest HU.
+    pub min_hu: i16,
+    /// Largest HU.
+    pub max_hu: i16,
+    /// Most inferior canonical slice that contains the organ.
+    pub first_slice: usize,
+    /// Most superior canonical slice that contains the organ.
+    pub last_slice: usize,
+    /// Patient S (LPS z) of the centre of `first_slice`, mm.
+    pub first_mm: f64,
+    /// Patient S (LPS z) of the centre of `last_slice`, mm.
+    pub last_mm: f64,
+    /// Mean position of the voxel centres in patient LPS mm.
+    pub centroid_mm: [f64; 3],
+    /// Whether the scan ends inside the organ, which makes its volume incomplete.
+    pub cut: CutByScan,
+}
+
+/// The statistics of all organs in a label map.
+#[derive(Clone, Debug)]
+pub struct Statistics {
+    organs: [Option<OrganStatistics>; ORGAN_COUNT],
+    /// For the axes i, j, k: voxels of each organ in each plane across it, `[plane * ORGAN_COUNT + organ]`.
+    planes: [Vec<u32>; 3],
+}
+
+#[derive(Clone, Copy)]
+struct Sums {
+    voxels: u64,
+    hu: i64,
+    hu_squared: i64,
+    index: [u64; 3],
+    min: i16,
+    max: i16,
+}
+
+impl Statistics {
+    /// Measures every organ of the label map.
+    ///
+    /// # Errors
+    /// [`ReportError`] when CT, labels and slices do not belong together or a label is not in the anatomy table.
+    pub fn measure(seg: &Segmentation) -> Result<Self, ReportError> {
+        seg.check()?;
+        let geometry = &seg.ct.geometry;
+        let [nx, ny, nz] = geometry.size;
+        let empty = Sums { voxels: 0, hu: 0, hu_squared: 0, index: [0; 3], min: i16::MAX, max: i16::MIN };
+        let mut sums = [empty; ORGAN_COUNT];
+        let mut planes = [vec![0u32; nx * ORGAN_COUNT], vec![0u32; ny * ORGAN_COUNT], vec![0u32; nz * ORGAN_COUNT]];
+        let rows = seg.labels.voxels.chunks_exact(nx).zip(seg.ct.voxels.chunks_exact(nx));
+        for (row, (labels, hus)) in rows.enumerate() {
+            let (j, k) = (row % ny, row / ny);
+            for (i, &label) in labels.iter().enumerate() {
+                if label == 0 {
+                    continue;
+                }
+                let c = usize::from(label) - 1;
+                let Some(s) = sums.get_mut(c) else { return Err(ReportError::Label(label)) };
+                let hu = hus[i];
+                s.voxels += 1;
+                s.hu += i64::from(hu);
+                s.hu_squared += i64::from(hu).pow(2);
+                s.min = s.min.min(hu);
+                s.max = s.max.max(hu);
+                for (a, n) in [i, j, k].into_iter().enumerate() {
+                    s.index[a] += n as u64;
+                    planes[a][n * ORGAN_COUNT + c] += 1;
+                }
+            }
+        }
+        let organs = Organ::ALL.map(|organ| {
+            let s = sums[organ.index()];
+            if s.voxels == 0 {
+                return None;
+            }
+            let n = s.voxels as f64;
+            let mean_hu = s.hu as f64 / n;
+            let holds = |k: &usize| planes[2][k * ORGAN_COUNT + organ.index()] > 0;
+            let (first_slice, last_slice) = ((0..nz).find(holds)?, (0..nz).rfind(holds)?);
+            Some(OrganStatistics {
+                organ,
+                voxels: s.voxels,
+                ml: n * geometry.voxel_ml(),
+                mean_hu,
+                std_hu: (s.hu_squared as f64 / n - mean_hu * mean_hu).max(0.0).sqrt(),
+                min_hu: s.min,
+                max_hu: s.max,
+                first_slice,
+                last_slice,
+                first_mm: seg.slice_mm(first_slice),
+                last_mm: seg.slice_mm(last_slice),
+                centroid_mm: geometry.to_patient(s.index.map(|sum| sum as f64 / n)),
+                cut: match (first_slice == 0, last_slice + 1 == nz) {
+                    (false, false) => CutByScan::No,
+                    (true, false) => CutByScan::Inferior,
+                    (false, true) => CutByScan::Superior,
+                    (true, true) => CutByScan::Both,
+                },
+            })
+        });
+        Ok(Self { organs, planes })
+    }
+
+    /// The statistics of `organ`; `None` when it has no voxel.
+    pub fn get(&self, organ: Organ) -> Option<&OrganStatistics> {
+        self.organs[organ.index()].as_ref()
+    }
+
+    /// The organs that have voxels, in table order.
+    pub fn found(&self) -> impl Iterator<Item = &OrganStatistics> {
+        self.organs.iter().flatten()
+    }
+
+    /// Voxels of `organ` in plane `index` across `axis` (0, 1, 2 for i, j, k: sagittal, coronal, axial).
+    pub fn plane_voxels(&self, axis: usize, index: usize, organ: Organ) -> u32 {
+        self.planes[axis][index * ORGAN_COUNT + organ.index()]
+    }
+
+    /// The most voxels that `organ` has in any plane across `axis`.
+    pub fn largest_plane(&self, axis: usize, organ: Organ) -> u32 {
+        self.planes[axis].chunks_exact(ORGAN_COUNT).map(|p| p[organ.index()]).max().unwrap_or(0)
+    }
+
+    /// The organs a report speaks of, in table order: those the weights drew, and any other in the label map.
+    pub fn rows(&self, seg: &Segmentation) -> Vec<Organ> {
+        Organ::ALL.into_iter().filter(|&o| seg.is_drawn(o) || self.get(o).is_some()).collect()
+    }
+}
+
+/// One row for each organ that was switched on (absent ones with 0 ml), comma-separated as RFC 4180 has it.
+///
+/// Slices count from 0 at the most inferior; positions are patient LPS mm (x to the patient's left, y to the posterior,
+/// z to the superior); HU statistics are over the organ's voxels.
+pub fn statistics_csv(seg: &Segmentation, statistics: &Statistics) -> String {
+    let mut out = String::new();
+    push_record(
+        &mut out,
+        [
+            "organ",
+            "name",
+            "tg263",
+            "patient_side",
+            "volume_ml",
+            "voxels",
+            "mean_hu",
+            "std_hu",
+            "min_hu",
+            "max_hu",
+            "first_slice",
+            "last_slice",
+            "first_slice_z_mm",
+            "last_slice_z_mm",
+            "centroid_x_left_mm",
+            "centroid_y_posterior_mm",
+            "centroid_z_superior_mm",
+            "cut_by_scan_end",
+            "training_patients",
+            "validation_dice",
+        ],
+    );
+    for organ in statistics.rows(seg) {
+        let mut row: Vec<String> =
+            [organ.id(), organ.name(), organ.tg263(), side(organ)].into_iter().map(String::from).collect();
+        match statistics.get(organ) {
+            Some(s) => {
+                row.extend([number(s.ml, 3), s.voxels.to_string(), number(s.mean_hu, 1), number(s.std_hu, 1)]);
+                row.extend([s.min_hu.to_string(), s.max_hu.to_string()]);
+                row.extend([s.first_slice.to_string(), s.last_slice.to_string()]);
+                row.extend([number(s.first_mm, 2), number(s.last_mm, 2)]);
+                row.extend(s.centroid_mm.map(|v| number(v, 2)));
+                row.push(s.cut.id().to_string());
+            }
+            None => {
+                row.extend(["0.000".to_string(), "0".to_string()]);
+                row.extend(std::iter::repeat_n(String::new(), 12));
+            }
+        }
+        let trained = seg.trained(organ);
+        row.push(trained.map(|t| t.patients.to_string()).unwrap_or_default());
+        row.push(trained.and_then(|t| t.validation_dice).map(|d| number(d, 3)).unwrap_or_default());
+        push_record(&mut out, row);
+    }
+    out
+}
+
+/// `left` or `right` of the patient for one of a pair, else nothing.
+fn side(organ: Organ) -> &'static str {
+    match organ.side() {
+        Side::Left => "left",
+        Side::Right => "right",
+        Side::Midline | Side::Unpaired => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::SliceAnatomy;
+    use super::super::samples::{organ, run, trained};
+    use super::*;
+    use crate::volume::{Geometry, Modality, Volume};
+
+    /// A box of the liver with HU = i, and one voxel of the left lung in the last slice.
+    fn phantom() -> (Volume<i16>, Volume<u8>) {
+        let geometry = Geometry::axial([20, 16, 10], [1.5, 2.0, 3.0], [-10.0, 5.0, 100.0]).unwrap();
+        let (mut hu, mut labels) = (vec![0i16; 3200], vec![0u8; 3200]);
+        for k in 2..=5 {
+            for j in 3..=6 {
+                for i in 4..=12 {
+                    let n = i + 20 * (j + 16 * k);
+                    hu[n] = i as i16;
+                    labels[n] = organ("liver").label();
+                }
+            }
+        }
+        let n = 19 + 20 * (15 + 16 * 9);
+        hu[n] = -800;
+        labels[n] = organ("lung_left").label();
+        let ct = Volume::from_stored(geometry, hu, Modality::Ct).unwrap();
+        let labels = ct.with_voxels(labels);
+        (ct, labels)
+    }
+
+    #[test]
+    fn a_box_has_the_statistics_that_arithmetic_gives() {
+        let (ct, labels) = phantom();
+        let trained = trained(&["liver", "lung_left", "spleen"]);
+        let run = run();
+        let seg = Segmentation { ct: &ct, labels: &labels, slices: &[], trained: &trained, run: &run };
+        let all = Statistics::measure(&seg).unwrap();
+        let s = all.get(organ("liver")).unwrap();
+        assert_eq!(s.voxels, 9 * 4 * 4);
+        assert!((s.ml - 144.0 * 9.0 / 1000.0).abs() < 1e-12);
+        assert!((s.mean_hu - 8.0).abs() < 1e-12);
+        // The uniform distribution on n equally spaced values has variance (n^2 - 1) / 12.
+        assert!((s.std_hu - (80.0f64 / 12.0).sqrt()).abs() < 1e-9);
+        assert_eq!((s.min_hu, s.max_hu, s.first_slice, s.last_slice), (4, 12, 2, 5));
+        assert_eq!((s.first_mm, s.last_mm), (106.0, 115.0));
+        let expected = [-10.0 + 8.0 * 1.5, 5.0 + 4.5 * 2.0, 100.0 + 3.5 * 3.0];
+        assert!((0..3).all(|a| (s.centroid_mm[a] - expected[a]).abs() < 1e-9));
+        assert_eq!(s.cut, CutByScan::No);
+        let lung = all.get(organ("lung_left")).unwrap();
+        assert_eq!((lung.voxels, lung.min_hu, lung.std_hu, lung.cut), (1, -800, 0.0, CutByScan::Superior));
+        assert!(all.get(organ("spleen")).is_none());
+        assert_eq!(all.plane_voxels(0, 4, organ("liver")), 16);
+        assert_eq!(all.plane_voxels(1, 3, organ("liver")), 36);
+        assert_eq!(all.largest_plane(2, organ("liver")), 36);
+    }
+
+    #[test]
+    fn the_table_has_a_row_for_each_organ_that_was_switched_on() {
+        let (ct, labels) = phantom();
+        let mut trained = trained(&["liver", "lung_left", "spleen", "heart"]);
+        trained[3].enabled = false;
+        let run = run();
+        let seg = Segmentation { ct: &ct, labels: &labels, slices: &[], trained: &trained, run: &run };
+        let csv = statistics_csv(&seg, &Statistics::measure(&seg).unwrap());
+        let lines: Vec<Vec<&str>> = csv.split_terminator("\r\n").map(|l| l.split(',').collect()).collect();
+        assert_eq!(lines.len(), 4, "header, lung, liver, spleen: {csv}");
+        assert!(lines.iter().all(|l| l.len() == 20), "{csv}");
+        assert_eq!((lines[1][0], lines[1][3], lines[1][17]), ("lung_left", "left", "superior"));
+        assert_eq!((lines[2][0], lines[2][4], lines[2][6]), ("liver", "1.296", "8.0"));
+        assert_eq!((lines[3][0], lines[3][4], lines[3][5], lines[3][6]), ("spleen", "0.000", "0", ""));
+    }
+
+    #[test]
+    fn what_does_not_belong_together_is_refused() {
+        let (ct, labels) = phantom();
+        let (trained, run) = (trained(&["liver"]), run());
+        let mut wrong = labels.clone();
+        wrong.voxels[0] = 34;
+        let seg = Segmentation { ct: &ct, labels: &wrong, slices: &[], trained: &trained, run: &run };
+        assert_eq!(Statistics::measure(&seg).unwrap_err(), ReportError::Label(34));
+        let mut moved = labels.clone();
+        moved.geometry.affine[2][3] += 3.0;
+        let seg = Segmentation { labels: &moved, ..seg };
+        assert!(matches!(Statistics::measure(&seg), Err(ReportError::Grid { .. })));
+        let slices = [SliceAnatomy { slice: 10, position_mm: 130.0, regions: [0.2; 5], attention: None }];
+        let seg = Segmentation { labels: &labels, slices: &slices, ..seg };
+        assert_eq!(Statistics::measure(&seg).unwrap_err(), ReportError::Slice { slice: 10, slices: 10 });
+    }
+}

@@ -1,0 +1,112 @@
+//! Adam (Kingma and Ba, 2015), with its moments under the names of the parameters.
+//!
+//! burn's own optimiser restores its state onto the default device, which on a machine without a GPU adapter does not
+//! exist; and a checkpoint that names every moment after its parameter can be checked against the network it is for.
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::network::AttentionAnatomy;
+
+const BETA_1: f64 = 0.9;
+const BETA_2: f64 = 0.999;
+const EPSILON: f64 = 1e-8;
+
+/// First and second moment of one parameter, flattened, and how often it was updated.
+#[derive(Debug, Clone)]
+pub struct Moments {
+    /// Running mean of the gradient.
+    pub first: Tensor<1>,
+    /// Running mean of its square.
+    pub second: Tensor<1>,
+    /// Updates so far. Parameters start at different times: the decoder rests during pre-training.
+    pub updates: u32,
+}
+
+/// The optimiser: moments by parameter path.
+#[derive(Debug, Clone, Default)]
+pub struct Adam {
+    /// Moments of every parameter that was ever updated.
+    pub moments: BTreeMap<String, Moments>,
+}
+
+impl Adam {
+    /// One update of every parameter that has a gradient.
+    pub fn step(&mut self, network: AttentionAnatomy, gradients: GradientsParams, rate: f64) -> AttentionAnatomy {
+        network.map(&mut Update { adam: self, gradients, rate, path: Vec::new() })
+    }
+
+    /// A moment tensor from stored numbers.
+    pub fn moment(values: Vec<f32>, device: &Device) -> Tensor<1> {
+        let n = values.len();
+        Tensor::from_data(TensorData::new(values, [n]), &device.clone().inner())
+    }
+}
+
+struct Update<'a> {
+    adam: &'a mut Adam,
+    gradients: GradientsParams,
+    rate: f64,
+    path: Vec<String>,
+}
+
+impl ModuleMapper for Update<'_> {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(gradient) = self.gradients.remove::<D>(param.id) else { return param };
+        let (id, tensor, mapper) = param.consume();
+        let tensor = tensor.inner();
+        let shape = tensor.shape();
+        let gradient: Tensor<1> = gradient.flatten(0, D - 1);
+        let moments = self.adam.moments.remove(&self.path.join("."));
+        let (first, second, updates) = match moments {
+            Some(m) => (m.first, m.second, m.updates + 1),
+            None => (gradient.zeros_like(), gradient.zeros_like(), 1),
+        };
+        let first = first * BETA_1 + gradient.clone() * (1.0 - BETA_1);
+        let second = second * BETA_2 + gradient.square() * (1.0 - BETA_2);
+        let t = updates as i32;
+        let mean = first.clone() / (1.0 - BETA_1.powi(t));
+        let deviation = (second.clone() / (1.0 - BETA_2.powi(t))).sqrt() + EPSILON;
+        let delta: Tensor<D> = (mean / deviation * self.rate).reshape(shape);
+        self.adam.moments.insert(self.path.join("."), Moments { first, second, updates });
+        let tensor = Tensor::from_inner(tensor - delta).require_grad();
+        Param::from_mapped_value(id, tensor, mapper)
+    }
+}
+
+/// The sum of two sets of gradients of one network.
+pub fn add_gradients(
+    network: &AttentionAnatomy,
+    mut a: GradientsParams,
+    mut b: GradientsParams,
+) -> GradientsParams {
+    struct Add<'a> {
+        a: &'a mut GradientsParams,
+        b: &'a mut GradientsParams,
+        sum: GradientsParams,
+    }
+    impl ModuleVisitor for Add<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let sum = match (self.a.remove::<D>(param.id), self.b.remove::<D>(param.id)) {
+                (Some(a), Some(b)) => a + b,
+                (Some(one), None) | (None, Some(one)) => one,
+                (None, None) => return,
+            };
+            self.sum.register(param.id, sum);
+        }
+    }
+    let mut add = Add { a: &mut a, b: &mut b, sum: GradientsParams::new() };
+    network.visit(&mut add);
+    add.sum
+}

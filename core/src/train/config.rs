@@ -1,0 +1,194 @@
+//! Everything that defines a training, in one TOML file.
+
+use serde::{Deserialize, Serialize};
+
+use crate::dataset::{Augmentation, Hpa};
+use crate::loss::{FocalNorm, LossWeights};
+use crate::network::NetworkConfig;
+use crate::preprocess::InputConfig;
+
+/// A training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingConfig {
+    /// Name of the model that comes out.
+    pub name: String,
+    /// Seed of everything random: weights, split, order, augmentation.
+    pub seed: u64,
+    /// Slices in a batch.
+    pub batch: usize,
+    /// Slices computed at once; a batch of more is accumulated exactly. The whole batch when absent.
+    pub micro_batch: Option<usize>,
+    /// Optimiser steps in an epoch.
+    pub steps_per_epoch: u64,
+    /// Steps between two validations (and checkpoints).
+    pub validate_every: u64,
+    /// Most slices that a validation during training looks at.
+    #[serde(default = "default_validation_slices")]
+    pub validation_slices: usize,
+    /// What makes re-calibration weights 1.
+    #[serde(default)]
+    pub hpa: Hpa,
+    /// What the focal loss is divided by.
+    #[serde(default)]
+    pub focal_norm: FocalNorm,
+    /// The network.
+    #[serde(default)]
+    pub network: NetworkConfig,
+    /// How images are presented.
+    pub input: InputChoice,
+    /// The sets.
+    pub data: Vec<DataConfig>,
+    /// The schedule.
+    #[serde(rename = "phase")]
+    pub phases: Vec<Phase>,
+}
+
+fn default_validation_slices() -> usize {
+    400
+}
+
+/// A named preset, or every number.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum InputChoice {
+    /// `{ preset = "light" | "fine" | "paper" }`.
+    Preset {
+        /// The name.
+        preset: Preset,
+    },
+    /// All of [`InputConfig`].
+    Explicit(InputConfig),
+}
+
+/// Names of the presets of [`InputConfig`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Preset {
+    /// 3 mm, 160 pixels.
+    Light,
+    /// 1.5 mm, 320 pixels.
+    Fine,
+    /// Native pixels, 320.
+    Paper,
+}
+
+/// A set in a training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// Manifest file, relative to the data folder given on the command line.
+    pub manifest: String,
+    /// Share of every batch, relative to the other sets.
+    pub weight: f64,
+    /// Patients of the `train` split held out for validation.
+    #[serde(default)]
+    pub validation_patients: usize,
+}
+
+/// A part of the schedule.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Phase {
+    /// For people.
+    pub name: String,
+    /// How long.
+    pub epochs: u64,
+    /// Adam's learning rate.
+    pub learning_rate: f64,
+    /// alpha, beta, gamma.
+    pub loss: LossWeights,
+    /// What is done to the samples.
+    #[serde(default)]
+    pub augmentation: Augmentation,
+}
+
+/// Why a training file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// TOML of another layout.
+    #[error("the training file cannot be read: {0}")]
+    Parse(#[from] toml::de::Error),
+    /// A value that makes no sense.
+    #[error("the training file is not usable: {0}")]
+    Value(String),
+}
+
+impl TrainingConfig {
+    /// Reads and checks a training file.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let config: Self = toml::from_str(text)?;
+        config.check().map_err(ConfigError::Value)?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        self.network.validate()?;
+        let input = self.input();
+        input.validate().map_err(|e| e.to_string())?;
+        if input.stack != self.network.stack {
+            return Err(format!("network.stack is {}, the input has {} slices", self.network.stack, input.stack));
+        }
+        if !input.crop.is_multiple_of(self.network.granularity()) {
+            return Err(format!(
+                "a crop of {} pixels cannot be halved {} times",
+                input.crop,
+                self.network.levels - 1
+            ));
+        }
+        if self.batch == 0 || self.micro_batch == Some(0) || self.steps_per_epoch == 0 || self.validate_every == 0 {
+            return Err("batch, micro_batch, steps_per_epoch and validate_every must be at least 1".into());
+        }
+        if self.phases.is_empty() || self.total_steps() == 0 {
+            return Err("there is no [[phase]] with at least one epoch".into());
+        }
+        for phase in &self.phases {
+            let rate = phase.learning_rate;
+            if !(rate.is_finite() && rate > 0.0) {
+                return Err(format!("phase `{}`: learning_rate is {rate}", phase.name));
+            }
+            let LossWeights { dice, focal, region } = phase.loss;
+            if [dice, focal, region].iter().any(|w| !w.is_finite() || *w < 0.0) || dice + focal + region == 0.0 {
+                return Err(format!("phase `{}`: loss weights must be at least 0, and one above 0", phase.name));
+            }
+            if !phase.loss.segments() && !self.network.attention {
+                return Err(format!(
+                    "phase `{}` trains only the region branch, which network.attention = false does not build",
+                    phase.name
+                ));
+            }
+        }
+        if self.data.iter().any(|d| !d.weight.is_finite() || d.weight < 0.0) {
+            return Err("data.weight must be at least 0".into());
+        }
+        Ok(())
+    }
+
+    /// The input, whichever way it was given.
+    pub fn input(&self) -> InputConfig {
+        match &self.input {
+            InputChoice::Preset { preset: Preset::Light } => InputConfig::light(),
+            InputChoice::Preset { preset: Preset::Fine } => InputConfig::fine(),
+            InputChoice::Preset { preset: Preset::Paper } => InputConfig::paper(),
+            InputChoice::Explicit(input) => input.clone(),
+        }
+    }
+
+    /// Steps of the whole schedule.
+    pub fn total_steps(&self) -> u64 {
+        self.phases.iter().map(|p| p.epochs).sum::<u64>() * self.steps_per_epoch
+    }
+
+    /// The phase of step `step` (0 is the first) and its index; the last phase beyond the end.
+    pub fn phase_at(&self, step: u64) -> (&Phase, usize) {
+        let mut end = 0;
+        for (n, phase) in self.phases.iter().enumerate() {
+            end += phase.epochs * self.steps_per_epoch;
+            if step < end {
+                return (phase, n);
+            }
+        }
+        let last = self.phases.len() - 1;
+        (&self.phases[last], last)
+    }
+}

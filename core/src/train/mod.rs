@@ -1,0 +1,197 @@
+//! The trainer: phases, optimiser, checkpoints, validation.
+//!
+//! [`Trainer::step`] does one optimiser step and returns what happened; whoever drives it (command line, a panel in the
+//! viewer, a test) decides what to do between two steps. Nothing here reads a file or prints.
+//!
+//! | file | what |
+//! |---|---|
+//! | `config.rs` | everything that defines a training, as TOML |
+//! | `adam.rs` | Adam with its state in plain sight |
+//! | `checkpoint.rs` | one SafeTensors file: network, optimiser, step |
+//! | `validation.rs` | Dice of held-out slices while training |
+
+pub mod adam;
+pub mod checkpoint;
+pub mod config;
+pub mod validation;
+
+pub use checkpoint::CheckpointError;
+pub use config::{ConfigError, DataConfig, InputChoice, Phase, TrainingConfig};
+pub use validation::{ValidationReport, validate};
+
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::dataset::{Batch, PreparedCase, Sampler, make_batch};
+use crate::loss::batch_dice::DiceSums;
+use crate::loss::total::dice_sums;
+use crate::loss::{BatchCounts, total};
+use crate::network::{AttentionAnatomy, NetworkOutput};
+use adam::Adam;
+
+/// A training in progress.
+#[derive(Debug)]
+pub struct Trainer {
+    config: TrainingConfig,
+    network: AttentionAnatomy,
+    adam: Adam,
+    device: Device,
+    step: u64,
+}
+
+/// What one step did. Terms that the phase does not use are `None`.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct StepReport {
+    /// The step that was done, from 1.
+    pub step: u64,
+    /// Name of its phase.
+    pub phase: String,
+    /// Learning rate.
+    pub learning_rate: f64,
+    /// Batch Dice loss.
+    pub dice: Option<f32>,
+    /// Focal loss.
+    pub focal: Option<f32>,
+    /// Region cross entropy.
+    pub region: Option<f32>,
+    /// Weighted sum.
+    pub total: f32,
+}
+
+/// Why a step failed. The trainer stays as it was before the step.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// Loss is not a number.
+    #[error("the loss of step {0} is not a number; the training stops with the state of the step before. Lower the learning rate, or look at the batch")]
+    NotFinite(u64),
+}
+
+impl Trainer {
+    /// A new training on `device` (a plain device; gradients are switched on here).
+    pub fn new(config: TrainingConfig, device: &Device) -> Self {
+        let device = device.clone().autodiff();
+        device.seed(config.seed);
+        let network = config.network.init(&device);
+        Self { config, network, adam: Adam::default(), device, step: 0 }
+    }
+
+    /// A training as a checkpoint left it. `config` must describe the same network.
+    pub fn resume(config: TrainingConfig, checkpoint: &[u8], device: &Device) -> Result<Self, CheckpointError> {
+        let mut trainer = Self::new(config, device);
+        (trainer.adam, trainer.step) = checkpoint::restore(checkpoint, &mut trainer.network)?;
+        Ok(trainer)
+    }
+
+    /// The bytes of a checkpoint.
+    pub fn checkpoint(&self) -> Result<Vec<u8>, CheckpointError> {
+        checkpoint::write(&self.network.valid(), &self.adam, self.step, &self.config)
+    }
+
+    /// Steps done.
+    pub fn steps_done(&self) -> u64 {
+        self.step
+    }
+
+    /// Whether the schedule has ended.
+    pub fn finished(&self) -> bool {
+        self.step >= self.config.total_steps()
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &TrainingConfig {
+        &self.config
+    }
+
+    /// The network in validation state: batch statistics settled, no gradients.
+    pub fn network(&self) -> AttentionAnatomy {
+        self.network.valid()
+    }
+
+    /// The batch of step number `step` (0 is the first). A pure function, so that a loader may work ahead.
+    pub fn batch(config: &TrainingConfig, cases: &[PreparedCase], sampler: &Sampler, step: u64) -> Batch {
+        let (phase, _) = config.phase_at(step);
+        let slices = sampler.draw(cases, step, config.batch);
+        make_batch(cases, &slices, &config.input(), &phase.augmentation)
+    }
+
+    fn forward(&self, stacks: &[f32], slices: usize, segments: bool) -> NetworkOutput {
+        let crop = self.config.input().crop;
+        let shape = [slices, self.config.network.stack, crop, crop];
+        let x = Tensor::<4>::from_data(TensorData::new(stacks.to_vec(), shape), &self.device);
+        if segments {
+            return self.network.forward(x);
+        }
+        // Pre-training: the decoder is not run, so there are no logits to speak of.
+        let region = self.network.forward_region(x);
+        NetworkOutput { logits: Tensor::zeros([slices, 1, 1, 1], &self.device), region }
+    }
+
+    /// One optimiser step on `batch`, in as many micro-batches as the configuration asks for. Reads the loss back, so
+    /// not for the browser's main thread.
+    pub fn step(&mut self, batch: &Batch) -> Result<StepReport, StepError> {
+        let (phase, _) = self.config.phase_at(self.step);
+        let phase = phase.clone();
+        let loss = phase.loss;
+        let counts = BatchCounts::of(&batch.target);
+        let slices = batch.target.len();
+        let micro = self.config.micro_batch.unwrap_or(slices).clamp(1, slices);
+        let per_slice = batch.stacks.len() / slices;
+        let ranges: Vec<_> = (0..slices).step_by(micro).map(|a| a..(a + micro).min(slices)).collect();
+        let cut = |r: &std::ops::Range<usize>| &batch.stacks[r.start * per_slice..r.end * per_slice];
+
+        let whole: Option<DiceSums> = (ranges.len() > 1 && loss.dice != 0.0)
+            .then(|| {
+                ranges
+                    .iter()
+                    .map(|r| dice_sums(&self.forward(cut(r), r.len(), true), &batch.target.narrow(r.clone())).detach())
+                    .reduce(DiceSums::plus)
+            })
+            .flatten();
+
+        let mut gradients: Option<GradientsParams> = None;
+        let mut sums = [None; 3];
+        let mut sum = 0.0;
+        for r in &ranges {
+            let output = self.forward(cut(r), r.len(), loss.segments());
+            let target = batch.target.narrow(r.clone());
+            let parts = total(&output, &target, &counts, &loss, self.config.focal_norm, whole.as_ref());
+            for (at, part) in sums.iter_mut().zip([&parts.dice, &parts.focal, &parts.region]) {
+                if let Some(part) = part {
+                    *at = Some(at.unwrap_or(0.0) + part.clone().into_scalar::<f32>());
+                }
+            }
+            sum += parts.total.clone().into_scalar::<f32>();
+            if !sum.is_finite() {
+                return Err(StepError::NotFinite(self.step + 1));
+            }
+            let fresh = GradientsParams::from_grads(parts.total.backward(), &self.network);
+            gradients = Some(match gradients {
+                None => fresh,
+                Some(earlier) => adam::add_gradients(&self.network, earlier, fresh),
+            });
+        }
+        if let (Some(whole), Some(dice)) = (whole, sums[0].as_mut()) {
+            // The surrogate is right in gradient only; report the loss itself.
+            let surrogate = *dice;
+            *dice = crate::loss::batch_dice::batch_dice(whole, &counts.present()).into_scalar::<f32>();
+            sum += (f64::from(*dice - surrogate) * loss.dice) as f32;
+        }
+        if let Some(gradients) = gradients {
+            self.network = self.adam.step(self.network.clone(), gradients, phase.learning_rate);
+        }
+        self.step += 1;
+        Ok(StepReport {
+            step: self.step,
+            phase: phase.name,
+            learning_rate: phase.learning_rate,
+            dice: sums[0],
+            focal: sums[1],
+            region: sums[2],
+            total: sum,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

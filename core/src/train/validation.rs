@@ -1,0 +1,112 @@
+//! Dice of held-out slices while training: cheap, on the model grid, over a fixed choice of slices.
+//!
+//! It tells when to stop and which checkpoint is best. The figures that are published come from whole volumes on the
+//! scan's own grid, through the same path as inference.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use serde::Serialize;
+
+use crate::anatomy::{ORGAN_COUNT, Organ, OrganSet, REGION_COUNT};
+use crate::dataset::batch::make_batch;
+use crate::dataset::{Augmentation, PreparedCase, SliceRef};
+use crate::network::attention::modulate;
+use crate::network::{AttentionAnatomy, CLASS_COUNT};
+use crate::preprocess::InputConfig;
+
+/// What held-out slices say.
+#[derive(Clone, Debug, Serialize)]
+pub struct ValidationReport {
+    /// Slices looked at.
+    pub slices: usize,
+    /// Dice over all looked-at slices that annotate an organ, `None` where none does.
+    pub dice: Vec<(String, Option<f64>)>,
+    /// Mean of the Dice values there are.
+    pub mean_dice: Option<f64>,
+    /// Share of slices with a known region whose most likely region is the true one.
+    pub region_accuracy: Option<f64>,
+}
+
+/// At most `limit` slices, evenly spread over all usable slices of `cases`.
+fn choose(cases: &[PreparedCase], limit: usize) -> Vec<SliceRef> {
+    let all: Vec<SliceRef> = cases
+        .iter()
+        .enumerate()
+        .flat_map(|(case, c)| c.usable.iter().map(move |&slice| SliceRef { case, slice, seed: 0 }))
+        .collect();
+    let n = limit.min(all.len());
+    (0..n).map(|i| all[i * all.len() / n]).collect()
+}
+
+/// Runs `network` (validation state) on held-out slices. Organs outside `trained` are never drawn, as in inference.
+pub fn validate(
+    network: &AttentionAnatomy,
+    cases: &[PreparedCase],
+    input: &InputConfig,
+    trained: OrganSet,
+    limit: usize,
+    device: &Device,
+) -> ValidationReport {
+    let slices = choose(cases, limit);
+    let network = network.clone().fold();
+    let crop = input.crop;
+    let pixels = crop * crop;
+    let drawn: Vec<usize> =
+        std::iter::once(0).chain(trained.iter().map(|o| usize::from(o.label()))).collect();
+    let mut counts = [[0u64; 3]; CLASS_COUNT];
+    let (mut right, mut known) = (0usize, 0usize);
+    for chunk in slices.chunks(8) {
+        let batch = make_batch(cases, chunk, input, &Augmentation::default());
+        let shape = [chunk.len(), input.stack, crop, crop];
+        let output = network.forward(Tensor::<4>::from_data(TensorData::new(batch.stacks, shape), device));
+        let logits = match &output.region {
+            Some(region) => modulate(output.logits.clone(), region.attention.clone()),
+            None => output.logits.clone(),
+        };
+        let logits: Vec<f32> = logits.into_data().try_to_vec::<f32>().unwrap_or_default();
+        for (b, r) in chunk.iter().enumerate() {
+            let evaluable = &cases[r.case].evaluable[r.slice];
+            let truth = &batch.target.labels[b * pixels..(b + 1) * pixels];
+            let z = &logits[b * CLASS_COUNT * pixels..(b + 1) * CLASS_COUNT * pixels];
+            for n in 0..pixels {
+                let mut best = 0;
+                for &c in &drawn {
+                    if z[c * pixels + n] > z[best * pixels + n] {
+                        best = c;
+                    }
+                }
+                let t = usize::from(truth[n]);
+                if t > 0 && evaluable[t - 1] {
+                    counts[t][1] += 1;
+                    counts[t][0] += u64::from(best == t);
+                }
+                if best > 0 && evaluable[best - 1] {
+                    counts[best][2] += 1;
+                }
+            }
+        }
+        if let Some(region) = output.region {
+            let values: Vec<f32> = region.regions.into_data().try_to_vec::<f32>().unwrap_or_default();
+            let arg_max = |row: &[f32]| (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b]));
+            for (row, target) in values.chunks_exact(REGION_COUNT).zip(&batch.target.regions) {
+                if let Some(target) = target {
+                    known += 1;
+                    right += usize::from(arg_max(row) == arg_max(target));
+                }
+            }
+        }
+    }
+    let dice: Vec<(String, Option<f64>)> = (0..ORGAN_COUNT)
+        .map(|c| {
+            let [both, truth, guess] = counts[c + 1];
+            let value = (truth > 0).then(|| 2.0 * both as f64 / (truth + guess) as f64);
+            (Organ::ALL[c].id().to_string(), value)
+        })
+        .collect();
+    let there: Vec<f64> = dice.iter().filter_map(|d| d.1).collect();
+    ValidationReport {
+        slices: slices.len(),
+        mean_dice: (!there.is_empty()).then(|| there.iter().sum::<f64>() / there.len() as f64),
+        dice,
+        region_accuracy: (known > 0).then(|| right as f64 / known as f64),
+    }
+}
