@@ -1,1 +1,47 @@
-fn main(){}
+//! `cargo xtask COMMAND`: what a shell script would do, in Rust, so that it does the same on every system.
+
+mod bench;
+mod lint;
+mod process;
+mod say;
+mod setup;
+mod stages;
+mod test;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+Usage: cargo xtask COMMAND
+
+  test             everything that must pass before a change is taken: set-up, format, build, tests, other platforms
+  lint             format and clippy; warnings are errors
+  bench [ARGS...]  `attention-anatomy bench ARGS`, then the peak memory of `segment` on a large CT
+  help             this text";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let command = arguments.next();
+    let rest: Vec<String> = arguments.collect();
+    let result = match command.as_deref() {
+        Some("test") if rest.is_empty() => test::run(),
+        Some("lint") if rest.is_empty() => lint::run(),
+        Some("bench") => bench::run(&rest),
+        Some("help" | "--help" | "-h") => {
+            say::line(USAGE);
+            return ExitCode::SUCCESS;
+        }
+        None => return usage_error("no command was given"),
+        Some(name @ ("test" | "lint")) => return usage_error(&format!("`{name}` takes no arguments")),
+        Some(name) => return usage_error(&format!("there is no command `{name}`")),
+    };
+    result.unwrap_or_else(|error| {
+        say::error(&format!("{error:#}"));
+        ExitCode::FAILURE
+    })
+}
+
+fn usage_error(problem: &str) -> ExitCode {
+    say::error(problem);
+    say::error_line(USAGE);
+    ExitCode::from(2)
+}

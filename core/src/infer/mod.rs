@@ -1,3 +1,33 @@
-//! Inference.
+//! From a CT volume to organ labels, slice by slice.
+//!
+//! A [`VolumeRun`] decides which slice is next (the one on screen first, then outwards), cuts its stack, hands it to an
+//! [`Engine`] and turns what comes back into labels on the scan's own grid. The probabilities of a whole volume never
+//! exist: a slice is reduced to labels as soon as what it needs is there.
+//!
+//! | file | what |
+//! |---|---|
+//! | `device.rs` | which devices there are, known-answer check |
+//! | `engine.rs` | the `Engine` trait and its messages |
+//! | `burn_engine.rs` | the network on any burn device |
+//! | `fake.rs` | an engine that is slow, failing or right on demand, for tests |
+//! | `prediction.rs` | attention, trained organs, tiles: from softmax to probabilities |
+//! | `reduce.rs` | probabilities to labels on the input matrix |
+//! | `volume_run.rs` | streaming over a volume, with progress and cancel |
+//! | `cleanup.rs` | largest component of every organ |
 
+pub mod burn_engine;
+pub mod cleanup;
 pub mod device;
+pub mod engine;
+pub mod fake;
+pub mod prediction;
+pub mod reduce;
+pub mod volume_run;
+
+pub use burn_engine::BurnEngine;
+pub use cleanup::keep_largest_components;
+pub use device::{Adapter, ComputeDevice, ComputeKind, DeviceError, DevicePreference};
+pub use engine::{Engine, EngineError, SliceRequest, SliceResult, Ticket, Tile, Wait};
+pub use fake::FakeEngine;
+pub use prediction::SlicePrediction;
+pub use volume_run::{Message, RunOptions, VolumeRun};

@@ -3,6 +3,8 @@
 //! The codecs trust that both agree and panic, or fill memory, where they do not. Comparing first costs nothing and
 //! gives a sentence that names the disagreement.
 
+use super::jpeg2000::is_jpeg2000;
+
 /// Whether the syntax is one of the JPEG (ISO 10918) processes.
 pub(super) fn is_jpeg(syntax: &str) -> bool {
     matches!(syntax.strip_prefix("1.2.840.10008.1.2.4."), Some("50" | "51" | "57" | "70"))
@@ -25,17 +27,32 @@ struct Stream {
     columns: usize,
     rows: usize,
     components: usize,
-    bits: usize,
+    sample: Sample,
 }
 
-/// Compares, and gives the bits of a decoded sample.
-pub(super) fn check(syntax: &str, stream: &[u8], columns: usize, rows: usize, allocated: u32) -> Result<u32, String> {
-    let found = match syntax.strip_prefix("1.2.840.10008.1.2.") {
-        Some("5") => return rle(stream, columns * rows, allocated as usize / 8).map(|()| allocated),
-        Some("4.50" | "4.51" | "4.57" | "4.70") => jpeg(stream),
-        Some("4.90" | "4.91" | "4.92" | "4.93" | "4.201" | "4.202" | "4.203") => jpeg2000(stream),
+/// What a decoded sample is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Sample {
+    pub(super) bits: u32,
+    /// Whether the stream itself has signed samples; JPEG and RLE have not.
+    pub(super) signed: bool,
+}
+
+/// Compares, and gives what a decoded sample is.
+pub(super) fn check(
+    syntax: &str,
+    stream: &[u8],
+    columns: usize,
+    rows: usize,
+    allocated: u32,
+) -> Result<Sample, String> {
+    let plain = Sample { bits: allocated, signed: false };
+    let found = match syntax {
+        "1.2.840.10008.1.2.5" => return rle(stream, columns * rows, allocated as usize / 8).map(|()| plain),
+        _ if is_jpeg(syntax) => jpeg(stream),
+        _ if is_jpeg2000(syntax) => jpeg2000(stream),
         // Uncompressed but in fragments: the length is all there is.
-        _ if stream.len() >= columns * rows * (allocated as usize / 8) => return Ok(allocated),
+        _ if stream.len() / (allocated as usize / 8).max(1) >= columns * rows => return Ok(plain),
         _ => None,
     };
     let Some(found) = found else {
@@ -50,10 +67,10 @@ pub(super) fn check(syntax: &str, stream: &[u8], columns: usize, rows: usize, al
             found.columns, found.rows
         ));
     }
-    if !(2..=16).contains(&found.bits) {
-        return Err(format!("their compressed stream has {} bits per sample", found.bits));
+    if !(2..=16).contains(&found.sample.bits) {
+        return Err(format!("their compressed stream has {} bits per sample", found.sample.bits));
     }
-    Ok(found.bits as u32)
+    Ok(found.sample)
 }
 
 /// Frame header of a JPEG stream (ISO 10918-1 B.2.2).
@@ -72,7 +89,7 @@ fn jpeg(stream: &[u8]) -> Option<Stream> {
             // SOF0..SOF15 without DHT, JPG and DAC.
             0xC0..=0xCF if !matches!(marker, 0xC4 | 0xC8 | 0xCC) => {
                 return Some(Stream {
-                    bits: usize::from(*stream.get(at + 4)?),
+                    sample: Sample { bits: u32::from(*stream.get(at + 4)?), signed: false },
                     rows: be16(stream, at + 5)?,
                     columns: be16(stream, at + 7)?,
                     components: usize::from(*stream.get(at + 9)?),
@@ -92,20 +109,21 @@ fn jpeg2000(stream: &[u8]) -> Option<Stream> {
     let [right, bottom, left, top] = [4, 8, 12, 16].map(|o| be32(head, at + o));
     let (tile_columns, tile_rows) = (be32(head, at + 20)?, be32(head, at + 24)?);
     let components = be16(head, at + 36)?;
-    let depth = usize::from(*head.get(at + 38)?);
+    let depth = *head.get(at + 38)?;
     let whole = *head.get(at + 39)? == 1 && *head.get(at + 40)? == 1;
     let (columns, rows) = (right?.checked_sub(left?)?, bottom?.checked_sub(top?)?);
     // Subsampled, or cut in more tiles than pixels allow: nothing that a scanner writes.
     if !whole
         || tile_columns == 0
         || tile_rows == 0
-        || columns.div_ceil(tile_columns) * rows.div_ceil(tile_rows) > 65535
+        || columns.div_ceil(tile_columns).saturating_mul(rows.div_ceil(tile_rows)) > 65535
     {
         return None;
     }
     // Decoders fill what is missing with grey: without its end marker (A.4.4) a stream is cut off.
     let end = stream.iter().rposition(|&b| b != 0).map_or(0, |last| last + 1);
-    stream[..end].ends_with(&[0xFF, 0xD9]).then_some(Stream { columns, rows, components, bits: (depth & 0x7F) + 1 })
+    let sample = Sample { bits: u32::from(depth & 0x7F) + 1, signed: depth & 0x80 != 0 };
+    stream[..end].ends_with(&[0xFF, 0xD9]).then_some(Stream { columns, rows, components, sample })
 }
 
 /// Every segment of an RLE frame has to give one byte of every pixel (PS3.5 annex G).

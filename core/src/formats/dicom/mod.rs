@@ -12,14 +12,13 @@ mod dataset;
 mod error;
 mod header;
 mod jpeg12;
+mod jpeg2000;
 mod patient;
 mod pixels;
 mod series;
 mod stacking;
 #[cfg(test)]
 mod tests;
-#[cfg(all(target_family = "wasm", target_os = "unknown"))]
-mod wasm_libc;
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,8 @@
 //! One frame of stored pixels to HU (or to the values of another modality) in `i16`.
 //!
-//! Native pixels are read here. Compressed ones go to the codecs of `dicom-pixeldata`, wrapped in an object that has
-//! only the image pixel module, after `codestream` has compared the stream's own header with the file's.
+//! Native pixels are read here. Compressed ones go to the codecs of `dicom-pixeldata`, wrapped in an object that has only
+//! the image pixel module, or to `jpeg2000` and `jpeg12`, after `codestream` has compared the stream's own header with the
+//! file's.
 
 use dicom_core::smallvec::SmallVec;
 use dicom_core::value::{PixelFragmentSequence, Value};
@@ -15,8 +16,10 @@ use super::codestream;
 use super::dataset::{DataSet, PixelBytes, contain};
 use super::error::DicomError;
 use super::header::{Frame, Header, integer, present, text};
-use super::jpeg12;
+use super::{jpeg12, jpeg2000};
 
+/// A contained panic of a codec, as a reason.
+const PANIC: &str = "the decoder failed on them";
 /// Padding outside the field of view of a CT becomes air.
 const PADDING_HU: i16 = -1000;
 
@@ -108,12 +111,13 @@ pub(super) fn check(header: &Header, file: &str) -> Result<(), DicomError> {
         }
     }
     let decode = |reason: String| DicomError::Decode { file: file.to_owned(), reason };
-    let voxels = header.columns * header.rows;
+    let voxels = header.columns.saturating_mul(header.rows);
     match &header.pixels {
         None => Err(DicomError::MissingPixelData { file: file.to_owned() }),
         Some(PixelBytes::Truncated) => Err(decode("the file ends before they do".into())),
         Some(PixelBytes::Native(range)) => {
-            let need = voxels * header.frames.len() * (header.format.bits_allocated as usize / 8);
+            let bytes = header.format.bits_allocated as usize / 8;
+            let need = voxels.saturating_mul(header.frames.len()).saturating_mul(bytes);
             if range.len() < need {
                 return Err(decode(format!("{need} bytes are needed and {} are there", range.len())));
             }
@@ -128,7 +132,7 @@ pub(super) fn check(header: &Header, file: &str) -> Result<(), DicomError> {
             }
             // No codec packs a slice of a body tighter than this; what claims to is asking for memory.
             let bytes: usize = fragments.iter().map(|f| f.len()).sum();
-            if voxels * header.frames.len() > bytes.saturating_mul(4096) {
+            if voxels.saturating_mul(header.frames.len()) > bytes.saturating_mul(4096) {
                 return Err(decode(format!("{bytes} bytes cannot hold {} x {} pixels", header.columns, header.rows)));
             }
             Ok(())
@@ -147,7 +151,8 @@ fn is_native(syntax: &str) -> bool {
 }
 
 fn decodable(syntax: &str) -> bool {
-    TransferSyntaxRegistry.get(syntax).is_some_and(|ts| ts.is_encapsulated_pixel_data() && ts.can_decode_all())
+    jpeg2000::is_jpeg2000(syntax)
+        || TransferSyntaxRegistry.get(syntax).is_some_and(|ts| ts.is_encapsulated_pixel_data() && ts.can_decode_all())
 }
 
 fn unsupported(uid: &str, file: &str) -> DicomError {
@@ -249,7 +254,7 @@ fn frame_stream(
         // Offsets count from the first fragment's item tag, eight bytes before its value.
         let origin = fragments.first().map_or(0, |f| f.start - 8);
         let at = |k: usize| {
-            let position = offsets.get(k).map(|&o| origin + o as usize + 8);
+            let position = offsets.get(k).map(|&o| (o as usize).saturating_add(origin + 8));
             position.map_or(Some(fragments.len()), |p| fragments.iter().position(|f| f.start == p))
         };
         match (at(index), at(index + 1)) {
@@ -270,10 +275,14 @@ fn frame_stream(
 /// Decompresses one frame to cells, little endian; the flag says whether a cell has two bytes.
 fn decompress(header: &Header, syntax: &str, stream: Vec<u8>) -> Result<(Vec<u8>, bool), String> {
     let (columns, rows) = (header.columns, header.rows);
-    let bits = codestream::check(syntax, &stream, columns, rows, header.format.bits_allocated as u32)?;
-    let wide = bits > 8;
+    let sample = codestream::check(syntax, &stream, columns, rows, header.format.bits_allocated as u32)?;
+    let wide = sample.bits > 8;
     if codestream::is_jpeg(syntax) && jpeg12::is_twelve_bit(&stream) {
         return jpeg12::decode(&stream, columns, rows).map(|cells| (cells, true));
+    }
+    if jpeg2000::is_jpeg2000(syntax) {
+        let cells = contain(|| jpeg2000::decode(&stream, columns * rows, sample.bits, sample.signed));
+        return cells.unwrap_or_else(|| Err(PANIC.into())).map(|cells| (cells, true));
     }
     let mut object = InMemDicomObject::new_empty();
     let mut put = |tag, value: u16| {
@@ -302,7 +311,7 @@ fn decompress(header: &Header, syntax: &str, stream: Vec<u8>) -> Result<(Vec<u8>
         Ok(pixels) => Ok(pixels.data().to_vec()),
         Err(error) => Err(reasons(&error)),
     });
-    let cells = decoded.unwrap_or_else(|| Err("the decoder failed on them".into()))?;
+    let cells = decoded.unwrap_or_else(|| Err(PANIC.into()))?;
     let need = columns * rows * if wide { 2 } else { 1 };
     if cells.len() < need {
         return Err(format!("{need} bytes are needed and {} came out", cells.len()));

@@ -1,0 +1,176 @@
+//! The network on any burn device.
+//!
+//! Submitting enqueues the forward pass on the device and starts an asynchronous read of the softmax; polling asks
+//! whether it has arrived. On the CPU (flex) the work is done when it is submitted, on a GPU it runs while the host
+//! prepares the next slice. All burn work of an engine stays on one thread.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use burn::tensor::{Device, ExecutionError, Tensor, TensorData, activation};
+
+use super::engine::{Engine, EngineError, SliceRequest, SliceResult, Ticket, Tile, Wait};
+use super::prediction::{RawPrediction, SlicePrediction, TileSoftmax};
+use crate::anatomy::{ORGAN_COUNT, OrganSet, REGION_COUNT};
+use crate::network::{AttentionAnatomy, CLASS_COUNT};
+use crate::preprocess::InputConfig;
+
+/// Slices kept for what-if questions.
+const KEPT: usize = 4;
+
+type Reading = Pin<Box<dyn Future<Output = Result<RawPrediction, EngineError>>>>;
+
+/// An engine on a burn device.
+pub struct BurnEngine {
+    network: AttentionAnatomy,
+    device: Device,
+    device_name: String,
+    input: InputConfig,
+    drawn: OrganSet,
+    queue: VecDeque<(Ticket, usize, Reading)>,
+    kept: VecDeque<RawPrediction>,
+    next: u64,
+    depth: usize,
+}
+
+impl std::fmt::Debug for BurnEngine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BurnEngine").field("device", &self.device_name).field("queued", &self.queue.len()).finish()
+    }
+}
+
+impl BurnEngine {
+    /// `network` as read from its weights file, on `device`; `drawn` are the organs that may be labelled. `gpu` says
+    /// whether the device works on its own while the host goes on.
+    pub fn new(
+        network: AttentionAnatomy,
+        input: InputConfig,
+        drawn: OrganSet,
+        device: Device,
+        device_name: String,
+        gpu: bool,
+    ) -> Self {
+        let network = network.fold();
+        let depth = if gpu { 2 } else { 1 };
+        Self {
+            network,
+            device,
+            device_name,
+            input,
+            drawn,
+            queue: VecDeque::new(),
+            kept: VecDeque::new(),
+            next: 0,
+            depth,
+        }
+    }
+
+    fn tensor(&self, tile: Tile) -> Tensor<4> {
+        let crop = self.input.crop;
+        Tensor::from_data(TensorData::new(tile.stack, [1, self.input.stack, crop, crop]), &self.device)
+    }
+}
+
+async fn read(
+    tensor: Tensor<4>,
+    name: &str,
+    slice: usize,
+) -> Result<Vec<f32>, EngineError> {
+    let lost = |_: ExecutionError| EngineError::DeviceLost(name.to_string());
+    let data = tensor.into_data_async().await.map_err(lost)?;
+    let values =
+        data.try_to_vec::<f32>().map_err(|e| EngineError::BadAnswer { slice, reason: format!("{e:?}") })?;
+    if values.iter().all(|v| v.is_finite()) {
+        Ok(values)
+    } else {
+        Err(EngineError::BadAnswer { slice, reason: "it contains numbers that are not finite".into() })
+    }
+}
+
+fn array<const N: usize>(values: Vec<f32>, slice: usize) -> Result<[f32; N], EngineError> {
+    let n = values.len();
+    values.try_into().map_err(|_| EngineError::BadAnswer { slice, reason: format!("{n} values instead of {N}") })
+}
+
+impl Engine for BurnEngine {
+    fn name(&self) -> String {
+        self.device_name.clone()
+    }
+
+    fn depth(&self) -> usize {
+        self.depth
+    }
+
+    fn submit(&mut self, request: SliceRequest) -> Ticket {
+        let ticket = Ticket(self.next);
+        self.next += 1;
+        let slice = request.slice;
+        let crop = self.input.crop;
+        let shared = request.centre.and_then(|tile| self.network.forward_region(self.tensor(tile)));
+        let mut region = shared;
+        let mut softmax = Vec::new();
+        for tile in request.tiles {
+            let origin = tile.origin;
+            let output = self.network.forward(self.tensor(tile));
+            softmax.push((origin, activation::softmax(output.logits, 1)));
+            region = region.or(output.region);
+        }
+        let name = self.device_name.clone();
+        // Four dimensions for all: one reading function.
+        let small = region.map(|r| {
+            (
+                r.attention.reshape([1, ORGAN_COUNT, 1, 1]),
+                activation::softmax(r.regions, 1).reshape([1, REGION_COUNT, 1, 1]),
+            )
+        });
+        let reading: Reading = Box::pin(async move {
+            let mut tiles = Vec::with_capacity(softmax.len());
+            for (origin, values) in softmax {
+                let values = read(values, &name, slice).await?;
+                if values.len() != CLASS_COUNT * crop * crop {
+                    let reason = format!("{} values for a crop of {crop} pixels", values.len());
+                    return Err(EngineError::BadAnswer { slice, reason });
+                }
+                tiles.push(TileSoftmax { origin, crop, values });
+            }
+            let (mut attention, mut regions) = (None, None);
+            if let Some((a, r)) = small {
+                attention = Some(array(read(a, &name, slice).await?, slice)?);
+                regions = Some(array(read(r, &name, slice).await?, slice)?);
+            }
+            Ok(RawPrediction { slice, tiles, attention, regions })
+        });
+        self.queue.push_back((ticket, slice, reading));
+        ticket
+    }
+
+    fn poll(&mut self, wait: Wait) -> Option<SliceResult> {
+        let (ticket, slice, reading) = self.queue.front_mut()?;
+        let (ticket, slice) = (*ticket, *slice);
+        let mut context = Context::from_waker(Waker::noop());
+        let outcome = loop {
+            match reading.as_mut().poll(&mut context) {
+                Poll::Ready(outcome) => break outcome,
+                Poll::Pending if wait == Wait::No => return None,
+                Poll::Pending => std::thread::yield_now(),
+            }
+        };
+        self.queue.pop_front();
+        let outcome = outcome.map(|raw| {
+            let prediction = raw.finish(None, self.drawn);
+            self.kept.retain(|k| k.slice != slice);
+            self.kept.push_back(raw);
+            if self.kept.len() > KEPT {
+                self.kept.pop_front();
+            }
+            prediction
+        });
+        Some(SliceResult { ticket, slice, outcome })
+    }
+
+    fn reweight(&mut self, slice: usize, attention: &[f32; ORGAN_COUNT]) -> Option<SlicePrediction> {
+        let raw = self.kept.iter().find(|k| k.slice == slice)?;
+        Some(raw.finish(Some(attention), self.drawn))
+    }
+}

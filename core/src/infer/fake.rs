@@ -1,0 +1,117 @@
+//! An engine for tests: slow, failing and deterministic by choice.
+//!
+//! It labels what is bright: a pixel whose centre-slice intensity is above a threshold gets the given organ. So the result
+//! of a whole run is known in closed form, and the structure around an engine (order, progress, cancel, errors) can be
+//! tested without a network.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::engine::{Engine, EngineError, SliceRequest, SliceResult, Ticket, Wait};
+use super::prediction::{RawPrediction, SlicePrediction, TileSoftmax};
+use crate::anatomy::{ORGAN_COUNT, Organ, OrganSet, REGION_COUNT};
+use crate::network::CLASS_COUNT;
+use crate::preprocess::InputConfig;
+
+/// See the module's text.
+#[derive(Debug)]
+pub struct FakeEngine {
+    /// How images are presented to it.
+    pub input: InputConfig,
+    /// The organ that it finds.
+    pub organ: Organ,
+    /// Intensity above which it finds it.
+    pub threshold: f32,
+    /// Polls without waiting that a slice takes.
+    pub slow: u32,
+    /// Time that a slice takes when waited for.
+    pub delay: Duration,
+    /// The slice that fails.
+    pub fails_at: Option<usize>,
+    /// Slices in the order in which they were submitted.
+    pub submitted: Vec<usize>,
+    queue: VecDeque<(Ticket, RawPrediction, u32)>,
+    kept: Option<RawPrediction>,
+}
+
+impl FakeEngine {
+    /// A prompt engine that never fails.
+    pub fn new(input: InputConfig, organ: Organ, threshold: f32) -> Self {
+        Self {
+            input,
+            organ,
+            threshold,
+            slow: 0,
+            delay: Duration::ZERO,
+            fails_at: None,
+            submitted: Vec::new(),
+            queue: VecDeque::new(),
+            kept: None,
+        }
+    }
+
+    fn drawn(&self) -> OrganSet {
+        [self.organ].into_iter().collect()
+    }
+}
+
+impl Engine for FakeEngine {
+    fn name(&self) -> String {
+        "fake".into()
+    }
+
+    fn submit(&mut self, request: SliceRequest) -> Ticket {
+        let ticket = Ticket(self.submitted.len() as u64);
+        self.submitted.push(request.slice);
+        let (crop, n) = (self.input.crop, self.input.crop * self.input.crop);
+        let middle = self.input.stack / 2 * n;
+        let organ = usize::from(self.organ.label());
+        let tiles = request
+            .tiles
+            .into_iter()
+            .map(|tile| {
+                let mut values = vec![0.0; CLASS_COUNT * n];
+                for (i, v) in tile.stack[middle..middle + n].iter().enumerate() {
+                    values[if *v > self.threshold { organ * n + i } else { i }] = 1.0;
+                }
+                TileSoftmax { origin: tile.origin, crop, values }
+            })
+            .collect();
+        let mut regions = [0.0; REGION_COUNT];
+        regions[0] = 1.0;
+        let raw = RawPrediction {
+            slice: request.slice,
+            tiles,
+            attention: Some([1.0; ORGAN_COUNT]),
+            regions: Some(regions),
+        };
+        self.queue.push_back((ticket, raw, self.slow));
+        ticket
+    }
+
+    fn poll(&mut self, wait: Wait) -> Option<SliceResult> {
+        let (_, _, left) = self.queue.front_mut()?;
+        if wait == Wait::No && *left > 0 {
+            *left -= 1;
+            return None;
+        }
+        #[cfg(not(target_family = "wasm"))]
+        if wait == Wait::Yes && !self.delay.is_zero() {
+            std::thread::sleep(self.delay);
+        }
+        let (ticket, raw, _) = self.queue.pop_front()?;
+        let slice = raw.slice;
+        let outcome = if self.fails_at == Some(slice) {
+            Err(EngineError::DeviceLost("fake".into()))
+        } else {
+            Ok(raw.finish(None, self.drawn()))
+        };
+        self.kept = Some(raw);
+        Some(SliceResult { ticket, slice, outcome })
+    }
+
+    fn reweight(&mut self, slice: usize, attention: &[f32; ORGAN_COUNT]) -> Option<SlicePrediction> {
+        let raw = self.kept.as_ref().filter(|k| k.slice == slice)?;
+        Some(raw.finish(Some(attention), self.drawn()))
+    }
+}

@@ -1,0 +1,360 @@
+//! Streaming over a volume: which slice is next, what is emitted when, progress and cancel.
+//!
+//! A state machine without a thread of its own: natively a worker calls [`VolumeRun::advance`] in a loop with
+//! [`Wait::Yes`], in the browser the frame loop calls it with [`Wait::No`]. The slice on screen comes first, then its
+//! neighbours outwards. After a cancel no slice starts.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::engine::{Engine, EngineError, SliceRequest, Tile, Wait};
+use super::prediction::SlicePrediction;
+use super::reduce;
+use crate::anatomy::REGION_COUNT;
+use crate::preprocess::{Centres, ModelSlices};
+use crate::report::SliceAnatomy;
+
+/// How to run.
+#[derive(Clone, Debug, Default)]
+pub struct RunOptions {
+    /// The slice to begin with (canonical k); the middle of the volume where `None`.
+    pub first: Option<usize>,
+    /// Set from anywhere to cancel.
+    pub cancel: Arc<AtomicBool>,
+}
+
+/// What a run says.
+#[derive(Clone, Debug)]
+pub enum Message {
+    /// The labels of a slice, `[ny, nx]` in canonical order, are final.
+    SliceDone {
+        /// Canonical slice number.
+        slice: usize,
+        /// Labels 0..=33.
+        labels: Vec<u8>,
+    },
+    /// What the region branch says of a slice that was run.
+    Anatomy(SliceAnatomy),
+    /// Slices done and slices in all.
+    Progress {
+        /// Slices whose labels are final.
+        done: usize,
+        /// All slices.
+        total: usize,
+    },
+    /// All slices are done.
+    Finished,
+    /// The run was cancelled; what was done stays valid.
+    Cancelled,
+    /// The run cannot go on; what was done stays valid.
+    Failed(EngineError),
+}
+
+/// A run over a volume.
+pub struct VolumeRun {
+    slices: ModelSlices,
+    centres: Centres,
+    order: VecDeque<usize>,
+    in_flight: usize,
+    ready: BTreeMap<usize, SlicePrediction>,
+    done: Vec<bool>,
+    done_count: usize,
+    cancel: Arc<AtomicBool>,
+    over: bool,
+}
+
+impl std::fmt::Debug for VolumeRun {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("VolumeRun").field("done", &self.done_count).field("of", &self.done.len()).finish()
+    }
+}
+
+impl VolumeRun {
+    /// A run over all slices.
+    pub fn new(slices: ModelSlices, options: &RunOptions) -> Self {
+        let centres = slices.centres();
+        let depth = slices.grid().slices;
+        let first = options.first.unwrap_or(depth / 2).min(depth.saturating_sub(1));
+        let mut order: Vec<usize> = centres.run().to_vec();
+        // Outwards: by distance, the upper of two equally distant first.
+        order.sort_by_key(|&k| (k.abs_diff(first), k < first));
+        Self {
+            slices,
+            centres,
+            order: order.into(),
+            in_flight: 0,
+            ready: BTreeMap::new(),
+            done: vec![false; depth],
+            done_count: 0,
+            cancel: options.cancel.clone(),
+            over: false,
+        }
+    }
+
+    /// Whether the last message was said.
+    pub fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// The slices and their preprocessing.
+    pub fn slices(&self) -> &ModelSlices {
+        &self.slices
+    }
+
+    /// Submits what the engine has room for and takes at most one result. Call until [`VolumeRun::is_over`].
+    pub fn advance(&mut self, engine: &mut dyn Engine, wait: Wait) -> Vec<Message> {
+        if self.over {
+            return Vec::new();
+        }
+        let cancelled = self.cancel.load(Ordering::Relaxed);
+        let mut messages = Vec::new();
+        while !cancelled && self.in_flight < engine.depth() {
+            let Some(k) = self.order.pop_front() else { break };
+            if self.slices.body().extent(k).is_none() {
+                // Nothing to see: the slice is background, and the network is not asked.
+                self.take(empty(k), &mut messages);
+                continue;
+            }
+            engine.submit(self.request(k));
+            self.in_flight += 1;
+        }
+        if self.in_flight > 0 {
+            if let Some(result) = engine.poll(wait) {
+                self.in_flight -= 1;
+                match result.outcome {
+                    Ok(prediction) => {
+                        messages.push(Message::Anatomy(self.anatomy(&prediction)));
+                        self.take(prediction, &mut messages);
+                    }
+                    Err(error) => {
+                        self.over = true;
+                        messages.push(Message::Failed(error));
+                        return messages;
+                    }
+                }
+            }
+        } else if cancelled {
+            self.over = true;
+            messages.push(Message::Cancelled);
+            return messages;
+        }
+        if self.done_count == self.done.len() && self.in_flight == 0 {
+            self.over = true;
+            messages.push(Message::Finished);
+        }
+        messages
+    }
+
+    fn request(&self, k: usize) -> SliceRequest {
+        let tile = |origin: [i64; 2]| Tile { origin, stack: self.slices.stack(k, origin) };
+        let tiles: Vec<Tile> = self.slices.origins(k).into_iter().map(tile).collect();
+        let centre = (tiles.len() > 1).then(|| tile(self.slices.centre_origin(k)));
+        SliceRequest { slice: k, tiles, centre }
+    }
+
+    fn anatomy(&self, prediction: &SlicePrediction) -> SliceAnatomy {
+        let geometry = &self.slices.ct().geometry;
+        let [nx, ny, _] = geometry.size;
+        let middle = [(nx - 1) as f64 / 2.0, (ny - 1) as f64 / 2.0, prediction.slice as f64];
+        SliceAnatomy {
+            slice: prediction.slice,
+            position_mm: geometry.to_patient(middle)[2],
+            regions: prediction.regions.unwrap_or([0.0; REGION_COUNT]),
+            attention: prediction.attention,
+        }
+    }
+
+    /// Keeps a prediction, emits every slice that it completes, and forgets predictions that nothing waits for.
+    fn take(&mut self, prediction: SlicePrediction, messages: &mut Vec<Message>) {
+        let k = prediction.slice;
+        self.ready.insert(k, prediction);
+        let mut emitted = false;
+        for slice in self.centres.served_by(k) {
+            if self.done[slice] {
+                continue;
+            }
+            let blend = self.centres.blend(slice);
+            let (Some(below), Some(above)) = (self.ready.get(&blend.below), self.ready.get(&blend.above)) else {
+                continue;
+            };
+            let labels = reduce::labels(self.slices.grid(), below, Some((above, blend.weight_above)));
+            self.done[slice] = true;
+            self.done_count += 1;
+            emitted = true;
+            messages.push(Message::SliceDone { slice, labels });
+        }
+        if emitted {
+            messages.push(Message::Progress { done: self.done_count, total: self.done.len() });
+        }
+        let (centres, done) = (&self.centres, &self.done);
+        self.ready.retain(|&k, _| centres.served_by(k).any(|slice| !done[slice]));
+    }
+}
+
+fn empty(slice: usize) -> SlicePrediction {
+    SlicePrediction {
+        slice,
+        origin: [0, 0],
+        size: [1, 1],
+        classes: vec![0],
+        probabilities: vec![1.0],
+        attention: None,
+        regions: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::anatomy::Organ;
+    use crate::infer::FakeEngine;
+    use crate::preprocess::InputConfig;
+    use crate::volume::{CtVolume, Geometry, Modality, Volume};
+
+    fn input() -> InputConfig {
+        InputConfig { crop: 64, ..InputConfig::light() }
+    }
+
+    /// A body with a bright rod on the patient's left, running through all slices but the lowest `empty`.
+    fn ct(slices: usize, spacing: [f64; 3], empty: usize) -> Arc<CtVolume> {
+        let n = (180.0 / spacing[0]) as usize;
+        let geometry = Geometry::axial([n, n, slices], spacing, [-90.0, -90.0, 0.0]).unwrap();
+        let mut voxels = Vec::new();
+        for k in 0..slices {
+            for y in 0..n {
+                for x in 0..n {
+                    let mm = |v: usize| v as f64 * spacing[0] - 90.0;
+                    let body = mm(x).hypot(mm(y)) < 70.0 && k >= empty;
+                    let rod = (mm(x) - 30.0).abs() < 15.0 && (mm(y) + 20.0).abs() < 9.0;
+                    voxels.push(if !body { -1000 } else if rod { 600 } else { 0 });
+                }
+            }
+        }
+        Arc::new(Volume::from_stored(geometry, voxels, Modality::Ct).unwrap())
+    }
+
+    fn engine() -> FakeEngine {
+        // Between the intensities of 0 and of 600 HU.
+        let middle = (input().intensity(0.0) + input().intensity(600.0)) / 2.0;
+        FakeEngine::new(input(), Organ::Liver, middle)
+    }
+
+    fn run(ct: &Arc<CtVolume>, engine: &mut FakeEngine, options: &RunOptions, wait: Wait) -> Vec<Message> {
+        let mut run = VolumeRun::new(ModelSlices::new(ct.clone(), &input()).unwrap(), options);
+        let mut messages = Vec::new();
+        for _ in 0..100_000 {
+            if run.is_over() {
+                return messages;
+            }
+            messages.extend(run.advance(engine, wait));
+        }
+        panic!("the run does not end");
+    }
+
+    #[test]
+    fn the_asked_slice_comes_first_then_outwards_and_all_come_once() {
+        let ct = ct(9, [3.0, 3.0, 3.0], 0);
+        let mut engine = engine();
+        let messages = run(&ct, &mut engine, &RunOptions { first: Some(6), ..Default::default() }, Wait::Yes);
+        assert_eq!(engine.submitted, [6, 7, 5, 8, 4, 3, 2, 1, 0]);
+        let mut seen: Vec<usize> =
+            messages.iter().filter_map(|m| if let Message::SliceDone { slice, .. } = m { Some(*slice) } else { None }).collect();
+        assert_eq!(seen[0], 6);
+        seen.sort_unstable();
+        assert_eq!(seen, (0..9).collect::<Vec<_>>());
+        assert!(matches!(messages.last(), Some(Message::Finished)));
+        assert!(messages.iter().any(|m| matches!(m, Message::Progress { done: 9, total: 9 })));
+    }
+
+    #[test]
+    fn labels_lie_where_the_rod_is_left_on_the_left_on_thick_and_thin_slices() {
+        for spacing in [[3.0, 3.0, 3.0], [1.0, 1.0, 1.0], [0.9, 0.9, 0.7], [4.0, 4.0, 5.0]] {
+            let ct = ct(14, spacing, 0);
+            let (mut count, mut sum) = (0.0, [0.0; 2]);
+            for message in run(&ct, &mut engine(), &RunOptions::default(), Wait::Yes) {
+                if let Message::SliceDone { slice, labels } = message {
+                    let nx = ct.geometry.size[0];
+                    for (n, _) in labels.iter().enumerate().filter(|(_, l)| **l == Organ::Liver.label()) {
+                        let p = ct.geometry.to_patient([(n % nx) as f64, (n / nx) as f64, slice as f64]);
+                        count += spacing[0] * spacing[1];
+                        sum[0] += p[0] * spacing[0] * spacing[1];
+                        sum[1] += p[1] * spacing[0] * spacing[1];
+                    }
+                }
+            }
+            let (x, y, area) = (sum[0] / count, sum[1] / count, count / 14.0);
+            assert!((x - 30.0).abs() < 1.6 && (y + 20.0).abs() < 1.6, "{spacing:?}: centroid {x:.1} {y:.1} mm");
+            assert!((area / 540.0 - 1.0).abs() < 0.25, "{spacing:?}: {area:.0} of 540 mm2");
+        }
+    }
+
+    #[test]
+    fn thin_slices_are_run_every_third_and_still_all_labelled() {
+        let ct = ct(10, [3.0, 3.0, 1.0], 0);
+        let mut engine = engine();
+        let messages = run(&ct, &mut engine, &RunOptions::default(), Wait::Yes);
+        let mut run = engine.submitted.clone();
+        run.sort_unstable();
+        assert_eq!(run, [0, 3, 6, 9]);
+        assert_eq!(messages.iter().filter(|m| matches!(m, Message::SliceDone { .. })).count(), 10);
+        assert_eq!(messages.iter().filter(|m| matches!(m, Message::Anatomy(_))).count(), 4);
+    }
+
+    #[test]
+    fn after_a_cancel_no_slice_starts() {
+        let ct = ct(20, [3.0, 3.0, 3.0], 0);
+        let options = RunOptions::default();
+        let mut engine = engine();
+        let mut run = VolumeRun::new(ModelSlices::new(ct, &input()).unwrap(), &options);
+        for _ in 0..5 {
+            run.advance(&mut engine, Wait::Yes);
+        }
+        options.cancel.store(true, Ordering::Relaxed);
+        let started = engine.submitted.len();
+        let mut last = Vec::new();
+        while !run.is_over() {
+            last = run.advance(&mut engine, Wait::Yes);
+        }
+        assert_eq!(engine.submitted.len(), started);
+        assert!(matches!(last.last(), Some(Message::Cancelled)));
+    }
+
+    #[test]
+    fn a_slow_engine_never_blocks_a_caller_that_does_not_wait() {
+        let ct = ct(4, [3.0, 3.0, 3.0], 0);
+        let mut engine = engine();
+        engine.slow = 50;
+        let mut run = VolumeRun::new(ModelSlices::new(ct, &input()).unwrap(), &RunOptions::default());
+        let empty = (0..40).filter(|_| run.advance(&mut engine, Wait::No).is_empty()).count();
+        assert_eq!(empty, 40, "forty frames pass while the first slice is computed");
+        let mut messages = Vec::new();
+        while !run.is_over() {
+            messages.extend(run.advance(&mut engine, Wait::No));
+        }
+        assert!(matches!(messages.last(), Some(Message::Finished)));
+    }
+
+    #[test]
+    fn a_failing_device_ends_the_run_with_what_was_done() {
+        let ct = ct(8, [3.0, 3.0, 3.0], 0);
+        let mut engine = engine();
+        engine.fails_at = Some(2);
+        let messages = run(&ct, &mut engine, &RunOptions { first: Some(4), ..Default::default() }, Wait::Yes);
+        assert!(matches!(messages.last(), Some(Message::Failed(EngineError::DeviceLost(_)))));
+        assert!(messages.iter().filter(|m| matches!(m, Message::SliceDone { .. })).count() >= 3);
+    }
+
+    #[test]
+    fn slices_without_a_body_are_background_and_never_computed() {
+        let ct = ct(12, [3.0, 3.0, 3.0], 5);
+        let mut engine = engine();
+        let messages = run(&ct, &mut engine, &RunOptions::default(), Wait::Yes);
+        assert!(engine.submitted.iter().all(|&k| k >= 5) && engine.submitted.len() == 7);
+        for message in messages {
+            if let Message::SliceDone { slice, labels } = message {
+                assert_eq!(labels.contains(&30), slice >= 5);
+            }
+        }
+    }
+}

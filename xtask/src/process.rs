@@ -1,0 +1,81 @@
+//! Running other programs from the workspace root, whatever the current directory is.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+
+use crate::say;
+
+/// The workspace root.
+pub fn root() -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent().unwrap_or(own).to_path_buf()
+}
+
+/// A program that runs in the workspace root.
+pub fn program(name: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(name);
+    command.current_dir(root());
+    command
+}
+
+/// The cargo that runs this program, so that a `cargo +toolchain xtask` stays with its toolchain.
+pub fn cargo(arguments: &[&str]) -> Command {
+    let mut command = program(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments);
+    command
+}
+
+/// Runs a command on this terminal; whether it succeeded. An error if it cannot be started.
+pub fn succeeds(command: &mut Command) -> Result<bool> {
+    let name = name(command);
+    Ok(command.status().with_context(|| format!("{name} cannot be started"))?.success())
+}
+
+/// Runs a command without showing its output; whether it succeeded, and what it wrote to standard output and error.
+pub fn captured(command: &mut Command) -> Result<(bool, String)> {
+    let name = name(command);
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("{name} cannot be started"))?;
+    let text = [output.stdout, output.stderr].concat();
+    Ok((output.status.success(), String::from_utf8_lossy(&text).trim().to_string()))
+}
+
+/// Like [`succeeds`], and what the command wrote to standard error, which is shown at the same time.
+pub fn succeeds_with_errors(command: &mut Command) -> Result<(bool, String)> {
+    let name = name(command);
+    let mut child = command.stderr(Stdio::piped()).spawn().with_context(|| format!("{name} cannot be started"))?;
+    let mut text = String::new();
+    if let Some(errors) = child.stderr.take() {
+        for line in BufReader::new(errors).split(b'\n') {
+            let line = line.with_context(|| format!("the output of {name} cannot be read"))?;
+            let line = String::from_utf8_lossy(&line);
+            say::error_line(&line);
+            text.push_str(&line);
+            text.push('\n');
+        }
+    }
+    Ok((child.wait().with_context(|| format!("{name} cannot be waited for"))?.success(), text))
+}
+
+fn name(command: &Command) -> String {
+    Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_root_is_the_folder_of_the_workspace() {
+        assert!(std::fs::read_to_string(root().join("Cargo.toml")).unwrap().contains("[workspace]"));
+    }
+
+    #[test]
+    fn a_program_that_does_not_exist_is_named() {
+        let error = succeeds(&mut program("no-such-program-here")).unwrap_err();
+        assert!(format!("{error:#}").starts_with("no-such-program-here cannot be started"), "{error:#}");
+    }
+}

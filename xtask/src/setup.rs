@@ -1,0 +1,146 @@
+//! What the tests need from the machine: rustfmt, standard libraries for other platforms, a Vulkan driver.
+//!
+//! A bare container has none of them. What can be added is added; what cannot is named together with the command that
+//! adds it.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use crate::process::{captured, program, succeeds};
+use crate::say;
+use crate::stages::Outcome;
+
+/// Packages that hold a Vulkan loader and Mesa's drivers, among them a software one that needs no GPU.
+const DEBIAN_PACKAGES: [&str; 2] = ["mesa-vulkan-drivers", "libvulkan1"];
+const HOW_TO_GET_VULKAN: &str = "install a Vulkan driver (Debian, Ubuntu: apt-get install mesa-vulkan-drivers \
+    libvulkan1; Fedora: dnf install mesa-vulkan-drivers vulkan-loader; Arch: pacman -S vulkan-swrast vulkan-icd-loader)";
+
+/// Whether this runs where nothing may be left out silently.
+pub fn is_ci() -> bool {
+    std::env::var("CI").is_ok_and(|value| !matches!(value.as_str(), "" | "0" | "false"))
+}
+
+/// rustfmt, added when it is missing.
+pub fn rustfmt() -> Result<Outcome> {
+    if captured(program("rustfmt").arg("--version")).is_ok_and(|(there, _)| there) {
+        return Ok(Outcome::Ok);
+    }
+    let added = succeeds(program("rustup").args(["component", "add", "rustfmt"])).unwrap_or(false);
+    Ok(Outcome::passed(added, "rustfmt is missing and could not be added; install it: rustup component add rustfmt"))
+}
+
+/// Makes sure that the standard library for `triple` is there. The error says what to install.
+pub fn target(triple: &str) -> Result<(), String> {
+    if has_target(triple) {
+        return Ok(());
+    }
+    let reason = match captured(program("rustup").args(["target", "add", triple])) {
+        Ok((true, _)) if has_target(triple) => return Ok(()),
+        Ok((_, text)) => text.lines().last().unwrap_or("rustup said nothing").trim().to_string(),
+        Err(error) => format!("{error:#}"),
+    };
+    Err(format!("the standard library for {triple} is missing ({reason}); install it: rustup target add {triple}"))
+}
+
+fn has_target(triple: &str) -> bool {
+    let sysroot = captured(program("rustc").args(["--print", "sysroot"]));
+    sysroot.is_ok_and(|(found, path)| found && Path::new(&path).join("lib/rustlib").join(triple).join("lib").is_dir())
+}
+
+/// A Vulkan driver for the GPU tests, installed where that is possible without asking anyone.
+pub fn vulkan() -> Result<Outcome> {
+    if !cfg!(target_os = "linux") {
+        say::line("Metal or DirectX 12 comes with the system");
+        return Ok(Outcome::Ok);
+    }
+    if vulkan_drivers().is_empty() && is_debian() && is_root() {
+        say::line(&format!("no Vulkan driver: installing {}", DEBIAN_PACKAGES.join(" and ")));
+        install_vulkan()?;
+    }
+    let drivers = vulkan_drivers();
+    if !drivers.is_empty() {
+        let names: Vec<_> = drivers.iter().map(|path| path.display().to_string()).collect();
+        say::line(&names.join("\n"));
+        return Ok(Outcome::Ok);
+    }
+    if is_ci() {
+        return Ok(Outcome::Failed(format!("there is no Vulkan driver for the GPU tests; {HOW_TO_GET_VULKAN}")));
+    }
+    Ok(Outcome::NotChecked(format!(
+        "there is no Vulkan driver: the GPU tests will report that they did not run; {HOW_TO_GET_VULKAN}"
+    )))
+}
+
+fn install_vulkan() -> Result<()> {
+    let apt = |arguments: &[&str]| {
+        succeeds(program("apt-get").env("DEBIAN_FRONTEND", "noninteractive").arg("-q").args(arguments))
+    };
+    // A list that cannot be renewed may still be good enough to install from.
+    let renewed = apt(&["update"])?;
+    let mut install = vec!["install", "-y", "--no-install-recommends"];
+    install.extend(DEBIAN_PACKAGES);
+    if !apt(&install)? && !renewed {
+        say::error("neither the list of packages nor a package could be fetched; is there a network?");
+    }
+    Ok(())
+}
+
+fn is_debian() -> bool {
+    Path::new("/etc/debian_version").exists()
+}
+
+fn is_root() -> bool {
+    captured(program("id").arg("-u")).is_ok_and(|(known, id)| known && id == "0")
+}
+
+/// The driver manifests that the Vulkan loader would find.
+fn vulkan_drivers() -> Vec<PathBuf> {
+    for named in ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"] {
+        if let Some(list) = std::env::var_os(named) {
+            return std::env::split_paths(&list).filter(|path| path.is_file()).collect();
+        }
+    }
+    let mut folders: Vec<PathBuf> = ["/etc", "/usr/local/etc", "/usr/share", "/usr/local/share"].map(Into::into).into();
+    for named in ["XDG_DATA_HOME", "XDG_DATA_DIRS", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS"] {
+        folders.extend(std::env::var_os(named).iter().flat_map(std::env::split_paths));
+    }
+    folders.extend(std::env::var_os("HOME").map(|home| Path::new(&home).join(".local/share")));
+    drivers_below(&folders)
+}
+
+fn drivers_below(folders: &[PathBuf]) -> Vec<PathBuf> {
+    let found: BTreeSet<PathBuf> = folders
+        .iter()
+        .filter_map(|folder| std::fs::read_dir(folder.join("vulkan/icd.d")).ok())
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .collect();
+    found.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_driver_is_a_manifest_in_the_folder_of_the_loader() {
+        let base = std::env::temp_dir().join(format!("xtask-drivers-{}", std::process::id()));
+        let folder = base.join("vulkan/icd.d");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("README"), "").unwrap();
+        assert_eq!(drivers_below(std::slice::from_ref(&base)), Vec::<PathBuf>::new());
+        std::fs::write(folder.join("lvp_icd.x86_64.json"), "{}").unwrap();
+        let twice = [base.clone(), base.join("not there"), base.clone()];
+        assert_eq!(drivers_below(&twice), [folder.join("lvp_icd.x86_64.json")]);
+        std::fs::remove_dir_all(&base).unwrap();
+    }
+
+    #[test]
+    fn a_target_that_does_not_exist_comes_with_the_command_that_would_add_it() {
+        let problem = target("no-such-platform").unwrap_err();
+        assert!(problem.ends_with("install it: rustup target add no-such-platform"), "{problem}");
+    }
+}
