@@ -3,6 +3,8 @@
 mod commands;
 mod device;
 mod files;
+mod model;
+mod pipeline;
 mod progress;
 
 use std::process::ExitCode;
@@ -22,19 +24,34 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Segment(commands::segment::Args),
+    Demo(commands::demo::Args),
+    Info(commands::info::InfoArgs),
+    Devices(commands::info::DevicesArgs),
     Train(commands::train::Args),
+    Evaluate(commands::evaluate::Args),
+    Bench(commands::bench::Args),
+    #[command(hide = true)]
+    BenchVolume(commands::bench::VolumeArgs),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let level = match cli.verbose {
-        0 => "warn",
-        1 => "attention_anatomy=info,warn",
-        _ => "attention_anatomy=debug,info",
+        0 => "error",
+        1 => "attention_anatomy=info,error",
+        _ => "attention_anatomy=debug,warn",
     };
     tracing_subscriber::fmt().with_env_filter(level).with_writer(std::io::stderr).without_time().init();
     let result = match cli.command {
+        Command::Segment(args) => commands::segment::run(args),
+        Command::Demo(args) => commands::demo::run(args),
+        Command::Info(args) => commands::info::info(args),
+        Command::Devices(args) => commands::info::devices(args),
         Command::Train(args) => commands::train::run(args),
+        Command::Evaluate(args) => commands::evaluate::run(args),
+        Command::Bench(args) => commands::bench::run(args),
+        Command::BenchVolume(args) => commands::bench::volume(args),
     };
     match result {
         Ok(code) => code,

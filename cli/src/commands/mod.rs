@@ -1,4 +1,9 @@
 //! One file a command.
 
+pub mod bench;
 pub mod data;
+pub mod demo;
+pub mod evaluate;
+pub mod info;
+pub mod segment;
 pub mod train;

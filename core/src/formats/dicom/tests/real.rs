@@ -1,4 +1,4 @@
-//! Files that other programs wrote (tests/data/DICOM.md says whose), against what other programs read from them.
+//! Files that other programs wrote (tests/data/README.md says whose), against what other programs read from them.
 
 use std::io::Read;
 

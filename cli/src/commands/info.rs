@@ -1,0 +1,149 @@
+//! `attention-anatomy info` and `devices`: what is in a file, what these weights know, what can compute.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use attention_anatomy::anatomy::{Organ, Region, Side};
+use attention_anatomy::formats::{self, ReadOptions, dicom};
+use attention_anatomy::infer::ComputeKind;
+use attention_anatomy::infer::device::{adapters, cpu};
+use attention_anatomy::network::weights;
+
+use crate::{files, progress};
+
+/// Says what an image, a weights file or the anatomy table contains.
+#[derive(Debug, clap::Args)]
+pub struct InfoArgs {
+    /// Images, DICOM folders, zips or weights files.
+    inputs: Vec<PathBuf>,
+    /// The 33 organs: label, id, names, regions.
+    #[arg(long)]
+    organs: bool,
+    /// The bundled weights.
+    #[arg(long)]
+    weights: bool,
+}
+
+/// Runs `info`.
+pub fn info(args: InfoArgs) -> Result<ExitCode> {
+    if args.organs {
+        organs();
+    }
+    if args.weights || (args.inputs.is_empty() && !args.organs) {
+        let model = crate::model::open(None)?;
+        describe_weights(&model.name, &model.bytes)?;
+    }
+    let mut code = ExitCode::SUCCESS;
+    for input in &args.inputs {
+        if let Err(error) = describe(input) {
+            progress::error(&format!("{error:#}"));
+            code = ExitCode::FAILURE;
+        }
+    }
+    Ok(code)
+}
+
+fn organs() {
+    progress::say("label  id                         name                        TG-263              side   regions");
+    for organ in Organ::ALL {
+        let side = match organ.side() {
+            Side::Left => "left",
+            Side::Right => "right",
+            Side::Midline | Side::Unpaired => "",
+        };
+        let regions: Vec<&str> = organ.regions().iter().map(|r: &Region| r.name()).collect();
+        progress::say(&format!(
+            "{:>5}  {:<25}  {:<26}  {:<18}  {side:<5}  {}",
+            organ.label(),
+            organ.id(),
+            organ.name(),
+            organ.tg263(),
+            regions.join(", ")
+        ));
+    }
+}
+
+fn describe(input: &Path) -> Result<()> {
+    let named = || input.display().to_string();
+    if input.extension().is_some_and(|e| e == "safetensors") {
+        return describe_weights(&named(), &files::read(input)?);
+    }
+    let mut contents = files::collect(input)?;
+    if let [(_, bytes), ..] = contents.as_slice()
+        && let Ok(Some(header)) = formats::read_header(bytes, &ReadOptions::default())
+    {
+        let [x, y, z] = header.size;
+        let [a, b, c] = header.spacing;
+        progress::say(&format!("{}: {:?}, {x} x {y} x {z} voxels of {a:.3} x {b:.3} x {c:.3} mm, {:?}", named(), header.format, header.sample));
+        match &header.geometry {
+            Ok(geometry) => progress::say(&format!("  affine to patient LPS mm: {:?}", geometry.affine)),
+            Err(reason) => progress::say(&format!("  no usable geometry: {reason}")),
+        }
+        for warning in &header.warnings {
+            progress::say(&format!("  {warning}"));
+        }
+        return Ok(());
+    }
+    if let [(_, bytes)] = contents.as_slice()
+        && formats::archive::is_zip(bytes)
+    {
+        contents = formats::archive::unzip(bytes, 2 << 30).with_context(named)?;
+    }
+    let series = dicom::list_series(&contents).with_context(named)?;
+    for s in series {
+        let [x, y] = s.size;
+        progress::say(&format!("{}: {} series {}, {} slices of {x} x {y}", named(), s.modality, s.uid, s.slices));
+        if !s.description.is_empty() {
+            progress::say(&format!("  {}", s.description));
+        }
+        if let Some(problem) = &s.problem {
+            progress::say(&format!("  not usable as a volume: {problem}"));
+        }
+    }
+    Ok(())
+}
+
+fn describe_weights(name: &str, bytes: &[u8]) -> Result<()> {
+    let info = weights::read_info(bytes).with_context(|| name.to_string())?;
+    progress::say(&format!("{name}: {}, {} steps, sha256 {}", info.name, info.steps, weights::sha256(bytes)));
+    if !info.note.is_empty() {
+        progress::say(&format!("  {}", info.note));
+    }
+    for set in &info.data {
+        progress::say(&format!("  trained on {} patients of {}", set.patients, set.name));
+    }
+    for t in &info.trained_organs {
+        let dice = t.validation_dice.map_or("not measured".into(), |d| format!("validation Dice {d:.2}"));
+        let off = if t.enabled { "" } else { ", off by default" };
+        progress::say(&format!("  {:<26} {:>4} patients, {dice}{off}", t.organ.name(), t.patients));
+    }
+    progress::say("  every other organ of the table is unknown to these weights and never drawn");
+    Ok(())
+}
+
+/// Lists what can compute.
+#[derive(Debug, clap::Args)]
+pub struct DevicesArgs {
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs `devices`.
+pub fn devices(args: DevicesArgs) -> Result<ExitCode> {
+    let adapters = adapters();
+    if args.json {
+        progress::say(&serde_json::to_string_pretty(&adapters)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    for adapter in &adapters {
+        let kind = match adapter.kind {
+            ComputeKind::SoftwareGpu => " (software: slower than the CPU itself, used only with --device gpu)",
+            ComputeKind::Gpu | ComputeKind::Cpu => "",
+        };
+        progress::say(&format!("gpu  {} through {}, driver {}{kind}", adapter.name, adapter.api, adapter.driver));
+    }
+    progress::say(&format!("cpu  {}", cpu().name));
+    Ok(ExitCode::SUCCESS)
+}

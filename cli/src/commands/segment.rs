@@ -1,0 +1,288 @@
+//! `attention-anatomy segment`: CT in, masks, tables and report out.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Instant, SystemTime};
+
+use anyhow::{Context, Result, anyhow, bail};
+use attention_anatomy::anatomy::{Organ, OrganSet};
+use attention_anatomy::formats::{self, nifti};
+use attention_anatomy::infer::{BurnEngine, ComputeDevice, Engine};
+use attention_anatomy::report::{self, NOT_A_MEDICAL_DEVICE, RunInfo, Segmentation, Statistics, TrainedOrgan};
+use attention_anatomy::volume::{CtVolume, check_is_ct};
+
+use crate::device::DeviceChoice;
+use crate::model::{self, Model};
+use crate::{files, pipeline, progress};
+
+/// Outlines the organs on one or several CTs and writes masks, tables and a report.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// NIfTI or NRRD files, zip archives, or folders with a DICOM series.
+    #[arg(required = true)]
+    inputs: Vec<PathBuf>,
+    /// Output folder; with several inputs each gets a folder of its own in it.
+    #[arg(short, long)]
+    output: PathBuf,
+    #[command(flatten)]
+    options: Options,
+}
+
+/// What changes the result.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Options {
+    /// Only these organs: ids or names, separated by commas (see `info --organs`).
+    #[arg(long, value_delimiter = ',')]
+    pub organs: Vec<String>,
+    /// Also draw organs that are off by default because their validation Dice is low or was never measured.
+    #[arg(long)]
+    pub all_organs: bool,
+    /// Also write one mask file for each organ.
+    #[arg(long)]
+    pub organ_files: bool,
+    /// Device.
+    #[arg(long, value_enum, default_value_t)]
+    pub device: DeviceChoice,
+    /// Weights file; the bundled weights where not given.
+    #[arg(long)]
+    pub weights: Option<PathBuf>,
+    /// Keep all pieces of an organ, not only the largest.
+    #[arg(long)]
+    pub no_cleanup: bool,
+}
+
+/// Everything that is the same for all inputs of a call.
+pub struct Session {
+    options: Options,
+    model: Model,
+    device: ComputeDevice,
+    engine: BurnEngine,
+    drawn: OrganSet,
+    cancel: Arc<AtomicBool>,
+}
+
+impl Session {
+    /// Opens weights and device. Ctrl-C cancels the run under way.
+    pub fn open(options: Options) -> Result<Self> {
+        let model = model::open(options.weights.as_deref())?;
+        let drawn = choose_organs(&model, &options)?;
+        let device = options.device.open()?;
+        for note in &device.notes {
+            progress::note(&format!("note: {note}"));
+        }
+        let engine = pipeline::engine(&model, &device, drawn).with_context(|| model.name.clone())?;
+        let cancel = Arc::new(AtomicBool::new(false));
+        let flag = cancel.clone();
+        ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).context("Ctrl-C cannot be caught")?;
+        Ok(Self { options, model, device, engine, drawn, cancel })
+    }
+
+    fn cancelled(&self) -> bool {
+        self.cancel.load(Ordering::Relaxed)
+    }
+
+    /// Segments one CT and writes everything into `output`.
+    pub fn segment(&mut self, ct: CtVolume, name: &str, output: &Path, read_seconds: f64) -> Result<Summary> {
+        check_is_ct(&ct)?;
+        let started = SystemTime::now();
+        let clock = Instant::now();
+        let ct = Arc::new(ct);
+        let bar = progress::bar(ct.geometry.size[2] as u64, "segment");
+        let outcome = pipeline::segment(
+            &ct,
+            &self.model,
+            &mut self.engine,
+            !self.options.no_cleanup,
+            &self.cancel,
+            |done, _| bar.set_position(done as u64),
+        )?;
+        bar.finish_and_clear();
+        let mut seconds = vec![("read".to_string(), read_seconds)];
+        seconds.extend(outcome.seconds.clone());
+        let mut warnings = ct.warnings.clone();
+        if outcome.removed > 0 {
+            let ml = outcome.removed as f64 * ct.geometry.voxel_ml();
+            warnings.push(format!("clean-up removed {ml:.1} ml of pieces apart from the largest piece of their organ"));
+        }
+        let run = RunInfo {
+            program_version: env!("CARGO_PKG_VERSION").into(),
+            weights_name: self.model.name.clone(),
+            weights_sha256: self.model.sha256.clone(),
+            architecture: architecture(&self.model),
+            device: self.engine.name(),
+            inputs: vec![name.to_string()],
+            started: humantime::format_rfc3339_seconds(started).to_string(),
+            seconds,
+            warnings,
+            options: self.named_options(),
+        };
+        let trained: Vec<TrainedOrgan> = self
+            .model
+            .info
+            .trained_organs
+            .iter()
+            .map(|t| TrainedOrgan { enabled: self.drawn.contains(t.organ), ..t.clone() })
+            .collect();
+        let segmentation =
+            Segmentation { ct: &ct, labels: &outcome.labels, slices: &outcome.slices, trained: &trained, run: &run };
+        let statistics = Statistics::measure(&segmentation)?;
+        let note = "AttentionAnatomy labels, not a medical device";
+        let write = |file: &str, bytes: &[u8]| files::write(&output.join(file), bytes);
+        write("labels.nii.gz", &nifti::write_labels(&outcome.labels, note)?)?;
+        if self.options.organ_files {
+            for organ in self.drawn.iter().filter(|o| outcome.labels.voxels.contains(&o.label())) {
+                let mask: Vec<u8> = outcome.labels.voxels.iter().map(|&l| u8::from(l == organ.label())).collect();
+                let mask = nifti::write_labels(&outcome.labels.with_voxels(mask), organ.name())?;
+                write(&format!("organs/{}.nii.gz", organ.id()), &mask)?;
+            }
+        }
+        write("attention.csv", report::attention_csv(&segmentation).as_bytes())?;
+        write("attention.json", report::attention_json(&segmentation).as_bytes())?;
+        write("statistics.csv", report::statistics_csv(&segmentation, &statistics).as_bytes())?;
+        write("report.html", report::report_html(&segmentation, &statistics)?.as_bytes())?;
+        // Last: where this file is, the others are complete.
+        write("run.json", report::run_manifest_json(&segmentation, &statistics).as_bytes())?;
+        self.device.burn.memory_cleanup();
+        Ok(Summary { found: statistics.found().len(), known: self.drawn.len(), seconds: clock.elapsed().as_secs_f64() })
+    }
+
+    fn named_options(&self) -> Vec<(String, String)> {
+        let mut options = vec![("clean-up".to_string(), if self.options.no_cleanup { "off" } else { "on" }.to_string())];
+        if self.options.all_organs {
+            options.push(("all organs".into(), "on".into()));
+        }
+        if !self.options.organs.is_empty() {
+            options.push(("organs".into(), self.options.organs.join(", ")));
+        }
+        options
+    }
+}
+
+/// What is said of a finished input.
+#[derive(Debug)]
+pub struct Summary {
+    found: usize,
+    known: usize,
+    seconds: f64,
+}
+
+impl Summary {
+    /// One line.
+    pub fn line(&self, name: &str, output: &Path) -> String {
+        format!(
+            "{name}: {} of {} organs found in {:.1} s -> {}",
+            self.found,
+            self.known,
+            self.seconds,
+            output.display()
+        )
+    }
+}
+
+/// Runs the command.
+pub fn run(args: Args) -> Result<ExitCode> {
+    let outputs = output_folders(&args.inputs, &args.output);
+    let mut session = Session::open(args.options)?;
+    progress::note(&format!("{} on {}", session.model.name, session.device.name));
+    let mut failed = 0;
+    for (input, output) in args.inputs.iter().zip(&outputs) {
+        let result = open_ct(input).and_then(|(ct, seconds)| {
+            session.segment(ct, &files::file_name(input), output, seconds).with_context(|| input.display().to_string())
+        });
+        match result {
+            Ok(summary) => progress::say(&summary.line(&input.display().to_string(), output)),
+            Err(error) if session.cancelled() => return Err(error),
+            Err(error) => {
+                failed += 1;
+                progress::error(&format!("{error:#}"));
+            }
+        }
+    }
+    if failed > 0 {
+        if args.inputs.len() > 1 {
+            progress::error(&format!("{failed} of {} inputs failed", args.inputs.len()));
+        }
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads a CT; the seconds that it took.
+pub fn open_ct(input: &Path) -> Result<(CtVolume, f64)> {
+    let clock = Instant::now();
+    let read = || -> Result<CtVolume> { Ok(formats::read_ct(files::collect(input)?)?) };
+    let ct = read().with_context(|| input.display().to_string())?;
+    Ok((ct, clock.elapsed().as_secs_f64()))
+}
+
+/// One folder for each input: the output folder itself for one, folders named after the inputs for several.
+fn output_folders(inputs: &[PathBuf], output: &Path) -> Vec<PathBuf> {
+    if inputs.len() == 1 {
+        return vec![output.to_path_buf()];
+    }
+    let mut used = std::collections::BTreeSet::new();
+    inputs
+        .iter()
+        .map(|input| {
+            let name = files::file_name(&input.canonicalize().unwrap_or_else(|_| input.clone()));
+            let stem = [".nii.gz", ".nii", ".nrrd", ".nhdr", ".zip", ".hdr", ".img"]
+                .iter()
+                .find_map(|e| name.strip_suffix(e))
+                .unwrap_or(&name)
+                .to_string();
+            let mut folder = stem.clone();
+            let mut n = 2;
+            while !used.insert(folder.clone()) {
+                folder = format!("{stem}-{n}");
+                n += 1;
+            }
+            output.join(folder)
+        })
+        .collect()
+}
+
+fn choose_organs(model: &Model, options: &Options) -> Result<OrganSet> {
+    let known = model.info.organs(true);
+    if options.organs.is_empty() {
+        let drawn = model.info.organs(options.all_organs);
+        if drawn.is_empty() {
+            bail!("{}: no organ of these weights is on by default; use --all-organs or --organs", model.name);
+        }
+        return Ok(drawn);
+    }
+    options
+        .organs
+        .iter()
+        .map(|name| {
+            let organ = Organ::from_id(name)
+                .or_else(|| Organ::from_name(name))
+                .ok_or_else(|| anyhow!("`{name}` is not one of the 33 organs; `info --organs` lists them"))?;
+            if !known.contains(organ) {
+                bail!("{}: these weights have never learned the organ `{}`", model.name, organ.id());
+            }
+            Ok(organ)
+        })
+        .collect()
+}
+
+fn architecture(model: &Model) -> String {
+    let n = &model.info.network;
+    let kind = if n.attention { "AttentionAnatomy" } else { "residual U-Net" };
+    let count = attention_anatomy::network::count::multiply_adds(n, model.info.input.crop);
+    format!(
+        "{kind}, {} levels from {} channels, {} slices of {} x {} pixels, {:.2} G multiply-adds a slice",
+        n.levels,
+        n.base,
+        n.stack,
+        model.info.input.crop,
+        model.info.input.crop,
+        count.total() as f64 * 1e-9
+    )
+}
+
+/// The sentence that every printed result ends with.
+pub fn disclaimer() -> &'static str {
+    NOT_A_MEDICAL_DEVICE
+}
