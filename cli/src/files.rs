@@ -1,5 +1,5 @@
-//! Reading inputs and writing outputs: every file is written under a temporary name and then renamed, so that nothing
-//! half-written is ever left behind.
+//! Reading inputs and writing outputs: every file is written under a temporary name and then renamed, so that no file of
+//! the promised name is ever half-written.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -11,12 +11,25 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).with_context(|| format!("{}: cannot be read", path.display()))
 }
 
+/// A folder that files can be written into; made if it is not there.
+pub fn folder(path: &Path) -> Result<()> {
+    std::fs::create_dir_all(path).with_context(|| format!("{}: cannot be used as a folder", path.display()))
+}
+
 /// Writes a file as a whole or not at all.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).with_context(|| format!("{}: cannot be created", folder.display()))?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)
-        .with_context(|| format!("{}: no file can be written here", folder.display()))?;
+    self::folder(folder)?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".writing-");
+    #[cfg(unix)]
+    {
+        // As any other file that a program creates, not readable by the owner alone; the umask still applies.
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    let mut file =
+        builder.tempfile_in(folder).with_context(|| format!("{}: no file can be written here", folder.display()))?;
     file.write_all(bytes)
         .and_then(|()| file.as_file().sync_all())
         .with_context(|| format!("{}: cannot be written", path.display()))?;

@@ -32,7 +32,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let model = model::open(None)?;
     let crop = model.info.input.crop;
     let operations = multiply_adds(&model.info.network, crop).total();
-    progress::say(&format!("{}: {:.2} G multiply-adds a slice, {crop} x {crop} pixels", model.name, operations as f64 * 1e-9));
+    progress::say(&format!(
+        "{}: {:.2} G multiply-adds a slice, {crop} x {crop} pixels",
+        model.name,
+        operations as f64 * 1e-9
+    ));
     progress::say("| engine | ms per slice | peak, G multiply-adds/s | floor ms | share of peak |");
     progress::say("|---|---|---|---|---|");
     let mut devices = vec![DeviceChoice::Cpu.open()?];
@@ -44,11 +48,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
     for device in devices {
         let mut engine = pipeline::engine(&model, &device, OrganSet::ALL)?;
         let stack: Vec<f32> = (0..model.info.input.stack * crop * crop).map(|n| (n % 251) as f32 / 250.0).collect();
-        let request = |slice| SliceRequest {
-            slice,
-            tiles: vec![Tile { origin: [0, 0], stack: stack.clone() }],
-            centre: None,
-        };
+        let request =
+            |slice| SliceRequest { slice, tiles: vec![Tile { origin: [0, 0], stack: stack.clone() }], centre: None };
         engine.submit(request(0));
         engine.poll(Wait::Yes);
         let clock = Instant::now();
@@ -118,7 +119,13 @@ pub fn volume(args: VolumeArgs) -> Result<ExitCode> {
                 let in_lung = lung && ((u.abs() - 0.45) / 0.3).powi(2) + (v / 0.6).powi(2) < 1.0;
                 // A little texture, so that the file does not compress to nothing.
                 let noise = ((x * 7919 + y * 104_729 + k * 1_299_709) % 41) as i16 - 20;
-                voxels.push(if !body { -1000 } else if in_lung { -850 + noise } else { 40 + noise });
+                voxels.push(if !body {
+                    -1000
+                } else if in_lung {
+                    -850 + noise
+                } else {
+                    40 + noise
+                });
             }
         }
     }

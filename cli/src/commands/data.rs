@@ -32,8 +32,8 @@ pub fn manifests(config: &TrainingConfig, root: &Path) -> Result<Vec<LoadedSet>>
         .iter()
         .map(|data| {
             let path = root.join(&data.manifest);
-            let text = String::from_utf8(files::read(&path)?)
-                .map_err(|_| anyhow!("{}: not a text file", path.display()))?;
+            let text =
+                String::from_utf8(files::read(&path)?).map_err(|_| anyhow!("{}: not a text file", path.display()))?;
             let toml = path.extension().is_some_and(|e| e == "toml");
             let set = DataSet::parse(&text, toml).with_context(|| path.display().to_string())?;
             let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();

@@ -10,7 +10,7 @@ use attention_anatomy::anatomy::{Organ, Region};
 use attention_anatomy::dataset::CaseEntry;
 use attention_anatomy::dataset::regions::RegionLabels;
 use attention_anatomy::metrics::{Summary, annotated_slices, compare};
-use attention_anatomy::network::weights::{self, Precision};
+use attention_anatomy::network::weights::{self, ENABLE_DICE, Precision};
 use attention_anatomy::train::TrainingConfig;
 
 use super::data;
@@ -53,8 +53,6 @@ enum Split {
 
 /// Surface Dice counts surface within this distance as right.
 const TOLERANCE_MM: f64 = 3.0;
-/// Validation Dice below which an organ is off by default.
-const ENABLE_DICE: f64 = 0.5;
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<ExitCode> {
@@ -122,9 +120,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     if let Some(path) = &args.update {
         for t in &mut model.info.trained_organs {
             let s = &summaries[t.organ.index()];
-            t.validation_patients = s.dice.n;
-            t.validation_dice = s.dice.mean;
-            t.enabled = t.validation_dice.is_some_and(|d| d >= ENABLE_DICE);
+            t.set_validation(s.dice.mean, s.dice.n);
         }
         model.info.note =
             format!("Dice on whole volumes of {split} patients; organs below {ENABLE_DICE} or not measured are off.");

@@ -70,12 +70,19 @@ fn describe(input: &Path) -> Result<()> {
         return describe_weights(&named(), &files::read(input)?);
     }
     let mut contents = files::collect(input)?;
-    if let [(_, bytes), ..] = contents.as_slice()
-        && let Ok(Some(header)) = formats::read_header(bytes, &ReadOptions::default())
-    {
+    let header = match contents.as_slice() {
+        [(_, bytes)] | [(_, bytes), _] => formats::read_header(bytes, &ReadOptions::default()).with_context(named)?,
+        _ => None,
+    };
+    if let Some(header) = header {
         let [x, y, z] = header.size;
         let [a, b, c] = header.spacing;
-        progress::say(&format!("{}: {:?}, {x} x {y} x {z} voxels of {a:.3} x {b:.3} x {c:.3} mm, {:?}", named(), header.format, header.sample));
+        progress::say(&format!(
+            "{}: {:?}, {x} x {y} x {z} voxels of {a:.3} x {b:.3} x {c:.3} mm, {:?}",
+            named(),
+            header.format,
+            header.sample
+        ));
         match &header.geometry {
             Ok(geometry) => progress::say(&format!("  affine to patient LPS mm: {:?}", geometry.affine)),
             Err(reason) => progress::say(&format!("  no usable geometry: {reason}")),

@@ -86,19 +86,22 @@ impl Session {
     /// Segments one CT and writes everything into `output`.
     pub fn segment(&mut self, ct: CtVolume, name: &str, output: &Path, read_seconds: f64) -> Result<Summary> {
         check_is_ct(&ct)?;
+        // Before hours of work, and so that an old record never stands beside new labels.
+        files::folder(output)?;
+        let record = output.join("run.json");
+        if record.exists() {
+            std::fs::remove_file(&record).with_context(|| format!("{}: cannot be replaced", record.display()))?;
+        }
         let started = SystemTime::now();
         let clock = Instant::now();
         let ct = Arc::new(ct);
         let bar = progress::bar(ct.geometry.size[2] as u64, "segment");
-        let outcome = pipeline::segment(
-            &ct,
-            &self.model,
-            &mut self.engine,
-            !self.options.no_cleanup,
-            &self.cancel,
-            |done, _| bar.set_position(done as u64),
-        )?;
+        let outcome =
+            pipeline::segment(&ct, &self.model, &mut self.engine, !self.options.no_cleanup, &self.cancel, |done, _| {
+                bar.set_position(done as u64)
+            });
         bar.finish_and_clear();
+        let outcome = outcome?;
         let mut seconds = vec![("read".to_string(), read_seconds)];
         seconds.extend(outcome.seconds.clone());
         let mut warnings = ct.warnings.clone();
@@ -145,11 +148,16 @@ impl Session {
         // Last: where this file is, the others are complete.
         write("run.json", report::run_manifest_json(&segmentation, &statistics).as_bytes())?;
         self.device.burn.memory_cleanup();
-        Ok(Summary { found: statistics.found().len(), known: self.drawn.len(), seconds: clock.elapsed().as_secs_f64() })
+        Ok(Summary {
+            found: statistics.found().count(),
+            known: self.drawn.len(),
+            seconds: clock.elapsed().as_secs_f64(),
+        })
     }
 
     fn named_options(&self) -> Vec<(String, String)> {
-        let mut options = vec![("clean-up".to_string(), if self.options.no_cleanup { "off" } else { "on" }.to_string())];
+        let mut options =
+            vec![("clean-up".to_string(), if self.options.no_cleanup { "off" } else { "on" }.to_string())];
         if self.options.all_organs {
             options.push(("all organs".into(), "on".into()));
         }
@@ -212,8 +220,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
 /// Reads a CT; the seconds that it took.
 pub fn open_ct(input: &Path) -> Result<(CtVolume, f64)> {
     let clock = Instant::now();
-    let read = || -> Result<CtVolume> { Ok(formats::read_ct(files::collect(input)?)?) };
-    let ct = read().with_context(|| input.display().to_string())?;
+    let ct = formats::read_ct(files::collect(input)?).with_context(|| input.display().to_string())?;
     Ok((ct, clock.elapsed().as_secs_f64()))
 }
 

@@ -42,7 +42,12 @@ pub struct Args {
 #[serde(tag = "event", rename_all = "snake_case")]
 enum Metric<'a> {
     Step(&'a StepReport),
-    Validation { step: u64, seconds: f64, #[serde(flatten)] report: &'a ValidationReport },
+    Validation {
+        step: u64,
+        seconds: f64,
+        #[serde(flatten)]
+        report: &'a ValidationReport,
+    },
 }
 
 /// Runs the command.
@@ -73,6 +78,14 @@ pub fn run(args: Args) -> Result<ExitCode> {
         let trainer = Trainer::resume(config.clone(), &files::read(&last)?, &device.burn)
             .with_context(|| last.display().to_string())?;
         progress::note(&format!("resuming after step {}", trainer.steps_done()));
+        let used = args.output.join("config.toml");
+        if std::fs::read_to_string(&used).is_ok_and(|before| before != text) {
+            progress::note(
+                "note: the training file has changed since this training began; it goes on with the new one",
+            );
+            files::write(&used, text.as_bytes())?;
+        }
+        forget_after(&metrics_path, trainer.steps_done())?;
         trainer
     } else {
         files::write(&args.output.join("config.toml"), text.as_bytes())?;
@@ -119,7 +132,25 @@ pub fn run(args: Args) -> Result<ExitCode> {
             bar.set_position(report.step);
             bar.set_message(message(&report));
             let stopping = stop.load(Ordering::Relaxed);
-            if report.step % config.validate_every == 0 || trainer.finished() || stopping {
+            let due = report.step % config.validate_every == 0 || trainer.finished();
+            // The checkpoint comes last: what it says was done, was validated, logged and kept.
+            if due && !validation.is_empty() {
+                let network = trainer.network();
+                let input = config.input();
+                let found = validate(&network, &validation, &input, trained, config.validation_slices, &device.burn);
+                if found.mean_dice > best {
+                    best = found.mean_dice;
+                    let info = model_info(config, &sets, cases, &validation, trained, report.step, Some(&found));
+                    files::write(
+                        &args.output.join("best.safetensors"),
+                        &weights::write(&network, &info, Precision::Half)?,
+                    )?;
+                }
+                let seconds = started.elapsed().as_secs_f64();
+                log(&Metric::Validation { step: report.step, seconds, report: &found })?;
+                bar.suspend(|| progress::note(&summary(report.step, &found)));
+            }
+            if due || stopping {
                 files::write(&last, &trainer.checkpoint()?)?;
             }
             if stopping {
@@ -127,33 +158,15 @@ pub fn run(args: Args) -> Result<ExitCode> {
                 progress::note(&format!("stopped after step {}; the same command goes on from here", report.step));
                 return Ok(());
             }
-            if !validation.is_empty() && (report.step % config.validate_every == 0 || trainer.finished()) {
-                let network = trainer.network();
-                let input = config.input();
-                let found = validate(&network, &validation, &input, trained, config.validation_slices, &device.burn);
-                let seconds = started.elapsed().as_secs_f64();
-                log(&Metric::Validation { step: report.step, seconds, report: &found })?;
-                bar.suspend(|| progress::note(&summary(report.step, &found)));
-                if found.mean_dice > best {
-                    best = found.mean_dice;
-                    let info = model_info(config, &sets, cases, trained, report.step, Some(&found), validation.len());
-                    files::write(
-                        &args.output.join("best.safetensors"),
-                        &weights::write(&network, &info, Precision::Half)?,
-                    )?;
-                }
-            }
         }
         Ok(())
     })?;
     if trainer.finished() {
         bar.finish();
         let network = trainer.network();
-        let found = (!validation.is_empty()).then(|| {
-            validate(&network, &validation, &config.input(), trained, config.validation_slices, &device.burn)
-        });
-        let info =
-            model_info(&config, &sets, &training, trained, trainer.steps_done(), found.as_ref(), validation.len());
+        let found = (!validation.is_empty())
+            .then(|| validate(&network, &validation, &config.input(), trained, config.validation_slices, &device.burn));
+        let info = model_info(&config, &sets, &training, &validation, trained, trainer.steps_done(), found.as_ref());
         let path = args.output.join("final.safetensors");
         files::write(&path, &weights::write(&network, &info, Precision::Half)?)?;
         progress::say(&format!("{}", path.display()));
@@ -173,14 +186,23 @@ fn message(report: &StepReport) -> String {
 }
 
 fn summary(step: u64, found: &ValidationReport) -> String {
-    let dice: Vec<String> =
-        found.dice.iter().filter_map(|(organ, d)| d.map(|d| format!("{organ} {d:.2}"))).collect();
+    let dice: Vec<String> = found.dice.iter().filter_map(|(organ, d)| d.map(|d| format!("{organ} {d:.2}"))).collect();
     format!(
         "step {step}: validation Dice {}, region accuracy {} | {}",
         found.mean_dice.map_or("-".into(), |d| format!("{d:.3}")),
         found.region_accuracy.map_or("-".into(), |a| format!("{a:.3}")),
         dice.join(", ")
     )
+}
+
+/// Drops the lines of steps that a checkpoint does not know; they are done again.
+fn forget_after(metrics: &std::path::Path, step: u64) -> Result<()> {
+    let text = std::fs::read_to_string(metrics).unwrap_or_default();
+    let known = |line: &&str| {
+        serde_json::from_str::<serde_json::Value>(line).is_ok_and(|v| v["step"].as_u64().is_some_and(|s| s <= step))
+    };
+    let kept: String = text.lines().filter(known).flat_map(|line| [line, "\n"]).collect();
+    files::write(metrics, kept.as_bytes())
 }
 
 /// The best mean Dice that an earlier part of this training has logged.
@@ -191,34 +213,32 @@ fn best_so_far(metrics: &std::path::Path) -> Option<f64> {
         .max_by(f64::total_cmp)
 }
 
-/// Validation Dice below this leaves an organ off by default.
-const ENABLE_DICE: f64 = 0.5;
-
 fn model_info(
     config: &TrainingConfig,
     sets: &[LoadedSet],
     training: &[PreparedCase],
+    validation: &[PreparedCase],
     trained: OrganSet,
     steps: u64,
     found: Option<&ValidationReport>,
-    validation_patients: usize,
 ) -> ModelInfo {
     let trained_organs = trained
         .iter()
         .map(|organ: Organ| {
             let with = |c: &&PreparedCase| c.annotated.contains(organ);
-            let mut source: Vec<String> =
-                training.iter().filter(with).map(|c| sets[c.set].set.name.clone()).collect();
+            let mut source: Vec<String> = training.iter().filter(with).map(|c| sets[c.set].set.name.clone()).collect();
             source.dedup();
             let dice = found.and_then(|f| f.dice[organ.index()].1);
-            TrainedOrgan {
+            let mut entry = TrainedOrgan {
                 organ,
                 patients: training.iter().filter(with).count(),
                 source,
-                validation_dice: dice,
-                validation_patients: if dice.is_some() { validation_patients } else { 0 },
-                enabled: dice.is_some_and(|d| d >= ENABLE_DICE),
-            }
+                validation_dice: None,
+                validation_patients: 0,
+                enabled: false,
+            };
+            entry.set_validation(dice, validation.iter().filter(with).count());
+            entry
         })
         .collect();
     let data = sets

@@ -131,9 +131,8 @@ impl Displacement {
         // One control point before the first pixel and two after the last: a cubic spline reaches that far.
         let columns = (crop as f64 / step).ceil() as usize + 4;
         let sigma = elastic.sigma_mm / pixel_mm;
-        let control = (0..columns * columns)
-            .map(|_| [f64::from(normal(rng)) * sigma, f64::from(normal(rng)) * sigma])
-            .collect();
+        let control =
+            (0..columns * columns).map(|_| [f64::from(normal(rng)) * sigma, f64::from(normal(rng)) * sigma]).collect();
         Self { columns, step, control }
     }
 

@@ -14,7 +14,12 @@ pub struct Batch {
 }
 
 /// Cuts, augments and stacks the given slices.
-pub fn make_batch(cases: &[PreparedCase], slices: &[SliceRef], input: &InputConfig, augmentation: &Augmentation) -> Batch {
+pub fn make_batch(
+    cases: &[PreparedCase],
+    slices: &[SliceRef],
+    input: &InputConfig,
+    augmentation: &Augmentation,
+) -> Batch {
     let crop = input.crop;
     let one = |r: &SliceRef| {
         let case = &cases[r.case];

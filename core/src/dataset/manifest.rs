@@ -41,7 +41,9 @@ pub enum ManifestError {
     #[error("the manifest cannot be read ({0}); docs/training.md shows its layout")]
     Parse(String),
     /// An organ name outside the table.
-    #[error("case {case}: `annotated` names `{name}`, which is not one of the 33 organs; use the ids of `attention-anatomy info --organs`")]
+    #[error(
+        "case {case}: `annotated` names `{name}`, which is not one of the 33 organs; use the ids of `attention-anatomy info --organs`"
+    )]
     Organ {
         /// The case.
         case: String,
@@ -49,7 +51,9 @@ pub enum ManifestError {
         name: String,
     },
     /// Two cases of one id.
-    #[error("case {0} is listed twice; patients must be unique, or the same patient ends up in training and validation")]
+    #[error(
+        "case {0} is listed twice; patients must be unique, or the same patient ends up in training and validation"
+    )]
     Twice(String),
     /// An unknown split.
     #[error("case {case}: split is `{split}`; it must be `train` or `test`")]
@@ -98,8 +102,7 @@ impl CaseEntry {
         self.annotated
             .iter()
             .map(|name| {
-                Organ::from_id(name)
-                    .ok_or_else(|| ManifestError::Organ { case: self.id.clone(), name: name.clone() })
+                Organ::from_id(name).ok_or_else(|| ManifestError::Organ { case: self.id.clone(), name: name.clone() })
             })
             .collect()
     }
@@ -131,7 +134,8 @@ mod tests {
         let ids: Vec<String> = (0..30).map(|n| format!("p{n}")).collect();
         let forward = ids.iter().map(|i| case(i, "liver")).collect::<Vec<_>>().join(",");
         let backward = ids.iter().rev().map(|i| case(i, "liver")).collect::<Vec<_>>().join(",");
-        let (a, b) = (DataSet::parse(&text(&forward), false).unwrap(), DataSet::parse(&text(&backward), false).unwrap());
+        let (a, b) =
+            (DataSet::parse(&text(&forward), false).unwrap(), DataSet::parse(&text(&backward), false).unwrap());
         let names = |v: &[&CaseEntry]| v.iter().map(|c| c.id.clone()).collect::<Vec<_>>();
         let ((train, validation), (_, again)) = (a.divide(7, 3), b.divide(7, 3));
         assert_eq!((train.len(), validation.len()), (23, 7));

@@ -72,15 +72,10 @@ impl BurnEngine {
     }
 }
 
-async fn read(
-    tensor: Tensor<4>,
-    name: &str,
-    slice: usize,
-) -> Result<Vec<f32>, EngineError> {
+async fn read(tensor: Tensor<4>, name: &str, slice: usize) -> Result<Vec<f32>, EngineError> {
     let lost = |_: ExecutionError| EngineError::DeviceLost(name.to_string());
     let data = tensor.into_data_async().await.map_err(lost)?;
-    let values =
-        data.try_to_vec::<f32>().map_err(|e| EngineError::BadAnswer { slice, reason: format!("{e:?}") })?;
+    let values = data.try_to_vec::<f32>().map_err(|e| EngineError::BadAnswer { slice, reason: format!("{e:?}") })?;
     if values.iter().all(|v| v.is_finite()) {
         Ok(values)
     } else {
@@ -172,5 +167,101 @@ impl Engine for BurnEngine {
     fn reweight(&mut self, slice: usize, attention: &[f32; ORGAN_COUNT]) -> Option<SlicePrediction> {
         let raw = self.kept.iter().find(|k| k.slice == slice)?;
         Some(raw.finish(Some(attention), self.drawn))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::NetworkConfig;
+
+    const CROP: usize = 32;
+
+    fn request(slice: usize, brightness: f32) -> SliceRequest {
+        let n = 5 * CROP * CROP;
+        let stack = (0..n).map(|i| brightness * ((i * 37 % 101) as f32 / 100.0)).collect();
+        SliceRequest { slice, tiles: vec![Tile { origin: [3, -4], stack }], centre: None }
+    }
+
+    fn engine() -> BurnEngine {
+        let input = InputConfig { crop: CROP, ..InputConfig::light() };
+        let network = NetworkConfig { base: 4, levels: 3, stack: 5, attention: true }.init(&Device::flex());
+        BurnEngine::new(network, input, OrganSet::ALL, Device::flex(), "cpu".into(), false)
+    }
+
+    #[test]
+    fn results_come_in_the_order_of_the_requests_with_probabilities_that_sum_to_one() {
+        let mut engine = engine();
+        assert!(engine.poll(Wait::Yes).is_none());
+        let tickets = [engine.submit(request(8, 1.0)), engine.submit(request(2, 0.3))];
+        for (ticket, slice) in tickets.into_iter().zip([8, 2]) {
+            let result = engine.poll(Wait::Yes).unwrap();
+            assert_eq!((result.ticket, result.slice), (ticket, slice));
+            let p = result.outcome.unwrap();
+            assert_eq!((p.origin, p.size), ([3, -4], [CROP, CROP]));
+            let regions: f32 = p.regions.unwrap().iter().sum();
+            assert!((regions - 1.0).abs() < 1e-5);
+            let area = CROP * CROP;
+            for n in 0..area {
+                let sum: f32 = (0..p.classes.len()).map(|c| p.probabilities[c * area + n]).sum();
+                // Classes that can win nowhere are left out.
+                assert!(sum > 0.3 && sum < 1.0 + 1e-4, "{sum}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_what_if_answers_at_once_and_equals_the_network_under_that_attention() {
+        let mut engine = engine();
+        engine.submit(request(5, 0.7));
+        let own = engine.poll(Wait::Yes).unwrap().outcome.unwrap();
+        let same = engine.reweight(5, &own.attention.unwrap()).unwrap();
+        assert_eq!(own, same);
+        let mut off = own.attention.unwrap();
+        off[11] = 0.0;
+        let without = engine.reweight(5, &off).unwrap();
+        assert!(!without.classes.contains(&12), "an organ without attention can win nowhere");
+        assert!(engine.reweight(6, &off).is_none());
+    }
+
+    #[test]
+    fn an_engine_on_wgpu_gives_the_labels_of_the_cpu() {
+        let device = match crate::infer::ComputeDevice::open(crate::infer::DevicePreference::Gpu) {
+            Ok(device) => device,
+            Err(error) => {
+                assert!(std::env::var_os("CI").is_none(), "{error}");
+                return;
+            }
+        };
+        let input = InputConfig { crop: CROP, ..InputConfig::light() };
+        let config = NetworkConfig { base: 4, levels: 3, stack: 5, attention: true };
+        let info = crate::network::weights::ModelInfo {
+            format: crate::network::weights::FORMAT_VERSION,
+            name: "test".into(),
+            network: config.clone(),
+            input: input.clone(),
+            trained_organs: Vec::new(),
+            data: Vec::new(),
+            steps: 0,
+            note: String::new(),
+        };
+        let precision = crate::network::weights::Precision::Full;
+        let bytes = crate::network::weights::write(&config.init(&Device::flex()), &info, precision).unwrap();
+        let predict = |burn: &Device, gpu: bool| {
+            let (network, _) = crate::network::weights::read(&bytes, burn).unwrap();
+            let mut engine = BurnEngine::new(network, input.clone(), OrganSet::ALL, burn.clone(), "x".into(), gpu);
+            for slice in 0..3 {
+                engine.submit(request(slice, 0.4 + 0.2 * slice as f32));
+            }
+            (0..3).map(|_| engine.poll(Wait::Yes).unwrap().outcome.unwrap()).collect::<Vec<_>>()
+        };
+        for (a, b) in predict(&Device::flex(), false).iter().zip(&predict(&device.burn, true)) {
+            for (x, y) in a.attention.unwrap().iter().zip(b.attention.unwrap()) {
+                assert!((x - y).abs() < 1e-4, "attention {x} {y}");
+            }
+            assert_eq!(a.classes, b.classes);
+            let worst = a.probabilities.iter().zip(&b.probabilities).fold(0.0f32, |m, (x, y)| m.max((x - y).abs()));
+            assert!(worst < 1e-3, "probabilities differ by {worst}");
+        }
     }
 }

@@ -39,9 +39,8 @@ fn bounding_boxes(labels: &[u8], size: [usize; 3]) -> [Option<Bounds>; ORGAN_COU
 
 fn keep_largest(labels: &mut [u8], size: [usize; 3], label: u8, bounds: Bounds) -> usize {
     let [nx, ny, nz] = bounds.map(|b| b[1] - b[0] + 1);
-    let global = |x: usize, y: usize, z: usize| {
-        bounds[0][0] + x + size[0] * (bounds[1][0] + y + size[1] * (bounds[2][0] + z))
-    };
+    let global =
+        |x: usize, y: usize, z: usize| bounds[0][0] + x + size[0] * (bounds[1][0] + y + size[1] * (bounds[2][0] + z));
     // 0 not the organ, 1 not yet reached, 2 reached; the component being walked is remembered by its voxels.
     let mut state = vec![0u8; nx * ny * nz];
     let mut total = 0;

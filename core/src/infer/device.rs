@@ -50,7 +50,9 @@ pub struct ComputeDevice {
 #[derive(Debug, thiserror::Error)]
 pub enum DeviceError {
     /// A GPU was asked for and there is none.
-    #[error("there is no GPU that this program can use (no Vulkan, Metal or DX12 adapter); install the graphics driver, or use `--device cpu`")]
+    #[error(
+        "there is no GPU that this program can use (no Vulkan, Metal or DX12 adapter); install the graphics driver, or use `--device cpu`"
+    )]
     NoGpu,
     /// The GPU cannot be opened.
     #[error("the GPU {name} cannot be opened ({reason}); update its driver, or use `--device cpu`")]
@@ -61,7 +63,9 @@ pub enum DeviceError {
         reason: String,
     },
     /// The GPU computes wrongly.
-    #[error("the GPU {name} gives wrong results (off by {difference:.2e} on a known answer); update its driver, or use `--device cpu`")]
+    #[error(
+        "the GPU {name} gives wrong results (off by {difference:.2e} on a known answer); update its driver, or use `--device cpu`"
+    )]
     WrongAnswer {
         /// Name of the adapter.
         name: String,

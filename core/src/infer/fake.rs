@@ -79,12 +79,8 @@ impl Engine for FakeEngine {
             .collect();
         let mut regions = [0.0; REGION_COUNT];
         regions[0] = 1.0;
-        let raw = RawPrediction {
-            slice: request.slice,
-            tiles,
-            attention: Some([1.0; ORGAN_COUNT]),
-            regions: Some(regions),
-        };
+        let raw =
+            RawPrediction { slice: request.slice, tiles, attention: Some([1.0; ORGAN_COUNT]), regions: Some(regions) };
         self.queue.push_back((ticket, raw, self.slow));
         ticket
     }

@@ -44,8 +44,10 @@ pub fn labels(grid: &ModelGrid, below: &SlicePrediction, above: Option<(&SlicePr
     if classes.len() == 1 {
         return vec![0; nx * ny];
     }
-    let axes: Vec<_> =
-        parts.iter().map(|(p, _)| [taps(grid, 0, p.origin[0], p.size[0]), taps(grid, 1, p.origin[1], p.size[1])]).collect();
+    let axes: Vec<_> = parts
+        .iter()
+        .map(|(p, _)| [taps(grid, 0, p.origin[0], p.size[0]), taps(grid, 1, p.origin[1], p.size[1])])
+        .collect();
     let mut best = vec![0.0f32; nx * ny];
     let mut result = vec![0u8; nx * ny];
     let mut sum = vec![0.0f32; nx * ny];
@@ -110,7 +112,12 @@ mod tests {
     }
 
     /// Class 30 inside a box of model pixels.
-    fn box_prediction(origin: [i64; 2], size: [usize; 2], x: std::ops::Range<i64>, y: std::ops::Range<i64>) -> SlicePrediction {
+    fn box_prediction(
+        origin: [i64; 2],
+        size: [usize; 2],
+        x: std::ops::Range<i64>,
+        y: std::ops::Range<i64>,
+    ) -> SlicePrediction {
         let area = size[0] * size[1];
         let mut probabilities = vec![0.0; 2 * area];
         for n in 0..area {
@@ -139,7 +146,12 @@ mod tests {
                 }
             }
             assert!((area / 1800.0 - 1.0).abs() < 0.16, "{spacing}: {area} mm2");
-            assert!((sx / area - 39.5).abs() < 0.5 && (sy / area - 16.5).abs() < 0.5, "{spacing}: {} {}", sx / area, sy / area);
+            assert!(
+                (sx / area - 39.5).abs() < 0.5 && (sy / area - 16.5).abs() < 0.5,
+                "{spacing}: {} {}",
+                sx / area,
+                sy / area
+            );
         }
     }
 

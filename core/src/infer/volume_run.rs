@@ -227,7 +227,13 @@ mod tests {
                     let mm = |v: usize| v as f64 * spacing[0] - 90.0;
                     let body = mm(x).hypot(mm(y)) < 70.0 && k >= empty;
                     let rod = (mm(x) - 30.0).abs() < 15.0 && (mm(y) + 20.0).abs() < 9.0;
-                    voxels.push(if !body { -1000 } else if rod { 600 } else { 0 });
+                    voxels.push(if !body {
+                        -1000
+                    } else if rod {
+                        600
+                    } else {
+                        0
+                    });
                 }
             }
         }
@@ -258,8 +264,10 @@ mod tests {
         let mut engine = engine();
         let messages = run(&ct, &mut engine, &RunOptions { first: Some(6), ..Default::default() }, Wait::Yes);
         assert_eq!(engine.submitted, [6, 7, 5, 8, 4, 3, 2, 1, 0]);
-        let mut seen: Vec<usize> =
-            messages.iter().filter_map(|m| if let Message::SliceDone { slice, .. } = m { Some(*slice) } else { None }).collect();
+        let mut seen: Vec<usize> = messages
+            .iter()
+            .filter_map(|m| if let Message::SliceDone { slice, .. } = m { Some(*slice) } else { None })
+            .collect();
         assert_eq!(seen[0], 6);
         seen.sort_unstable();
         assert_eq!(seen, (0..9).collect::<Vec<_>>());

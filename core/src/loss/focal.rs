@@ -15,7 +15,9 @@ pub const SMALLEST_CLASS: f64 = 16.0;
 
 /// w_c / norm for every class, from the voxel counts of the whole batch.
 pub fn class_weights(counts: &[u64; CLASS_COUNT], norm: f64) -> [f32; CLASS_COUNT] {
-    std::array::from_fn(|c| if counts[c] == 0 { 0.0 } else { (1.0 / (counts[c] as f64).max(SMALLEST_CLASS) / norm) as f32 })
+    std::array::from_fn(
+        |c| if counts[c] == 0 { 0.0 } else { (1.0 / (counts[c] as f64).max(SMALLEST_CLASS) / norm) as f32 },
+    )
 }
 
 /// The loss `[1]`; additive over micro-batches when `class_weights` are those of the whole batch.
@@ -55,8 +57,7 @@ mod tests {
         counts[1] = 4;
         let weights = class_weights(&counts, 2.0);
         let loss = focal(&Recalibrated { probability, log_probability }, truth, &weights).into_scalar::<f32>();
-        let expected =
-            -(0.09 * 0.7f64.ln() / 1000.0 + 0.64 * 0.2f64.ln() / 16.0) / 2.0;
+        let expected = -(0.09 * 0.7f64.ln() / 1000.0 + 0.64 * 0.2f64.ln() / 16.0) / 2.0;
         assert!((f64::from(loss) - expected).abs() < 1e-6, "{loss} {expected}");
     }
 

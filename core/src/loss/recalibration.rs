@@ -39,8 +39,7 @@ pub fn recalibrate(logits: Tensor<4>, weights: &[[bool; ORGAN_COUNT]]) -> Recali
         .iter()
         .flat_map(|row| std::iter::once(0.0).chain(row.iter().map(|&w| if w { EXCLUDED } else { 0.0 })))
         .collect();
-    let organ_mask =
-        Tensor::<4>::from_data(TensorData::new(organ_mask, [batch, ORGAN_COUNT, 1, 1]), &device);
+    let organ_mask = Tensor::<4>::from_data(TensorData::new(organ_mask, [batch, ORGAN_COUNT, 1, 1]), &device);
     let excluded = Tensor::<4>::from_data(TensorData::new(excluded, [batch, CLASS_COUNT, 1, 1]), &device);
 
     // logsumexp over the background and the masked organs. The largest term is at most 0 and may be far below; shift by
@@ -49,8 +48,7 @@ pub fn recalibrate(logits: Tensor<4>, weights: &[[bool; ORGAN_COUNT]]) -> Recali
     let shift = joined.clone().detach().max_dim(1);
     let background = (joined - shift.clone()).exp().sum_dim(1).log() + shift;
     let organs = log_p.narrow(1, 1, ORGAN_COUNT);
-    let probability =
-        Tensor::cat(vec![background.clone().exp(), organs.clone().exp() * organ_mask.clone()], 1);
+    let probability = Tensor::cat(vec![background.clone().exp(), organs.clone().exp() * organ_mask.clone()], 1);
     let log_probability = Tensor::cat(vec![background, organs * organ_mask], 1);
     debug_assert_eq!(probability.dims(), [batch, CLASS_COUNT, height, width]);
     Recalibrated { probability, log_probability }

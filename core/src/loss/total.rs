@@ -179,7 +179,9 @@ pub fn total(
             dice = Some(term);
         }
     }
-    if loss.region != 0.0 && let Some(out) = &output.region {
+    if loss.region != 0.0
+        && let Some(out) = &output.region
+    {
         let term = region_cross_entropy(out.regions.clone(), &target.regions, counts.known_regions);
         sum = sum + term.clone() * loss.region;
         region = Some(term);

@@ -199,7 +199,8 @@ mod tests {
         let mut z4 = vec![1.0f32; ORGAN_COUNT];
         z4[6] = 0.0;
         let z4 = Tensor::<2>::from_data(TensorData::new(z4, [1, ORGAN_COUNT]), &device);
-        let p: Vec<f32> = burn::tensor::activation::softmax(modulate(logits, z4), 1).into_data().try_to_vec::<f32>().unwrap();
+        let p: Vec<f32> =
+            burn::tensor::activation::softmax(modulate(logits, z4), 1).into_data().try_to_vec::<f32>().unwrap();
         assert!(p[7] < 1e-6 && (p[8] - 1.0 / 33.0).abs() < 1e-5, "{p:?}");
     }
 }

@@ -10,9 +10,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{AttentionAnatomy, NetworkConfig};
-use crate::anatomy::OrganSet;
+use crate::anatomy::{Organ, OrganSet};
 use crate::preprocess::InputConfig;
-use crate::report::TrainedOrgan;
 
 /// Where the model information lies in the SafeTensors metadata.
 pub const METADATA_KEY: &str = "attention_anatomy";
@@ -40,6 +39,36 @@ pub struct ModelInfo {
     pub note: String,
 }
 
+/// Validation Dice below which an organ is off by default.
+pub const ENABLE_DICE: f64 = 0.5;
+
+/// An organ that the weights have learned, and how well.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainedOrgan {
+    /// Which organ.
+    pub organ: Organ,
+    /// Patients whose annotation of this organ was trained on.
+    pub patients: usize,
+    /// The data sets they came from.
+    pub source: Vec<String>,
+    /// Mean Dice on patients that were not trained on, 0 to 1.
+    pub validation_dice: Option<f64>,
+    /// How many such patients annotate the organ.
+    pub validation_patients: usize,
+    /// Whether it is drawn without being asked for. False where validation Dice is below [`ENABLE_DICE`] or nothing measured
+    /// it.
+    pub enabled: bool,
+}
+
+impl TrainedOrgan {
+    /// Notes what was measured on held-out patients, and switches the organ on or off by it.
+    pub fn set_validation(&mut self, dice: Option<f64>, patients: usize) {
+        self.validation_dice = dice;
+        self.validation_patients = patients;
+        self.enabled = dice.is_some_and(|d| d >= ENABLE_DICE);
+    }
+}
+
 /// A training set as the model card names it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DataSource {
@@ -62,7 +91,9 @@ impl ModelInfo {
 #[derive(Debug, thiserror::Error)]
 pub enum WeightsError {
     /// Not a SafeTensors file, or a damaged one.
-    #[error("this is not a readable SafeTensors file ({0}); choose a weights file written by `attention-anatomy train`")]
+    #[error(
+        "this is not a readable SafeTensors file ({0}); choose a weights file written by `attention-anatomy train`"
+    )]
     NotSafeTensors(String),
     /// SafeTensors, but not ours.
     #[error("the file has no `{METADATA_KEY}` metadata; it holds weights of another network")]
@@ -139,7 +170,10 @@ pub fn load(network: &mut AttentionAnatomy, bytes: &[u8]) -> Result<(), WeightsE
         .with_from_adapter(burn::store::FloatCastAdapter::to(burn::tensor::DType::F32));
     let result = network.load_from(&mut store).map_err(|e| WeightsError::Mismatch(e.to_string()))?;
     if let Some((path, _)) = result.missing.first() {
-        return Err(WeightsError::Mismatch(format!("tensor `{path}` and {} more are missing", result.missing.len() - 1)));
+        return Err(WeightsError::Mismatch(format!(
+            "tensor `{path}` and {} more are missing",
+            result.missing.len() - 1
+        )));
     }
     if let Some(path) = result.unused.first() {
         return Err(WeightsError::Mismatch(format!("tensor `{path}` has no place in the network")));

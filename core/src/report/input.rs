@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attention::region_order_warnings;
 use crate::anatomy::{ORGAN_COUNT, Organ, REGION_COUNT, Region};
+use crate::network::weights::TrainedOrgan;
 use crate::volume::{CtVolume, LabelVolume};
 
 /// What the network says about one axial slice as a whole.
@@ -33,23 +34,6 @@ impl SliceAnatomy {
         }
         best
     }
-}
-
-/// An organ that the weights have learned, and how well.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TrainedOrgan {
-    /// Which organ.
-    pub organ: Organ,
-    /// Patients whose annotation of this organ was trained on.
-    pub patients: usize,
-    /// The data sets they came from.
-    pub source: Vec<String>,
-    /// Mean Dice on patients that were not trained on, 0 to 1.
-    pub validation_dice: Option<f64>,
-    /// How many such patients annotate the organ.
-    pub validation_patients: usize,
-    /// Whether it was drawn in this run. False by default where validation Dice is below 0.5 or nothing measured it.
-    pub enabled: bool,
 }
 
 /// How a run came about.

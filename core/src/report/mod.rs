@@ -31,9 +31,10 @@ mod manifest;
 mod samples;
 mod statistics;
 
+pub use crate::network::weights::TrainedOrgan;
 pub use attention::{attention_csv, attention_json, region_order_warnings};
 pub use html::report_html;
-pub use input::{ReportError, RunInfo, Segmentation, SliceAnatomy, TrainedOrgan};
+pub use input::{ReportError, RunInfo, Segmentation, SliceAnatomy};
 pub use key_slices::key_slices;
 pub use manifest::run_manifest_json;
 pub use statistics::{CutByScan, OrganStatistics, Statistics, statistics_csv};

@@ -86,11 +86,7 @@ impl ModuleMapper for Update<'_> {
 }
 
 /// The sum of two sets of gradients of one network.
-pub fn add_gradients(
-    network: &AttentionAnatomy,
-    mut a: GradientsParams,
-    mut b: GradientsParams,
-) -> GradientsParams {
+pub fn add_gradients(network: &AttentionAnatomy, mut a: GradientsParams, mut b: GradientsParams) -> GradientsParams {
     struct Add<'a> {
         a: &'a mut GradientsParams,
         b: &'a mut GradientsParams,

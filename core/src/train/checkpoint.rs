@@ -102,7 +102,8 @@ pub fn restore(bytes: &[u8], network: &mut AttentionAnatomy) -> Result<(Adam, u6
         };
         let floats =
             |b: &[u8]| b.chunks_exact(4).map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]])).collect::<Vec<_>>();
-        let updates = updates.first_chunk::<4>().map(|b| u32::from_le_bytes(*b)).ok_or_else(|| unreadable("updates"))?;
+        let updates =
+            updates.first_chunk::<4>().map(|b| u32::from_le_bytes(*b)).ok_or_else(|| unreadable("updates"))?;
         let moments = Moments {
             first: Adam::moment(floats(&first), &device),
             second: Adam::moment(floats(&second), &device),

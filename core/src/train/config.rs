@@ -130,11 +130,7 @@ impl TrainingConfig {
             return Err(format!("network.stack is {}, the input has {} slices", self.network.stack, input.stack));
         }
         if !input.crop.is_multiple_of(self.network.granularity()) {
-            return Err(format!(
-                "a crop of {} pixels cannot be halved {} times",
-                input.crop,
-                self.network.levels - 1
-            ));
+            return Err(format!("a crop of {} pixels cannot be halved {} times", input.crop, self.network.levels - 1));
         }
         if self.batch == 0 || self.micro_batch == Some(0) || self.steps_per_epoch == 0 || self.validate_every == 0 {
             return Err("batch, micro_batch, steps_per_epoch and validate_every must be at least 1".into());

@@ -63,7 +63,9 @@ pub struct StepReport {
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
     /// Loss is not a number.
-    #[error("the loss of step {0} is not a number; the training stops with the state of the step before. Lower the learning rate, or look at the batch")]
+    #[error(
+        "the loss of step {0} is not a number; the training stops with the state of the step before. Lower the learning rate, or look at the batch"
+    )]
     NotFinite(u64),
 }
 

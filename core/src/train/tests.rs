@@ -176,7 +176,7 @@ fn compare_gradients(network: &AttentionAnatomy, mut a: GradientsParams, mut b: 
 }
 
 /// Central differences of every loss term with respect to the logits and the attention vector.
-fn finite_differences(device: &Device) {
+fn finite_differences(device: &Device, stride: usize) {
     let (height, width) = (2, 3);
     let pixels = height * width;
     let mut state = 12345u64;
@@ -201,7 +201,8 @@ fn finite_differences(device: &Device) {
     let device = device.clone().autodiff();
     let tensors = |l: &[f32], a: &[f32], r: &[f32]| {
         (
-            Tensor::<4>::from_data(TensorData::new(l.to_vec(), [2, CLASS_COUNT, height, width]), &device).require_grad(),
+            Tensor::<4>::from_data(TensorData::new(l.to_vec(), [2, CLASS_COUNT, height, width]), &device)
+                .require_grad(),
             Tensor::<2>::from_data(TensorData::new(a.to_vec(), [2, ORGAN_COUNT]), &device).require_grad(),
             Tensor::<2>::from_data(TensorData::new(r.to_vec(), [2, 5]), &device).require_grad(),
         )
@@ -220,7 +221,8 @@ fn finite_differences(device: &Device) {
             total(&out, &target, &counts, &loss, FocalNorm::PresentClasses, None).total.into_scalar::<f32>()
         };
         let inputs = tensors(&logits, &attention, &regions);
-        let gradients = total(&output(&inputs), &target, &counts, &loss, FocalNorm::PresentClasses, None).total.backward();
+        let gradients =
+            total(&output(&inputs), &target, &counts, &loss, FocalNorm::PresentClasses, None).total.backward();
         let read = |t: Option<Vec<f32>>, n: usize| t.unwrap_or(vec![0.0; n]);
         let dl = read(inputs.0.grad(&gradients).map(|g| g.into_data().try_to_vec::<f32>().unwrap()), logits.len());
         let da = read(inputs.1.grad(&gradients).map(|g| g.into_data().try_to_vec::<f32>().unwrap()), attention.len());
@@ -240,10 +242,10 @@ fn finite_differences(device: &Device) {
             let bound = 2e-4 + 2e-2 * numeric.abs();
             assert!((numeric - analytic).abs() < bound, "{name}, {which}[{n}]: {numeric} against {analytic}");
         };
-        for n in (0..logits.len()).step_by(7) {
+        for n in (0..logits.len()).step_by(stride) {
             check("logits", n, dl[n]);
         }
-        for n in (0..attention.len()).step_by(5) {
+        for n in (0..attention.len()).step_by(stride) {
             check("attention", n, da[n]);
         }
         for n in 0..regions.len() {
@@ -254,7 +256,44 @@ fn finite_differences(device: &Device) {
 
 #[test]
 fn gradients_match_finite_differences_on_the_cpu() {
-    finite_differences(&Device::flex());
+    finite_differences(&Device::flex(), 5);
+}
+
+/// A wgpu device, be it a software adapter. `cargo xtask test` installs one where it can; where there is none, a machine
+/// that does not claim to check everything goes on without.
+fn wgpu() -> Option<Device> {
+    match crate::infer::ComputeDevice::open(crate::infer::DevicePreference::Gpu) {
+        Ok(device) => Some(device.burn),
+        Err(error) => {
+            assert!(std::env::var_os("CI").is_none(), "{error}");
+            None
+        }
+    }
+}
+
+#[test]
+fn gradients_match_finite_differences_on_wgpu() {
+    if let Some(device) = wgpu() {
+        finite_differences(&device, 31);
+    }
+}
+
+#[test]
+fn a_training_on_wgpu_follows_the_one_on_the_cpu() {
+    let Some(device) = wgpu() else { return };
+    let cases = cases();
+    let sampler = Sampler::new(&cases, &[1.0, 1.0], 7);
+    // The same start on both: the random numbers of two devices differ.
+    let start = Trainer::new(config(None), &Device::flex()).checkpoint().unwrap();
+    let losses = |device: &Device| -> Vec<f32> {
+        let mut trainer = Trainer::resume(config(None), &start, device).unwrap();
+        (0..4).map(|n| trainer.step(&Trainer::batch(&config(None), &cases, &sampler, n)).unwrap().total).collect()
+    };
+    let (cpu, gpu) = (losses(&Device::flex()), losses(&device));
+    for (c, g) in cpu.iter().zip(&gpu) {
+        assert!((c - g).abs() < 0.02 * c.abs().max(0.1), "{cpu:?} {gpu:?}");
+    }
+    assert!((cpu[0] - gpu[0]).abs() < 1e-3, "before the first update rounding alone differs: {cpu:?} {gpu:?}");
 }
 
 #[test]

@@ -50,8 +50,7 @@ pub fn validate(
     let network = network.clone().fold();
     let crop = input.crop;
     let pixels = crop * crop;
-    let drawn: Vec<usize> =
-        std::iter::once(0).chain(trained.iter().map(|o| usize::from(o.label()))).collect();
+    let drawn: Vec<usize> = std::iter::once(0).chain(trained.iter().map(|o| usize::from(o.label()))).collect();
     let mut counts = [[0u64; 3]; CLASS_COUNT];
     let (mut right, mut known) = (0usize, 0usize);
     for chunk in slices.chunks(8) {

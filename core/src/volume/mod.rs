@@ -21,6 +21,16 @@ pub enum Modality {
     Unknown,
 }
 
+impl std::fmt::Display for Modality {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Ct => "CT",
+            Self::Other(code) => code,
+            Self::Unknown => "of unknown modality",
+        })
+    }
+}
+
 /// A voxel type that readers can produce. Numbers are rounded to the nearest value of the type.
 pub trait Voxel: Copy + Default + Send + Sync + 'static {
     /// The nearest value of this type, or `None` if `value` is not a number or out of range.
@@ -82,7 +92,9 @@ pub enum NotCt {
     #[error("this is {0}, not CT; only CT in HU can be segmented")]
     Modality(String),
     /// The file names none, and the voxels cannot be HU.
-    #[error("the voxels ({0}..{1}) do not look like CT in HU: no air and soft tissue side by side; check the rescaling of the image")]
+    #[error(
+        "the voxels ({0}..{1}) do not look like CT in HU: no air and soft tissue side by side; check the rescaling of the image"
+    )]
     Values(i16, i16),
     /// Fewer slices than a series has.
     #[error("the volume has {0} slices; at least 3 are needed")]
