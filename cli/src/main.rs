@@ -13,7 +13,7 @@ use clap::{Parser, Subcommand};
 
 /// Outlines organs at risk on CT, from head to abdomen, on any GPU or the CPU. Not a medical device.
 #[derive(Debug, Parser)]
-#[command(name = "attention-anatomy", version, about, max_term_width = 110)]
+#[command(name = "attention-anatomy", version, max_term_width = 110)]
 struct Cli {
     /// Say more (-v, -vv).
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]

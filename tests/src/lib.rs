@@ -1,1 +1,1 @@
-
+//! The tests of the whole program live in `whole_program/`; this library is empty.

@@ -26,7 +26,7 @@ pub mod volume_run;
 
 pub use burn_engine::BurnEngine;
 pub use cleanup::keep_largest_components;
-pub use device::{Adapter, ComputeDevice, ComputeKind, DeviceError, DevicePreference};
+pub use device::{ComputeDevice, ComputeKind, DeviceError, DevicePreference};
 pub use engine::{Engine, EngineError, SliceRequest, SliceResult, Ticket, Tile, Wait};
 pub use fake::FakeEngine;
 pub use prediction::SlicePrediction;

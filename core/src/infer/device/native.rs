@@ -1,0 +1,125 @@
+//! Adapters and devices outside the browser: through wgpu's list of them.
+
+use burn::tensor::{Device, DeviceKind};
+use serde::Serialize;
+use wgpu::{Backends, DeviceType, Instance, InstanceDescriptor};
+
+use super::{
+    ComputeDevice, ComputeKind, DeviceError, DevicePreference, KNOWN_ANSWER_TOLERANCE, cpu, known_answer_difference,
+};
+
+/// A graphics adapter of this machine.
+#[derive(Clone, Debug, Serialize)]
+pub struct Adapter {
+    /// Name as the driver gives it.
+    pub name: String,
+    /// `Vulkan`, `Metal`, `Dx12`.
+    pub api: String,
+    /// Driver and version, as far as known.
+    pub driver: String,
+    /// Real GPU or software.
+    pub kind: ComputeKind,
+    #[serde(skip)]
+    selector: Selector,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Selector {
+    Discrete(usize),
+    Integrated(usize),
+    Virtual(usize),
+    #[default]
+    Software,
+}
+
+/// Graphics adapters, best first.
+pub fn adapters() -> Vec<Adapter> {
+    let instance = Instance::new(InstanceDescriptor {
+        backends: Backends::VULKAN | Backends::METAL | Backends::DX12,
+        ..InstanceDescriptor::new_without_display_handle()
+    });
+    let found = ready(instance.enumerate_adapters(Backends::VULKAN | Backends::METAL | Backends::DX12));
+    let mut counts = [0usize; 3];
+    let mut list: Vec<Adapter> = found
+        .iter()
+        .map(|adapter| {
+            let info = adapter.get_info();
+            let mut number = |n: usize| {
+                counts[n] += 1;
+                counts[n] - 1
+            };
+            let (kind, selector) = match info.device_type {
+                DeviceType::DiscreteGpu => (ComputeKind::Gpu, Selector::Discrete(number(0))),
+                DeviceType::IntegratedGpu => (ComputeKind::Gpu, Selector::Integrated(number(1))),
+                DeviceType::VirtualGpu => (ComputeKind::Gpu, Selector::Virtual(number(2))),
+                DeviceType::Cpu | DeviceType::Other => (ComputeKind::SoftwareGpu, Selector::Software),
+            };
+            let driver = format!("{} {}", info.driver, info.driver_info).trim().to_string();
+            Adapter { name: info.name, api: format!("{:?}", info.backend), driver, kind, selector }
+        })
+        .collect();
+    list.sort_by_key(|a| a.selector);
+    list
+}
+
+/// The result of a future that is ready at once, as wgpu's are natively.
+fn ready<T>(future: impl Future<Output = T>) -> T {
+    let mut future = std::pin::pin!(future);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    loop {
+        if let std::task::Poll::Ready(value) = future.as_mut().poll(&mut context) {
+            return value;
+        }
+        std::thread::yield_now();
+    }
+}
+
+impl ComputeDevice {
+    /// Opens the device that `preference` asks for.
+    ///
+    /// # Errors
+    /// Only when a GPU is asked for and none works; [`DevicePreference::Auto`] falls back to the CPU and says why.
+    pub fn open(preference: DevicePreference) -> Result<Self, DeviceError> {
+        match preference {
+            DevicePreference::Cpu => Ok(cpu()),
+            DevicePreference::Gpu => {
+                let adapter = adapters().into_iter().next().ok_or(DeviceError::NoGpu)?;
+                open_adapter(&adapter)
+            }
+            DevicePreference::Auto => {
+                let mut notes = Vec::new();
+                for adapter in adapters().iter().filter(|a| a.kind == ComputeKind::Gpu) {
+                    match open_adapter(adapter) {
+                        Ok(device) => return Ok(Self { notes, ..device }),
+                        Err(error) => notes.push(error.to_string()),
+                    }
+                }
+                Ok(Self { notes, ..cpu() })
+            }
+        }
+    }
+}
+
+fn open_adapter(adapter: &Adapter) -> Result<ComputeDevice, DeviceError> {
+    let kind = match adapter.selector {
+        Selector::Discrete(n) => DeviceKind::DiscreteGpu(n),
+        Selector::Integrated(n) => DeviceKind::IntegratedGpu(n),
+        Selector::Virtual(n) => DeviceKind::VirtualGpu(n),
+        Selector::Software => DeviceKind::Cpu,
+    };
+    let name = format!("{} ({})", adapter.name, adapter.api);
+    // A runtime can be registered once in a process; the second opening finds it there. The driver may panic, too.
+    let opened = std::panic::catch_unwind(|| match Device::wgpu_options().device_kind(kind.clone()).init() {
+        Ok(device) => Ok(device),
+        Err(error) if error.to_string().contains("already") => Ok(Device::wgpu(kind.clone())),
+        Err(error) => Err(error.to_string()),
+    });
+    let open_error = |reason: String| DeviceError::Open { name: name.clone(), reason };
+    let burn = opened.map_err(|_| open_error("the driver crashed".into()))?.map_err(open_error)?;
+    let difference = std::panic::catch_unwind(|| known_answer_difference(&burn))
+        .map_err(|_| DeviceError::Open { name: name.clone(), reason: "a test computation crashed".into() })?;
+    if !(difference <= KNOWN_ANSWER_TOLERANCE) {
+        return Err(DeviceError::WrongAnswer { name, difference });
+    }
+    Ok(ComputeDevice { burn, name, kind: adapter.kind, notes: Vec::new() })
+}
