@@ -79,7 +79,9 @@ pub fn prepare(config: &TrainingConfig, sets: &[LoadedSet]) -> Result<(Vec<Prepa
                     let Some((set, entry, _)) = jobs.get(n) else { return };
                     let result = read_case(&sets[*set].folder, entry).and_then(|(ct, labels, annotated)| {
                         let name = format!("{}/{}", sets[*set].set.name, entry.id);
-                        PreparedCase::prepare(name.clone(), *set, Arc::new(ct), &labels, annotated, input, config.hpa)
+                        let ct = Arc::new(ct);
+                        let given = entry.region_boundaries_mm;
+                        PreparedCase::prepare(name.clone(), *set, ct, &labels, annotated, input, config.hpa, given)
                             .context(name)
                     });
                     if send.send((n, result)).is_err() {

@@ -5,11 +5,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use attention_anatomy::anatomy::{Organ, Region};
 use attention_anatomy::dataset::CaseEntry;
 use attention_anatomy::dataset::regions::RegionLabels;
-use attention_anatomy::metrics::{Summary, annotated_slices, compare};
+use attention_anatomy::metrics::{Summary, compare};
 use attention_anatomy::network::weights::{self, ENABLE_DICE, Precision};
 use attention_anatomy::train::TrainingConfig;
 
@@ -63,6 +63,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     // Every organ that was learned is measured, whether it is on by default or not.
     let mut engine = pipeline::engine(&model, &device, model.info.organs(true))?;
     let sets = data::manifests(&config, &args.data)?;
+    let mut evaluated = Vec::new();
     let mut results = Vec::new();
     let mut sources: Vec<(String, usize)> = Vec::new();
     let mut confusion = [[0usize; 5]; 5];
@@ -77,34 +78,32 @@ pub fn run(args: Args) -> Result<ExitCode> {
         }
         let bar = progress::bar(cases.len() as u64, &set.set.name);
         for entry in cases {
-            let (ct, mut truth, annotated) = data::read_case(&set.folder, entry)?;
+            let name = format!("{}/{}", set.set.name, entry.id);
+            if args.split == Split::Validation
+                && !model.info.held_out.is_empty()
+                && !model.info.held_out.contains(&name)
+            {
+                bail!(
+                    "{name} was not held out when these weights were trained; use the training file that they came from"
+                );
+            }
+            evaluated.push(name);
+            let (ct, truth, annotated) = data::read_case(&set.folder, entry)?;
             let ct = Arc::new(ct);
             let never = Arc::new(AtomicBool::new(false));
             let outcome = pipeline::segment(&ct, &model, &mut engine, true, &never, |_, _| {})?;
-            let mut labels = outcome.labels;
             let regions = RegionLabels::derive(&ct, Some(&truth), annotated, None)?;
             for slice in &outcome.slices {
                 if let (Some(truth), Some((guess, _))) = (regions.region(slice.slice), slice.most_likely_region()) {
                     confusion[truth.index()][guess.index()] += 1;
                 }
             }
-            // Organs that extend beyond what was drawn are compared within the annotated extent only.
-            let area = ct.geometry.size[0] * ct.geometry.size[1];
-            for organ in annotated.iter().filter(|o| o.extends_beyond_contour()) {
-                let extent = annotated_slices(&truth, organ).unwrap_or(0..0);
-                for (n, label) in labels.voxels.iter_mut().enumerate() {
-                    if *label == organ.label() && !extent.contains(&(n / area)) {
-                        *label = 0;
-                    }
-                }
-            }
-            // Labels of organs outside the table's annotated list say nothing.
-            truth.voxels.iter_mut().for_each(|l| {
-                if Organ::from_label(*l).is_none_or(|o| !annotated.contains(o)) {
-                    *l = 0;
-                }
-            });
-            results.push(compare(&truth, &labels, annotated.intersection(model.info.organs(true)), TOLERANCE_MM)?);
+            results.push(compare(
+                &truth,
+                &outcome.labels,
+                annotated.intersection(model.info.organs(true)),
+                TOLERANCE_MM,
+            )?);
             bar.inc(1);
         }
         bar.finish_and_clear();
@@ -121,6 +120,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
         for t in &mut model.info.trained_organs {
             let s = &summaries[t.organ.index()];
             t.set_validation(s.dice.mean, s.dice.n);
+        }
+        if args.split == Split::Validation {
+            model.info.held_out = evaluated;
         }
         model.info.note =
             format!("Dice on whole volumes of {split} patients; organs below {ENABLE_DICE} or not measured are off.");

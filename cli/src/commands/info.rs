@@ -71,7 +71,11 @@ fn describe(input: &Path) -> Result<()> {
     }
     let mut contents = files::collect(input)?;
     let header = match contents.as_slice() {
-        [(_, bytes)] | [(_, bytes), _] => formats::read_header(bytes, &ReadOptions::default()).with_context(named)?,
+        [(_, bytes)] => formats::read_header(bytes, &ReadOptions::default()).with_context(named)?,
+        // A header and its data, in either order.
+        [(_, a), (_, b)] => {
+            [a, b].into_iter().find_map(|f| formats::read_header(f, &ReadOptions::default()).ok().flatten())
+        }
         _ => None,
     };
     if let Some(header) = header {

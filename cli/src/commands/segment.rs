@@ -88,9 +88,9 @@ impl Session {
         check_is_ct(&ct)?;
         // Before hours of work, and so that an old record never stands beside new labels.
         files::folder(output)?;
-        let record = output.join("run.json");
-        if record.exists() {
-            std::fs::remove_file(&record).with_context(|| format!("{}: cannot be replaced", record.display()))?;
+        files::remove(&output.join("run.json"))?;
+        for organ in Organ::ALL {
+            files::remove(&output.join(format!("organs/{}.nii.gz", organ.id())))?;
         }
         let started = SystemTime::now();
         let clock = Instant::now();

@@ -62,7 +62,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
     if sampler.is_empty() {
         bail!("there is nothing to train on: no set with a weight has a usable case");
     }
-    let trained = training.iter().fold(OrganSet::EMPTY, |all, c| all.union(c.annotated));
+    let learned = |c: &PreparedCase| if set_weights[c.set] > 0.0 { c.shown() } else { OrganSet::EMPTY };
+    let trained = training.iter().fold(OrganSet::EMPTY, |all, c| all.union(learned(c)));
     progress::note(&format!(
         "{} training and {} validation patients, {} organs; {} steps on {}",
         training.len(),
@@ -79,7 +80,15 @@ pub fn run(args: Args) -> Result<ExitCode> {
             .with_context(|| last.display().to_string())?;
         progress::note(&format!("resuming after step {}", trainer.steps_done()));
         let used = args.output.join("config.toml");
-        if std::fs::read_to_string(&used).is_ok_and(|before| before != text) {
+        let before = std::fs::read_to_string(&used).unwrap_or_else(|_| text.clone());
+        if TrainingConfig::parse(&before).is_ok_and(|before| !before.same_split(&config)) {
+            bail!(
+                "{}: seed or validation patients differ from those this training began with; patients would change \
+                 sides. Undo that, or use another output folder",
+                args.config.display()
+            );
+        }
+        if before != text {
             progress::note(
                 "note: the training file has changed since this training began; it goes on with the new one",
             );
@@ -88,6 +97,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
         forget_after(&metrics_path, trainer.steps_done())?;
         trainer
     } else {
+        for old in ["last", "best", "final"] {
+            files::remove(&args.output.join(format!("{old}.safetensors")))?;
+        }
         files::write(&args.output.join("config.toml"), text.as_bytes())?;
         files::write(&metrics_path, b"")?;
         Trainer::new(config.clone(), &device.burn)
@@ -121,13 +133,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
             }
         });
         for batch in batches {
-            let report = match trainer.step(&batch) {
-                Ok(report) => report,
-                Err(error) => {
-                    files::write(&last, &trainer.checkpoint()?)?;
-                    return Err(error.into());
-                }
-            };
+            // On an error the last checkpoint stays: what is in memory may no longer be finite.
+            let report = trainer.step(&batch)?;
             log(&Metric::Step(&report))?;
             bar.set_position(report.step);
             bar.set_message(message(&report));
@@ -225,7 +232,7 @@ fn model_info(
     let trained_organs = trained
         .iter()
         .map(|organ: Organ| {
-            let with = |c: &&PreparedCase| c.annotated.contains(organ);
+            let with = |c: &&PreparedCase| config.data[c.set].weight > 0.0 && c.shown().contains(organ);
             let mut source: Vec<String> = training.iter().filter(with).map(|c| sets[c.set].set.name.clone()).collect();
             source.dedup();
             let dice = found.and_then(|f| f.dice[organ.index()].1);
@@ -237,7 +244,7 @@ fn model_info(
                 validation_patients: 0,
                 enabled: false,
             };
-            entry.set_validation(dice, validation.iter().filter(with).count());
+            entry.set_validation(dice, validation.iter().filter(|c| c.shown().contains(organ)).count());
             entry
         })
         .collect();
@@ -257,6 +264,7 @@ fn model_info(
         input: config.input(),
         trained_organs,
         data,
+        held_out: validation.iter().map(|c| c.name.clone()).collect(),
         steps,
         note: "Dice as measured while training, on slices of held-out patients on the model grid.".into(),
     }

@@ -40,6 +40,29 @@ pub struct Elastic {
 }
 
 impl Augmentation {
+    /// Checks the numbers.
+    ///
+    /// # Errors
+    /// One sentence that names the key.
+    pub fn check(&self) -> Result<(), String> {
+        let elastic = self.elastic.clone().unwrap_or(Elastic { sigma_mm: 0.0, grid_mm: 30.0 });
+        for (name, value, most) in [
+            ("shift_mm", self.shift_mm, 200.0),
+            ("rotation_degrees", self.rotation_degrees, 180.0),
+            ("scale", self.scale, 0.9),
+            ("hu_shift", self.hu_shift, 1000.0),
+            ("noise_hu", self.noise_hu, 1000.0),
+            ("window_dropout", self.window_dropout, 1.0),
+            ("elastic.sigma_mm", elastic.sigma_mm, 100.0),
+            ("elastic.grid_mm", elastic.grid_mm, 1000.0),
+        ] {
+            if !(0.0..=most).contains(&value) {
+                return Err(format!("augmentation.{name} is {value}; it must be between 0 and {most}"));
+            }
+        }
+        Ok(())
+    }
+
     fn moves(&self) -> bool {
         self.shift_mm > 0.0 || self.rotation_degrees > 0.0 || self.scale > 0.0 || self.elastic.is_some()
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::regions::{RegionError, RegionLabels};
+use super::regions::{LANDMARK_COUNT, RegionError, RegionLabels};
 use crate::anatomy::{ORGAN_COUNT, Organ, OrganSet, REGION_COUNT};
 use crate::preprocess::{InputConfig, ModelGrid, ModelSlices, PreprocessError, labels_on_grid};
 use crate::volume::{CtVolume, LabelVolume};
@@ -71,10 +71,16 @@ const TISSUE_HU: i16 = -300;
 const TISSUE_MM2: f64 = 6000.0;
 
 impl PreparedCase {
+    /// Organs that some slice of this case shows.
+    pub fn shown(&self) -> OrganSet {
+        Organ::ALL.into_iter().filter(|o| !self.organ_slices[o.index()].is_empty()).collect()
+    }
+
     /// Brings a case to the model grid. `labels` lie on the grid of `ct`.
     ///
     /// Organs that extend beyond what was drawn (cord, esophagus, trachea, bowel bag) count as annotated only on the
-    /// slices between their first and last label.
+    /// slices between their first and last label. `boundaries_mm`, where a manifest gives them, replace the derived region
+    /// boundaries.
     pub fn prepare(
         name: String,
         set: usize,
@@ -83,9 +89,13 @@ impl PreparedCase {
         annotated: OrganSet,
         input: &InputConfig,
         hpa: Hpa,
+        boundaries_mm: Option<[f64; LANDMARK_COUNT]>,
     ) -> Result<Self, PrepareError> {
         let slices = ModelSlices::new(ct.clone(), input)?;
-        let regions = RegionLabels::derive(&ct, Some(labels), annotated, Some(slices.body()))?;
+        let regions = match boundaries_mm {
+            Some(given) => RegionLabels::from_boundaries(&ct.geometry, given)?,
+            None => RegionLabels::derive(&ct, Some(labels), annotated, Some(slices.body()))?,
+        };
         let grid = slices.grid().clone();
         let depth = grid.slices;
         let pixel_mm2 = grid.spacing_mm[0] * grid.spacing_mm[1];
@@ -95,7 +105,11 @@ impl PreparedCase {
         let mut organ_slices = vec![Vec::new(); ORGAN_COUNT];
         for k in 0..depth {
             let slice: Arc<[i16]> = slices.slice_hu(k).iter().map(|v| v.round() as i16).collect();
-            let map: Arc<[u8]> = labels_on_grid(labels, k, &grid).into();
+            // A label of an organ that is not annotated here says nothing, whatever drew it.
+            let map: Arc<[u8]> = labels_on_grid(labels, k, &grid)
+                .into_iter()
+                .map(|l| if Organ::from_label(l).is_some_and(|o| annotated.contains(o)) { l } else { 0 })
+                .collect();
             if slice.iter().filter(|&&v| v > TISSUE_HU).count() as f64 * pixel_mm2 >= TISSUE_MM2 {
                 usable.push(k);
                 let mut counts = [0usize; 256];

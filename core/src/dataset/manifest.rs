@@ -32,6 +32,9 @@ pub struct CaseEntry {
     pub label: String,
     /// Organs annotated in this case.
     pub annotated: Vec<String>,
+    /// Where it is known better than it can be derived: z (patient superior mm) of lung apex, top of the heart, liver dome
+    /// and middle of the kidneys. A boundary that the scan does not reach is given as a height beyond its end.
+    pub region_boundaries_mm: Option<[f64; 4]>,
 }
 
 /// Why a manifest cannot be used.

@@ -21,6 +21,25 @@ const KEPT: usize = 4;
 
 type Reading = Pin<Box<dyn Future<Output = Result<RawPrediction, EngineError>>>>;
 
+/// A slice under way.
+struct Pending {
+    ticket: Ticket,
+    slice: usize,
+    reading: Reading,
+    outcome: Option<Result<RawPrediction, EngineError>>,
+}
+
+impl Pending {
+    /// Asks once whether the result has arrived.
+    fn poll(&mut self) {
+        if self.outcome.is_none()
+            && let Poll::Ready(outcome) = self.reading.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        {
+            self.outcome = Some(outcome);
+        }
+    }
+}
+
 /// An engine on a burn device.
 pub struct BurnEngine {
     network: AttentionAnatomy,
@@ -28,7 +47,7 @@ pub struct BurnEngine {
     device_name: String,
     input: InputConfig,
     drawn: OrganSet,
-    queue: VecDeque<(Ticket, usize, Reading)>,
+    queue: VecDeque<Pending>,
     kept: VecDeque<RawPrediction>,
     next: u64,
     depth: usize,
@@ -136,23 +155,25 @@ impl Engine for BurnEngine {
             }
             Ok(RawPrediction { slice, tiles, attention, regions })
         });
-        self.queue.push_back((ticket, slice, reading));
+        // The first poll starts the read, behind this slice's work and before the next slice's.
+        let mut pending = Pending { ticket, slice, reading, outcome: None };
+        pending.poll();
+        self.queue.push_back(pending);
         ticket
     }
 
     fn poll(&mut self, wait: Wait) -> Option<SliceResult> {
-        let (ticket, slice, reading) = self.queue.front_mut()?;
-        let (ticket, slice) = (*ticket, *slice);
-        let mut context = Context::from_waker(Waker::noop());
-        let outcome = loop {
-            match reading.as_mut().poll(&mut context) {
-                Poll::Ready(outcome) => break outcome,
-                Poll::Pending if wait == Wait::No => return None,
-                Poll::Pending => std::thread::yield_now(),
+        let pending = self.queue.front_mut()?;
+        pending.poll();
+        while pending.outcome.is_none() {
+            if wait == Wait::No {
+                return None;
             }
-        };
-        self.queue.pop_front();
-        let outcome = outcome.map(|raw| {
+            std::thread::yield_now();
+            pending.poll();
+        }
+        let Pending { ticket, slice, outcome, .. } = self.queue.pop_front()?;
+        let outcome = outcome?.map(|raw| {
             let prediction = raw.finish(None, self.drawn);
             self.kept.retain(|k| k.slice != slice);
             self.kept.push_back(raw);
@@ -242,6 +263,7 @@ mod tests {
             input: input.clone(),
             trained_organs: Vec::new(),
             data: Vec::new(),
+            held_out: Vec::new(),
             steps: 0,
             note: String::new(),
         };

@@ -76,7 +76,7 @@ pub trait Engine {
         1
     }
 
-    /// Takes a slice; never blocks for its computation.
+    /// Takes a slice. A GPU computes it while the caller goes on; the CPU engine computes it here, so call it from a worker.
     fn submit(&mut self, request: SliceRequest) -> Ticket;
 
     /// The next result, if it is there (or, with [`Wait::Yes`], as soon as it is). `None` when nothing is under way.

@@ -26,6 +26,8 @@ pub struct FakeEngine {
     pub slow: u32,
     /// Time that a slice takes when waited for.
     pub delay: Duration,
+    /// Slices that keep it busy.
+    pub depth: usize,
     /// The slice that fails.
     pub fails_at: Option<usize>,
     /// Slices in the order in which they were submitted.
@@ -43,6 +45,7 @@ impl FakeEngine {
             threshold,
             slow: 0,
             delay: Duration::ZERO,
+            depth: 1,
             fails_at: None,
             submitted: Vec::new(),
             queue: VecDeque::new(),
@@ -58,6 +61,10 @@ impl FakeEngine {
 impl Engine for FakeEngine {
     fn name(&self) -> String {
         "fake".into()
+    }
+
+    fn depth(&self) -> usize {
+        self.depth
     }
 
     fn submit(&mut self, request: SliceRequest) -> Ticket {

@@ -4,11 +4,11 @@
 //! [`Wait::Yes`], in the browser the frame loop calls it with [`Wait::No`]. The slice on screen comes first, then its
 //! neighbours outwards. After a cancel no slice starts.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::engine::{Engine, EngineError, SliceRequest, Tile, Wait};
+use super::engine::{Engine, EngineError, SliceRequest, Ticket, Tile, Wait};
 use super::prediction::SlicePrediction;
 use super::reduce;
 use crate::anatomy::REGION_COUNT;
@@ -56,7 +56,8 @@ pub struct VolumeRun {
     slices: ModelSlices,
     centres: Centres,
     order: VecDeque<usize>,
-    in_flight: usize,
+    /// Own requests under way. An engine may still hold results of a run that was given up; they are not ours.
+    in_flight: BTreeSet<Ticket>,
     ready: BTreeMap<usize, SlicePrediction>,
     done: Vec<bool>,
     done_count: usize,
@@ -83,7 +84,7 @@ impl VolumeRun {
             slices,
             centres,
             order: order.into(),
-            in_flight: 0,
+            in_flight: BTreeSet::new(),
             ready: BTreeMap::new(),
             done: vec![false; depth],
             done_count: 0,
@@ -109,19 +110,18 @@ impl VolumeRun {
         }
         let cancelled = self.cancel.load(Ordering::Relaxed);
         let mut messages = Vec::new();
-        while !cancelled && self.in_flight < engine.depth() {
+        while !cancelled && self.in_flight.len() < engine.depth() {
             let Some(k) = self.order.pop_front() else { break };
             if self.slices.body().extent(k).is_none() {
                 // Nothing to see: the slice is background, and the network is not asked.
                 self.take(empty(k), &mut messages);
                 continue;
             }
-            engine.submit(self.request(k));
-            self.in_flight += 1;
+            let ticket = engine.submit(self.request(k));
+            self.in_flight.insert(ticket);
         }
-        if self.in_flight > 0 {
-            if let Some(result) = engine.poll(wait) {
-                self.in_flight -= 1;
+        if !self.in_flight.is_empty() {
+            if let Some(result) = engine.poll(wait).filter(|r| self.in_flight.remove(&r.ticket)) {
                 match result.outcome {
                     Ok(prediction) => {
                         messages.push(Message::Anatomy(self.anatomy(&prediction)));
@@ -139,7 +139,7 @@ impl VolumeRun {
             messages.push(Message::Cancelled);
             return messages;
         }
-        if self.done_count == self.done.len() && self.in_flight == 0 {
+        if self.done_count == self.done.len() && self.in_flight.is_empty() {
             self.over = true;
             messages.push(Message::Finished);
         }
@@ -351,6 +351,26 @@ mod tests {
         let messages = run(&ct, &mut engine, &RunOptions { first: Some(4), ..Default::default() }, Wait::Yes);
         assert!(matches!(messages.last(), Some(Message::Failed(EngineError::DeviceLost(_)))));
         assert!(messages.iter().filter(|m| matches!(m, Message::SliceDone { .. })).count() >= 3);
+    }
+
+    #[test]
+    fn results_of_a_run_that_was_given_up_never_reach_the_next_patient() {
+        let mut engine = engine();
+        engine.depth = 2;
+        let bright = ct(8, [3.0, 3.0, 3.0], 0);
+        let mut given_up = VolumeRun::new(ModelSlices::new(bright, &input()).unwrap(), &RunOptions::default());
+        given_up.advance(&mut engine, Wait::Yes);
+        drop(given_up);
+        // The next patient has no rod at all.
+        let mut plain = Volume::clone(&ct(8, [3.0, 3.0, 3.0], 0));
+        plain.voxels.iter_mut().for_each(|v| *v = (*v).min(0));
+        let messages = run(&Arc::new(plain), &mut engine, &RunOptions::default(), Wait::Yes);
+        assert!(matches!(messages.last(), Some(Message::Finished)));
+        for message in messages {
+            if let Message::SliceDone { labels, .. } = message {
+                assert!(labels.iter().all(|&l| l == 0));
+            }
+        }
     }
 
     #[test]

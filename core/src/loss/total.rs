@@ -17,6 +17,7 @@ use crate::network::{CLASS_COUNT, NetworkOutput};
 
 /// alpha, beta and gamma of equation (2).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LossWeights {
     /// alpha, of the batch Dice.
     pub dice: f64,

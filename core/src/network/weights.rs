@@ -33,6 +33,9 @@ pub struct ModelInfo {
     pub trained_organs: Vec<TrainedOrgan>,
     /// Training data, one entry a set.
     pub data: Vec<DataSource>,
+    /// Patients held out for validation, as `set/id`.
+    #[serde(default)]
+    pub held_out: Vec<String>,
     /// Optimiser steps.
     pub steps: u64,
     /// One or two sentences: what these weights are, how they were validated, what they are not for.
@@ -224,6 +227,7 @@ mod tests {
             input: InputConfig::light(),
             trained_organs: Vec::new(),
             data: Vec::new(),
+            held_out: Vec::new(),
             steps: 7,
             note: String::new(),
         }

@@ -46,6 +46,7 @@ pub fn write(
         input: config.input(),
         trained_organs: Vec::new(),
         data: Vec::new(),
+        held_out: Vec::new(),
         steps: step,
         note: "checkpoint of a training in progress".into(),
     };
@@ -95,6 +96,11 @@ pub fn restore(bytes: &[u8], network: &mut AttentionAnatomy) -> Result<(Adam, u6
     let plain = safetensors::serialize(own, None).map_err(unreadable)?;
     weights::load(network, &plain)?;
     let device = network.devices().into_iter().next().ok_or_else(|| unreadable("the network is empty"))?;
+    let elements: BTreeMap<String, usize> = stored
+        .tensors()
+        .iter()
+        .filter_map(|(n, v)| Some((n.strip_prefix(NETWORK)?.to_string(), v.shape().iter().product())))
+        .collect();
     let mut adam = Adam::default();
     for (name, part) in parts {
         let [Some(first), Some(second), Some(updates)] = part else {
@@ -102,6 +108,10 @@ pub fn restore(bytes: &[u8], network: &mut AttentionAnatomy) -> Result<(Adam, u6
         };
         let floats =
             |b: &[u8]| b.chunks_exact(4).map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]])).collect::<Vec<_>>();
+        let expected = elements.get(&name).map(|n| 4 * n);
+        if Some(first.len()) != expected || Some(second.len()) != expected {
+            return Err(unreadable(format!("optimiser state of `{name}` does not fit the network")));
+        }
         let updates =
             updates.first_chunk::<4>().map(|b| u32::from_le_bytes(*b)).ok_or_else(|| unreadable("updates"))?;
         let moments = Moments {

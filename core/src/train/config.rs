@@ -50,7 +50,7 @@ fn default_validation_slices() -> usize {
 
 /// A named preset, or every number.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, deny_unknown_fields)]
 pub enum InputChoice {
     /// `{ preset = "light" | "fine" | "paper" }`.
     Preset {
@@ -135,6 +135,10 @@ impl TrainingConfig {
         if self.batch == 0 || self.micro_batch == Some(0) || self.steps_per_epoch == 0 || self.validate_every == 0 {
             return Err("batch, micro_batch, steps_per_epoch and validate_every must be at least 1".into());
         }
+        let epochs = self.phases.iter().try_fold(0u64, |sum, p| sum.checked_add(p.epochs));
+        if epochs.and_then(|n| n.checked_mul(self.steps_per_epoch)).is_none() {
+            return Err("the schedule has more steps than can be counted".into());
+        }
         if self.phases.is_empty() || self.total_steps() == 0 {
             return Err("there is no [[phase]] with at least one epoch".into());
         }
@@ -147,6 +151,7 @@ impl TrainingConfig {
             if [dice, focal, region].iter().any(|w| !w.is_finite() || *w < 0.0) || dice + focal + region == 0.0 {
                 return Err(format!("phase `{}`: loss weights must be at least 0, and one above 0", phase.name));
             }
+            phase.augmentation.check().map_err(|e| format!("phase `{}`: {e}", phase.name))?;
             if !phase.loss.segments() && !self.network.attention {
                 return Err(format!(
                     "phase `{}` trains only the region branch, which network.attention = false does not build",
@@ -170,6 +175,12 @@ impl TrainingConfig {
         }
     }
 
+    /// Whether two trainings hold out the same patients: same seed, same sets, same numbers.
+    pub fn same_split(&self, other: &Self) -> bool {
+        let split = |c: &Self| c.data.iter().map(|d| (d.manifest.clone(), d.validation_patients)).collect::<Vec<_>>();
+        self.seed == other.seed && split(self) == split(other)
+    }
+
     /// Steps of the whole schedule.
     pub fn total_steps(&self) -> u64 {
         self.phases.iter().map(|p| p.epochs).sum::<u64>() * self.steps_per_epoch
@@ -186,5 +197,33 @@ impl TrainingConfig {
         }
         let last = self.phases.len() - 1;
         (&self.phases[last], last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shipped(name: &str) -> TrainingConfig {
+        let path = format!("{}/../configs/{name}.toml", env!("CARGO_MANIFEST_DIR"));
+        TrainingConfig::parse(&std::fs::read_to_string(path).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_shipped_training_files_are_valid_and_the_paper_has_its_schedule() {
+        for name in ["light", "fine", "paper"] {
+            assert_eq!(shipped(name).name, name);
+        }
+        let paper = shipped("paper");
+        let at = |epoch: u64| {
+            let (phase, _) = paper.phase_at(epoch * paper.steps_per_epoch);
+            (phase.learning_rate, phase.loss.dice, phase.loss.focal, phase.loss.region)
+        };
+        assert_eq!(paper.total_steps(), 100 * paper.steps_per_epoch);
+        assert_eq!((at(0), at(19)), ((1e-3, 0.0, 0.0, 1.0), (1e-3, 0.0, 0.0, 1.0)));
+        assert_eq!((at(20), at(49)), ((1e-3, 1.0, 1.0, 1.0), (1e-3, 1.0, 1.0, 1.0)));
+        assert_eq!((at(50), at(69)), ((5e-4, 1.0, 0.0, 1.0), (5e-4, 1.0, 0.0, 1.0)));
+        assert_eq!((at(70), at(99)), ((1e-4, 1.0, 0.0, 0.0), (1e-4, 1.0, 0.0, 0.0)));
+        assert!(paper.phase_at(70 * paper.steps_per_epoch).0.augmentation.elastic.is_some());
     }
 }

@@ -59,12 +59,12 @@ pub struct StepReport {
     pub total: f32,
 }
 
-/// Why a step failed. The trainer stays as it was before the step.
+/// Why a step failed. The trainer is not to be used any more: batch statistics may hold what is not a number.
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
     /// Loss is not a number.
     #[error(
-        "the loss of step {0} is not a number; the training stops with the state of the step before. Lower the learning rate, or look at the batch"
+        "the loss of step {0} is not a number; go on from the last checkpoint with a lower learning rate, or look at the batch"
     )]
     NotFinite(u64),
 }

@@ -91,9 +91,11 @@ fn run(trainer: &mut Trainer, until: u64) -> Vec<StepReport> {
 #[test]
 fn resuming_gives_bit_for_bit_what_an_unbroken_training_gives() {
     let device = Device::flex();
-    let mut unbroken = Trainer::new(config(None), &device);
+    // One start for both: the device's random numbers are shared by all tests of the process.
+    let start = Trainer::new(config(None), &device).checkpoint().unwrap();
+    let mut unbroken = Trainer::resume(config(None), &start, &device).unwrap();
     run(&mut unbroken, 6);
-    let mut first = Trainer::new(config(None), &device);
+    let mut first = Trainer::resume(config(None), &start, &device).unwrap();
     run(&mut first, 3);
     let checkpoint = first.checkpoint().unwrap();
     let mut second = Trainer::resume(config(None), &checkpoint, &device).unwrap();
@@ -305,4 +307,47 @@ fn a_broken_training_file_is_refused_with_the_reason() {
     assert!(error.contains("30"), "{error}");
     assert!(TrainingConfig::parse(&toml::to_string(&config(Some(2))).unwrap()).is_ok());
     assert!(TrainingConfig::parse("name = 3").is_err());
+}
+
+#[test]
+fn validation_gives_what_was_never_learned_to_the_background_as_inference_does() {
+    /// A network whose logits are constants: background 1.4, liver 1.6, heart 2.0, all else 0.
+    struct Constant(Vec<String>);
+    impl burn::module::ModuleMapper for Constant {
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.0.push(name.to_string());
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.0.pop();
+        }
+        fn map_float<const D: usize>(
+            &mut self,
+            param: burn::module::Param<Tensor<D>>,
+        ) -> burn::module::Param<Tensor<D>> {
+            let head = self.0.join(".") == "decoder.head.bias";
+            param.map(|t| {
+                let shape = t.shape();
+                let mut values = vec![0.0f32; shape.num_elements()];
+                if head {
+                    values[0] = 1.4;
+                    values[usize::from(Organ::Liver.label())] = 1.6;
+                    values[usize::from(Organ::Heart.label())] = 2.0;
+                }
+                Tensor::from_data(TensorData::new(values, shape), &t.device())
+            })
+        }
+    }
+    let device = Device::flex();
+    let plain = NetworkConfig { attention: false, ..config(None).network };
+    let network = plain.init(&device).map(&mut Constant(Vec::new()));
+    let report = |trained: OrganSet| validate(&network, &cases(), &input(), trained, 4, &device).dice;
+    let liver = Organ::Liver.index();
+    assert_eq!(
+        report([Organ::Liver].into_iter().collect())[liver].1,
+        Some(0.0),
+        "background wins with what heart gives"
+    );
+    let all_but_heart: OrganSet = Organ::ALL.into_iter().filter(|o| *o != Organ::Heart).collect();
+    assert_eq!(report(all_but_heart)[liver].1, Some(0.0));
+    assert_eq!(report(OrganSet::ALL)[liver].1, Some(0.0), "heart itself wins where it was learned");
 }

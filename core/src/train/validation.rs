@@ -9,7 +9,8 @@ use serde::Serialize;
 use crate::anatomy::{ORGAN_COUNT, Organ, OrganSet, REGION_COUNT};
 use crate::dataset::batch::make_batch;
 use crate::dataset::{Augmentation, PreparedCase, SliceRef};
-use crate::network::attention::modulate;
+use crate::loss::recalibrate;
+use crate::loss::total::modulated;
 use crate::network::{AttentionAnatomy, CLASS_COUNT};
 use crate::preprocess::InputConfig;
 
@@ -51,25 +52,24 @@ pub fn validate(
     let crop = input.crop;
     let pixels = crop * crop;
     let drawn: Vec<usize> = std::iter::once(0).chain(trained.iter().map(|o| usize::from(o.label()))).collect();
+    let learned: [bool; ORGAN_COUNT] = std::array::from_fn(|c| trained.contains(Organ::ALL[c]));
     let mut counts = [[0u64; 3]; CLASS_COUNT];
     let (mut right, mut known) = (0usize, 0usize);
     for chunk in slices.chunks(8) {
         let batch = make_batch(cases, chunk, input, &Augmentation::default());
         let shape = [chunk.len(), input.stack, crop, crop];
         let output = network.forward(Tensor::<4>::from_data(TensorData::new(batch.stacks, shape), device));
-        let logits = match &output.region {
-            Some(region) => modulate(output.logits.clone(), region.attention.clone()),
-            None => output.logits.clone(),
-        };
-        let logits: Vec<f32> = logits.into_data().try_to_vec::<f32>().unwrap_or_default();
+        // As at inference: what was never learned gives its probability to the background before anything is chosen.
+        let p = recalibrate(modulated(&output), &vec![learned; chunk.len()]).probability;
+        let p: Vec<f32> = p.into_data().try_to_vec::<f32>().unwrap_or_default();
         for (b, r) in chunk.iter().enumerate() {
             let evaluable = &cases[r.case].evaluable[r.slice];
             let truth = &batch.target.labels[b * pixels..(b + 1) * pixels];
-            let z = &logits[b * CLASS_COUNT * pixels..(b + 1) * CLASS_COUNT * pixels];
+            let p = &p[b * CLASS_COUNT * pixels..(b + 1) * CLASS_COUNT * pixels];
             for n in 0..pixels {
                 let mut best = 0;
                 for &c in &drawn {
-                    if z[c * pixels + n] > z[best * pixels + n] {
+                    if p[c * pixels + n] > p[best * pixels + n] {
                         best = c;
                     }
                 }
@@ -85,7 +85,7 @@ pub fn validate(
         }
         if let Some(region) = output.region {
             let values: Vec<f32> = region.regions.into_data().try_to_vec::<f32>().unwrap_or_default();
-            let arg_max = |row: &[f32]| (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b]));
+            let arg_max = |row: &[f32]| (1..row.len()).fold(0, |best, r| if row[r] > row[best] { r } else { best });
             for (row, target) in values.chunks_exact(REGION_COUNT).zip(&batch.target.regions) {
                 if let Some(target) = target {
                     known += 1;

@@ -130,7 +130,7 @@ impl LandmarkEstimate {
 pub enum RegionError {
     /// Two landmarks stand in the wrong order.
     #[error(
-        "the {upper} (z = {upper_mm:.0} mm) lies below the {lower} (z = {lower_mm:.0} mm); check the orientation of the image and its labels, or give the regions in the manifest"
+        "the {upper} (z = {upper_mm:.0} mm) lies below the {lower} (z = {lower_mm:.0} mm); check the orientation of the image and its labels, or give `region_boundaries_mm` in the manifest"
     )]
     Order {
         /// The landmark that should be higher.

@@ -39,9 +39,14 @@ pub fn adapters() -> Vec<Adapter> {
         ..InstanceDescriptor::new_without_display_handle()
     });
     let found = ready(instance.enumerate_adapters(Backends::VULKAN | Backends::METAL | Backends::DX12));
+    // One API, as the tensor library counts adapters within one: the same GPU through a second API is no second GPU.
+    let api = [wgpu::Backend::Metal, wgpu::Backend::Vulkan, wgpu::Backend::Dx12]
+        .into_iter()
+        .find(|api| found.iter().any(|a| a.get_info().backend == *api));
     let mut counts = [0usize; 3];
     let mut list: Vec<Adapter> = found
         .iter()
+        .filter(|a| Some(a.get_info().backend) == api)
         .map(|adapter| {
             let info = adapter.get_info();
             let mut number = |n: usize| {
@@ -83,8 +88,15 @@ impl ComputeDevice {
         match preference {
             DevicePreference::Cpu => Ok(cpu()),
             DevicePreference::Gpu => {
-                let adapter = adapters().into_iter().next().ok_or(DeviceError::NoGpu)?;
-                open_adapter(&adapter)
+                let mut first = DeviceError::NoGpu;
+                for (n, adapter) in adapters().iter().enumerate() {
+                    match open_adapter(adapter) {
+                        Ok(device) => return Ok(device),
+                        Err(error) if n == 0 => first = error,
+                        Err(_) => {}
+                    }
+                }
+                Err(first)
             }
             DevicePreference::Auto => {
                 let mut notes = Vec::new();
