@@ -47,8 +47,11 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Files by name, for messages, with their bytes.
+pub type NamedFiles = Vec<(String, Vec<u8>)>;
+
 /// A file, or all files below a folder, with their names relative to it, in a stable order.
-pub fn collect(path: &Path) -> Result<Vec<(String, Vec<u8>)>> {
+pub fn collect(path: &Path) -> Result<NamedFiles> {
     let mut paths = Vec::new();
     if path.is_dir() {
         walk(path, &mut paths)?;

@@ -44,7 +44,7 @@ pub fn manifests(config: &TrainingConfig, root: &Path) -> Result<Vec<LoadedSet>>
 
 /// CT and labels of a case.
 pub fn read_case(folder: &Path, entry: &CaseEntry) -> Result<(CtVolume, LabelVolume, OrganSet)> {
-    let read = |name: &str| -> Result<(PathBuf, Vec<(String, Vec<u8>)>)> {
+    let read = |name: &str| -> Result<(PathBuf, files::NamedFiles)> {
         let path = folder.join(name);
         Ok((path.clone(), files::collect(&path)?))
     };

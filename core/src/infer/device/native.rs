@@ -130,7 +130,7 @@ fn open_adapter(adapter: &Adapter) -> Result<ComputeDevice, DeviceError> {
     let burn = opened.map_err(|_| open_error("the driver crashed".into()))?.map_err(open_error)?;
     let difference = std::panic::catch_unwind(|| known_answer_difference(&burn))
         .map_err(|_| DeviceError::Open { name: name.clone(), reason: "a test computation crashed".into() })?;
-    if !(difference <= KNOWN_ANSWER_TOLERANCE) {
+    if difference > KNOWN_ANSWER_TOLERANCE {
         return Err(DeviceError::WrongAnswer { name, difference });
     }
     Ok(ComputeDevice { burn, name, kind: adapter.kind, notes: Vec::new() })
