@@ -25,6 +25,14 @@ pub struct LoadedSet {
     pub validation_patients: usize,
 }
 
+/// The text of a training file, and what it says.
+pub fn training_file(path: &Path) -> Result<(String, TrainingConfig)> {
+    let named = || path.display().to_string();
+    let text = String::from_utf8(files::read(path)?).map_err(|_| anyhow!("{}: not a text file", named()))?;
+    let config = TrainingConfig::parse(&text).with_context(named)?;
+    Ok((text, config))
+}
+
 /// Reads the manifests of a training; `root` is the folder that they are relative to.
 pub fn manifests(config: &TrainingConfig, root: &Path) -> Result<Vec<LoadedSet>> {
     config

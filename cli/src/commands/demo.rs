@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use attention_anatomy::formats;
+use attention_anatomy::report::NOT_A_MEDICAL_DEVICE;
 
-use super::segment::{Options, Session, disclaimer};
+use super::segment::{Options, Session};
 use crate::device::DeviceChoice;
 use crate::progress;
 
@@ -34,6 +35,6 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let summary = session.segment(ct, SAMPLE_NAME, &args.output, 0.0)?;
     progress::say(&summary.line("bundled neck and chest CT", &args.output));
     progress::say(&format!("open {} in a browser", args.output.join("report.html").display()));
-    progress::say(disclaimer());
+    progress::say(NOT_A_MEDICAL_DEVICE);
     Ok(ExitCode::SUCCESS)
 }

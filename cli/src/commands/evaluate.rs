@@ -5,13 +5,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use attention_anatomy::anatomy::{Organ, Region};
 use attention_anatomy::dataset::CaseEntry;
 use attention_anatomy::dataset::regions::RegionLabels;
 use attention_anatomy::metrics::{Summary, compare};
 use attention_anatomy::network::weights::{self, ENABLE_DICE, Precision};
-use attention_anatomy::train::TrainingConfig;
 
 use super::data;
 use crate::device::DeviceChoice;
@@ -56,8 +55,7 @@ const TOLERANCE_MM: f64 = 3.0;
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<ExitCode> {
-    let text = String::from_utf8(files::read(&args.config)?).context("the training file is not text")?;
-    let config = TrainingConfig::parse(&text).with_context(|| args.config.display().to_string())?;
+    let (_, config) = data::training_file(&args.config)?;
     let mut model = model::open(args.weights.as_deref())?;
     let device = args.device.open()?;
     // Every organ that was learned is measured, whether it is on by default or not.

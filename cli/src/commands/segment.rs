@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use attention_anatomy::anatomy::{Organ, OrganSet};
 use attention_anatomy::formats::{self, nifti};
 use attention_anatomy::infer::{BurnEngine, ComputeDevice, Engine};
-use attention_anatomy::report::{self, NOT_A_MEDICAL_DEVICE, RunInfo, Segmentation, Statistics, TrainedOrgan};
+use attention_anatomy::report::{self, RunInfo, Segmentation, Statistics, TrainedOrgan};
 use attention_anatomy::volume::{CtVolume, check_is_ct};
 
 use crate::device::DeviceChoice;
@@ -287,9 +287,4 @@ fn architecture(model: &Model) -> String {
         model.info.input.crop,
         count.total() as f64 * 1e-9
     )
-}
-
-/// The sentence that every printed result ends with.
-pub fn disclaimer() -> &'static str {
-    NOT_A_MEDICAL_DEVICE
 }

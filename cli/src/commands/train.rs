@@ -52,8 +52,7 @@ enum Metric<'a> {
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<ExitCode> {
-    let text = String::from_utf8(files::read(&args.config)?).context("the training file is not text")?;
-    let config = TrainingConfig::parse(&text).with_context(|| args.config.display().to_string())?;
+    let (text, config) = data::training_file(&args.config)?;
     let device = args.device.open()?;
     let sets = data::manifests(&config, &args.data)?;
     let (training, validation) = data::prepare(&config, &sets)?;
@@ -121,6 +120,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     bar.set_position(trainer.steps_done());
     let started = Instant::now();
     let mut best = best_so_far(&metrics_path);
+    let mut at_the_end = None;
     std::thread::scope(|scope| -> Result<()> {
         // The loader works two batches ahead.
         let (send, batches) = mpsc::sync_channel(2);
@@ -156,6 +156,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
                 let seconds = started.elapsed().as_secs_f64();
                 log(&Metric::Validation { step: report.step, seconds, report: &found })?;
                 bar.suspend(|| progress::note(&summary(report.step, &found)));
+                at_the_end = trainer.finished().then_some(found);
             }
             if due || stopping {
                 files::write(&last, &trainer.checkpoint()?)?;
@@ -171,8 +172,12 @@ pub fn run(args: Args) -> Result<ExitCode> {
     if trainer.finished() {
         bar.finish();
         let network = trainer.network();
-        let found = (!validation.is_empty())
-            .then(|| validate(&network, &validation, &config.input(), trained, config.validation_slices, &device.burn));
+        // Not yet validated only where the training had ended before this call.
+        let found = at_the_end.or_else(|| {
+            (!validation.is_empty()).then(|| {
+                validate(&network, &validation, &config.input(), trained, config.validation_slices, &device.burn)
+            })
+        });
         let info = model_info(&config, &sets, &training, &validation, trained, trainer.steps_done(), found.as_ref());
         let path = args.output.join("final.safetensors");
         files::write(&path, &weights::write(&network, &info, Precision::Half)?)?;
