@@ -1,0 +1,1 @@
+//! The WGSL of the viewer: text only, one drawing per file.
