@@ -1,0 +1,97 @@
+//! One frame: events in, windows drawn, commands out.
+
+use eframe::CreationContext;
+
+use crate::files::Files;
+use crate::state::State;
+use crate::worker::{Command, Input, OpenAs, Worker};
+use crate::{panels, render, views};
+
+/// How the viewer is started.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Launch {
+    /// What to open at once.
+    pub inputs: Vec<Input>,
+}
+
+/// The application.
+pub struct ViewerApp {
+    /// All that it knows.
+    pub state: State,
+    worker: Box<dyn Worker>,
+    files: Files,
+}
+
+impl std::fmt::Debug for ViewerApp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ViewerApp").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+/// Events that are applied in one frame at most, so that a burst of slices does not hold the window up.
+const EVENTS_PER_FRAME: usize = 64;
+
+impl ViewerApp {
+    /// The application with its worker.
+    pub fn new(cc: &CreationContext<'_>, worker: Box<dyn Worker>, launch: Launch) -> Self {
+        if let Some(render_state) = &cc.wgpu_render_state {
+            render::install(render_state);
+        }
+        let mut app = Self { state: State::default(), worker, files: Files::default() };
+        if !launch.inputs.is_empty() {
+            app.open(launch.inputs, OpenAs::Whatever);
+        }
+        app
+    }
+
+    fn open(&mut self, inputs: Vec<Input>, as_what: OpenAs) {
+        let job = self.state.next_number();
+        self.state.send(Command::Open { job, inputs, as_what, even_if_large: false });
+    }
+
+    fn hear(&mut self, ctx: &egui::Context) {
+        for n in 0..EVENTS_PER_FRAME {
+            let Some(event) = self.worker.try_recv() else { break };
+            self.state.apply(event);
+            if n + 1 == EVENTS_PER_FRAME {
+                ctx.request_repaint();
+            }
+        }
+        self.files.dropped(ctx);
+        while let Some(chosen) = self.files.poll() {
+            self.open(chosen.inputs, chosen.as_what);
+        }
+        while let Some(outcome) = self.files.outcome() {
+            match outcome {
+                Ok(name) => self.state.notices.info(format!("saved {name}")),
+                Err(message) => self.state.notices.error(message),
+            }
+        }
+    }
+
+    fn speak(&mut self, ctx: &egui::Context) {
+        for command in std::mem::take(&mut self.state.commands) {
+            self.worker.send(command);
+        }
+        for request in std::mem::take(&mut self.state.requests) {
+            self.files.request(request, ctx);
+        }
+    }
+}
+
+impl eframe::App for ViewerApp {
+    fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
+        self.hear(ctx);
+        self.speak(ctx);
+    }
+
+    fn ui(&mut self, ui: &mut egui::Ui, frame: &mut eframe::Frame) {
+        panels::show(ui, &mut self.state);
+        if let Some(render_state) = frame.wgpu_render_state() {
+            render::upload(render_state, &self.state);
+        }
+        views::show(ui, &mut self.state);
+        let ctx = ui.ctx().clone();
+        self.speak(&ctx);
+    }
+}

@@ -1,0 +1,100 @@
+//! The CT that is open, with everything that belongs to it.
+
+use std::sync::Arc;
+
+use attention_anatomy::anatomy::{ORGAN_COUNT, OrganSet};
+use attention_anatomy::metrics::OrganMetrics;
+use attention_anatomy::report::SliceAnatomy;
+use attention_anatomy::volume::{CtVolume, Geometry};
+
+use super::ByteLayer;
+use crate::edit::LabelStore;
+
+/// A CT with its labels.
+#[derive(Debug)]
+pub struct Study {
+    /// File or folder it came from. Never written to a log: it may name the patient.
+    pub name: String,
+    /// HU in canonical order.
+    pub ct: Arc<CtVolume>,
+    /// The labels: the single truth, changed by the run and by hand.
+    pub labels: LabelStore,
+    /// What the network says of each slice, by canonical slice; `None` where it has not been run.
+    pub anatomy: Vec<Option<SliceAnatomy>>,
+    /// How far ahead of the runner-up the winning class is, 0 to 255 for 0 to 1, by voxel. 255 where nothing was run.
+    pub margin: ByteLayer,
+    /// Voxels of each organ that attention took away, by canonical slice; `None` where it has not been run.
+    pub removed: Vec<Option<[u32; ORGAN_COUNT]>>,
+    /// Organs that the run labelled.
+    pub drawn: OrganSet,
+    /// A second label map to compare with.
+    pub reference: Option<Reference>,
+    /// The what-if that is shown instead of the network's own labels on one slice.
+    pub what_if: Option<WhatIf>,
+    /// Number of the study: a texture drawn for another one is out of date.
+    pub number: u64,
+}
+
+/// A second label map on the grid of the CT.
+#[derive(Debug)]
+pub struct Reference {
+    /// Where it came from.
+    pub name: String,
+    /// Its labels.
+    pub labels: ByteLayer,
+    /// Metrics of every organ against it; empty until they are measured.
+    pub metrics: Vec<Option<OrganMetrics>>,
+    /// Number of the question whose answer the metrics are, or will be.
+    pub asked: Option<u64>,
+    /// Revision of the study's labels that the question was asked of.
+    pub revision: u64,
+}
+
+/// Another attention vector on one slice, and the labels that it would give.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WhatIf {
+    /// Canonical slice.
+    pub slice: usize,
+    /// The vector; all ones is attention switched off.
+    pub attention: [f32; ORGAN_COUNT],
+    /// Number of the question that is under way.
+    pub asked: u64,
+    /// Labels of the slice under it, once the answer is there.
+    pub labels: Option<Vec<u8>>,
+}
+
+impl Study {
+    /// A CT that was just opened, without labels.
+    pub fn new(number: u64, name: String, ct: Arc<CtVolume>) -> Self {
+        let size = ct.geometry.size;
+        let certain = ByteLayer::from_voxels(size, vec![u8::MAX; size.iter().product()]);
+        Self {
+            name,
+            labels: LabelStore::new(ct.clone()),
+            anatomy: vec![None; size[2]],
+            margin: certain.unwrap_or_else(|| ByteLayer::new(size)),
+            removed: vec![None; size[2]],
+            drawn: OrganSet::EMPTY,
+            reference: None,
+            what_if: None,
+            ct,
+            number,
+        }
+    }
+
+    /// The canonical grid.
+    pub fn geometry(&self) -> &Geometry {
+        &self.ct.geometry
+    }
+
+    /// Patient S (LPS z) of the centre of slice `k`, mm.
+    pub fn slice_mm(&self, k: usize) -> f64 {
+        let [nx, ny, _] = self.geometry().size;
+        self.geometry().to_patient([(nx - 1) as f64 / 2.0, (ny - 1) as f64 / 2.0, k as f64])[2]
+    }
+
+    /// What the network says of the slice that was run nearest to `k`, at most two slices away.
+    pub fn anatomy_near(&self, k: usize) -> Option<&SliceAnatomy> {
+        [0isize, 1, -1, 2, -2].into_iter().find_map(|d| self.anatomy.get(k.checked_add_signed(d)?)?.as_ref())
+    }
+}

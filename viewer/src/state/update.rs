@@ -1,0 +1,141 @@
+//! What an event of the worker changes.
+
+use attention_anatomy::metrics::OrganMetrics;
+use web_time::Instant;
+
+use super::{ByteLayer, FileRequest, Reference, RunPhase, State, Study};
+use crate::worker::{Command, Event, Opened, RunRequest};
+
+impl State {
+    /// Applies an event; those of runs and questions that are over change nothing.
+    pub fn apply(&mut self, event: Event) {
+        match event {
+            Event::Device(device) => {
+                for note in &device.notes {
+                    self.notices.warn(note.clone());
+                }
+                self.model.device = Some(device);
+            }
+            Event::DeviceFailed(message) => self.notices.error(message),
+            Event::Weights(weights) => self.model.weights = Some(weights),
+            Event::OpenProgress { .. } | Event::OpenLarge { .. } => self.panels.opening(event),
+            Event::Opened { what, .. } => {
+                self.panels.opened();
+                self.opened(what);
+            }
+            Event::OpenFailed { message, .. } => {
+                self.panels.opened();
+                if !message.is_empty() {
+                    self.notices.error(message);
+                }
+            }
+            Event::SliceDone { run, slice, labels, margin, removed } => {
+                if let Some(study) = self.study.as_mut().filter(|_| run == self.run.number) {
+                    study.labels.apply_run_slice(slice, &labels);
+                    let layer = study.margin.slice_mut(slice);
+                    if layer.len() == margin.len() {
+                        layer.copy_from_slice(&margin);
+                    }
+                    if let Some(entry) = study.removed.get_mut(slice) {
+                        *entry = removed;
+                    }
+                }
+            }
+            Event::SliceCleaned { run, slice, labels } => {
+                if let Some(study) = self.study.as_mut().filter(|_| run == self.run.number) {
+                    study.labels.apply_run_slice(slice, &labels);
+                }
+            }
+            Event::Anatomy { run, anatomy } => {
+                if let Some(study) = self.study.as_mut().filter(|_| run == self.run.number)
+                    && let Some(entry) = study.anatomy.get_mut(anatomy.slice)
+                {
+                    *entry = Some(anatomy);
+                }
+            }
+            Event::Progress { run, done, total } if run == self.run.number => {
+                (self.run.done, self.run.total) = (done, total);
+            }
+            Event::RunFinished { run, .. } if run == self.run.number => self.run_over(RunPhase::Finished),
+            Event::RunCancelled { run } if run == self.run.number => self.run_over(RunPhase::Cancelled),
+            Event::RunFailed { run, message, device_lost } if run == self.run.number => {
+                if device_lost {
+                    self.model.device = None;
+                }
+                self.notices.error(message.clone());
+                self.run_over(RunPhase::Failed(message));
+            }
+            Event::Progress { .. }
+            | Event::RunFinished { .. }
+            | Event::RunCancelled { .. }
+            | Event::RunFailed { .. } => {}
+            Event::Answer { number, slice, labels } => {
+                let what_if = self.study.as_mut().and_then(|s| s.what_if.as_mut());
+                if let Some(what_if) = what_if.filter(|w| w.asked == number && w.slice == slice) {
+                    what_if.labels = Some(labels);
+                }
+            }
+            Event::Compared { number, metrics } => self.compared(number, metrics),
+            Event::Exported { name, bytes } => self.request(FileRequest::Save { name, bytes }),
+            Event::Failed(message) => self.notices.error(message),
+            Event::Learn(event) => self.panels.learn(event),
+        }
+    }
+
+    fn run_over(&mut self, phase: RunPhase) {
+        self.run.phase = phase;
+        self.run.seconds = self.run.started.map(|s| s.elapsed().as_secs_f64());
+    }
+
+    fn opened(&mut self, what: Opened) {
+        match what {
+            Opened::Ct { name, ct } => {
+                for warning in &ct.warnings {
+                    self.notices.warn(warning.clone());
+                }
+                self.view.reset(ct.geometry.size);
+                let number = self.next_number();
+                self.study = Some(Study::new(number, name, ct));
+                self.run = Default::default();
+                if self.preferences.run_after_opening {
+                    self.start_run();
+                }
+            }
+            Opened::Labels { name, voxels, reference } => {
+                let Some(study) = self.study.as_mut() else { return };
+                let size = study.geometry().size;
+                if reference {
+                    let Some(labels) = ByteLayer::from_voxels(size, voxels) else { return };
+                    study.reference = Some(Reference { name, labels, metrics: Vec::new(), asked: None, revision: 0 });
+                } else {
+                    study.labels.replace_all(&voxels);
+                }
+            }
+            Opened::Session { text } => crate::store::restore_session(self, &text),
+        }
+    }
+
+    /// Starts a segmentation from the slice on screen.
+    pub fn start_run(&mut self) {
+        if self.study.is_none() {
+            return;
+        }
+        let run = self.next_number();
+        let (first, drawn) = (self.view.slice(), self.model.drawn());
+        if let Some(study) = self.study.as_mut() {
+            study.drawn = drawn;
+            study.what_if = None;
+        }
+        self.run =
+            super::Run { number: run, phase: RunPhase::Running, started: Some(Instant::now()), ..Default::default() };
+        self.send(Command::Run(RunRequest { run, first, drawn, cleanup: true }));
+    }
+
+    fn compared(&mut self, number: u64, metrics: Vec<Option<OrganMetrics>>) {
+        if let Some(reference) = self.study.as_mut().and_then(|s| s.reference.as_mut())
+            && reference.asked == Some(number)
+        {
+            reference.metrics = metrics;
+        }
+    }
+}

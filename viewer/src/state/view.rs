@@ -1,0 +1,230 @@
+//! How the study is looked at: planes, cameras, window and level, tools, colours.
+
+use attention_anatomy::anatomy::{ORGAN_COUNT, Organ};
+
+/// A patient plane.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Plane {
+    /// Across the body, seen from the feet: the patient's right is on the left of the picture, anterior is up.
+    #[default]
+    Axial,
+    /// From the front: the patient's right is on the left of the picture, superior is up.
+    Coronal,
+    /// From the patient's left: anterior is on the left of the picture, superior is up.
+    Sagittal,
+}
+
+impl Plane {
+    /// In the order in which they are shown.
+    pub const ALL: [Self; 3] = [Self::Axial, Self::Coronal, Self::Sagittal];
+
+    /// For people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Axial => "Axial",
+            Self::Coronal => "Coronal",
+            Self::Sagittal => "Sagittal",
+        }
+    }
+
+    /// Canonical axis (0 = i, 1 = j, 2 = k) across the picture, down the picture, and through it.
+    pub fn axes(self) -> [usize; 3] {
+        match self {
+            Self::Axial => [0, 1, 2],
+            Self::Coronal => [0, 2, 1],
+            Self::Sagittal => [1, 2, 0],
+        }
+    }
+
+    /// Whether the second axis runs up the picture (k runs to the head, and the head is up).
+    pub fn flips_down(self) -> bool {
+        self != Self::Axial
+    }
+
+    /// Place in arrays by plane.
+    pub fn index(self) -> usize {
+        match self {
+            Self::Axial => 0,
+            Self::Coronal => 1,
+            Self::Sagittal => 2,
+        }
+    }
+}
+
+/// Which part of a plane is seen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Camera {
+    /// Millimetres of the picture's centre from the centre of the volume, along the picture's axes (right, down).
+    pub centre_mm: [f32; 2],
+    /// 1 shows the whole plane, larger is closer.
+    pub zoom: f32,
+}
+
+impl Default for Camera {
+    fn default() -> Self {
+        Self { centre_mm: [0.0; 2], zoom: 1.0 }
+    }
+}
+
+/// Window width and level of the display, HU (DICOM PS3.3 C.11.2.1.2).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DisplayWindow {
+    /// HU from black to white.
+    pub width: f32,
+    /// HU of middle grey.
+    pub level: f32,
+}
+
+/// A window that has a name.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct WindowPreset {
+    /// For people.
+    pub name: &'static str,
+    /// The window.
+    pub window: DisplayWindow,
+}
+
+const fn preset(name: &'static str, width: f32, level: f32) -> WindowPreset {
+    WindowPreset { name, window: DisplayWindow { width, level } }
+}
+
+/// CT presets, on the number keys in this order.
+pub const WINDOW_PRESETS: [WindowPreset; 5] = [
+    preset("Bone", 1000.0, 400.0),
+    preset("Soft tissue", 350.0, 50.0),
+    preset("Lung", 1500.0, -600.0),
+    preset("Brain", 80.0, 40.0),
+    preset("Abdomen", 400.0, 40.0),
+];
+
+/// What lies over the labels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Overlay {
+    /// Labels only.
+    #[default]
+    None,
+    /// How sure the network is: what is close to the runner-up glows.
+    Uncertainty,
+    /// Voxels that attention took away, on the current slice.
+    RemovedByAttention,
+    /// Where the labels differ from the reference.
+    Difference,
+}
+
+/// What the left mouse button does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tool {
+    /// Moves the crosshair.
+    #[default]
+    Crosshair,
+    /// Changes window (across) and level (down).
+    WindowLevel,
+    /// Moves the picture.
+    Pan,
+    /// Measures a distance.
+    Ruler,
+    /// Mean and deviation of HU in an ellipse.
+    Roi,
+    /// Paints the chosen organ.
+    Brush,
+    /// Erases the chosen organ, or all.
+    Eraser,
+    /// Fills a hole or an enclosed area with the chosen organ.
+    Fill,
+}
+
+/// How an organ is drawn.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OrganStyle {
+    /// Drawn at all.
+    pub visible: bool,
+    /// Colour, sRGB.
+    pub colour: [u8; 3],
+    /// 0 to 1, of the fill.
+    pub opacity: f32,
+    /// With an outline.
+    pub outline: bool,
+    /// With a fill.
+    pub fill: bool,
+}
+
+/// How the study is looked at.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The voxel at the crosshair, canonical `[i, j, k]`; its k is the axial slice on screen.
+    pub cursor: [usize; 3],
+    /// By [`Plane::index`].
+    pub cameras: [Camera; 3],
+    /// The plane that is shown large.
+    pub main: Plane,
+    /// Grey values.
+    pub window: DisplayWindow,
+    /// Black is white.
+    pub inverted: bool,
+    /// Whether the crosshair is drawn.
+    pub crosshair: bool,
+    /// Whether labels are drawn at all.
+    pub labels: bool,
+    /// Opacity of all fills together, 0 to 1.
+    pub opacity: f32,
+    /// Over the labels.
+    pub overlay: Overlay,
+    /// What the left mouse button does.
+    pub tool: Tool,
+    /// By organ index.
+    pub styles: [OrganStyle; ORGAN_COUNT],
+    /// The only organ that is drawn, if one is.
+    pub solo: Option<Organ>,
+    /// The organ that was clicked last: highlighted in the lists and painted by the tools.
+    pub selected: Option<Organ>,
+    /// The voxel under the mouse, in which view.
+    pub hover: Option<(Plane, [usize; 3])>,
+}
+
+impl Default for View {
+    fn default() -> Self {
+        let styles = std::array::from_fn(|n| OrganStyle {
+            visible: true,
+            colour: Organ::from_index(n).map_or([255; 3], Organ::colour),
+            opacity: 0.4,
+            outline: true,
+            fill: true,
+        });
+        Self {
+            cursor: [0; 3],
+            cameras: [Camera::default(); 3],
+            main: Plane::Axial,
+            window: WINDOW_PRESETS[1].window,
+            inverted: false,
+            crosshair: true,
+            labels: true,
+            opacity: 1.0,
+            overlay: Overlay::None,
+            tool: Tool::Crosshair,
+            styles,
+            solo: None,
+            selected: None,
+            hover: None,
+        }
+    }
+}
+
+impl View {
+    /// The axial slice on screen.
+    pub fn slice(&self) -> usize {
+        self.cursor[2]
+    }
+
+    /// Whether an organ is to be drawn.
+    pub fn shows(&self, organ: Organ) -> bool {
+        self.labels && self.styles[organ.index()].visible && self.solo.is_none_or(|s| s == organ)
+    }
+
+    /// Brings the crosshair to the middle of a volume and shows all of it.
+    pub fn reset(&mut self, size: [usize; 3]) {
+        self.cursor = size.map(|n| n / 2);
+        self.cameras = [Camera::default(); 3];
+        self.hover = None;
+    }
+}

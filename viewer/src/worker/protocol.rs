@@ -1,0 +1,377 @@
+//! What is asked of the worker, and what it answers.
+//!
+//! Everything that may arrive late carries the number of what it answers; whoever applies an event drops those of jobs,
+//! runs and questions that are over. Large data are shared natively and transferred in the browser.
+
+use std::sync::Arc;
+
+use attention_anatomy::anatomy::{ORGAN_COUNT, OrganSet};
+use attention_anatomy::infer::{ComputeKind, DevicePreference};
+use attention_anatomy::metrics::OrganMetrics;
+use attention_anatomy::network::weights::ModelInfo;
+use attention_anatomy::report::SliceAnatomy;
+use attention_anatomy::volume::CtVolume;
+
+/// Something to be opened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// A file or a folder of this machine (desktop).
+    Path(std::path::PathBuf),
+    /// A file with its contents.
+    Bytes {
+        /// Its name, for messages and for telling header and data apart.
+        name: String,
+        /// Its contents.
+        bytes: Arc<[u8]>,
+    },
+    /// A file that the browser holds; the worker reads it.
+    #[cfg(target_family = "wasm")]
+    Browser(web_sys::File),
+    /// The bundled sample CT.
+    Sample,
+}
+
+/// What the inputs are taken for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OpenAs {
+    /// By content: a CT, a label map on the grid of the open CT (it replaces the labels), a session or weights.
+    #[default]
+    Whatever,
+    /// A label map to compare with.
+    Reference,
+    /// Weights.
+    Weights,
+}
+
+/// A segmentation to be started.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunRequest {
+    /// Its number.
+    pub run: u64,
+    /// The slice to begin with.
+    pub first: usize,
+    /// Organs that may be labelled.
+    pub drawn: OrganSet,
+    /// Whether all but the largest component of every organ is taken away at the end.
+    pub cleanup: bool,
+}
+
+/// A question about one slice.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ask {
+    /// Its number.
+    pub number: u64,
+    /// Canonical slice.
+    pub slice: usize,
+    /// The attention vector to put in place of the network's own.
+    pub attention: [f32; ORGAN_COUNT],
+    /// Organs that may be labelled.
+    pub drawn: OrganSet,
+}
+
+/// A file to be made.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Export {
+    /// The labels on the stored grid of the CT.
+    Labels {
+        /// `labels.nrrd` rather than `labels.nii.gz`.
+        nrrd: bool,
+    },
+    /// Volume, HU and extent of every organ.
+    StatisticsCsv,
+    /// Regions and attention of every slice.
+    AttentionCsv,
+    /// The same as JSON.
+    AttentionJson,
+    /// The report of the command line: one HTML file.
+    ReportHtml,
+}
+
+/// For a panel that trains a small network on phantoms.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LearnCommand {
+    /// Begins anew.
+    Start {
+        /// With the attention vector.
+        attention: bool,
+        /// What counts as annotated: 0 off, 1 source, 2 source and region.
+        hpa: u8,
+        /// Seed of weights and phantoms.
+        seed: u64,
+    },
+    /// Holds or goes on.
+    Pause(bool),
+    /// Ends.
+    Stop,
+}
+
+/// What the small training says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LearnEvent {
+    /// A step was done.
+    Step {
+        /// Steps so far.
+        step: u64,
+        /// Steps in all.
+        of: u64,
+        /// Name of the phase.
+        phase: String,
+        /// Dice, focal and region loss, where the phase has them.
+        losses: [Option<f32>; 3],
+    },
+    /// The network's present answer on a phantom that it was not trained on.
+    Sample {
+        /// Which of the shown phantom slices.
+        index: usize,
+        /// Pixels across and down.
+        size: [usize; 2],
+        /// Grey values.
+        image: Vec<u8>,
+        /// True labels.
+        truth: Vec<u8>,
+        /// The network's labels.
+        prediction: Vec<u8>,
+        /// Its region probabilities.
+        regions: Option<[f32; 5]>,
+        /// Its attention vector.
+        attention: Option<[f32; ORGAN_COUNT]>,
+        /// Mean Dice over the organs of the slice.
+        dice: f32,
+    },
+    /// All steps are done, or it was stopped.
+    Finished,
+    /// It cannot go on.
+    Failed(String),
+}
+
+/// What the application asks.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Open these.
+    Open {
+        /// Number of the job.
+        job: u64,
+        /// What to open.
+        inputs: Vec<Input>,
+        /// What it is taken for.
+        as_what: OpenAs,
+        /// Go on although it will hardly fit into memory.
+        even_if_large: bool,
+    },
+    /// Stop opening.
+    CancelOpen,
+    /// Forget the study.
+    Close,
+    /// Compute on this kind of device.
+    UseDevice(DevicePreference),
+    /// Use the bundled weights.
+    UseBundledWeights,
+    /// Segment the study; a run under way is cancelled.
+    Run(RunRequest),
+    /// This slice is on screen: it comes first, then its neighbours outwards.
+    Focus {
+        /// Canonical slice.
+        slice: usize,
+    },
+    /// Hold the run, or go on.
+    Pause(bool),
+    /// Stop the run.
+    CancelRun,
+    /// What if.
+    Ask(Ask),
+    /// Measure the labels against a reference.
+    Compare {
+        /// Number of the question.
+        number: u64,
+        /// Labels of the study, canonical.
+        labels: Arc<[u8]>,
+        /// Labels of the reference, canonical.
+        reference: Arc<[u8]>,
+    },
+    /// Make a file.
+    Export {
+        /// Which.
+        what: Export,
+        /// Labels of the study, canonical.
+        labels: Arc<[u8]>,
+        /// Warnings and facts that the user's side knows (edited by hand...). One sentence each.
+        notes: Vec<String>,
+    },
+    /// The small training.
+    Learn(LearnCommand),
+}
+
+/// A device that is ready.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct DeviceReady {
+    /// For people.
+    pub name: String,
+    /// GPU or CPU.
+    pub kind: ComputeKind,
+    /// Why it is not the one that one would expect.
+    pub notes: Vec<String>,
+}
+
+/// Weights that are in use.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct WeightsReady {
+    /// Name for people.
+    pub name: String,
+    /// SHA-256 of the file, hexadecimal.
+    pub sha256: String,
+    /// What the file says of itself.
+    pub info: ModelInfo,
+}
+
+/// What was opened.
+#[derive(Clone, Debug)]
+pub enum Opened {
+    /// A CT; the study before it is gone.
+    Ct {
+        /// File or folder.
+        name: String,
+        /// HU.
+        ct: Arc<CtVolume>,
+    },
+    /// A label map on the grid of the open CT.
+    Labels {
+        /// File.
+        name: String,
+        /// Canonical.
+        voxels: Vec<u8>,
+        /// To compare with, rather than to work on.
+        reference: bool,
+    },
+    /// A session file: edits and settings for the open CT.
+    Session {
+        /// Its text.
+        text: String,
+    },
+}
+
+/// What the worker says.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The device is ready.
+    Device(DeviceReady),
+    /// No device can be had, or the one asked for cannot.
+    DeviceFailed(String),
+    /// These weights are in use.
+    Weights(WeightsReady),
+    /// Opening goes on.
+    OpenProgress {
+        /// Which job.
+        job: u64,
+        /// What is done now, for people.
+        step: String,
+        /// How much of it, 0 to 1, where that is known.
+        part: Option<f32>,
+    },
+    /// It will need more memory than there may be: ask before going on.
+    OpenLarge {
+        /// Which job.
+        job: u64,
+        /// Bytes that it will need.
+        bytes: u64,
+    },
+    /// Something was opened.
+    Opened {
+        /// Which job.
+        job: u64,
+        /// What.
+        what: Opened,
+    },
+    /// Nothing was opened, and why.
+    OpenFailed {
+        /// Which job.
+        job: u64,
+        /// One sentence; empty after a cancel.
+        message: String,
+    },
+    /// The labels of a slice are there.
+    SliceDone {
+        /// Which run.
+        run: u64,
+        /// Canonical slice.
+        slice: usize,
+        /// Labels 0..=33, `[ny, nx]`.
+        labels: Vec<u8>,
+        /// How far ahead of the runner-up the winner is, 0 to 255 for 0 to 1.
+        margin: Vec<u8>,
+        /// Voxels of each organ that there would be without attention and are not with it; `None` for a plain U-Net.
+        removed: Option<[u32; ORGAN_COUNT]>,
+    },
+    /// What the region branch says of a slice.
+    Anatomy {
+        /// Which run.
+        run: u64,
+        /// Regions and attention.
+        anatomy: SliceAnatomy,
+    },
+    /// Slices done and in all.
+    Progress {
+        /// Which run.
+        run: u64,
+        /// Done.
+        done: usize,
+        /// In all.
+        total: usize,
+    },
+    /// The clean-up changed this slice after its labels had been sent.
+    SliceCleaned {
+        /// Which run.
+        run: u64,
+        /// Canonical slice.
+        slice: usize,
+        /// Labels after it.
+        labels: Vec<u8>,
+    },
+    /// All slices are there.
+    RunFinished {
+        /// Which run.
+        run: u64,
+        /// Voxels that the clean-up took away.
+        removed: usize,
+    },
+    /// The run was stopped.
+    RunCancelled {
+        /// Which run.
+        run: u64,
+    },
+    /// The run cannot go on; what was done stays.
+    RunFailed {
+        /// Which run.
+        run: u64,
+        /// One sentence.
+        message: String,
+        /// The device is gone: another one must be opened before the next run.
+        device_lost: bool,
+    },
+    /// The answer to a what-if.
+    Answer {
+        /// Which question.
+        number: u64,
+        /// Canonical slice.
+        slice: usize,
+        /// Labels under the vector, `[ny, nx]`.
+        labels: Vec<u8>,
+    },
+    /// The answer to a comparison, by organ; `None` where neither map has the organ.
+    Compared {
+        /// Which question.
+        number: u64,
+        /// Metrics.
+        metrics: Vec<Option<OrganMetrics>>,
+    },
+    /// A file is made.
+    Exported {
+        /// Suggested name.
+        name: String,
+        /// Contents.
+        bytes: Vec<u8>,
+    },
+    /// Something that was asked cannot be done, and why.
+    Failed(String),
+    /// From the small training.
+    Learn(LearnEvent),
+}
