@@ -139,6 +139,11 @@ impl VolumeRun {
         }
     }
 
+    /// Slices that were submitted and are not back.
+    pub fn under_way(&self) -> usize {
+        self.in_flight.len()
+    }
+
     /// Whether a result is one of this run's.
     pub fn owns(&self, ticket: Ticket) -> bool {
         self.in_flight.contains_key(&ticket)
@@ -181,8 +186,7 @@ impl VolumeRun {
             Ok(own) => {
                 messages.push(Message::Anatomy(self.anatomy(&own)));
                 let explain = self.explain && own.attention.is_some();
-                let without_attention =
-                    if explain { engine.reweight(own.slice, &[1.0; ORGAN_COUNT]) } else { None };
+                let without_attention = if explain { engine.reweight(own.slice, &[1.0; ORGAN_COUNT]) } else { None };
                 self.take(Ready { own, without_attention }, &mut messages);
                 self.settle(&mut messages);
             }
@@ -539,8 +543,10 @@ mod tests {
         let ct = ct(6, [3.0, 3.0, 3.0], 0);
         let (mut first, mut second) = (engine(), engine());
         first.depth = 2;
-        let mut run =
-            VolumeRun::new(ModelSlices::new(ct, &input()).unwrap(), &RunOptions { first: Some(0), ..Default::default() });
+        let mut run = VolumeRun::new(
+            ModelSlices::new(ct, &input()).unwrap(),
+            &RunOptions { first: Some(0), ..Default::default() },
+        );
         run.advance(&mut first, Wait::Yes);
         run.advance(&mut first, Wait::Yes);
         assert_eq!(first.submitted, [0, 1, 2]);
