@@ -68,7 +68,7 @@ pub fn adapters() -> Vec<Adapter> {
 }
 
 /// The result of a future that is ready at once, as wgpu's are natively.
-fn ready<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn ready<T>(future: impl Future<Output = T>) -> T {
     let mut future = std::pin::pin!(future);
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     loop {

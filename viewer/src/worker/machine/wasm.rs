@@ -5,7 +5,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Response, WorkerGlobalScope};
 
-use super::{File, Promise, in_memory};
+use super::{File, Promise, SAMPLE_NAME, in_memory};
 use crate::worker::Input;
 
 /// Bytes for a study: a tab has 4 GB of addresses, in which everything else lies, too.
@@ -32,7 +32,7 @@ impl super::Machine for Machine {
                 Ok(vec![File { name, bytes, read: Box::new(read) }])
             }
             Input::Sample => Ok(vec![File {
-                name: "neck-chest.nii.gz".into(),
+                name: SAMPLE_NAME.into(),
                 bytes: 0,
                 read: Box::new(|| Box::pin(fetch("sample.nii.gz"))),
             }]),

@@ -2,6 +2,7 @@
 
 mod opening;
 mod questions;
+mod real;
 mod running;
 mod saving;
 
