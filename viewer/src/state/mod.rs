@@ -16,7 +16,9 @@ pub use notices::{Notice, Notices, Severity};
 pub use preferences::{Layout, Preferences};
 pub use run::{Run, RunPhase};
 pub use study::{Reference, Study, WhatIf};
-pub use view::{Camera, DisplayWindow, OrganStyle, Overlay, Plane, Tool, View, WINDOW_PRESETS, WindowPreset};
+pub use view::{
+    Camera, DisplayWindow, OrganStyle, Overlay, Plane, Stroke, StrokePhase, Tool, View, WINDOW_PRESETS, WindowPreset,
+};
 
 use crate::worker::Command;
 

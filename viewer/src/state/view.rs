@@ -134,6 +134,32 @@ pub enum Tool {
     Fill,
 }
 
+/// Where a stroke of brush, eraser or fill is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StrokePhase {
+    /// The button went down.
+    Begin,
+    /// It moved while down.
+    Move,
+    /// The button went up.
+    End,
+}
+
+/// A piece of what the mouse drew in a view with brush, eraser or fill. Views report strokes, the editing consumes them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stroke {
+    /// The view.
+    pub plane: Plane,
+    /// Where the piece begins: fractional canonical voxel `[i, j, k]`, whole numbers are voxel centres.
+    pub from: [f64; 3],
+    /// Where it ends.
+    pub to: [f64; 3],
+    /// Begin, move or end.
+    pub phase: StrokePhase,
+    /// Whether the eraser takes every organ rather than the chosen one (Alt is held).
+    pub erase_all: bool,
+}
+
 /// How an organ is drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct OrganStyle {
@@ -180,6 +206,10 @@ pub struct View {
     pub selected: Option<Organ>,
     /// The voxel under the mouse, in which view.
     pub hover: Option<(Plane, [usize; 3])>,
+    /// What was drawn with brush, eraser or fill in this frame; emptied by the editing.
+    pub strokes: Vec<Stroke>,
+    /// Radius of brush and eraser, mm.
+    pub brush_radius_mm: f32,
 }
 
 impl Default for View {
@@ -206,6 +236,8 @@ impl Default for View {
             solo: None,
             selected: None,
             hover: None,
+            strokes: Vec::new(),
+            brush_radius_mm: 6.0,
         }
     }
 }
@@ -226,5 +258,6 @@ impl View {
         self.cursor = size.map(|n| n / 2);
         self.cameras = [Camera::default(); 3];
         self.hover = None;
+        self.strokes.clear();
     }
 }
