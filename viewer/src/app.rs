@@ -5,7 +5,7 @@ use eframe::CreationContext;
 use crate::files::Files;
 use crate::state::State;
 use crate::worker::{Command, Input, OpenAs, Worker};
-use crate::{panels, render, views};
+use crate::{edit, panels, render, views};
 
 /// How the viewer is started.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -91,6 +91,7 @@ impl eframe::App for ViewerApp {
             render::upload(render_state, &self.state);
         }
         views::show(ui, &mut self.state);
+        edit::apply_strokes(&mut self.state);
         let ctx = ui.ctx().clone();
         self.speak(&ctx);
     }

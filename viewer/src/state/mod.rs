@@ -20,6 +20,7 @@ pub use view::{
     Camera, DisplayWindow, OrganStyle, Overlay, Plane, Stroke, StrokePhase, Tool, View, WINDOW_PRESETS, WindowPreset,
 };
 
+use crate::edit::EditSettings;
 use crate::worker::Command;
 
 /// What only the platform can do: dialogs, downloads. Emptied by the application once a frame.
@@ -51,6 +52,8 @@ pub struct State {
     pub study: Option<Study>,
     /// How it is looked at.
     pub view: View,
+    /// How its labels are edited.
+    pub edit: EditSettings,
     /// Weights and device.
     pub model: Model,
     /// The segmentation under way.
