@@ -21,6 +21,7 @@ pub use view::{
 };
 
 use crate::edit::EditSettings;
+use crate::store::Memory;
 use crate::worker::Command;
 
 /// What only the platform can do: dialogs, downloads. Emptied by the application once a frame.
@@ -60,6 +61,8 @@ pub struct State {
     pub run: Run,
     /// What is remembered between sessions.
     pub preferences: Preferences,
+    /// What is kept of it all.
+    pub memory: Memory,
     /// What the user should read.
     pub notices: Notices,
     /// The panels' own state.
