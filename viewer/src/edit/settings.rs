@@ -41,6 +41,8 @@ pub struct EditSettings {
     pub erase_all: bool,
     /// Whether clearing and reassigning change the axial slice on screen only.
     pub this_slice: bool,
+    /// Standard deviation of the Gaussian that smooths, mm.
+    pub smooth_mm: f64,
     /// The organ to which voxels are reassigned.
     pub reassign_to: Option<Organ>,
 }
@@ -54,6 +56,7 @@ impl Default for EditSettings {
             over: PaintOver::default(),
             erase_all: false,
             this_slice: false,
+            smooth_mm: 2.0,
             reassign_to: None,
         }
     }

@@ -94,19 +94,26 @@ impl Memory {
         self.study.as_ref()?.offers.first()
     }
 
-    /// Notes that labels are about to be written into a file: what is edited after this is not in it.
+    /// Notes what the worker is about to write: what is edited after this is not in the file.
     pub fn about_to_export(&mut self, command: &Command, study: Option<&Study>) {
-        if let Command::Export { what: Export::Labels { .. }, .. } = command {
-            self.saving = study.map(|s| s.labels.edits());
+        if let Command::Export { what, .. } = command {
+            let labels = matches!(what, Export::Labels { .. });
+            self.saving = study.filter(|_| labels).map(|s| s.labels.edits());
         }
     }
 
-    /// The same for what is saved without the worker.
+    /// The same for what is saved: a session, the labels that the worker has written, or something without edits.
     pub fn about_to_save(&mut self, request: &FileRequest, study: Option<&Study>) {
-        if matches!(request, FileRequest::Save { name, .. } if name == SESSION_NAME) {
-            self.saving = study.map(|s| s.labels.edits());
+        match request {
+            FileRequest::Save { name, .. } if name == SESSION_NAME => self.saving = study.map(|s| s.labels.edits()),
+            FileRequest::Save { name, .. } if !is_labels(name) => self.saving = None,
+            _ => {}
         }
     }
+}
+
+fn is_labels(name: &str) -> bool {
+    [".nii", ".nii.gz", ".nrrd"].iter().any(|end| name.ends_with(end))
 }
 
 /// Begins to remember: reads the preferences of last time. Without this nothing is kept, and nothing comes back.
@@ -144,13 +151,17 @@ pub fn tick(state: &mut State, ctx: &egui::Context) {
     }
 }
 
-/// Keeps everything now: the study is about to be replaced, the tab hidden or the program ended.
-pub fn leave(state: &mut State) {
-    if state.memory.shelf.is_none() {
-        return;
+/// Keeps everything now: the study is about to be replaced.
+pub fn keep(state: &mut State) {
+    if state.memory.shelf.is_some() {
+        keep_preferences(state, true);
+        keep_edits(state, true);
     }
-    keep_preferences(state, true);
-    keep_edits(state, true);
+}
+
+/// Keeps everything and waits until it is written: the tab is hidden, or the program ends.
+pub fn leave(state: &mut State) {
+    keep(state);
     if let Some(shelf) = &state.memory.shelf {
         shelf.flush();
     }
@@ -158,9 +169,9 @@ pub fn leave(state: &mut State) {
 
 /// A file was saved: if it has all edits, they need not be kept any more.
 pub fn saved(state: &mut State, name: &str) {
-    let labels = name == SESSION_NAME || [".nii", ".nii.gz", ".nrrd"].iter().any(|end| name.ends_with(end));
+    let has_edits = is_labels(name) || name.ends_with(".json");
     let (Some(study), Some(shelf)) = (state.study.as_ref(), state.memory.shelf.as_ref()) else { return };
-    if !labels || state.memory.saving.take() != Some(study.labels.edits()) {
+    if !has_edits || state.memory.saving.take() != Some(study.labels.edits()) {
         return;
     }
     if let Some(remembered) = state.memory.study.as_mut().filter(|s| s.number == study.number) {
@@ -257,14 +268,11 @@ fn follow_study(state: &mut State, ctx: &egui::Context) {
         }),
     };
     if let Key::Hashing(hashing) = &mut remembered.key {
-        match hashing.advance(HASHING) {
-            Some(key) => {
-                if let Some(shelf) = &state.memory.shelf {
-                    shelf.ask(names(&key).collect());
-                }
-                remembered.key = Key::Known(key);
+        if let Some(key) = hashing.advance(HASHING) {
+            if let Some(shelf) = &state.memory.shelf {
+                shelf.ask(names(&key).collect());
             }
-            None => {}
+            remembered.key = Key::Known(key);
         }
         // The next piece, or the answer.
         ctx.request_repaint_after(Duration::from_millis(10));

@@ -29,7 +29,7 @@ use native::{AUTOSAVE_SECONDS, Shelf};
 use wasm::{AUTOSAVE_SECONDS, Shelf};
 
 pub use fingerprint::CtKey;
-pub use memory::{Memory, Offer, discard_offer, leave, remember, restore_offer, saved, tick};
+pub use memory::{Memory, Offer, discard_offer, keep, leave, remember, restore_offer, saved, tick};
 pub use session::{SESSION_NAME, restore_session, save_session};
 
 /// Something that was kept under a name.
