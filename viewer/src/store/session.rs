@@ -1,9 +1,7 @@
 //! Session files: labels, edits and settings of a study, to go on another day. No voxel of the CT is in it, nor the name of
 //! its file: the CT is opened first, and the session is laid over it.
 
-use std::collections::BTreeMap;
-
-use attention_anatomy::anatomy::{ORGAN_COUNT, Organ, OrganSet, REGION_COUNT};
+use attention_anatomy::anatomy::{ORGAN_COUNT, OrganSet, REGION_COUNT};
 use attention_anatomy::report::{NOT_A_MEDICAL_DEVICE, SliceAnatomy};
 use serde::{Deserialize, Serialize};
 

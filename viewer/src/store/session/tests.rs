@@ -1,4 +1,4 @@
-use attention_anatomy::anatomy::OrganSet;
+use attention_anatomy::anatomy::Organ;
 use proptest::prelude::*;
 
 use super::*;
