@@ -302,7 +302,7 @@ impl StudyTextures {
             let inverted: Vec<u8>;
             let voxels = if is_overlay && self.overlay_content == Some(OverlayContent::Uncertainty) {
                 inverted = voxels.iter().map(|margin| u8::MAX - margin).collect();
-                &inverted
+                &inverted[..]
             } else {
                 voxels
             };

@@ -168,7 +168,7 @@ pub fn measurements(ui: &Ui, painter: &Painter, state: &mut State, plane: Plane,
         let beside = pos2(ends[0].x.max(ends[1].x) + 8.0, ends[0].y.min(ends[1].y));
         let written = text(painter, beside, Align2::LEFT_TOP, &reading(measurement, spacing), 13.0, MEASURE);
         let button = Rect::from_min_size(written.right_top() + vec2(4.0, -1.0), vec2(18.0, 18.0));
-        let response = ui.interact(button, ui.id().with((plane, "measurement", index)), egui::Sense::click());
+        let response = ui.interact(button, ui.scope_id().with((plane, "measurement", index)), egui::Sense::click());
         response.widget_info(|| {
             egui::WidgetInfo::labeled(egui::Role::Button, true, format!("Remove measurement {}", index + 1))
         });

@@ -54,7 +54,7 @@ pub fn show(ui: &mut Ui, state: &mut State) {
         state.view.cursor[axis] = state.view.cursor[axis].min(size[axis] - 1);
     }
     let views = layout::place(state.preferences.layout, state.view.main, room);
-    let ids: Vec<_> = views.iter().map(|(plane, _)| ui.id().with(plane)).collect();
+    let ids: Vec<_> = views.iter().map(|(plane, _)| ui.scope_id().with(plane)).collect();
 
     let focused = ui.memory(|memory| memory.focused());
     let mouse = ui.input(|i| i.pointer.hover_pos());
@@ -76,6 +76,12 @@ pub fn show(ui: &mut Ui, state: &mut State) {
             pointer::interact(ui, &response, state, plane, &projection);
         }
         responses.push(response);
+    }
+    // Here and not in the view: it may no longer be shown.
+    if let Some(gesture) = state.view.gesture.filter(|_| !ui.input(|i| i.pointer.any_down()))
+        && let Some(projection) = projection(state, gesture.plane, room)
+    {
+        pointer::finish(state, &projection);
     }
     for ((plane, rect, _), response) in views.into_iter().zip(responses) {
         draw(ui, state, plane, rect, &response);

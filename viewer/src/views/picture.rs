@@ -7,11 +7,11 @@ use egui::{ColorImage, Context, Id, Rect};
 use crate::state::{FileRequest, State};
 
 /// A screenshot that has arrived.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 struct Screenshot(Arc<ColorImage>);
 
 fn id() -> Id {
-    Id::new("picture of the views")
+    Id::unique("picture of the views")
 }
 
 /// Asks for a picture of the views: it is offered for saving a frame or two later.

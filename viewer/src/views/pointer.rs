@@ -1,6 +1,6 @@
 //! What mouse and fingers do in a view.
 
-use egui::{MouseWheelUnit, PointerButton, Pos2, Response, Ui, Vec2};
+use egui::{MouseWheelSource, MouseWheelUnit, PointerButton, Pos2, Response, Ui, Vec2};
 
 use crate::render::Projection;
 use crate::state::{Drag, Gesture, Layout, Measurement, MeasurementKind, Plane, State, Stroke, StrokePhase, Tool};
@@ -59,6 +59,8 @@ fn two_fingers(ui: &Ui, state: &mut State, plane: Plane, projection: &Projection
 fn wheel(ui: &Ui, state: &mut State, plane: Plane, projection: &Projection) {
     let (zoom, slices, at) = ui.input(|i| {
         let turned = |event: &egui::Event| match event {
+            // Slices that fly by after the fingers have left the pad are slices nobody saw.
+            egui::Event::MouseWheel { source: MouseWheelSource::Momentum, .. } => 0.0,
             egui::Event::MouseWheel { unit, delta, modifiers, .. } if !modifiers.ctrl && !modifiers.command => {
                 match unit {
                     // One notch is one slice, however many points a browser makes of it.
@@ -89,13 +91,7 @@ fn wheel(ui: &Ui, state: &mut State, plane: Plane, projection: &Projection) {
 
 fn drag(ui: &Ui, response: &Response, state: &mut State, plane: Plane, projection: &Projection) {
     let pointer = ui.input(|i| i.pointer.clone());
-    let Some(at) = pointer.interact_pos() else {
-        // The mouse has left the window, or the finger the glass.
-        if state.view.gesture.is_some_and(|g| g.plane == plane) {
-            finish(state, projection);
-        }
-        return;
-    };
+    let Some(at) = pointer.interact_pos() else { return };
     if state.view.gesture.is_none() && response.is_pointer_button_down_on() {
         let buttons = [PointerButton::Primary, PointerButton::Secondary, PointerButton::Middle];
         if let Some(button) = buttons.into_iter().find(|&b| pointer.button_pressed(b)) {
@@ -105,9 +101,6 @@ fn drag(ui: &Ui, response: &Response, state: &mut State, plane: Plane, projectio
     }
     let Some(gesture) = state.view.gesture.filter(|g| g.plane == plane) else { return };
     proceed(ui, state, projection, gesture, at, pointer.delta());
-    if !pointer.any_down() {
-        finish(state, projection);
-    }
 }
 
 fn begin(ui: &Ui, state: &mut State, plane: Plane, projection: &Projection, button: PointerButton, at: Pos2) {
@@ -190,7 +183,8 @@ fn proceed(ui: &Ui, state: &mut State, projection: &Projection, gesture: Gesture
     view.gesture = Some(Gesture { at: voxel, ..gesture });
 }
 
-fn finish(state: &mut State, projection: &Projection) {
+/// Ends what a button had begun, once it is up.
+pub fn finish(state: &mut State, projection: &Projection) {
     let view = &mut state.view;
     let Some(gesture) = view.gesture.take() else { return };
     match gesture.drag {

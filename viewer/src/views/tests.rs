@@ -1,7 +1,7 @@
 //! What mouse and keys do in the views, driven as a user drives them.
 
 use attention_anatomy::anatomy::Organ;
-use egui::{Event, Key, Modifiers, MouseWheelUnit, PointerButton, Pos2, TouchPhase, pos2, vec2};
+use egui::{Event, Key, Modifiers, MouseWheelSource, MouseWheelUnit, PointerButton, Pos2, TouchPhase, pos2, vec2};
 use egui_kittest::kittest::Queryable;
 
 use crate::render::tests::{ROOM, Rig, phantom};
@@ -42,7 +42,8 @@ fn wheel(rig: &mut Rig, unit: MouseWheelUnit, up: f32, modifiers: Modifiers) {
     rig.harness.event(Event::PointerMoved(MIDDLE));
     rig.harness.step();
     let delta = vec2(0.0, up);
-    rig.harness.event(Event::MouseWheel { unit, delta, phase: TouchPhase::Move, modifiers });
+    let (phase, source) = (TouchPhase::Move, MouseWheelSource::Unknown);
+    rig.harness.event(Event::MouseWheel { unit, delta, phase, source, modifiers });
     rig.harness.run();
 }
 
@@ -81,6 +82,7 @@ fn the_wheel_with_ctrl_zooms_to_the_mouse() {
         unit: MouseWheelUnit::Line,
         delta,
         phase: TouchPhase::Move,
+        source: MouseWheelSource::Unknown,
         modifiers: ctrl,
     });
     for _ in 0..30 {
