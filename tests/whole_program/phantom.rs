@@ -56,9 +56,11 @@ fn phantom_sets_are_partial_with_the_truth_beside_them() {
 #[test]
 fn phantom_refuses_what_cannot_be_drawn() {
     let folder = TempDir::new().unwrap();
-    for (wrong, word) in
-        [(["--spacing", "0"], "pixel distance"), (["--slice", "-1"], "--slice"), (["--patients", "0"], "--patients")]
-    {
+    for (wrong, word) in [
+        (["--spacing", "0"], "pixel distance"),
+        (["--slice", "0"], "slice distance"),
+        (["--patients", "0"], "--patients"),
+    ] {
         let said = run(program("phantom").arg("-o").arg(folder.path().join("out")).args(wrong));
         assert!(said.code != Some(0) && said.stderr.contains(word), "{wrong:?}: {said:#?}");
     }

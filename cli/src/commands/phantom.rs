@@ -81,7 +81,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         ScanSet::PARTIAL.to_vec()
     } else {
         let mut chosen: Vec<ScanSet> = Vec::new();
-        for set in args.set.iter().map(|&choice| choice.into()) {
+        for set in args.set.iter().copied().map(ScanSet::from) {
             if !chosen.contains(&set) {
                 chosen.push(set);
             }

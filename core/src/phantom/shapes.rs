@@ -56,7 +56,7 @@ impl Loft {
     pub fn new(keys: &[Key], square: f32) -> Self {
         let mut keys = keys.to_vec();
         keys.sort_by(|a, b| a.z.total_cmp(&b.z));
-        let heights = keys.iter().map(|k| k.z).collect();
+        let heights: Vec<f32> = keys.iter().map(|k| k.z).collect();
         let values: Vec<[f32; FIELDS]> = keys
             .iter()
             .map(|k| [k.x, k.y, k.left * k.left, k.right * k.right, k.front * k.front, k.back * k.back])
