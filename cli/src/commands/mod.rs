@@ -7,3 +7,4 @@ pub mod evaluate;
 pub mod info;
 pub mod segment;
 pub mod train;
+pub mod view;
