@@ -92,6 +92,13 @@ impl eframe::App for ViewerApp {
         }
         views::show(ui, &mut self.state);
         let ctx = ui.ctx().clone();
+        self.files.hint(&ctx);
         self.speak(&ctx);
+    }
+
+    // For the page, which tells whoever drives it what is shown.
+    #[cfg(target_arch = "wasm32")]
+    fn as_any_mut(&mut self) -> Option<&mut dyn std::any::Any> {
+        Some(self)
     }
 }
