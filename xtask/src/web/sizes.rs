@@ -19,7 +19,10 @@ struct Row {
 
 /// Prints the sizes; an error when the page is too large.
 pub fn check(folder: &Path) -> Result<()> {
-    let mut rows = measure(folder)?;
+    judge(measure(folder)?)
+}
+
+fn judge(mut rows: Vec<Row>) -> Result<()> {
     rows.sort_by(|a, b| b.brotli.cmp(&a.brotli).then_with(|| a.name.cmp(&b.name)));
     let total = Row {
         name: "in all".into(),
@@ -73,21 +76,25 @@ mod tests {
 
     #[test]
     fn a_page_that_is_too_large_is_refused_with_its_size() {
+        let rows = |least: usize| {
+            [least, MOST - 1000].map(|brotli| Row { name: "x.bin".into(), raw: 2 * brotli, brotli }).into()
+        };
+        assert!(judge(rows(1000)).is_ok());
+        let error = judge(rows(1001)).unwrap_err().to_string();
+        assert_eq!(error, "the page is too large: 8000001 bytes with brotli, 8000000 are allowed");
+    }
+
+    #[test]
+    fn all_files_of_a_folder_are_measured() {
         let folder = std::env::temp_dir().join(format!("xtask-sizes-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join("small.txt"), "a".repeat(100_000)).unwrap();
-        assert!(check(&folder).is_ok());
-        // Bytes that brotli finds nothing in.
-        let mut state = 1u64;
-        let noise: Vec<u8> = std::iter::repeat_with(|| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 56) as u8
-        })
-        .take(MOST + 1000)
-        .collect();
-        std::fs::write(folder.join("large.bin"), noise).unwrap();
-        let error = check(&folder).unwrap_err().to_string();
+        std::fs::write(folder.join("long.txt"), "a".repeat(10_000)).unwrap();
+        std::fs::write(folder.join("empty.txt"), "").unwrap();
+        let mut rows = measure(&folder).unwrap();
         std::fs::remove_dir_all(&folder).unwrap();
-        assert!(error.contains("too large") && error.contains("8000000 are allowed"), "{error}");
+        rows.sort_by_key(|row| row.raw);
+        let names: Vec<(&str, usize)> = rows.iter().map(|row| (row.name.as_str(), row.raw)).collect();
+        assert_eq!(names, [("empty.txt", 0), ("long.txt", 10_000)]);
+        assert!(rows[1].brotli < 100, "{}", rows[1].brotli);
     }
 }
