@@ -7,4 +7,3 @@ pub mod evaluate;
 pub mod info;
 pub mod segment;
 pub mod train;
-pub mod view;

@@ -73,10 +73,10 @@ impl PanelState {
 
 /// Draws all panels; what is left of `ui` is for the views.
 pub fn show(ui: &mut egui::Ui, state: &mut State) {
-    egui::Panel::top("top").show_inside(ui, |ui| top::show(ui, state));
-    egui::Panel::bottom("status").show_inside(ui, |ui| status::show(ui, state));
-    egui::Panel::left("organs").resizable(true).show_inside(ui, |ui| organs::show(ui, state));
-    egui::Panel::right("side").resizable(true).show_inside(ui, |ui| side::show(ui, state));
+    egui::Panel::top("top").show(ui, |ui| top::show(ui, state));
+    egui::Panel::bottom("status").show(ui, |ui| status::show(ui, state));
+    egui::Panel::left("organs").resizable(true).show(ui, |ui| organs::show(ui, state));
+    egui::Panel::right("side").resizable(true).show(ui, |ui| side::show(ui, state));
     notices::show(ui, state);
     help::show(ui, state);
 }
