@@ -87,11 +87,11 @@ impl eframe::App for ViewerApp {
 
     fn ui(&mut self, ui: &mut egui::Ui, frame: &mut eframe::Frame) {
         panels::show(ui, &mut self.state);
-        if let Some(render_state) = frame.wgpu_render_state() {
-            render::upload(render_state, &self.state);
-        }
         views::show(ui, &mut self.state);
         let ctx = ui.ctx().clone();
+        if let Some(render_state) = frame.wgpu_render_state() {
+            render::upload(render_state, &ctx, &mut self.state);
+        }
         self.files.hint(&ctx);
         self.speak(&ctx);
     }

@@ -2,6 +2,7 @@
 //! application empties these once a frame. Nothing here draws, and nothing here waits.
 
 mod layer;
+mod measurement;
 mod model;
 mod notices;
 mod preferences;
@@ -11,12 +12,16 @@ mod update;
 mod view;
 
 pub use layer::ByteLayer;
+pub use measurement::{HuStatistics, Measurement, MeasurementKind};
 pub use model::Model;
 pub use notices::{Notice, Notices, Severity};
 pub use preferences::{Layout, Preferences};
 pub use run::{Run, RunPhase};
 pub use study::{Reference, Study, WhatIf};
-pub use view::{Camera, DisplayWindow, OrganStyle, Overlay, Plane, Tool, View, WINDOW_PRESETS, WindowPreset};
+pub use view::{
+    Camera, DisplayWindow, Drag, Gesture, OrganStyle, Overlay, Plane, Stroke, StrokePhase, Tool, View, WINDOW_PRESETS,
+    WindowPreset,
+};
 
 use crate::worker::Command;
 
