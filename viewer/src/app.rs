@@ -4,7 +4,7 @@ use eframe::CreationContext;
 
 use crate::files::Files;
 use crate::state::State;
-use crate::worker::{Command, Input, OpenAs, Worker};
+use crate::worker::{Input, OpenAs, Worker};
 use crate::{panels, render, views};
 
 /// How the viewer is started.
@@ -39,14 +39,9 @@ impl ViewerApp {
         }
         let mut app = Self { state: State::default(), worker, files: Files::default() };
         if !launch.inputs.is_empty() {
-            app.open(launch.inputs, OpenAs::Whatever);
+            app.state.open(launch.inputs, OpenAs::Whatever);
         }
         app
-    }
-
-    fn open(&mut self, inputs: Vec<Input>, as_what: OpenAs) {
-        let job = self.state.next_number();
-        self.state.send(Command::Open { job, inputs, as_what, even_if_large: false });
     }
 
     fn hear(&mut self, ctx: &egui::Context) {
@@ -59,7 +54,7 @@ impl ViewerApp {
         }
         self.files.dropped(ctx);
         while let Some(chosen) = self.files.poll() {
-            self.open(chosen.inputs, chosen.as_what);
+            self.state.open(chosen.inputs, chosen.as_what);
         }
         while let Some(outcome) = self.files.outcome() {
             match outcome {
