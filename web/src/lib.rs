@@ -8,6 +8,6 @@
 #[cfg(target_family = "wasm")]
 mod page;
 #[cfg(target_family = "wasm")]
-mod status;
+mod summary;
 #[cfg(target_family = "wasm")]
 pub use page::{labels, start, status, worker_main};

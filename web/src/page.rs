@@ -12,7 +12,7 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use web_sys::HtmlCanvasElement;
 
-use crate::status;
+use crate::summary;
 
 #[wasm_bindgen]
 extern "C" {
@@ -50,22 +50,22 @@ pub async fn start(options: Options) -> Result<(), JsValue> {
     let runner = WebRunner::new();
     show_faults();
     let canvas = options.canvas();
-    runner.start(canvas, web_options(), Box::new(move |cc| Ok(Box::new(viewer(cc, &options)?)))).await?;
+    runner.start(canvas, web_options(), Box::new(move |cc| Ok(Box::new(viewer(cc, &options))))).await?;
     RUNNER.set(Some(runner));
     Ok(())
 }
 
 /// The other side of the viewer. Called in a Web Worker, once.
 #[wasm_bindgen]
-pub fn worker_main() {
+pub async fn worker_main() {
     console_error_panic_hook::set_once();
-    worker::worker_main();
+    worker::worker_main().await;
 }
 
 /// What the viewer shows, as JSON; empty before it is started and after a fault.
 #[wasm_bindgen]
 pub fn status() -> String {
-    with_viewer(|viewer| status::of(&viewer.state).to_string()).unwrap_or_default()
+    with_viewer(|viewer| summary::of(&viewer.state).to_string()).unwrap_or_default()
 }
 
 /// Labels of an axial slice, by row; nothing where there is no such slice.
@@ -79,8 +79,8 @@ fn with_viewer<T>(read: impl FnOnce(&ViewerApp) -> T) -> Option<T> {
     RUNNER.with_borrow(|runner| Some(read(&*runner.as_ref()?.app_mut::<ViewerApp>()?)))
 }
 
-fn viewer(cc: &CreationContext<'_>, options: &Options) -> Result<ViewerApp, String> {
-    let worker = worker::spawn_worker(&options.worker(), cc.egui_ctx.clone())?;
+fn viewer(cc: &CreationContext<'_>, options: &Options) -> ViewerApp {
+    let worker = worker::spawn_worker(&cc.egui_ctx, &options.worker());
     let inputs = if options.sample() { vec![Input::Sample] } else { Vec::new() };
     let mut viewer = ViewerApp::new(cc, worker, Launch { inputs });
     if !options.webgpu() {
@@ -89,12 +89,12 @@ fn viewer(cc: &CreationContext<'_>, options: &Options) -> Result<ViewerApp, Stri
     let device = match options.device().as_str() {
         "gpu" => DevicePreference::Gpu,
         "cpu" => DevicePreference::Cpu,
-        _ => return Ok(viewer),
+        _ => return viewer,
     };
     viewer.state.model.preference = device;
     // First, so that the sample does not begin on another device.
     viewer.state.commands.insert(0, Command::UseDevice(device));
-    Ok(viewer)
+    viewer
 }
 
 /// The window's own device: as large textures as the adapter has, for whole scans, and no more than that.

@@ -198,16 +198,34 @@ impl Chromium {
         }
     }
 
-    /// Presses and releases a key that types a character.
-    pub fn press(&mut self, character: char) {
-        let text = character.to_string();
-        for kind in ["keyDown", "keyUp"] {
-            let mut key = json!({ "type": kind, "key": text, "code": format!("Key{}", text.to_uppercase()) });
-            if kind == "keyDown" {
-                key["text"] = text.as_str().into();
-            }
-            self.call("Input.dispatchKeyEvent", &key);
+    /// Presses and releases the key of a letter.
+    pub fn press(&mut self, letter: char) {
+        let (text, code) = (letter.to_string(), format!("Key{}", letter.to_uppercase()));
+        let number = letter.to_ascii_uppercase() as u32;
+        let key =
+            json!({ "type": "keyDown", "key": text, "code": code, "windowsVirtualKeyCode": number, "text": text });
+        self.call("Input.dispatchKeyEvent", &key);
+        self.call("Input.dispatchKeyEvent", &json!({ "type": "keyUp", "key": text, "code": code }));
+        self.settle();
+    }
+
+    /// Moves the mouse.
+    pub fn move_to(&mut self, [x, y]: [usize; 2]) {
+        self.call("Input.dispatchMouseEvent", &json!({ "type": "mouseMoved", "x": x, "y": y }));
+        self.settle();
+    }
+
+    /// Drops files and folders of this machine on the page, as from a file manager.
+    pub fn drop(&mut self, paths: &[&Path], [x, y]: [usize; 2]) {
+        let data = json!({ "items": [], "files": paths, "dragOperationsMask": 1 });
+        for kind in ["dragEnter", "dragOver", "drop"] {
+            self.call("Input.dispatchDragEvent", &json!({ "type": kind, "x": x, "y": y, "data": data }));
         }
+    }
+
+    /// Waits until what was last done is drawn.
+    fn settle(&mut self) {
+        self.evaluate("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(() => drawn(true))))");
     }
 
     /// What is on screen. Also written to `target/browser`, for people to look at.
@@ -259,10 +277,5 @@ impl Picture {
     /// Colour of a pixel.
     pub fn at(&self, x: usize, y: usize) -> [u8; 3] {
         self.pixels[x + self.size[0] * y]
-    }
-
-    /// How many colours there are.
-    pub fn colours(&self) -> usize {
-        self.pixels.iter().collect::<BTreeSet<_>>().len()
     }
 }

@@ -12,7 +12,7 @@ use attention_anatomy::formats::{ReadOptions, nifti};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{segment, succeed};
+use crate::support::{segment, succeed, unpack};
 use chromium::Chromium;
 use server::Host;
 
@@ -65,6 +65,86 @@ fn check_well(browser: &mut Chromium, host: &Host) {
     assert!(errors.is_empty(), "{errors:?}");
 }
 
+/// Where the axial view shows which voxel: found by moving the mouse over it and asking what lies under it.
+struct AxialView {
+    /// Pixels of the screen for each voxel, across and down.
+    scale: [f64; 2],
+    /// Where the centre of voxel 0 lies.
+    origin: [f64; 2],
+    /// The slice that is seen.
+    slice: usize,
+}
+
+impl AxialView {
+    fn find(browser: &mut Chromium) -> Self {
+        let mut under = |at: [usize; 2]| -> Option<[usize; 3]> {
+            browser.move_to(at);
+            let hover = status(browser)["hover"].clone();
+            (hover["plane"] == "axial").then(|| serde_json::from_value(hover["voxel"].clone()).unwrap())
+        };
+        // The large view lies about here, whatever the widths of the panels.
+        let middle = [520, 320];
+        let slice = under(middle).expect("the mouse is not over the axial view")[2];
+        // Voxels are met at their edges: the first pixel of voxel i and the first of voxel j are j - i voxels apart.
+        let mut edges = |axis: usize| {
+            let mut crossed: Vec<(usize, usize)> = Vec::new();
+            for pixel in (middle[axis] - 100..middle[axis] + 100).step_by(2) {
+                let mut at = middle;
+                at[axis] = pixel;
+                let Some(voxel) = under(at) else { continue };
+                if crossed.last().is_none_or(|&(last, _)| last != voxel[axis]) {
+                    crossed.push((voxel[axis], pixel));
+                }
+            }
+            let (&(i, x), &(j, y)) = (&crossed[1], crossed.last().unwrap());
+            let scale = (y - x) as f64 / (j - i) as f64;
+            (scale, x as f64 - (i as f64 - 0.5) * scale)
+        };
+        let (across, down) = (edges(0), edges(1));
+        Self { scale: [across.0, down.0], origin: [across.1, down.1], slice }
+    }
+
+    fn pixel(&self, [i, j]: [usize; 2]) -> Option<[usize; 2]> {
+        let at = |n: usize, v: usize| self.origin[n] + v as f64 * self.scale[n];
+        let [x, y] = [at(0, i), at(1, j)];
+        (x >= 0.0 && y >= 0.0).then(|| [x.round() as usize, y.round() as usize])
+    }
+}
+
+/// Labels colour exactly the pixels under which the mouse finds labelled voxels.
+fn check_label_pixels(browser: &mut Chromium, name: &str) {
+    let view = AxialView::find(browser);
+    assert!((view.scale[0] / view.scale[1] - 1.0).abs() < 0.03, "square voxels are not square: {:?}", view.scale);
+    // Away from the pictures, so that nothing is drawn for the mouse; without the crosshair's lines.
+    browser.move_to([2, 2]);
+    browser.press('c');
+    let with = browser.screenshot(name);
+    browser.press('l');
+    let without = browser.screenshot(&format!("{name}-no-labels"));
+    browser.press('l');
+    let labels = browser.evaluate(&format!("Array.from(window.attention_anatomy_labels({}))", view.slice));
+    let labels: Vec<u8> = serde_json::from_value(labels).unwrap();
+    let (width, mut right, mut wrong) = (128, [0, 0], Vec::new());
+    for (n, &label) in labels.iter().enumerate() {
+        let (i, j) = (n % width, n / width);
+        // Not at an edge of a label, where outlines and interpolation are.
+        let near = |di: usize, dj: usize| labels.get((i + di).wrapping_sub(2) + width * (j + dj).wrapping_sub(2));
+        let inside = (2..width - 2).contains(&i) && (0..25).all(|d| near(d % 5, d / 5) == Some(&label));
+        let Some([x, y]) = view.pixel([i, j]).filter(|_| inside) else { continue };
+        // The middle of the view: scale bar, letters and slider lie at its rim.
+        if x.abs_diff(520) > 170 || y.abs_diff(320) > 170 {
+            continue;
+        }
+        if (with.at(x, y) != without.at(x, y)) == (label > 0) {
+            right[usize::from(label > 0)] += 1;
+        } else {
+            wrong.push(([x, y], label, with.at(x, y), without.at(x, y)));
+        }
+    }
+    assert!(right[1] > 50 && right[0] > 500, "{right:?} pixels to judge by");
+    assert!(wrong.len() * 50 < right[1], "{} wrong, {right:?} right: {:?}", wrong.len(), &wrong[..wrong.len().min(20)]);
+}
+
 #[test]
 fn the_page_segments_the_sample_with_webgpu() {
     let Some(stage) = stage() else { return };
@@ -80,6 +160,11 @@ fn the_page_segments_the_sample_with_webgpu() {
     assert!(seen["study"]["attention_slices"].as_u64().unwrap() >= 3, "{seen:#}");
     browser.screenshot("with-webgpu");
     check_well(&mut browser, &host);
+    // A software GPU computes for minutes; WebGPU draws what the processor computes, too.
+    browser.open(&format!("{}?sample&device=cpu", host.origin));
+    browser.wait_for(&format!("{STATUS}?.run.phase === 'finished'"), 180);
+    check_label_pixels(&mut browser, "labels-with-webgpu");
+    check_well(&mut browser, &host);
 }
 
 #[test]
@@ -93,8 +178,7 @@ fn the_page_segments_the_sample_without_webgpu_as_the_program_does() {
     assert_eq!(browser.evaluate("navigator.gpu === undefined"), true);
     assert_eq!(seen["device"]["kind"], "cpu", "{seen:#}");
     assert!(seen["notices"].to_string().contains("no WebGPU"), "{seen:#}");
-    let picture = browser.screenshot("without-webgpu");
-    assert!(picture.colours() > 300, "{} colours: is the scan drawn?", picture.colours());
+    check_label_pixels(&mut browser, "labels-without-webgpu");
     check_well(&mut browser, &host);
 
     let folder = TempDir::new().unwrap();
@@ -137,4 +221,19 @@ fn the_page_works_offline_after_the_first_visit() {
         "{kept:?}"
     );
     assert_eq!(browser.complaints, Vec::<String>::new());
+}
+
+#[test]
+fn a_folder_that_is_dropped_on_the_page_opens() {
+    let Some(stage) = stage() else { return };
+    let host = Host::of(&stage.page);
+    let folder = TempDir::new().unwrap();
+    unpack("ct-dicom-jpeg2000.zip", "", &folder.path().join("patient/series"));
+    let mut browser = Chromium::start(&stage.program, false);
+    browser.open(&format!("{}?device=cpu", host.origin));
+    browser.wait_for(&format!("{STATUS}?.weights"), 60);
+    browser.drop(&[&folder.path().join("patient")], [640, 400]);
+    let size = browser.wait_for(&format!("{STATUS}.study?.size"), 60);
+    assert_eq!(size[2], 4);
+    check_well(&mut browser, &host);
 }

@@ -11,6 +11,7 @@ pub fn of(state: &State) -> Value {
         "device": state.model.device.as_ref().map(|DeviceReady { name, kind, .. }| json!({ "name": name, "kind": kind })),
         "weights": state.model.weights.as_ref().map(|weights| &weights.name),
         "study": state.study.as_ref().map(|study| of_study(study, state.view.slice())),
+        "hover": state.view.hover.map(|(plane, voxel)| json!({ "plane": plane, "voxel": voxel })),
         "run": { "phase": phase(&run.phase), "done": run.done, "total": run.total },
         "notices": state.notices.iter().map(|n| format!("{:?}: {}", n.severity, n.text)).collect::<Vec<_>>(),
     })
