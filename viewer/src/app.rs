@@ -4,7 +4,7 @@ use eframe::CreationContext;
 
 use crate::files::Files;
 use crate::state::State;
-use crate::worker::{Command, Input, OpenAs, Worker};
+use crate::worker::{Input, OpenAs, Worker};
 use crate::{edit, panels, render, store, views};
 
 /// How the viewer is started.
@@ -44,14 +44,9 @@ impl ViewerApp {
             store::remember(&mut app.state);
         }
         if !launch.inputs.is_empty() {
-            app.open(launch.inputs, OpenAs::Whatever);
+            app.state.open(launch.inputs, OpenAs::Whatever);
         }
         app
-    }
-
-    fn open(&mut self, inputs: Vec<Input>, as_what: OpenAs) {
-        let job = self.state.next_number();
-        self.state.send(Command::Open { job, inputs, as_what, even_if_large: false });
     }
 
     fn hear(&mut self, ctx: &egui::Context) {
@@ -64,7 +59,7 @@ impl ViewerApp {
         }
         self.files.dropped(ctx);
         while let Some(chosen) = self.files.poll() {
-            self.open(chosen.inputs, chosen.as_what);
+            self.state.open(chosen.inputs, chosen.as_what);
         }
         while let Some(outcome) = self.files.outcome() {
             match outcome {
@@ -104,6 +99,7 @@ impl eframe::App for ViewerApp {
         if let Some(render_state) = frame.wgpu_render_state() {
             render::upload(render_state, &ctx, &mut self.state);
         }
+        self.files.hint(&ctx);
         self.speak(&ctx);
     }
 
@@ -114,5 +110,11 @@ impl eframe::App for ViewerApp {
 
     fn on_exit(&mut self) {
         store::leave(&mut self.state);
+    }
+
+    // For the page, which tells whoever drives it what is shown.
+    #[cfg(target_arch = "wasm32")]
+    fn as_any_mut(&mut self) -> Option<&mut dyn std::any::Any> {
+        Some(self)
     }
 }

@@ -15,6 +15,7 @@
 //! | `edit/` | the label map and all that changes it, with undo |
 //! | `files/` | dialogs, drops and downloads of each platform |
 //! | `store/` | what survives the program: preferences, autosave |
+//! | `theme` | colours, sizes and spacing of everything |
 
 pub mod app;
 pub mod edit;
@@ -23,6 +24,7 @@ pub mod panels;
 pub mod render;
 pub mod state;
 pub mod store;
+pub mod theme;
 pub mod views;
 pub mod worker;
 
