@@ -138,7 +138,7 @@ pub fn spawn_worker(ctx: &egui::Context, script: &str) -> Box<dyn Worker> {
     let early = Rc::new(RefCell::new(Some(Vec::new())));
     let heard = {
         let (events, early, worker, ctx) = (events.clone(), early.clone(), worker.clone(), ctx.clone());
-        Closure::new(move |message: MessageEvent| {
+        Closure::<dyn FnMut(MessageEvent)>::new(move |message: MessageEvent| {
             let data = message.data();
             if data.as_string().as_deref() == Some(READY) {
                 for command in early.borrow_mut().take().unwrap_or_default() {
@@ -153,7 +153,7 @@ pub fn spawn_worker(ctx: &egui::Context, script: &str) -> Box<dyn Worker> {
     };
     let failed = {
         let (events, ctx) = (events.clone(), ctx.clone());
-        Closure::new(move |error: JsValue| {
+        Closure::<dyn FnMut(JsValue)>::new(move |error: JsValue| {
             // A script that cannot be loaded has no message.
             let reason = js_sys::Reflect::get(&error, &"message".into()).ok().and_then(|m| m.as_string());
             let reason = reason.unwrap_or_else(|| "it cannot be loaded".into());

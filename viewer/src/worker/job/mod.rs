@@ -129,7 +129,11 @@ impl Job {
                     run.cancel();
                 }
             }
-            Command::Ask(ask) => self.questions.add(ask),
+            Command::Ask(ask) => {
+                if self.study.is_some() {
+                    self.questions.add(ask);
+                }
+            }
             Command::Compare { number, labels, reference } => self.start_comparing(number, &labels, &reference),
             Command::Export { what, labels, notes } => self.exports.push_back(Exporting { what, labels, notes }),
             // The place where the small training hooks in; until then its panel is told.

@@ -78,8 +78,9 @@ impl Segmenting {
     }
 
     fn feed(&mut self, engine: &mut dyn Engine) -> Vec<Message> {
+        let held = self.paused && !self.is_cancelled();
         match &mut self.volume {
-            Some(volume) if !self.paused || self.is_cancelled() => volume.feed(engine),
+            Some(volume) if !held => volume.feed(engine),
             _ => Vec::new(),
         }
     }

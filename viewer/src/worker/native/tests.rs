@@ -13,7 +13,10 @@ fn spawn_fake(machine: &FakeMachine) -> (Box<dyn Worker>, Arc<AtomicUsize>) {
     let repaints = Arc::new(AtomicUsize::new(0));
     let (counted, machine) = (repaints.clone(), machine.clone());
     let options = Options { machine: Box::new(move || Box::new(machine)) };
-    (spawn(Arc::new(move || drop(counted.fetch_add(1, Ordering::Relaxed))), options), repaints)
+    let repaint = move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+    };
+    (spawn(Arc::new(repaint), options), repaints)
 }
 
 /// Waits for an event; a worker that hangs fails the test.
