@@ -34,6 +34,9 @@ pub struct Args {
     /// Start anew even if the output folder holds a checkpoint.
     #[arg(long)]
     restart: bool,
+    /// Weights to begin with, instead of random ones. The patients that they were held out from must stay held out.
+    #[arg(long, value_name = "WEIGHTS")]
+    from: Option<PathBuf>,
     /// Device.
     #[arg(long, default_value = "cpu")]
     device: crate::device::DeviceChoice,
@@ -102,7 +105,15 @@ pub fn run(args: Args) -> Result<ExitCode> {
         }
         files::write(&args.output.join("config.toml"), text.as_bytes())?;
         files::write(&metrics_path, b"")?;
-        Trainer::new(config.clone(), &device.burn)
+        match &args.from {
+            None => Trainer::new(config.clone(), &device.burn),
+            Some(path) => {
+                let (trainer, info) = Trainer::starting_from(config.clone(), &files::read(path)?, &device.burn)
+                    .with_context(|| path.display().to_string())?;
+                check_held_out(&info, &sets, &validation).with_context(|| path.display().to_string())?;
+                trainer
+            }
+        }
     };
     let mut metrics = std::fs::OpenOptions::new()
         .append(true)
@@ -188,6 +199,22 @@ pub fn run(args: Args) -> Result<ExitCode> {
         progress::say(&format!("{}", path.display()));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses weights that may have seen one of the validation patients: its score would be worth nothing.
+fn check_held_out(info: &ModelInfo, sets: &[LoadedSet], validation: &[PreparedCase]) -> Result<()> {
+    let seen = validation.iter().find(|case| {
+        let known = info.data.iter().any(|d| d.name == sets[case.set].set.name);
+        known && !info.held_out.contains(&case.name)
+    });
+    match seen {
+        None => Ok(()),
+        Some(case) => bail!(
+            "these weights were trained on the set of validation patient {} and did not hold the patient out; use the \
+             seed and the validation patients of their training",
+            case.name
+        ),
+    }
 }
 
 fn message(report: &StepReport) -> String {

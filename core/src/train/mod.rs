@@ -33,6 +33,7 @@ use crate::dataset::{Batch, PreparedCase, Sampler, make_batch};
 use crate::loss::batch_dice::{DiceSums, batch_dice};
 use crate::loss::total::dice_sums;
 use crate::loss::{BatchCounts, total};
+use crate::network::weights::{self, ModelInfo, WeightsError};
 use crate::network::{AttentionAnatomy, NetworkOutput};
 use adam::Adam;
 
@@ -89,6 +90,26 @@ impl Trainer {
         let device = device.clone().autodiff();
         let network = start::seeded(config.network.init(&device), config.seed);
         Self { config, network, adam: Adam::default(), device, step: 0 }
+    }
+
+    /// A new training that begins with the weights of another one, its optimiser afresh.
+    ///
+    /// # Errors
+    /// [`WeightsError`], also where the file describes another network or another input than `config`.
+    pub fn starting_from(
+        config: TrainingConfig,
+        weights: &[u8],
+        device: &Device,
+    ) -> Result<(Self, ModelInfo), WeightsError> {
+        let mut trainer = Self::new(config, device);
+        let (network, info) = weights::read(weights, &trainer.device)?;
+        if info.network != trainer.config.network || info.input != trainer.config.input() {
+            return Err(WeightsError::Mismatch(
+                "the training file asks for another network or another input than these weights were made for".into(),
+            ));
+        }
+        trainer.network = network;
+        Ok((trainer, info))
     }
 
     /// A training as a checkpoint left it. `config` must describe the same network.
