@@ -9,7 +9,7 @@
 //! | `along_body.rs` | strip along the body: attention heat map, region ribbon |
 //! | `correct.rs` | tools that change labels |
 //! | `compare.rs` | metrics against a second label map |
-//! | `learn.rs` | a small network learning live |
+//! | `learn/` | a small network learning live |
 //! | `status.rs` | position, HU, organ under the mouse; the disclaimer |
 //! | `notices.rs` | errors, warnings, opening with progress and cancel |
 //! | `help.rs` | shortcuts, guided tour |
@@ -38,6 +38,8 @@ pub struct PanelState {
     pub tab: side::Tab,
     /// Whether the list of shortcuts is open.
     pub help: bool,
+    /// The small trainings.
+    pub lesson: learn::Learn,
 }
 
 /// What is being opened.
@@ -68,7 +70,9 @@ impl PanelState {
     }
 
     /// The small training said something.
-    pub fn learn(&mut self, _event: LearnEvent) {}
+    pub fn learn(&mut self, event: LearnEvent) {
+        self.lesson.hear(event);
+    }
 }
 
 /// Draws all panels; what is left of `ui` is for the views.

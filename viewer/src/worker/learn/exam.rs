@@ -65,7 +65,9 @@ impl Exam {
             )
         });
         let named = self.titles.iter().zip(slices);
-        named.map(|(title, (image, truth, regions))| LearnSlice { title: (*title).into(), image, truth, regions }).collect()
+        named
+            .map(|(title, (image, truth, regions))| LearnSlice { title: (*title).into(), image, truth, regions })
+            .collect()
     }
 
     /// The network's present answers.
@@ -121,7 +123,7 @@ fn heights(scan: &Scan) -> [(&'static str, f64); 6] {
     ]
 }
 
-fn contested(z_mm: f64, training: &[Scan]) -> [bool; ORGAN_COUNT] {
+pub(super) fn contested(z_mm: f64, training: &[Scan]) -> [bool; ORGAN_COUNT] {
     let mut result = [false; ORGAN_COUNT];
     for (index, set) in SETS.iter().enumerate() {
         if training.iter().any(|scan| scan.case.set == index && scan.reaches(z_mm)) {

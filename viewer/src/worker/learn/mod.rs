@@ -138,8 +138,7 @@ impl LearnJob {
         let Training { trainer, cases, sampler, exam } = &mut *training;
         let batch = Trainer::batch(trainer.config(), cases, sampler, trainer.steps_done());
         let report = trainer.step_async(&batch).await.map_err(|e| e.to_string())?;
-        let mut news =
-            vec![LearnNews::Step { step: report.step, losses: [report.dice, report.focal, report.region] }];
+        let mut news = vec![LearnNews::Step { step: report.step, losses: [report.dice, report.focal, report.region] }];
         if report.step % self.lesson.look_every == 0 || trainer.finished() {
             news.push(LearnNews::Look(exam.look(trainer, &self.device).await?));
         }
