@@ -90,7 +90,11 @@ impl eframe::App for ViewerApp {
         if let Some(render_state) = frame.wgpu_render_state() {
             render::upload(render_state, &self.state);
         }
-        views::show(ui, &mut self.state);
+        if panels::has_board(&self.state) {
+            panels::show_board(ui, &mut self.state);
+        } else {
+            views::show(ui, &mut self.state);
+        }
         let ctx = ui.ctx().clone();
         self.speak(&ctx);
     }

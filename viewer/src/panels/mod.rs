@@ -79,8 +79,20 @@ impl PanelState {
 pub fn show(ui: &mut egui::Ui, state: &mut State) {
     egui::Panel::top("top").show_inside(ui, |ui| top::show(ui, state));
     egui::Panel::bottom("status").show_inside(ui, |ui| status::show(ui, state));
-    egui::Panel::left("organs").resizable(true).show_inside(ui, |ui| organs::show(ui, state));
+    if !has_board(state) {
+        egui::Panel::left("organs").resizable(true).show_inside(ui, |ui| organs::show(ui, state));
+    }
     egui::Panel::right("side").resizable(true).show_inside(ui, |ui| side::show(ui, state));
     notices::show(ui, state);
     help::show(ui, state);
+}
+
+/// Whether a panel takes the place of the views.
+pub fn has_board(state: &State) -> bool {
+    state.panels.tab == side::Tab::Learn
+}
+
+/// Draws what a panel shows in place of the views.
+pub fn show_board(ui: &mut egui::Ui, state: &mut State) {
+    egui::CentralPanel::default().show_inside(ui, |ui| learn::show_board(ui, state));
 }
