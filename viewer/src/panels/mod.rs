@@ -77,12 +77,12 @@ impl PanelState {
 
 /// Draws all panels; what is left of `ui` is for the views.
 pub fn show(ui: &mut egui::Ui, state: &mut State) {
-    egui::Panel::top("top").show_inside(ui, |ui| top::show(ui, state));
-    egui::Panel::bottom("status").show_inside(ui, |ui| status::show(ui, state));
+    egui::Panel::top("top").show(ui, |ui| top::show(ui, state));
+    egui::Panel::bottom("status").show(ui, |ui| status::show(ui, state));
     if !has_board(state) {
-        egui::Panel::left("organs").resizable(true).show_inside(ui, |ui| organs::show(ui, state));
+        egui::Panel::left("organs").resizable(true).show(ui, |ui| organs::show(ui, state));
     }
-    egui::Panel::right("side").resizable(true).show_inside(ui, |ui| side::show(ui, state));
+    egui::Panel::right("side").resizable(true).show(ui, |ui| side::show(ui, state));
     notices::show(ui, state);
     help::show(ui, state);
 }
@@ -94,5 +94,5 @@ pub fn has_board(state: &State) -> bool {
 
 /// Draws what a panel shows in place of the views.
 pub fn show_board(ui: &mut egui::Ui, state: &mut State) {
-    egui::CentralPanel::default().show_inside(ui, |ui| learn::show_board(ui, state));
+    egui::CentralPanel::default().show(ui, |ui| learn::show_board(ui, state));
 }

@@ -11,7 +11,7 @@ mod native;
 pub use native::{Adapter, adapters};
 
 use burn::tensor::{Device, Tensor, TensorData};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::network::{AttentionAnatomy, NetworkConfig};
 
@@ -28,7 +28,7 @@ pub enum DevicePreference {
 }
 
 /// The kind of a device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ComputeKind {
     /// A GPU through wgpu.

@@ -67,8 +67,8 @@ fn teach(state: &mut State, run: u64, steps: u64) {
 fn harness<'a>() -> Harness<'a, State> {
     Harness::builder().with_size([1280.0, 760.0]).build_ui_state(
         |ui, state: &mut State| {
-            egui::Panel::right("side").show_inside(ui, |ui| super::show(ui, state));
-            egui::CentralPanel::default().show_inside(ui, |ui| super::show_board(ui, state));
+            egui::Panel::right("side").show(ui, |ui| super::show(ui, state));
+            egui::CentralPanel::default().show(ui, |ui| super::show_board(ui, state));
         },
         State::default(),
     )
