@@ -54,12 +54,13 @@ impl ModuleMapper for Draw {
             }
             let bound = 1.0 / (self.fan_in as f64).sqrt();
             let mut rng = Pcg64::seed_from_u64(hash(self.seed, &path));
-            let mut draw = || match () {
-                () if attention => ATTENTION_STD as f32 * normal(&mut rng),
-                () if path.ends_with(".conv.weight") => (std::f64::consts::SQRT_2 * bound) as f32 * normal(&mut rng),
-                () => rng.random_range(-bound..=bound) as f32,
+            let n: usize = dims.iter().product();
+            let values: Vec<f32> = if attention || path.ends_with(".conv.weight") {
+                let std = if attention { ATTENTION_STD } else { std::f64::consts::SQRT_2 * bound };
+                (0..n).map(|_| std as f32 * normal(&mut rng)).collect()
+            } else {
+                (0..n).map(|_| rng.random_range(-bound..=bound) as f32).collect()
             };
-            let values: Vec<f32> = (0..dims.iter().product::<usize>()).map(|_| draw()).collect();
             let fresh = Tensor::from_data(TensorData::new(values, tensor.shape()), &tensor.device());
             if tensor.is_require_grad() { fresh.require_grad() } else { fresh }
         })

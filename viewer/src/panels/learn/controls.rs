@@ -3,7 +3,7 @@
 use attention_anatomy::dataset::Hpa;
 use egui::{Button, DragValue, Grid, ProgressBar, RichText, Ui};
 
-use super::record::{Learn, Record, Stage, hpa_name, label};
+use super::record::{Learn, Record, Stage, hpa_name};
 use crate::state::State;
 use crate::worker::{Command, LearnCommand};
 
@@ -148,23 +148,21 @@ fn scores(ui: &mut Ui, learn: &mut Learn) {
         }
         ui.end_row();
         if let Some(record) = &learn.current {
-            ui.vertical(|ui| name(ui, |ui| drop(ui.strong("This run")), record));
+            ui.vertical(|ui| {
+                ui.strong("This run");
+                switches_of(ui, record);
+            });
             numbers(ui, record);
         }
         let grey = learn.grey().map(|g| g.settings);
         for record in learn.earlier.iter().rev() {
             ui.vertical(|ui| {
-                name(
-                    ui,
-                    |ui| {
-                        let is_grey = grey == Some(record.settings);
-                        let text = format!("Run with seed {}", record.settings.seed);
-                        if ui.selectable_label(is_grey, text).on_hover_text("Draw its curves in grey").clicked() {
-                            chosen = Some(record.settings);
-                        }
-                    },
-                    record,
-                )
+                let text = format!("Run with seed {}", record.settings.seed);
+                let chooser = ui.selectable_label(grey == Some(record.settings), text);
+                if chooser.on_hover_text("Draw its curves in grey").clicked() {
+                    chosen = Some(record.settings);
+                }
+                switches_of(ui, record);
             });
             numbers(ui, record);
         }
@@ -182,11 +180,10 @@ fn scores(ui: &mut Ui, learn: &mut Learn) {
     );
 }
 
-fn name(ui: &mut Ui, title: impl FnOnce(&mut Ui), record: &Record) {
-    title(ui);
+fn switches_of(ui: &mut Ui, record: &Record) {
     let attention = if record.settings.attention { "attention" } else { "no attention" };
     ui.label(RichText::new(attention).small());
-    ui.label(RichText::new(hpa_name(record.settings.hpa)).small()).on_hover_text(label(&record.settings));
+    ui.label(RichText::new(hpa_name(record.settings.hpa)).small());
 }
 
 fn numbers(ui: &mut Ui, record: &Record) {

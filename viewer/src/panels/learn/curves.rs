@@ -56,7 +56,7 @@ const SCORES: [(&str, Score); 3] = [
     ("regions right", |l| l.region_accuracy),
 ];
 
-fn plot(id: &str, record: &Record) -> Plot<'static> {
+fn plot<'a>(id: &str, record: &Record) -> Plot<'a> {
     Plot::new(id.to_string())
         .height(HEIGHT)
         .include_x(0.0)
@@ -91,7 +91,9 @@ fn phases(plot: &mut egui_plot::PlotUi<'_>, record: &Record, grey: Color32) {
             plot.vline(VLine::new("", start as f64).color(grey).style(LineStyle::dotted_dense()).allow_hover(false));
         }
         let middle = (start + end) as f64 / 2.0;
-        plot.text(Text::new("", PlotPoint::new(middle, 0.02), name).color(grey).anchor(egui::Align2::CENTER_BOTTOM));
+        plot.text(
+            Text::new("", PlotPoint::new(middle, 0.02), name.as_str()).color(grey).anchor(egui::Align2::CENTER_BOTTOM),
+        );
         start = *end;
     }
 }

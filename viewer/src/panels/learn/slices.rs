@@ -99,8 +99,8 @@ fn compose(plan: &LearnPlan, look: &LearnLook) -> ColorImage {
     let stride = width * plan.slices.len();
     let mut pixels = vec![Color32::BLACK; stride * height * ROWS.len()];
     for (c, slice) in plan.slices.iter().enumerate() {
-        let answer = look.answers.get(c).map_or(&[][..], |a| &a.labels);
-        for (r, labels) in [&[][..], &slice.truth, answer].into_iter().enumerate() {
+        let answer = look.answers.get(c).map_or(&[][..], |a| &a.labels[..]);
+        for (r, labels) in [&[][..], &slice.truth[..], answer].into_iter().enumerate() {
             for (n, &grey) in slice.image.iter().enumerate().take(width * height) {
                 let at = (r * height + n / width) * stride + c * width + n % width;
                 let organ = labels.get(n).copied().and_then(Organ::from_label);

@@ -59,7 +59,7 @@ impl Exam {
                 move |((stack, truth), regions)| {
                     let centre = stack.len() / pixels / 2 * pixels;
                     let grey = |v: &f32| (v * 255.0).round() as u8;
-                    let image = stack[centre..centre + pixels].iter().map(grey).collect();
+                    let image: Vec<u8> = stack[centre..centre + pixels].iter().map(grey).collect();
                     (image, truth.to_vec(), regions.unwrap_or_default())
                 },
             )

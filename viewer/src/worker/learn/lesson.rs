@@ -87,9 +87,10 @@ impl Lesson {
 
     /// Makes scan number `n`. Every scan is of another patient.
     pub fn scan(&self, n: usize, settings: &LearnSettings) -> Result<Scan, String> {
-        let (index, set) = match n < self.training_scans() {
-            true => (n % SETS.len(), SETS[n % SETS.len()]),
-            false => (SETS.len(), ScanSet::WholeBody),
+        let (index, set) = if n < self.training_scans() {
+            (n % SETS.len(), SETS[n % SETS.len()])
+        } else {
+            (SETS.len(), ScanSet::WholeBody)
         };
         let options = PhantomOptions {
             seed: settings.seed.wrapping_mul(1000).wrapping_add(n as u64),
