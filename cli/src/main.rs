@@ -30,6 +30,7 @@ enum Command {
     Devices(commands::info::DevicesArgs),
     Train(commands::train::Args),
     Evaluate(commands::evaluate::Args),
+    Phantom(commands::phantom::Args),
     Bench(commands::bench::Args),
     #[command(hide = true)]
     BenchVolume(commands::bench::VolumeArgs),
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         Command::Devices(args) => commands::info::devices(args),
         Command::Train(args) => commands::train::run(args),
         Command::Evaluate(args) => commands::evaluate::run(args),
+        Command::Phantom(args) => commands::phantom::run(args),
         Command::Bench(args) => commands::bench::run(args),
         Command::BenchVolume(args) => commands::bench::volume(args),
     };

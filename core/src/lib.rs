@@ -13,6 +13,7 @@ pub mod infer;
 pub mod loss;
 pub mod metrics;
 pub mod network;
+pub mod phantom;
 pub mod preprocess;
 pub mod report;
 pub mod train;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first thing that is not as it should be")]
 
 mod inputs;
+mod phantom;
 mod program;
 mod segment;
 mod support;
