@@ -111,6 +111,7 @@ impl State {
                     study.labels.replace_all(&voxels);
                 }
             }
+            Opened::Weights(weights) => self.model.weights = Some(weights),
             Opened::Session { text } => crate::store::restore_session(self, &text),
         }
     }

@@ -1,9 +1,12 @@
 //! What is asked of the worker, and what it answers.
 //!
 //! Everything that may arrive late carries the number of what it answers; whoever applies an event drops those of jobs,
-//! runs and questions that are over. Large data are shared natively and transferred in the browser.
+//! runs and questions that are over. Large data are shared natively and transferred in the browser: the fields marked
+//! `wire` travel beside the text that everything else becomes.
 
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use attention_anatomy::anatomy::{ORGAN_COUNT, OrganSet, REGION_COUNT};
 use attention_anatomy::dataset::Hpa;
@@ -13,8 +16,10 @@ use attention_anatomy::network::weights::ModelInfo;
 use attention_anatomy::report::SliceAnatomy;
 use attention_anatomy::volume::CtVolume;
 
+use super::wire;
+
 /// Something to be opened.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Input {
     /// A file or a folder of this machine (desktop).
     Path(std::path::PathBuf),
@@ -23,17 +28,18 @@ pub enum Input {
         /// Its name, for messages and for telling header and data apart.
         name: String,
         /// Its contents.
+        #[serde(with = "wire::bytes")]
         bytes: Arc<[u8]>,
     },
     /// A file that the browser holds; the worker reads it.
     #[cfg(target_family = "wasm")]
-    Browser(web_sys::File),
+    Browser(#[serde(with = "wire::file")] web_sys::File),
     /// The bundled sample CT.
     Sample,
 }
 
 /// What the inputs are taken for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OpenAs {
     /// By content: a CT, a label map on the grid of the open CT (it replaces the labels), a session or weights.
     #[default]
@@ -45,7 +51,7 @@ pub enum OpenAs {
 }
 
 /// A segmentation to be started.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunRequest {
     /// Its number.
     pub run: u64,
@@ -58,20 +64,21 @@ pub struct RunRequest {
 }
 
 /// A question about one slice.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ask {
     /// Its number.
     pub number: u64,
     /// Canonical slice.
     pub slice: usize,
     /// The attention vector to put in place of the network's own.
+    #[serde(with = "wire::organs")]
     pub attention: [f32; ORGAN_COUNT],
     /// Organs that may be labelled.
     pub drawn: OrganSet,
 }
 
 /// A file to be made.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Export {
     /// The labels on the stored grid of the CT.
     Labels {
@@ -89,7 +96,7 @@ pub enum Export {
 }
 
 /// What the small training of a lesson is to be done with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LearnSettings {
     /// With the region branch and its attention vector.
     pub attention: bool,
@@ -100,7 +107,7 @@ pub struct LearnSettings {
 }
 
 /// For the panel that trains a small network on phantoms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LearnCommand {
     /// Begins anew; a training under way is dropped.
     Start {
@@ -116,7 +123,7 @@ pub enum LearnCommand {
 }
 
 /// Something that the small training says.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LearnEvent {
     /// Which training.
     pub run: u64,
@@ -125,7 +132,7 @@ pub struct LearnEvent {
 }
 
 /// What the small training says.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum LearnNews {
     /// Phantoms are being made.
     Preparing {
@@ -152,7 +159,7 @@ pub enum LearnNews {
 }
 
 /// What a small training is about to do.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LearnPlan {
     /// The device, for people.
     pub device: String,
@@ -169,20 +176,22 @@ pub struct LearnPlan {
 }
 
 /// A slice that is shown.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LearnSlice {
     /// Where it lies, for people.
     pub title: String,
     /// Grey values.
+    #[serde(with = "wire::bytes")]
     pub image: Vec<u8>,
     /// True labels.
+    #[serde(with = "wire::bytes")]
     pub truth: Vec<u8>,
     /// True region probabilities.
     pub regions: [f32; REGION_COUNT],
 }
 
 /// The network's answers after a step. Dice is the mean over organs, each over all held-out slices, shown or not.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LearnLook {
     /// Steps done.
     pub step: u64,
@@ -197,22 +206,25 @@ pub struct LearnLook {
 }
 
 /// The network's answer on a slice.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LearnAnswer {
     /// Labels.
+    #[serde(with = "wire::bytes")]
     pub labels: Vec<u8>,
     /// Region probabilities; `None` for a plain U-Net.
     pub regions: Option<[f32; REGION_COUNT]>,
-    /// The 33 attention values; `None` for a plain U-Net.
-    pub attention: Option<Vec<f32>>,
+    /// Its attention vector; `None` for a plain U-Net.
+    #[serde(with = "wire::organs")]
+    pub attention: Option<[f32; ORGAN_COUNT]>,
     /// Mean Dice over the organs of the slice.
     pub dice: Option<f32>,
 }
 
 /// What the application asks.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Command {
-    /// Open these.
+    /// Open these; what was being opened before is given up. After [`Event::OpenLarge`] the same number with
+    /// `even_if_large` goes on where the question was asked, whatever the inputs.
     Open {
         /// Number of the job.
         job: u64,
@@ -229,7 +241,7 @@ pub enum Command {
     Close,
     /// Compute on this kind of device.
     UseDevice(DevicePreference),
-    /// Use the bundled weights.
+    /// Use the bundled weights, as the worker does from the start; a run under way is cancelled.
     UseBundledWeights,
     /// Segment the study; a run under way is cancelled.
     Run(RunRequest),
@@ -249,8 +261,10 @@ pub enum Command {
         /// Number of the question.
         number: u64,
         /// Labels of the study, canonical.
+        #[serde(with = "wire::bytes")]
         labels: Arc<[u8]>,
         /// Labels of the reference, canonical.
+        #[serde(with = "wire::bytes")]
         reference: Arc<[u8]>,
     },
     /// Make a file.
@@ -258,6 +272,7 @@ pub enum Command {
         /// Which.
         what: Export,
         /// Labels of the study, canonical.
+        #[serde(with = "wire::bytes")]
         labels: Arc<[u8]>,
         /// Warnings and facts that the user's side knows (edited by hand...). One sentence each.
         notes: Vec<String>,
@@ -267,7 +282,7 @@ pub enum Command {
 }
 
 /// A device that is ready.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DeviceReady {
     /// For people.
     pub name: String,
@@ -278,7 +293,7 @@ pub struct DeviceReady {
 }
 
 /// Weights that are in use.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WeightsReady {
     /// Name for people.
     pub name: String,
@@ -289,13 +304,14 @@ pub struct WeightsReady {
 }
 
 /// What was opened.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Opened {
     /// A CT; the study before it is gone.
     Ct {
         /// File or folder.
         name: String,
         /// HU.
+        #[serde(with = "wire::ct")]
         ct: Arc<CtVolume>,
     },
     /// A label map on the grid of the open CT.
@@ -303,10 +319,13 @@ pub enum Opened {
         /// File.
         name: String,
         /// Canonical.
+        #[serde(with = "wire::bytes")]
         voxels: Vec<u8>,
         /// To compare with, rather than to work on.
         reference: bool,
     },
+    /// Weights; they are in use.
+    Weights(WeightsReady),
     /// A session file: edits and settings for the open CT.
     Session {
         /// Its text.
@@ -315,7 +334,7 @@ pub enum Opened {
 }
 
 /// What the worker says.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Event {
     /// The device is ready.
     Device(DeviceReady),
@@ -360,10 +379,13 @@ pub enum Event {
         /// Canonical slice.
         slice: usize,
         /// Labels 0..=33, `[ny, nx]`.
+        #[serde(with = "wire::bytes")]
         labels: Vec<u8>,
         /// How far ahead of the runner-up the winner is, 0 to 255 for 0 to 1.
+        #[serde(with = "wire::bytes")]
         margin: Vec<u8>,
         /// Voxels of each organ that there would be without attention and are not with it; `None` for a plain U-Net.
+        #[serde(with = "wire::organs")]
         removed: Option<[u32; ORGAN_COUNT]>,
     },
     /// What the region branch says of a slice.
@@ -371,6 +393,7 @@ pub enum Event {
         /// Which run.
         run: u64,
         /// Regions and attention.
+        #[serde(with = "wire::anatomy")]
         anatomy: SliceAnatomy,
     },
     /// Slices done and in all.
@@ -389,6 +412,7 @@ pub enum Event {
         /// Canonical slice.
         slice: usize,
         /// Labels after it.
+        #[serde(with = "wire::bytes")]
         labels: Vec<u8>,
     },
     /// All slices are there.
@@ -419,6 +443,7 @@ pub enum Event {
         /// Canonical slice.
         slice: usize,
         /// Labels under the vector, `[ny, nx]`.
+        #[serde(with = "wire::bytes")]
         labels: Vec<u8>,
     },
     /// The answer to a comparison, by organ; `None` where neither map has the organ.
@@ -433,6 +458,7 @@ pub enum Event {
         /// Suggested name.
         name: String,
         /// Contents.
+        #[serde(with = "wire::bytes")]
         bytes: Vec<u8>,
     },
     /// Something that was asked cannot be done, and why.

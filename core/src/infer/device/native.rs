@@ -99,6 +99,14 @@ impl ComputeDevice {
             }
         }
     }
+
+    /// [`ComputeDevice::open`] under the name that it has where opening takes a browser's promises.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn open_async(preference: DevicePreference) -> Result<Self, DeviceError> {
+        Self::open(preference)
+    }
 }
 
 fn open_adapter(adapter: &Adapter) -> Result<ComputeDevice, DeviceError> {

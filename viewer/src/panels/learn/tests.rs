@@ -1,4 +1,4 @@
-use attention_anatomy::anatomy::{ORGAN_COUNT, Organ};
+use attention_anatomy::anatomy::Organ;
 use attention_anatomy::dataset::Hpa;
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
@@ -35,7 +35,7 @@ fn look(step: u64, dice: f32) -> LearnLook {
     let answer = LearnAnswer {
         labels: vec![Organ::Liver.label(); SIDE * SIDE],
         regions: Some([0.1, 0.1, 0.2, 0.5, 0.1]),
-        attention: Some((0..ORGAN_COUNT).map(|c| if c < 10 { 0.01 } else { 0.9 }).collect()),
+        attention: Some(std::array::from_fn(|c| if c < 10 { 0.01 } else { 0.9 })),
         dice: Some(dice),
     };
     LearnLook {

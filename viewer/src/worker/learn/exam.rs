@@ -103,7 +103,7 @@ fn answer(found: &SlicePredictions, b: usize, labels: &[u8], dice: Option<f32>) 
     LearnAnswer {
         labels: labels.to_vec(),
         regions: found.regions.as_ref().map(|r| r[b]),
-        attention: found.attention.as_ref().map(|a| a[b].to_vec()),
+        attention: found.attention.as_ref().map(|a| a[b]),
         dice,
     }
 }

@@ -1,6 +1,5 @@
 use attention_anatomy::anatomy::Organ;
 use attention_anatomy::dataset::Hpa;
-use attention_anatomy::wait::ready;
 
 use super::*;
 use crate::worker::protocol::{LearnAnswer, LearnSlice};
@@ -23,15 +22,15 @@ fn small() -> Lesson {
 }
 
 fn job(settings: LearnSettings, lesson: Lesson) -> LearnJob {
-    LearnJob::with_lesson(3, settings, lesson, Device::flex(), "CPU".into())
+    LearnJob::with_lesson(3, Setup { settings, lesson, device: Device::flex(), device_name: "CPU".into() })
 }
 
 fn run(mut job: LearnJob) -> Vec<LearnNews> {
     let mut news = Vec::new();
-    while job.wants_step() {
-        news.extend(ready(job.step()).into_iter().inspect(|e| assert_eq!(e.run, 3)).map(|e| e.news));
+    while !job.is_over() {
+        news.extend(job.step().into_iter().flatten().inspect(|e| assert_eq!(e.run, 3)).map(|e| e.news));
     }
-    assert!(job.is_over());
+    assert_eq!(job.step(), Some(Vec::new()));
     news
 }
 
@@ -111,18 +110,4 @@ fn what_a_set_shows_without_outlining_is_contested() {
     // Chest scans show half the liver, abdominal scans the base of the lungs, and neither outlines the other's.
     let between = dome - 20.0;
     assert!(between < heart && at(between, Organ::Liver) && at(between, Organ::LungLeft));
-}
-
-#[test]
-fn it_rests_when_paused_and_ends_when_stopped() {
-    let mut job = job(settings(), Lesson { scans_of_set: 1, ..small() });
-    assert_eq!(ready(job.step()).len(), 1);
-    job.pause(true);
-    assert!(!job.wants_step() && ready(job.step()).is_empty() && !job.is_over());
-    job.pause(false);
-    assert_eq!(ready(job.step())[0].news, LearnNews::Preparing { done: 2, of: 5 });
-    assert_eq!(job.stop(), Some(LearnEvent { run: 3, news: LearnNews::Finished }));
-    assert!(job.is_over() && !job.wants_step());
-    assert_eq!(job.stop(), None);
-    assert!(ready(job.step()).is_empty());
 }
