@@ -18,3 +18,5 @@ pub mod preprocess;
 pub mod report;
 pub mod train;
 pub mod volume;
+#[cfg(not(target_family = "wasm"))]
+pub mod wait;

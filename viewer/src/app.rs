@@ -93,8 +93,12 @@ impl eframe::App for ViewerApp {
 
     fn ui(&mut self, ui: &mut egui::Ui, frame: &mut eframe::Frame) {
         panels::show(ui, &mut self.state);
-        views::show(ui, &mut self.state);
-        edit::apply_strokes(&mut self.state);
+        if panels::has_board(&self.state) {
+            panels::show_board(ui, &mut self.state);
+        } else {
+            views::show(ui, &mut self.state);
+            edit::apply_strokes(&mut self.state);
+        }
         let ctx = ui.ctx().clone();
         if let Some(render_state) = frame.wgpu_render_state() {
             render::upload(render_state, &ctx, &mut self.state);
