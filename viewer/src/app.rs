@@ -1,10 +1,11 @@
 //! One frame: events in, windows drawn, commands out.
 
+use attention_anatomy::infer::DevicePreference;
 use eframe::CreationContext;
 
 use crate::files::Files;
-use crate::state::State;
-use crate::worker::{Input, OpenAs, Worker};
+use crate::state::{FileRequest, State};
+use crate::worker::{Command, Input, OpenAs, Worker};
 use crate::{edit, panels, render, store, views};
 
 /// How the viewer is started.
@@ -12,6 +13,8 @@ use crate::{edit, panels, render, store, views};
 pub struct Launch {
     /// What to open at once.
     pub inputs: Vec<Input>,
+    /// What computes.
+    pub device: DevicePreference,
     /// Whether preferences and edits are kept when the program ends, and come back. Tests leave this off.
     pub remember: bool,
 }
@@ -43,6 +46,10 @@ impl ViewerApp {
         if launch.remember {
             store::remember(&mut app.state);
         }
+        if launch.device != DevicePreference::Auto {
+            app.state.model.preference = launch.device;
+            app.state.send(Command::UseDevice(launch.device));
+        }
         if !launch.inputs.is_empty() {
             app.state.open(launch.inputs, OpenAs::Whatever);
         }
@@ -69,6 +76,18 @@ impl ViewerApp {
                 }
                 Err(message) => self.state.notices.error(message),
             }
+        }
+    }
+
+    /// Files that are made here rather than by the worker.
+    fn make_files(&mut self, ctx: &egui::Context) {
+        if std::mem::take(&mut self.state.panels.picture_requested) {
+            views::request_picture(ctx);
+        }
+        if std::mem::take(&mut self.state.panels.session_requested)
+            && let Some(text) = store::save_session(&self.state)
+        {
+            self.state.request(FileRequest::Save { name: "session.json".into(), bytes: text.into_bytes() });
         }
     }
 
@@ -104,6 +123,7 @@ impl eframe::App for ViewerApp {
             render::upload(render_state, &ctx, &mut self.state);
         }
         self.files.hint(&ctx);
+        self.make_files(&ctx);
         self.speak(&ctx);
     }
 
