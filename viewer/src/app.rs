@@ -87,7 +87,7 @@ impl ViewerApp {
         if std::mem::take(&mut self.state.panels.session_requested)
             && let Some(text) = store::save_session(&self.state)
         {
-            self.state.request(FileRequest::Save { name: "session.json".into(), bytes: text.into_bytes() });
+            self.state.request(FileRequest::Save { name: store::SESSION_NAME.into(), bytes: text.into_bytes() });
         }
     }
 
