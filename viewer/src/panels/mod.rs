@@ -36,6 +36,8 @@ pub struct PanelState {
     pub opening: Option<Opening>,
     /// The tab on the right.
     pub tab: side::Tab,
+    /// How the comparison is sorted.
+    pub compare: compare::Order,
     /// Whether the list of shortcuts is open.
     pub help: bool,
     /// The small trainings.
@@ -83,6 +85,7 @@ pub fn show(ui: &mut egui::Ui, state: &mut State) {
         egui::Panel::left("organs").resizable(true).show(ui, |ui| organs::show(ui, state));
     }
     egui::Panel::right("side").resizable(true).show(ui, |ui| side::show(ui, state));
+    correct::shortcuts(ui.ctx(), state);
     notices::show(ui, state);
     help::show(ui, state);
 }

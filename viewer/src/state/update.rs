@@ -90,6 +90,7 @@ impl State {
     fn opened(&mut self, what: Opened) {
         match what {
             Opened::Ct { name, ct } => {
+                crate::store::keep(self);
                 for warning in &ct.warnings {
                     self.notices.warn(warning.clone());
                 }
