@@ -119,11 +119,6 @@ impl Learn {
         matches!(self.stage, Stage::Preparing(..) | Stage::Running | Stage::Paused)
     }
 
-    /// Whether there is anything to be put on the board.
-    pub fn has_board(&self) -> bool {
-        self.current.is_some()
-    }
-
     /// The training said something; what an earlier one says is late.
     pub fn hear(&mut self, event: LearnEvent) {
         if event.run != self.run || !self.is_active() {

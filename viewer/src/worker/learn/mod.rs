@@ -84,7 +84,7 @@ impl LearnJob {
 
     /// Does a little - a scan is made, or one step of the trainer done - and says what came of it; `None` while a device is at it.
     pub(super) fn step(&mut self) -> Option<Vec<LearnEvent>> {
-        let mut promise = match std::mem::replace(&mut self.stage, Stage::Over) {
+        let mut promise: Promise<Outcome> = match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Resting(work) => {
                 let setup = self.setup.clone();
                 Box::pin(async move { setup.go_on(work).await })
