@@ -70,7 +70,7 @@ pub(super) fn face(scene: &mut Scene, patient: &Patient) {
     }
     let bend = patient.between("septum", -2.0, 2.0);
     scene.add(ellipsoid([bend, -66.0, 124.0], [1.3, 36.0, 16.0]), Fill::new(120.0, 30.0, 4.0));
-    scene.bones(&[ellipsoid([0.0, -62.0, 103.5], [25.0, 30.0, 2.6])], zone::BONE, 1.0);
+    scene.bones(&[ellipsoid([0.0, -62.0, 103.5], [25.0, 30.0, 2.4]).turned(1, 2, 8.0)], zone::BONE, 1.0);
 }
 
 /// The arch of the teeth: point `t` from -1 (right) to 1 (left).
@@ -103,7 +103,7 @@ pub(super) fn jaw(scene: &mut Scene, patient: &Patient, metal: bool) -> Vec<Poin
     bones.push(ellipsoid([0.0, -86.0, 57.0], [12.0, 6.0, 8.0]));
     let bones: Vec<Shape> = bones.into_iter().map(|b| patient.vary("mandible", b, 1.0, 0.0)).collect();
     // Soft tissue in front of the chin.
-    scene.add(ellipsoid([0.0, -86.0, 58.0], [26.0, 14.0, 16.0]), Fill::new(-20.0, 30.0, 6.0)).within(Zones::ANY);
+    scene.add(ellipsoid([0.0, -85.0, 61.0], [27.0, 13.0, 13.0]), Fill::new(-20.0, 30.0, 6.0)).within(Zones::ANY);
     scene.bones(&bones, Mandible.label(), 2.2);
     let mut fillings = Vec::new();
     let metal = metal && patient.between("fillings", 0.0, 1.0) < 0.4;
