@@ -312,7 +312,7 @@ mod tests {
 
     /// A device of its own, so that no other test loses it.
     fn own_gpu() -> Option<burn::tensor::wgpu::WgpuSetup> {
-        use crate::infer::device::ready;
+        use crate::wait::ready;
         let backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
         let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
             backends,

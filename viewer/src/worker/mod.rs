@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `protocol.rs` | what is asked, what is answered |
 //! | `job/` | the worker itself: a state machine without a thread of its own |
+//! | `learn/` | a small training on phantoms, a step at a time |
 //! | `machine/` | what it asks of the platform: files, bundled data, devices; and a fake for tests |
 //! | `native.rs` | it runs in a thread; messages go through channels |
 //! | `wasm.rs` | it runs in a Web Worker, the network's GPU included; messages are posted |
@@ -13,6 +14,7 @@
 //! seconds to compile or a file that takes a minute to unpack leave the window alive.
 
 mod job;
+mod learn;
 pub mod machine;
 mod protocol;
 pub mod wire;
@@ -26,7 +28,8 @@ pub use job::{Job, Step};
 #[cfg(not(target_family = "wasm"))]
 pub use native::{Options, Repaint, spawn, spawn_worker};
 pub use protocol::{
-    Ask, Command, DeviceReady, Event, Export, Input, LearnCommand, LearnEvent, OpenAs, Opened, RunRequest, WeightsReady,
+    Ask, Command, DeviceReady, Event, Export, Input, LearnAnswer, LearnCommand, LearnEvent, LearnLook, LearnNews,
+    LearnPlan, LearnSettings, LearnSlice, OpenAs, Opened, RunRequest, WeightsReady,
 };
 #[cfg(target_family = "wasm")]
 pub use wasm::{spawn_worker, worker_main};

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use attention_anatomy::anatomy::{ORGAN_COUNT, OrganSet};
+use attention_anatomy::anatomy::{ORGAN_COUNT, OrganSet, REGION_COUNT};
+use attention_anatomy::dataset::Hpa;
 use attention_anatomy::infer::{ComputeKind, DevicePreference};
 use attention_anatomy::metrics::OrganMetrics;
 use attention_anatomy::network::weights::ModelInfo;
@@ -94,17 +95,26 @@ pub enum Export {
     ReportHtml,
 }
 
-/// For a panel that trains a small network on phantoms.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// What the small training of a lesson is to be done with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LearnSettings {
+    /// With the region branch and its attention vector.
+    pub attention: bool,
+    /// What makes a re-calibration weight 1.
+    pub hpa: Hpa,
+    /// Seed of the start weights, of the phantoms and of the order of the slices.
+    pub seed: u64,
+}
+
+/// For the panel that trains a small network on phantoms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LearnCommand {
-    /// Begins anew.
+    /// Begins anew; a training under way is dropped.
     Start {
-        /// With the attention vector.
-        attention: bool,
-        /// What counts as annotated: 0 off, 1 source, 2 source and region.
-        hpa: u8,
-        /// Seed of weights and phantoms.
-        seed: u64,
+        /// Its number.
+        run: u64,
+        /// How.
+        settings: LearnSettings,
     },
     /// Holds or goes on.
     Pause(bool),
@@ -112,47 +122,102 @@ pub enum LearnCommand {
     Stop,
 }
 
+/// Something that the small training says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LearnEvent {
+    /// Which training.
+    pub run: u64,
+    /// What.
+    pub news: LearnNews,
+}
+
 /// What the small training says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum LearnEvent {
+pub enum LearnNews {
+    /// Phantoms are being made.
+    Preparing {
+        /// Done.
+        done: usize,
+        /// In all.
+        of: usize,
+    },
+    /// All is ready; steps follow.
+    Started(LearnPlan),
     /// A step was done.
     Step {
         /// Steps so far.
         step: u64,
-        /// Steps in all.
-        of: u64,
-        /// Name of the phase.
-        phase: String,
         /// Dice, focal and region loss, where the phase has them.
         losses: [Option<f32>; 3],
     },
-    /// The network's present answer on a phantom that it was not trained on.
-    Sample {
-        /// Which of the shown phantom slices.
-        index: usize,
-        /// Pixels across and down.
-        size: [usize; 2],
-        /// Grey values.
-        #[serde(with = "wire::bytes")]
-        image: Vec<u8>,
-        /// True labels.
-        #[serde(with = "wire::bytes")]
-        truth: Vec<u8>,
-        /// The network's labels.
-        #[serde(with = "wire::bytes")]
-        prediction: Vec<u8>,
-        /// Its region probabilities.
-        regions: Option<[f32; 5]>,
-        /// Its attention vector.
-        #[serde(with = "wire::organs")]
-        attention: Option<[f32; ORGAN_COUNT]>,
-        /// Mean Dice over the organs of the slice.
-        dice: f32,
-    },
+    /// The network's present answers on slices of patients that it was not trained on.
+    Look(LearnLook),
     /// All steps are done, or it was stopped.
     Finished,
-    /// It cannot go on.
+    /// It cannot go on, and why.
     Failed(String),
+}
+
+/// What a small training is about to do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LearnPlan {
+    /// The device, for people.
+    pub device: String,
+    /// Name of each phase and the step at which it ends; the last one ends the training.
+    pub phases: Vec<(String, u64)>,
+    /// Scans trained on.
+    pub scans: usize,
+    /// Parameters of the network.
+    pub parameters: usize,
+    /// Pixels across and down of the pictures.
+    pub size: [usize; 2],
+    /// The slices that are shown, from the head down.
+    pub slices: Vec<LearnSlice>,
+}
+
+/// A slice that is shown.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LearnSlice {
+    /// Where it lies, for people.
+    pub title: String,
+    /// Grey values.
+    #[serde(with = "wire::bytes")]
+    pub image: Vec<u8>,
+    /// True labels.
+    #[serde(with = "wire::bytes")]
+    pub truth: Vec<u8>,
+    /// True region probabilities.
+    pub regions: [f32; REGION_COUNT],
+}
+
+/// The network's answers after a step. Dice is the mean over organs, each over all held-out slices, shown or not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LearnLook {
+    /// Steps done.
+    pub step: u64,
+    /// Dice of organs where every set that reaches a slice's height outlines them.
+    pub dice_outlined: Option<f32>,
+    /// Dice of organs where some set reaches a slice's height without outlining them.
+    pub dice_contested: Option<f32>,
+    /// Share of held-out slices whose most likely region is the true one; `None` for a plain U-Net.
+    pub region_accuracy: Option<f32>,
+    /// One for each slice that is shown.
+    pub answers: Vec<LearnAnswer>,
+}
+
+/// The network's answer on a slice.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LearnAnswer {
+    /// Labels.
+    #[serde(with = "wire::bytes")]
+    pub labels: Vec<u8>,
+    /// Region probabilities; `None` for a plain U-Net.
+    pub regions: Option<[f32; REGION_COUNT]>,
+    /// Its attention vector; `None` for a plain U-Net.
+    #[serde(with = "wire::organs")]
+    pub attention: Option<[f32; ORGAN_COUNT]>,
+    /// Mean Dice over the organs of the slice.
+    pub dice: Option<f32>,
 }
 
 /// What the application asks.

@@ -9,8 +9,6 @@ mod native;
 #[cfg(target_family = "wasm")]
 mod wasm;
 
-#[cfg(test)]
-pub(crate) use native::ready;
 #[cfg(not(target_family = "wasm"))]
 pub use native::{Adapter, adapters};
 

@@ -7,6 +7,7 @@ use wgpu::{Backends, DeviceType, Instance, InstanceDescriptor};
 use super::{
     ComputeDevice, ComputeKind, DeviceError, DevicePreference, KNOWN_ANSWER_TOLERANCE, cpu, known_answer_difference,
 };
+use crate::wait::ready;
 
 /// A graphics adapter of this machine.
 #[derive(Clone, Debug, Serialize)]
@@ -65,18 +66,6 @@ pub fn adapters() -> Vec<Adapter> {
         .collect();
     list.sort_by_key(|a| a.selector);
     list
-}
-
-/// The result of a future that is ready at once, as wgpu's are natively.
-pub(crate) fn ready<T>(future: impl Future<Output = T>) -> T {
-    let mut future = std::pin::pin!(future);
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    loop {
-        if let std::task::Poll::Ready(value) = future.as_mut().poll(&mut context) {
-            return value;
-        }
-        std::thread::yield_now();
-    }
 }
 
 impl ComputeDevice {

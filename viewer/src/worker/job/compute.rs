@@ -8,7 +8,7 @@ use burn::tensor::Device;
 
 use super::{Job, Step};
 use crate::worker::machine::{self, BUNDLED_NAME, Machine, Promise};
-use crate::worker::{DeviceReady, Event, WeightsReady};
+use crate::worker::{DeviceReady, Event, LearnNews, WeightsReady};
 
 /// Weights in use.
 pub(super) struct Weights {
@@ -100,6 +100,14 @@ impl Compute {
     }
 
     pub(super) fn device(&self) -> Option<&ComputeDevice> {
+        self.device.as_ref()
+    }
+
+    /// The device if it is there; else sees to it that it will be, or that it is said that it cannot.
+    pub(super) fn device_or_open(&mut self, machine: &mut dyn Machine) -> Option<&ComputeDevice> {
+        if self.device.is_none() && self.opening.is_none() {
+            self.use_device(machine, self.preference);
+        }
         self.device.as_ref()
     }
 
@@ -215,6 +223,7 @@ impl Job {
                 self.events.push_back(Event::DeviceFailed(message.clone()));
                 if compute.device.is_none() {
                     self.network_failed(&message, false);
+                    self.end_lesson(LearnNews::Failed(message));
                 }
             }
         }

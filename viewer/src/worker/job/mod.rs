@@ -12,10 +12,12 @@
 //! | `study.rs` | the open CT and what is known of its last run |
 //! | `measure.rs` | comparison with a reference |
 //! | `export.rs` | files to be saved |
+//! | `lesson.rs` | the small training |
 
 mod compute;
 mod content;
 mod export;
+mod lesson;
 mod measure;
 mod open;
 mod questions;
@@ -30,13 +32,14 @@ use std::collections::VecDeque;
 
 use self::compute::Compute;
 use self::export::Exporting;
+use self::lesson::Lesson;
 use self::measure::Comparing;
 use self::open::Opening;
 use self::questions::Questions;
 use self::segment::Segmenting;
 use self::study::Study;
 use super::machine::Machine;
-use super::{Command, Event, LearnEvent};
+use super::{Command, Event, LearnNews};
 
 /// What a step did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,6 +60,7 @@ enum Doing {
     Network,
     Measuring,
     Exporting,
+    Learning,
 }
 
 /// See the module's text.
@@ -70,6 +74,7 @@ pub struct Job {
     questions: Questions,
     comparing: Option<Comparing>,
     exports: VecDeque<Exporting>,
+    lesson: Option<Lesson>,
     doing: Doing,
 }
 
@@ -93,6 +98,7 @@ impl Job {
             questions: Questions::default(),
             comparing: None,
             exports: VecDeque::new(),
+            lesson: None,
             doing: Doing::Compute,
         }
     }
@@ -136,23 +142,20 @@ impl Job {
             }
             Command::Compare { number, labels, reference } => self.start_comparing(number, &labels, &reference),
             Command::Export { what, labels, notes } => self.exports.push_back(Exporting { what, labels, notes }),
-            // The place where the small training hooks in; until then its panel is told.
-            Command::Learn(_) => {
-                let message = "the small training is not part of this program yet";
-                self.events.push_back(Event::Learn(LearnEvent::Failed(message.into())));
-            }
+            Command::Learn(command) => self.learn(command),
         }
     }
 
     /// Does a piece of everything that there is to do.
     pub fn step(&mut self) -> Step {
         type Lane = (Doing, fn(&mut Job) -> Step);
-        const LANES: [Lane; 5] = [
+        const LANES: [Lane; 6] = [
             (Doing::Compute, Job::step_compute),
             (Doing::Opening, Job::step_opening),
             (Doing::Network, Job::step_network),
             (Doing::Exporting, Job::step_exports),
             (Doing::Measuring, Job::step_comparing),
+            (Doing::Learning, Job::step_lesson),
         ];
         let mut done = Step::Idle;
         for (doing, lane) in LANES {
@@ -190,6 +193,10 @@ impl Job {
             Doing::Measuring => {
                 self.comparing = None;
                 self.events.push_back(Event::Failed(format!("the labels cannot be compared {mistake}")));
+            }
+            Doing::Learning => {
+                let message = format!("it stopped {mistake} or in the driver of its device; start anew");
+                self.end_lesson(LearnNews::Failed(message));
             }
             Doing::Exporting => self.events.push_back(Event::Failed(format!("the file cannot be made {mistake}"))),
         }

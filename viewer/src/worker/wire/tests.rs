@@ -1,6 +1,7 @@
 //! Every message of the protocol comes out of the wire as it went in.
 
 use attention_anatomy::anatomy::{ORGAN_COUNT, Organ, OrganSet};
+use attention_anatomy::dataset::Hpa;
 use attention_anatomy::infer::{ComputeKind, DevicePreference};
 use attention_anatomy::metrics::OrganMetrics;
 use attention_anatomy::network::NetworkConfig;
@@ -13,7 +14,8 @@ use serde::de::DeserializeOwned;
 
 use super::*;
 use crate::worker::{
-    Ask, Command, DeviceReady, Event, Export, Input, LearnCommand, LearnEvent, OpenAs, Opened, RunRequest, WeightsReady,
+    Ask, Command, DeviceReady, Event, Export, Input, LearnAnswer, LearnCommand, LearnEvent, LearnLook, LearnNews,
+    LearnPlan, LearnSettings, LearnSlice, OpenAs, Opened, RunRequest, WeightsReady,
 };
 
 fn through<T: Serialize + DeserializeOwned>(message: &T) -> T {
@@ -29,7 +31,8 @@ fn vector() -> [f32; ORGAN_COUNT] {
 fn every_command_survives() {
     let labels: Arc<[u8]> = vec![1, 2, 3].into();
     let drawn: OrganSet = [Organ::Liver, Organ::Heart].into_iter().collect();
-    let learn = LearnCommand::Start { attention: true, hpa: 2, seed: u64::MAX };
+    let settings = LearnSettings { attention: true, hpa: Hpa::Source, seed: u64::MAX };
+    let learn = LearnCommand::Start { run: 5, settings };
     let mut commands = vec![
         Command::Open {
             job: 7,
@@ -113,7 +116,7 @@ fn every_event_survives() {
     removed[32] = u32::MAX;
     let opened = |what| Event::Opened { job: 5, what };
     let slice = |removed| Event::SliceDone { run: 2, slice: 1, labels: vec![0, 33], margin: vec![255, 1], removed };
-    let events = [
+    let mut events = vec![
         Event::Device(DeviceReady { name: "d".into(), kind: ComputeKind::SoftwareGpu, notes: vec!["n".into()] }),
         Event::DeviceFailed("no".into()),
         Event::Weights(weights.clone()),
@@ -138,20 +141,37 @@ fn every_event_survives() {
         Event::Compared { number: 3, metrics: vec![None, Some(metrics)] },
         Event::Exported { name: "labels.nrrd".into(), bytes: vec![0; 3] },
         Event::Failed("f".into()),
-        Event::Learn(LearnEvent::Step { step: 1, of: 2, phase: "p".into(), losses: [Some(0.5), None, None] }),
-        Event::Learn(LearnEvent::Sample {
-            index: 1,
-            size: [2, 1],
-            image: vec![1, 2],
-            truth: vec![3, 4],
-            prediction: vec![5, 6],
-            regions: Some([0.2; 5]),
-            attention: Some(vector()),
-            dice: 0.25,
-        }),
-        Event::Learn(LearnEvent::Finished),
-        Event::Learn(LearnEvent::Failed("x".into())),
     ];
+    let news = [
+        LearnNews::Preparing { done: 1, of: 2 },
+        LearnNews::Started(LearnPlan {
+            device: "d".into(),
+            phases: vec![("p".into(), 3)],
+            scans: 4,
+            parameters: 5,
+            size: [2, 1],
+            slices: vec![LearnSlice { title: "t".into(), image: vec![1, 2], truth: vec![3, 4], regions: [0.2; 5] }],
+        }),
+        LearnNews::Step { step: 1, losses: [Some(0.5), None, None] },
+        LearnNews::Look(LearnLook {
+            step: 1,
+            dice_outlined: Some(0.25),
+            dice_contested: None,
+            region_accuracy: Some(0.5),
+            answers: vec![
+                LearnAnswer {
+                    labels: vec![5, 6],
+                    regions: Some([0.2; 5]),
+                    attention: Some(vector()),
+                    dice: Some(0.25),
+                },
+                LearnAnswer { labels: vec![7, 8], regions: None, attention: None, dice: None },
+            ],
+        }),
+        LearnNews::Finished,
+        LearnNews::Failed("x".into()),
+    ];
+    events.extend(news.map(|news| Event::Learn(LearnEvent { run: 9, news })));
     for event in events {
         assert_eq!(format!("{:?}", through(&event)), format!("{event:?}"));
     }

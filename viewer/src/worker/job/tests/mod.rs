@@ -1,5 +1,6 @@
 //! The worker on a machine whose engine, devices and promises do what the test says.
 
+mod lesson;
 mod opening;
 mod questions;
 mod real;
