@@ -1,41 +1,40 @@
 //! The label map and all that changes it.
+//!
+//! | file | what |
+//! |---|---|
+//! | `labels.rs` | the labels: the network's, and edits over them |
+//! | `history.rs` | undo and redo |
+//! | `tally.rs` | volumes, HU and places of the organs, kept up to date |
+//! | `settings.rs` | how the tools work |
+//! | `strokes.rs` | what the mouse drew in the views becomes edits |
+//! | `brush.rs` | brush and eraser, in mm |
+//! | `fill.rs` | an area of the plane; holes |
+//! | `interpolate.rs`, `distance.rs` | outlines between outlined slices |
+//! | `smooth.rs` | surfaces |
+//! | `organ.rs` | clear, reassign, largest component |
+//! | `mask.rs` | one organ cut out and put back |
 
-use std::sync::Arc;
+mod brush;
+mod distance;
+mod fill;
+mod history;
+mod interpolate;
+mod labels;
+mod mask;
+mod organ;
+#[cfg(test)]
+pub(crate) mod samples;
+mod settings;
+mod smooth;
+mod strokes;
+mod tally;
+#[cfg(test)]
+mod tests;
 
-use attention_anatomy::volume::CtVolume;
-
-use crate::state::ByteLayer;
-
-/// The labels of a study.
-#[derive(Debug)]
-pub struct LabelStore {
-    layer: ByteLayer,
-}
-
-impl LabelStore {
-    /// No labels yet.
-    pub fn new(ct: Arc<CtVolume>) -> Self {
-        Self { layer: ByteLayer::new(ct.geometry.size) }
-    }
-
-    /// The labels as they are drawn.
-    pub fn layer(&self) -> &ByteLayer {
-        &self.layer
-    }
-
-    /// Labels of a slice from the network; what was edited by hand stays.
-    pub fn apply_run_slice(&mut self, k: usize, labels: &[u8]) {
-        let slice = self.layer.slice_mut(k);
-        if slice.len() == labels.len() {
-            slice.copy_from_slice(labels);
-        }
-    }
-
-    /// Other labels in place of all; undone in one step.
-    pub fn replace_all(&mut self, voxels: &[u8]) {
-        let area = self.layer.size()[0] * self.layer.size()[1];
-        for (k, labels) in voxels.chunks_exact(area.max(1)).enumerate() {
-            self.apply_run_slice(k, labels);
-        }
-    }
-}
+pub use brush::{Dab, Ink};
+pub use fill::FillError;
+pub use history::HISTORY_BYTES;
+pub use interpolate::Between;
+pub use labels::{LabelStore, NOT_EDITED};
+pub use settings::{EditSettings, HU_LIMITS, PaintOver, RADIUS_MM};
+pub use strokes::apply_strokes;

@@ -23,6 +23,8 @@ pub use view::{
     WindowPreset,
 };
 
+use crate::edit::EditSettings;
+use crate::store::Memory;
 use crate::worker::Command;
 
 /// What only the platform can do: dialogs, downloads. Emptied by the application once a frame.
@@ -54,12 +56,16 @@ pub struct State {
     pub study: Option<Study>,
     /// How it is looked at.
     pub view: View,
+    /// How its labels are edited.
+    pub edit: EditSettings,
     /// Weights and device.
     pub model: Model,
     /// The segmentation under way.
     pub run: Run,
     /// What is remembered between sessions.
     pub preferences: Preferences,
+    /// What is kept of it all.
+    pub memory: Memory,
     /// What the user should read.
     pub notices: Notices,
     /// The panels' own state.
