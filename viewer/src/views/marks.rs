@@ -106,11 +106,13 @@ pub fn crosshair(painter: &Painter, cursor: [usize; 3], projection: &Projection)
     let plane_through = |axis: usize| Plane::ALL.into_iter().find(|p| p.axes()[2] == axis).unwrap_or_default();
     let colour = |axis: usize| plane_colour(plane_through(axis)).gamma_multiply(0.8);
     let [across, along, _] = projection.axes;
+    // Not `clamp`: in a view without room for letters the bounds are the wrong way round.
+    let (x, y) = (|x: f32| x.max(inner.left()).min(inner.right()), |y: f32| y.max(inner.top()).min(inner.bottom()));
     for (ends, axis) in [
-        ([pos2(at.x, inner.top()), pos2(at.x, (at.y - HOLE).clamp(inner.top(), inner.bottom()))], across),
-        ([pos2(at.x, (at.y + HOLE).clamp(inner.top(), inner.bottom())), pos2(at.x, inner.bottom())], across),
-        ([pos2(inner.left(), at.y), pos2((at.x - HOLE).clamp(inner.left(), inner.right()), at.y)], along),
-        ([pos2((at.x + HOLE).clamp(inner.left(), inner.right()), at.y), pos2(inner.right(), at.y)], along),
+        ([pos2(at.x, inner.top()), pos2(at.x, y(at.y - HOLE))], across),
+        ([pos2(at.x, y(at.y + HOLE)), pos2(at.x, inner.bottom())], across),
+        ([pos2(inner.left(), at.y), pos2(x(at.x - HOLE), at.y)], along),
+        ([pos2(x(at.x + HOLE), at.y), pos2(inner.right(), at.y)], along),
     ] {
         painter.line_segment(ends, Stroke::new(1.0, colour(axis)));
     }
