@@ -43,7 +43,8 @@ fn expire(ui: &Ui, state: &mut State) {
         ui.ctx().request_repaint_after_secs(1.0);
     }
     for text in old {
-        if let Some(n) = state.notices.iter().position(|n| n.severity == Severity::Info && n.text == text) {
+        let place = state.notices.iter().position(|n| n.severity == Severity::Info && n.text == text);
+        if let Some(n) = place {
             state.notices.dismiss(n);
         }
     }
@@ -59,7 +60,8 @@ fn list(ui: &mut Ui, state: &mut State) {
     let mut closed = None;
     let mut all = false;
     let width = (ui.ctx().content_rect().width() - 40.0).clamp(200.0, 460.0);
-    let area = Area::new(Id::new("notices")).order(Order::Foreground).anchor(Align2::CENTER_BOTTOM, vec2(0.0, -40.0));
+    let area =
+        Area::new(Id::unique("notices")).order(Order::Foreground).anchor(Align2::CENTER_BOTTOM, vec2(0.0, -40.0));
     area.accessible_name("Notices").show(ui.ctx(), |ui| {
         ui.set_width(width);
         ui.spacing_mut().item_spacing.y = 6.0;
@@ -116,7 +118,8 @@ fn opening(ui: &mut Ui, state: &mut State) {
     if let Some(bytes) = opening.large {
         return question(ui, state, bytes);
     }
-    let area = Area::new(Id::new("opening")).order(Order::Foreground).anchor(Align2::CENTER_CENTER, vec2(0.0, -60.0));
+    let area =
+        Area::new(Id::unique("opening")).order(Order::Foreground).anchor(Align2::CENTER_CENTER, vec2(0.0, -60.0));
     let mut cancel = false;
     area.accessible_name("Opening").show(ui.ctx(), |ui| {
         Frame::window(ui.style()).show(ui, |ui| {
@@ -141,7 +144,7 @@ fn gigabytes(bytes: u64) -> String {
 }
 
 fn question(ui: &mut Ui, state: &mut State, bytes: u64) {
-    let modal = egui::Modal::new(Id::new("large")).show(ui.ctx(), |ui| {
+    let modal = egui::Modal::new(Id::unique("large")).show(ui.ctx(), |ui| {
         ui.set_width(380.0);
         ui.heading("This scan is large");
         ui.add_space(4.0);

@@ -48,7 +48,7 @@ struct Step {
     arrange: fn(&mut State),
 }
 
-const STEPS: [Step; 7] = [
+static STEPS: [Step; 7] = [
     Step {
         title: "What the network sees",
         text: "One slice at a time, with two neighbours on either side. From these it guesses a label for every voxel of the \
@@ -170,7 +170,7 @@ pub fn show(ui: &mut Ui, state: &mut State) {
         Some((n, step)) => {
             let rect = seen.iter().find(|(spot, _)| *spot == step.spot).map(|(_, rect)| *rect);
             if let Some(rect) = rect.filter(|r| r.is_positive()) {
-                let painter = ui.ctx().layer_painter(LayerId::new(Order::Foreground, Id::new("tour frame")));
+                let painter = ui.ctx().layer_painter(LayerId::new(Order::Foreground, Id::unique("tour frame")));
                 let stroke = Stroke::new(2.0, theme::accent_of(ui));
                 painter.rect_stroke(rect.shrink(1.0), CornerRadius::same(6), stroke, StrokeKind::Inside);
             }
@@ -183,11 +183,11 @@ pub fn show(ui: &mut Ui, state: &mut State) {
 
 fn area(ui: &Ui) -> Area {
     let left = ui.available_rect_before_wrap().left() + 16.0;
-    Area::new(Id::new("tour")).order(Order::Foreground).anchor(Align2::LEFT_BOTTOM, vec2(left, -44.0))
+    Area::new(Id::unique("tour")).order(Order::Foreground).anchor(Align2::LEFT_BOTTOM, vec2(left, -44.0))
 }
 
 fn card(ui: &mut Ui, state: &mut State, n: usize, step: &Step) {
-    let mut to = Some(Some(n));
+    let mut to = Some(n);
     area(ui).accessible_name("Guided tour").show(ui.ctx(), |ui| {
         Frame::window(ui.style()).show(ui, |ui| {
             ui.set_width(330.0);
@@ -202,20 +202,20 @@ fn card(ui: &mut Ui, state: &mut State, n: usize, step: &Step) {
             ui.horizontal(|ui| {
                 let size = vec2(72.0, theme::TOUCH);
                 if ui.add_enabled(n > 0, egui::Button::new("Back").min_size(size)).clicked() {
-                    to = Some(n.checked_sub(1));
+                    to = n.checked_sub(1);
                 }
                 let last = n + 1 == STEPS.len();
                 if ui.add(egui::Button::new(if last { "Done" } else { "Next" }).min_size(size)).clicked() {
-                    to = Some((!last).then_some(n + 1));
+                    to = (!last).then_some(n + 1);
                 }
                 if !last && ui.add(egui::Button::new("End tour").min_size(size)).clicked() {
-                    to = Some(None);
+                    to = None;
                 }
             });
         });
     });
-    if let Some(step) = to.filter(|&s| s != Some(n)) {
-        go(state, step);
+    if to != Some(n) {
+        go(state, to);
     }
 }
 

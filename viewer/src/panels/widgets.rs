@@ -1,8 +1,8 @@
 //! Controls that several panels use. Each has a name that screen readers and tests find it by.
 
 use egui::{
-    Align2, Color32, CornerRadius, EventFilter, FontId, Key, Rect, Response, Role, Sense, Stroke, StrokeKind,
-    TextStyle, Ui, WidgetInfo, accesskit, pos2, vec2,
+    Color32, CornerRadius, EventFilter, FontId, Key, Rect, Response, Role, Sense, Stroke, StrokeKind, TextStyle, Ui,
+    WidgetInfo, accesskit, vec2,
 };
 
 use super::icons::{self, Icon};
@@ -123,12 +123,6 @@ pub fn elided(ui: &Ui, text: &str, style: TextStyle, colour: Color32, width: f32
     let mut job = egui::text::LayoutJob::simple_singleline(text.to_string(), style.resolve(ui.style()), colour);
     job.wrap = egui::text::TextWrapping::truncate_at_width(width.max(8.0));
     ui.painter().layout_job(job)
-}
-
-/// Small text at the right end of a line.
-pub fn right_text(ui: &Ui, rect: Rect, text: &str, colour: Color32) {
-    let font = TextStyle::Small.resolve(ui.style());
-    ui.painter().text(pos2(rect.right(), rect.center().y), Align2::RIGHT_CENTER, text, font, colour);
 }
 
 /// A heading within a panel.

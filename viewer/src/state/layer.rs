@@ -18,7 +18,12 @@ impl ByteLayer {
 
     /// Of these voxels; `None` where their number is not that of the size.
     pub fn from_voxels(size: [usize; 3], voxels: Vec<u8>) -> Option<Self> {
-        (voxels.len() == size.iter().product::<usize>()).then(|| Self { size, voxels, revisions: vec![0; size[2]], last: 0 })
+        (voxels.len() == size.iter().product::<usize>()).then(|| Self {
+            size,
+            voxels,
+            revisions: vec![0; size[2]],
+            last: 0,
+        })
     }
 
     /// Voxels along i, j, k.

@@ -57,7 +57,7 @@ impl Bars<'_> {
 
     fn row(&self, ui: &mut Ui, organ: Organ) -> Option<Done> {
         let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::hover());
-        let id = ui.id().with(("attention", organ.label()));
+        let id = ui.scope_id().with(("attention", organ.label()));
         let known = self.known.contains(organ);
         let mut value = self.values[organ.index()];
         let name_rect = Rect::from_min_size(rect.min, vec2(NAME, ROW));

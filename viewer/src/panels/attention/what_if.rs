@@ -14,7 +14,7 @@ use crate::worker::{Ask, Command};
 const PAUSE: f64 = 0.05;
 
 /// What the user wishes the attention to be.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Wish {
     /// Attention off: all ones.
     pub off: bool,
@@ -23,6 +23,12 @@ pub struct Wish {
     /// Study and run that it was made for; it ends with them.
     of: (u64, u64),
     asked_at: f64,
+}
+
+impl Default for Wish {
+    fn default() -> Self {
+        Self { off: false, set: [None; ORGAN_COUNT], of: (0, 0), asked_at: 0.0 }
+    }
 }
 
 impl Wish {

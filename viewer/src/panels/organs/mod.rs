@@ -133,7 +133,7 @@ fn controls(ui: &mut Ui, state: &mut State) {
         let clear = !state.panels.organs.search.is_empty();
         let width = ui.available_width() - if clear { 34.0 } else { 0.0 };
         let edit = egui::TextEdit::singleline(&mut state.panels.organs.search).hint_text("Search organs");
-        ui.add_sized([width, 26.0], edit.vertical_align(egui::Align::Center)).accessible_name("Search organs");
+        ui.add_sized([width, 26.0], edit).accessible_name("Search organs");
         if clear && super::widgets::icon_button(ui, Icon::Close, "Clear search", "", None, true).clicked() {
             state.panels.organs.search.clear();
         }

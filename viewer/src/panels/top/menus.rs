@@ -58,7 +58,7 @@ fn open(ui: &mut Ui, state: &mut State) {
 }
 
 /// Facts of the user's side that every export carries, one sentence each.
-pub fn export_notes(state: &State) -> Vec<String> {
+fn export_notes(state: &State) -> Vec<String> {
     let Some(study) = &state.study else { return Vec::new() };
     let mut notes = Vec::new();
     let edited: Vec<String> = study.labels.edited_organs().iter().map(|o| o.name().to_lowercase()).collect();

@@ -14,8 +14,6 @@ use egui::{MenuBar, Ui};
 
 use crate::state::State;
 
-pub use menus::export_notes;
-
 /// Draws both lines.
 pub fn show(ui: &mut Ui, state: &mut State) {
     MenuBar::new().ui(ui, |ui| {
