@@ -24,12 +24,14 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    View(commands::view::Args),
     Segment(commands::segment::Args),
     Demo(commands::demo::Args),
     Info(commands::info::InfoArgs),
     Devices(commands::info::DevicesArgs),
     Train(commands::train::Args),
     Evaluate(commands::evaluate::Args),
+    Phantom(commands::phantom::Args),
     Bench(commands::bench::Args),
     #[command(hide = true)]
     BenchVolume(commands::bench::VolumeArgs),
@@ -44,12 +46,14 @@ fn main() -> ExitCode {
     };
     tracing_subscriber::fmt().with_env_filter(level).with_writer(std::io::stderr).without_time().init();
     let result = match cli.command {
+        Command::View(args) => commands::view::run(args),
         Command::Segment(args) => commands::segment::run(args),
         Command::Demo(args) => commands::demo::run(args),
         Command::Info(args) => commands::info::info(args),
         Command::Devices(args) => commands::info::devices(args),
         Command::Train(args) => commands::train::run(args),
         Command::Evaluate(args) => commands::evaluate::run(args),
+        Command::Phantom(args) => commands::phantom::run(args),
         Command::Bench(args) => commands::bench::run(args),
         Command::BenchVolume(args) => commands::bench::volume(args),
     };

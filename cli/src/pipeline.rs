@@ -47,7 +47,7 @@ pub fn segment(
 ) -> Result<Outcome> {
     let started = Instant::now();
     let slices = ModelSlices::new(ct.clone(), &model.info.input)?;
-    let mut run = VolumeRun::new(slices, &RunOptions { first: None, cancel: cancel.clone() });
+    let mut run = VolumeRun::new(slices, &RunOptions { cancel: cancel.clone(), ..RunOptions::default() });
     let mut seconds = vec![("prepare".to_string(), started.elapsed().as_secs_f64())];
     let started = Instant::now();
     let [nx, ny, _] = ct.geometry.size;
@@ -56,7 +56,7 @@ pub fn segment(
     while !run.is_over() {
         for message in run.advance(engine, Wait::Yes) {
             match message {
-                Message::SliceDone { slice, labels: map } => {
+                Message::SliceDone { slice, labels: map, .. } => {
                     labels[slice * nx * ny..(slice + 1) * nx * ny].copy_from_slice(&map);
                 }
                 Message::Anatomy(slice) => anatomy.push(slice),

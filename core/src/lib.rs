@@ -13,7 +13,10 @@ pub mod infer;
 pub mod loss;
 pub mod metrics;
 pub mod network;
+pub mod phantom;
 pub mod preprocess;
 pub mod report;
 pub mod train;
 pub mod volume;
+#[cfg(not(target_family = "wasm"))]
+pub mod wait;

@@ -28,4 +28,9 @@ pub mod theme;
 pub mod views;
 pub mod worker;
 
+#[cfg(not(target_family = "wasm"))]
+mod native;
+
 pub use app::{Launch, ViewerApp};
+#[cfg(not(target_family = "wasm"))]
+pub use native::run_native;

@@ -5,5 +5,7 @@ pub mod data;
 pub mod demo;
 pub mod evaluate;
 pub mod info;
+pub mod phantom;
 pub mod segment;
 pub mod train;
+pub mod view;

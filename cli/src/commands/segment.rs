@@ -113,7 +113,7 @@ impl Session {
             program_version: env!("CARGO_PKG_VERSION").into(),
             weights_name: self.model.name.clone(),
             weights_sha256: self.model.sha256.clone(),
-            architecture: architecture(&self.model),
+            architecture: self.model.info.architecture(),
             device: self.engine.name(),
             inputs: vec![name.to_string()],
             started: humantime::format_rfc3339_seconds(started).to_string(),
@@ -272,19 +272,4 @@ fn choose_organs(model: &Model, options: &Options) -> Result<OrganSet> {
             Ok(organ)
         })
         .collect()
-}
-
-fn architecture(model: &Model) -> String {
-    let n = &model.info.network;
-    let kind = if n.attention { "AttentionAnatomy" } else { "residual U-Net" };
-    let count = attention_anatomy::network::count::multiply_adds(n, model.info.input.crop);
-    format!(
-        "{kind}, {} levels from {} channels, {} slices of {} x {} pixels, {:.2} G multiply-adds a slice",
-        n.levels,
-        n.base,
-        n.stack,
-        model.info.input.crop,
-        model.info.input.crop,
-        count.total() as f64 * 1e-9
-    )
 }

@@ -14,6 +14,7 @@ use attention_anatomy::dataset::{PreparedCase, Sampler};
 use attention_anatomy::network::weights::{self, DataSource, ModelInfo, Precision};
 use attention_anatomy::report::TrainedOrgan;
 use attention_anatomy::train::{StepReport, Trainer, TrainingConfig, ValidationReport, validate};
+use attention_anatomy::wait::ready;
 use serde::Serialize;
 
 use super::data::{self, LoadedSet};
@@ -155,7 +156,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
             if due && !validation.is_empty() {
                 let network = trainer.network();
                 let input = config.input();
-                let found = validate(&network, &validation, &input, trained, config.validation_slices, &device.burn);
+                let found =
+                    ready(validate(&network, &validation, &input, trained, config.validation_slices, &device.burn))?;
                 if found.mean_dice > best {
                     best = found.mean_dice;
                     let info = model_info(config, &sets, cases, &validation, trained, report.step, Some(&found));
@@ -184,11 +186,13 @@ pub fn run(args: Args) -> Result<ExitCode> {
         bar.finish();
         let network = trainer.network();
         // Not yet validated only where the training had ended before this call.
-        let found = at_the_end.or_else(|| {
-            (!validation.is_empty()).then(|| {
-                validate(&network, &validation, &config.input(), trained, config.validation_slices, &device.burn)
-            })
-        });
+        let found = match at_the_end {
+            None if !validation.is_empty() => {
+                let input = config.input();
+                Some(ready(validate(&network, &validation, &input, trained, config.validation_slices, &device.burn))?)
+            }
+            known => known,
+        };
         let info = model_info(&config, &sets, &training, &validation, trained, trainer.steps_done(), found.as_ref());
         let path = args.output.join("final.safetensors");
         files::write(&path, &weights::write(&network, &info, Precision::Half)?)?;

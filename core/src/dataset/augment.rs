@@ -120,7 +120,7 @@ impl Augmentation {
 }
 
 /// A standard normal number (Box and Muller).
-fn normal(rng: &mut Pcg64) -> f32 {
+pub(crate) fn normal(rng: &mut Pcg64) -> f32 {
     let u: f64 = rng.random_range(f64::MIN_POSITIVE..1.0);
     let v: f64 = rng.random();
     ((-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()) as f32

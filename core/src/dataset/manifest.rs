@@ -3,12 +3,12 @@
 //! JSON or TOML with the same keys. A case lists the organs that are annotated *in it*; the set as a whole promises
 //! nothing. Keys that the program does not use (source, quality notes...) are kept out of its way and ignored.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::anatomy::{Organ, OrganSet};
 
 /// A data set.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DataSet {
     /// Short name, part of every case's identity.
     pub name: String,
@@ -20,7 +20,7 @@ pub struct DataSet {
 }
 
 /// One case, which is one patient.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CaseEntry {
     /// Unique in the set.
     pub id: String,
@@ -34,6 +34,7 @@ pub struct CaseEntry {
     pub annotated: Vec<String>,
     /// Where it is known better than it can be derived: z (patient superior mm) of lung apex, top of the heart, liver dome
     /// and middle of the kidneys. A boundary that the scan does not reach is given as a height beyond its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub region_boundaries_mm: Option<[f64; 4]>,
 }
 

@@ -29,7 +29,7 @@ pub enum Format {
 }
 
 /// The most bytes that an archive may unpack to: a large CT and what lies beside it, in the memory of a browser tab.
-const MAX_UNPACKED: u64 = 2 << 30;
+pub const MAX_UNPACKED: u64 = 2 << 30;
 
 /// How many bytes, unpacked, tell every format.
 const SNIFFED: usize = 352;

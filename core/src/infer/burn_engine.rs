@@ -16,8 +16,8 @@ use crate::anatomy::{ORGAN_COUNT, OrganSet, REGION_COUNT};
 use crate::network::{AttentionAnatomy, CLASS_COUNT};
 use crate::preprocess::InputConfig;
 
-/// Slices kept for what-if questions.
-const KEPT: usize = 4;
+/// Slices kept for what-if questions, those asked about last or computed last: 3.5 MB each with the shipped weights.
+const KEPT: usize = 16;
 
 type Reading = Pin<Box<dyn Future<Output = Result<RawPrediction, EngineError>>>>;
 
@@ -116,6 +116,10 @@ impl Engine for BurnEngine {
         self.depth
     }
 
+    fn set_drawn(&mut self, drawn: OrganSet) {
+        self.drawn = drawn;
+    }
+
     fn submit(&mut self, request: SliceRequest) -> Ticket {
         let ticket = Ticket(self.next);
         self.next += 1;
@@ -186,8 +190,11 @@ impl Engine for BurnEngine {
     }
 
     fn reweight(&mut self, slice: usize, attention: &[f32; ORGAN_COUNT]) -> Option<SlicePrediction> {
-        let raw = self.kept.iter().find(|k| k.slice == slice)?;
-        Some(raw.finish(Some(attention), self.drawn))
+        let at = self.kept.iter().position(|k| k.slice == slice)?;
+        let raw = self.kept.remove(at)?;
+        let prediction = raw.finish(Some(attention), self.drawn);
+        self.kept.push_back(raw);
+        Some(prediction)
     }
 }
 
@@ -243,6 +250,21 @@ mod tests {
         let without = engine.reweight(5, &off).unwrap();
         assert!(!without.classes.contains(&12), "an organ without attention can win nowhere");
         assert!(engine.reweight(6, &off).is_none());
+        let heart = crate::anatomy::Organ::Heart;
+        engine.set_drawn([heart].into_iter().collect());
+        assert!(engine.reweight(5, &off).unwrap().classes.iter().all(|&c| c == 0 || c == heart.label()));
+    }
+
+    #[test]
+    fn a_slice_that_is_asked_about_stays_at_hand_while_others_are_computed() {
+        let mut engine = engine();
+        for slice in 0..2 * KEPT {
+            engine.submit(request(slice, 0.5));
+            engine.poll(Wait::Yes).unwrap().outcome.unwrap();
+            assert!(engine.reweight(0, &[1.0; ORGAN_COUNT]).is_some());
+        }
+        assert!(engine.reweight(1, &[1.0; ORGAN_COUNT]).is_none());
+        assert_eq!(engine.kept.len(), KEPT);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! browser a GPU engine is polled once a frame. Whoever listens (command line, viewer, tests) sees only this trait.
 
 use super::SlicePrediction;
-use crate::anatomy::ORGAN_COUNT;
+use crate::anatomy::{ORGAN_COUNT, OrganSet};
 
 /// A square of a slice, cut and scaled for the network.
 #[derive(Clone, Debug)]
@@ -75,6 +75,9 @@ pub trait Engine {
     fn depth(&self) -> usize {
         1
     }
+
+    /// Organs that may be labelled from now on; results that are under way follow it, too.
+    fn set_drawn(&mut self, drawn: OrganSet);
 
     /// Takes a slice. A GPU computes it while the caller goes on; the CPU engine computes it here, so call it from a worker.
     fn submit(&mut self, request: SliceRequest) -> Ticket;

@@ -13,6 +13,9 @@ use crate::anatomy::{ORGAN_COUNT, Organ, OrganSet, REGION_COUNT};
 use crate::network::CLASS_COUNT;
 use crate::preprocess::InputConfig;
 
+/// Probability of the organ where it is found.
+const FOUND: f32 = 0.9;
+
 /// See the module's text.
 #[derive(Debug)]
 pub struct FakeEngine {
@@ -32,6 +35,9 @@ pub struct FakeEngine {
     pub fails_at: Option<usize>,
     /// Slices in the order in which they were submitted.
     pub submitted: Vec<usize>,
+    /// Attention vector that it gives.
+    pub attention: [f32; ORGAN_COUNT],
+    drawn: OrganSet,
     queue: VecDeque<(Ticket, RawPrediction, u32)>,
     kept: Option<RawPrediction>,
 }
@@ -48,13 +54,11 @@ impl FakeEngine {
             depth: 1,
             fails_at: None,
             submitted: Vec::new(),
+            attention: [1.0; ORGAN_COUNT],
+            drawn: OrganSet::ALL,
             queue: VecDeque::new(),
             kept: None,
         }
-    }
-
-    fn drawn(&self) -> OrganSet {
-        [self.organ].into_iter().collect()
     }
 }
 
@@ -65,6 +69,10 @@ impl Engine for FakeEngine {
 
     fn depth(&self) -> usize {
         self.depth
+    }
+
+    fn set_drawn(&mut self, drawn: OrganSet) {
+        self.drawn = drawn;
     }
 
     fn submit(&mut self, request: SliceRequest) -> Ticket {
@@ -79,7 +87,9 @@ impl Engine for FakeEngine {
             .map(|tile| {
                 let mut values = vec![0.0; CLASS_COUNT * n];
                 for (i, v) in tile.stack[middle..middle + n].iter().enumerate() {
-                    values[if *v > self.threshold { organ * n + i } else { i }] = 1.0;
+                    // A tenth is left to the background: attention below a ninth takes the organ away.
+                    let found = if *v > self.threshold { FOUND } else { 0.0 };
+                    (values[i], values[organ * n + i]) = (1.0 - found, found);
                 }
                 TileSoftmax { origin: tile.origin, crop, values }
             })
@@ -87,7 +97,7 @@ impl Engine for FakeEngine {
         let mut regions = [0.0; REGION_COUNT];
         regions[0] = 1.0;
         let raw =
-            RawPrediction { slice: request.slice, tiles, attention: Some([1.0; ORGAN_COUNT]), regions: Some(regions) };
+            RawPrediction { slice: request.slice, tiles, attention: Some(self.attention), regions: Some(regions) };
         self.queue.push_back((ticket, raw, self.slow));
         ticket
     }
@@ -107,7 +117,7 @@ impl Engine for FakeEngine {
         let outcome = if self.fails_at == Some(slice) {
             Err(EngineError::DeviceLost("fake".into()))
         } else {
-            Ok(raw.finish(None, self.drawn()))
+            Ok(raw.finish(None, self.drawn))
         };
         self.kept = Some(raw);
         Some(SliceResult { ticket, slice, outcome })
@@ -115,6 +125,6 @@ impl Engine for FakeEngine {
 
     fn reweight(&mut self, slice: usize, attention: &[f32; ORGAN_COUNT]) -> Option<SlicePrediction> {
         let raw = self.kept.as_ref().filter(|k| k.slice == slice)?;
-        Some(raw.finish(Some(attention), self.drawn()))
+        Some(raw.finish(Some(attention), self.drawn))
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `device.rs` | which devices there are, known-answer check |
+//! | `device/` | which devices there are, known-answer check |
 //! | `engine.rs` | the `Engine` trait and its messages |
 //! | `burn_engine.rs` | the network on any burn device |
 //! | `fake.rs` | an engine that is slow, failing or right on demand, for tests |
@@ -30,4 +30,4 @@ pub use device::{ComputeDevice, ComputeKind, DeviceError, DevicePreference};
 pub use engine::{Engine, EngineError, SliceRequest, SliceResult, Ticket, Tile, Wait};
 pub use fake::FakeEngine;
 pub use prediction::SlicePrediction;
-pub use volume_run::{Message, RunOptions, VolumeRun};
+pub use volume_run::{Explanation, Message, RunOptions, VolumeRun};

@@ -32,6 +32,26 @@ fn taps(grid: &ModelGrid, axis: usize, origin: i64, size: usize) -> Vec<Option<T
 
 /// Labels `[ny, nx]` of a slice from one prediction, or from two with the weight of the second.
 pub fn labels(grid: &ModelGrid, below: &SlicePrediction, above: Option<(&SlicePrediction, f32)>) -> Vec<u8> {
+    reduce::<false>(grid, below, above).0
+}
+
+/// [`labels`], and for every pixel how far the winner is ahead of the runner-up: 0 to 255 for a difference of
+/// probabilities from 0 to 1. Classes that a prediction leaves out count as 0, so it may be too large by at most
+/// [`NEGLIGIBLE`](super::prediction::NEGLIGIBLE).
+pub fn labels_and_margin(
+    grid: &ModelGrid,
+    below: &SlicePrediction,
+    above: Option<(&SlicePrediction, f32)>,
+) -> (Vec<u8>, Vec<u8>) {
+    reduce::<true>(grid, below, above)
+}
+
+/// The margin is chosen at compile time: who does not want it pays nothing.
+fn reduce<const MARGIN: bool>(
+    grid: &ModelGrid,
+    below: &SlicePrediction,
+    above: Option<(&SlicePrediction, f32)>,
+) -> (Vec<u8>, Vec<u8>) {
     let [nx, ny] = grid.input_size;
     let mut classes = below.classes.clone();
     let mut parts = vec![(below, 1.0)];
@@ -41,15 +61,16 @@ pub fn labels(grid: &ModelGrid, below: &SlicePrediction, above: Option<(&SlicePr
     }
     classes.sort_unstable();
     classes.dedup();
-    if classes.len() == 1 {
-        return vec![0; nx * ny];
+    let mut result = vec![0u8; nx * ny];
+    if classes.len() == 1 && !MARGIN {
+        return (result, Vec::new());
     }
     let axes: Vec<_> = parts
         .iter()
         .map(|(p, _)| [taps(grid, 0, p.origin[0], p.size[0]), taps(grid, 1, p.origin[1], p.size[1])])
         .collect();
     let mut best = vec![0.0f32; nx * ny];
-    let mut result = vec![0u8; nx * ny];
+    let mut second = vec![0.0f32; if MARGIN { nx * ny } else { 0 }];
     let mut sum = vec![0.0f32; nx * ny];
     // Classes are sorted: the background comes first and sets the mark that organs have to beat.
     for &class in &classes {
@@ -57,13 +78,20 @@ pub fn labels(grid: &ModelGrid, below: &SlicePrediction, above: Option<(&SlicePr
         for (&(p, weight), [ax, ay]) in parts.iter().zip(&axes) {
             add_class(&mut sum, nx, p, class, weight, ax, ay);
         }
+        if MARGIN {
+            for (second, (b, &v)) in second.iter_mut().zip(best.iter().zip(&sum)) {
+                // Of the two that were ahead and this one, the middle.
+                *second = second.max(v.min(*b));
+            }
+        }
         for ((b, label), &v) in best.iter_mut().zip(result.iter_mut()).zip(&sum) {
             if v > *b || class == 0 {
                 (*b, *label) = (v, class);
             }
         }
     }
-    result
+    let margin = second.iter().zip(&best).map(|(second, best)| ((best - second) * 255.0).round() as u8).collect();
+    (result, margin)
 }
 
 /// Adds `weight` times the class's probability at every input pixel to `sum`; outside the predicted area everything is
@@ -164,6 +192,33 @@ mod tests {
         assert_eq!(count(0.25), 100, "the nearer slice rules");
         assert_eq!(count(0.5), 50, "halfway only what both agree on");
         assert_eq!(count(0.75), 100);
+    }
+
+    #[test]
+    fn the_margin_is_the_lead_of_the_winner_and_the_labels_stay_the_same() {
+        let grid = grid(3.0, 64);
+        let mut p = box_prediction([0, 0], [64, 64], 10..20, 10..20);
+        let area = 64 * 64;
+        p.classes = vec![0, 5, 30];
+        p.probabilities = [0.5, 0.2, 0.3].iter().flat_map(|&v| vec![v; area]).collect();
+        // In one pixel the last class wins, in another the middle one does.
+        for (n, values) in [(100, [0.1, 0.2, 0.7]), (200, [0.3, 0.6, 0.1])] {
+            for (c, v) in values.into_iter().enumerate() {
+                p.probabilities[c * area + n] = v;
+            }
+        }
+        let (map, margin) = labels_and_margin(&grid, &p, None);
+        assert_eq!((map[100], map[200], map[300]), (30, 5, 0));
+        assert_eq!([margin[100], margin[200], margin[300]], [0.5f32, 0.3, 0.2].map(|v| (v * 255.0).round() as u8));
+        assert_eq!(map, labels(&grid, &p, None));
+        // A blend: (0.5, 0.2, 0.3) and (1, 0, 0) in equal parts.
+        let sure = box_prediction([0, 0], [64, 64], 0..0, 0..0);
+        let (map, margin) = labels_and_margin(&grid, &p, Some((&sure, 0.5)));
+        assert_eq!((map[300], margin[300]), (0, (0.6f32 * 255.0).round() as u8));
+        assert_eq!(map, labels(&grid, &p, Some((&sure, 0.5))));
+        // Outside the predicted area nobody else can win.
+        let small = box_prediction([0, 0], [32, 64], 10..20, 10..20);
+        assert_eq!(labels_and_margin(&grid, &small, None).1[60], 255);
     }
 
     #[test]

@@ -75,7 +75,7 @@ pub fn compare(
         return Err(MetricsError::Grid { truth: truth.geometry.size, prediction: prediction.geometry.size });
     }
     let compare =
-        |organ: &Organ| annotated.contains(*organ).then(|| organ_metrics(truth, prediction, *organ, tolerance_mm));
+        |organ: &Organ| annotated.contains(*organ).then(|| compare_organ(truth, prediction, *organ, tolerance_mm));
     #[cfg(not(target_family = "wasm"))]
     {
         use rayon::prelude::*;
@@ -85,8 +85,12 @@ pub fn compare(
     Ok(Organ::ALL.iter().map(|organ| compare(organ).flatten()).collect())
 }
 
-/// The agreement of one organ; `None` when neither volume has it. Both volumes must lie on the same grid.
-fn organ_metrics(
+/// The agreement of one organ; `None` when neither volume has it. One step of [`compare`], for whoever has to do other
+/// things in between. Both volumes must lie on the same grid.
+///
+/// # Panics
+/// When the volumes have different sizes.
+pub fn compare_organ(
     truth: &LabelVolume,
     prediction: &LabelVolume,
     organ: Organ,

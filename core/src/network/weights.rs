@@ -88,6 +88,18 @@ impl ModelInfo {
     pub fn organs(&self, all: bool) -> OrganSet {
         self.trained_organs.iter().filter(|t| all || t.enabled).map(|t| t.organ).collect()
     }
+
+    /// The network in words, with its cost.
+    pub fn architecture(&self) -> String {
+        let NetworkConfig { base, levels, stack, attention } = &self.network;
+        let kind = if *attention { "AttentionAnatomy" } else { "residual U-Net" };
+        let crop = self.input.crop;
+        let cost = super::count::multiply_adds(&self.network, crop).total() as f64 * 1e-9;
+        format!(
+            "{kind}, {levels} levels from {base} channels, {stack} slices of {crop} x {crop} pixels, \
+             {cost:.2} G multiply-adds a slice"
+        )
+    }
 }
 
 /// Why a weights file cannot be used.

@@ -1,22 +1,28 @@
 //! The trainer: phases, optimiser, checkpoints, validation.
 //!
 //! [`Trainer::step`] does one optimiser step and returns what happened; whoever drives it (command line, a panel in the
-//! viewer, a test) decides what to do between two steps. Nothing here reads a file or prints.
+//! viewer, a test) decides what to do between two steps. Nothing here reads a file or prints. In a browser, where nobody
+//! may wait for a GPU, [`Trainer::step_async`] and [`predict`] are what one uses.
 //!
 //! | file | what |
 //! |---|---|
 //! | `config.rs` | everything that defines a training, as TOML |
 //! | `adam.rs` | Adam with its state in plain sight |
+//! | `start.rs` | start weights that the seed alone determines |
 //! | `checkpoint.rs` | one SafeTensors file: network, optimiser, step |
+//! | `predict.rs` | labels, regions and attention of a batch of slices |
 //! | `validation.rs` | Dice of held-out slices while training |
 
 pub mod adam;
 pub mod checkpoint;
 pub mod config;
+pub mod predict;
+pub mod start;
 pub mod validation;
 
 pub use checkpoint::CheckpointError;
 pub use config::{ConfigError, DataConfig, InputChoice, Phase, TrainingConfig};
+pub use predict::{SlicePredictions, predict};
 pub use validation::{ValidationReport, validate};
 
 use burn::module::Module;
@@ -24,7 +30,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::dataset::{Batch, PreparedCase, Sampler, make_batch};
-use crate::loss::batch_dice::DiceSums;
+use crate::loss::batch_dice::{DiceSums, batch_dice};
 use crate::loss::total::dice_sums;
 use crate::loss::{BatchCounts, total};
 use crate::network::weights::{self, ModelInfo, WeightsError};
@@ -68,14 +74,21 @@ pub enum StepError {
         "the loss of step {0} is not a number; go on from the last checkpoint with a lower learning rate, or look at the batch"
     )]
     NotFinite(u64),
+    /// The device does not answer.
+    #[error("the device gave no answer in step {step} ({reason}); go on from the last checkpoint")]
+    Read {
+        /// The step.
+        step: u64,
+        /// What the device said.
+        reason: String,
+    },
 }
 
 impl Trainer {
     /// A new training on `device` (a plain device; gradients are switched on here).
     pub fn new(config: TrainingConfig, device: &Device) -> Self {
         let device = device.clone().autodiff();
-        device.seed(config.seed);
-        let network = config.network.init(&device);
+        let network = start::seeded(config.network.init(&device), config.seed);
         Self { config, network, adam: Adam::default(), device, step: 0 }
     }
 
@@ -150,9 +163,21 @@ impl Trainer {
         NetworkOutput { logits: Tensor::zeros([slices, 1, 1, 1], &self.device), region }
     }
 
-    /// One optimiser step on `batch`, in as many micro-batches as the configuration asks for. Reads the loss back, so
-    /// not for the browser's main thread.
+    /// [`step_async`](Self::step_async) for where one may wait.
+    ///
+    /// # Errors
+    /// As there.
+    #[cfg(not(target_family = "wasm"))]
     pub fn step(&mut self, batch: &Batch) -> Result<StepReport, StepError> {
+        crate::wait::ready(self.step_async(batch))
+    }
+
+    /// One optimiser step on `batch`, in as many micro-batches as the configuration asks for. All that it reports is read
+    /// from the device at once, behind the last of its work.
+    ///
+    /// # Errors
+    /// [`StepError`]; dropping the future before its end is as bad.
+    pub async fn step_async(&mut self, batch: &Batch) -> Result<StepReport, StepError> {
         let (phase, _) = self.config.phase_at(self.step);
         let phase = phase.clone();
         let loss = phase.loss;
@@ -173,35 +198,47 @@ impl Trainer {
             .flatten();
 
         let mut gradients: Option<GradientsParams> = None;
-        let mut sums = [None; 3];
-        let mut sum = 0.0;
+        let mut terms = [false; 3];
+        let mut values: Vec<Tensor<1>> = Vec::new();
         for r in &ranges {
             let output = self.forward(cut(r), r.len(), loss.segments());
             let target = batch.target.narrow(r.clone());
             let parts = total(&output, &target, &counts, &loss, self.config.focal_norm, whole.as_ref());
-            for (at, part) in sums.iter_mut().zip([&parts.dice, &parts.focal, &parts.region]) {
-                if let Some(part) = part {
-                    *at = Some(at.unwrap_or(0.0) + part.clone().into_scalar::<f32>());
-                }
-            }
-            sum += parts.total.clone().into_scalar::<f32>();
-            if !sum.is_finite() {
-                return Err(StepError::NotFinite(self.step + 1));
-            }
+            let of_parts = [&parts.dice, &parts.focal, &parts.region];
+            terms = of_parts.map(Option::is_some);
+            values.extend(of_parts.into_iter().flatten().chain([&parts.total]).map(|t| t.clone().inner()));
             let fresh = GradientsParams::from_grads(parts.total.backward(), &self.network);
             gradients = Some(match gradients {
                 None => fresh,
                 Some(earlier) => adam::add_gradients(&self.network, earlier, fresh),
             });
         }
-        if let (Some(whole), Some(dice)) = (whole, sums[0].as_mut()) {
-            // The surrogate is right in gradient only; report the loss itself.
-            let surrogate = *dice;
-            *dice = crate::loss::batch_dice::batch_dice(whole, &counts.present()).into_scalar::<f32>();
-            sum += (f64::from(*dice - surrogate) * loss.dice) as f32;
-        }
+        let accumulated = whole.is_some();
+        values.extend(whole.map(|sums| batch_dice(sums, &counts.present()).inner()));
         if let Some(gradients) = gradients {
             self.network = self.adam.step(self.network.clone(), gradients, phase.learning_rate);
+        }
+
+        let lost = |reason: String| StepError::Read { step: self.step + 1, reason };
+        let values = Tensor::cat(values, 0).into_data_async().await.map_err(|e| lost(e.to_string()))?;
+        let values = values.try_to_vec::<f32>().map_err(|e| lost(format!("{e:?}")))?;
+        let mut values = values.into_iter();
+        let mut next = || values.next().unwrap_or(f32::NAN);
+        let mut sums = [None; 3];
+        let mut sum = 0.0;
+        for _ in &ranges {
+            for (at, _) in sums.iter_mut().zip(terms).filter(|(_, there)| *there) {
+                *at = Some(at.unwrap_or(0.0) + next());
+            }
+            sum += next();
+        }
+        if !sum.is_finite() {
+            return Err(StepError::NotFinite(self.step + 1));
+        }
+        if let (true, Some(dice)) = (accumulated, sums[0].as_mut()) {
+            // The surrogate is right in gradient only; report the loss itself.
+            let surrogate = std::mem::replace(dice, next());
+            sum += (f64::from(*dice - surrogate) * loss.dice) as f32;
         }
         self.step += 1;
         Ok(StepReport {

@@ -7,6 +7,7 @@ use crate::loss::{FocalNorm, LossWeights, Target};
 use crate::network::{CLASS_COUNT, NetworkConfig};
 use crate::preprocess::{InputConfig, ModelGrid};
 use crate::volume::Geometry;
+use crate::wait::ready;
 
 const CROP: usize = 32;
 
@@ -117,7 +118,7 @@ fn training_on_two_partial_sets_lowers_the_loss_and_learns_the_regions() {
     let reports = run(&mut trainer, 80);
     assert!(reports[79].total < 0.5 * reports[0].total, "{} -> {}", reports[0].total, reports[79].total);
     let trained = [Organ::Liver, Organ::BrainStem].into_iter().collect();
-    let report = validate(&trainer.network(), &cases(), &input(), trained, 20, &device);
+    let report = ready(validate(&trainer.network(), &cases(), &input(), trained, 20, &device)).unwrap();
     assert_eq!(report.region_accuracy, Some(1.0));
     assert!(report.mean_dice.unwrap() > 0.8, "{:?}", report.mean_dice);
 }
@@ -340,7 +341,7 @@ fn validation_gives_what_was_never_learned_to_the_background_as_inference_does()
     let device = Device::flex();
     let plain = NetworkConfig { attention: false, ..config(None).network };
     let network = plain.init(&device).map(&mut Constant(Vec::new()));
-    let report = |trained: OrganSet| validate(&network, &cases(), &input(), trained, 4, &device).dice;
+    let report = |trained: OrganSet| ready(validate(&network, &cases(), &input(), trained, 4, &device)).unwrap().dice;
     let liver = Organ::Liver.index();
     assert_eq!(
         report([Organ::Liver].into_iter().collect())[liver].1,

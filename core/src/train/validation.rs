@@ -3,14 +3,12 @@
 //! It tells when to stop and which checkpoint is best. The figures that are published come from whole volumes on the
 //! scan's own grid, through the same path as inference.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, ExecutionError};
 use serde::Serialize;
 
-use crate::anatomy::{ORGAN_COUNT, Organ, OrganSet, REGION_COUNT};
-use crate::dataset::batch::make_batch;
-use crate::dataset::{Augmentation, PreparedCase, SliceRef};
-use crate::loss::recalibrate;
-use crate::loss::total::modulated;
+use super::predict;
+use crate::anatomy::{ORGAN_COUNT, Organ, OrganSet};
+use crate::dataset::{Augmentation, PreparedCase, SliceRef, make_batch};
 use crate::network::{AttentionAnatomy, CLASS_COUNT};
 use crate::preprocess::InputConfig;
 
@@ -38,59 +36,46 @@ fn choose(cases: &[PreparedCase], limit: usize) -> Vec<SliceRef> {
     (0..n).map(|i| all[i * all.len() / n]).collect()
 }
 
-/// Runs `network` (validation state) on held-out slices. Organs outside `trained` are never drawn, as in inference.
-pub fn validate(
+/// Runs `network` (validation state) on held-out slices, at most `limit`. Organs outside `trained` are never drawn, as in
+/// inference.
+///
+/// # Errors
+/// The device gives no answer.
+pub async fn validate(
     network: &AttentionAnatomy,
     cases: &[PreparedCase],
     input: &InputConfig,
     trained: OrganSet,
     limit: usize,
     device: &Device,
-) -> ValidationReport {
+) -> Result<ValidationReport, ExecutionError> {
     let slices = choose(cases, limit);
     let network = network.clone().fold();
-    let crop = input.crop;
-    let pixels = crop * crop;
-    let drawn: Vec<usize> = std::iter::once(0).chain(trained.iter().map(|o| usize::from(o.label()))).collect();
-    let learned: [bool; ORGAN_COUNT] = std::array::from_fn(|c| trained.contains(Organ::ALL[c]));
+    let pixels = input.crop * input.crop;
     let mut counts = [[0u64; 3]; CLASS_COUNT];
     let (mut right, mut known) = (0usize, 0usize);
     for chunk in slices.chunks(8) {
         let batch = make_batch(cases, chunk, input, &Augmentation::default());
-        let shape = [chunk.len(), input.stack, crop, crop];
-        let output = network.forward(Tensor::<4>::from_data(TensorData::new(batch.stacks, shape), device));
-        // As at inference: what was never learned gives its probability to the background before anything is chosen.
-        let p = recalibrate(modulated(&output), &vec![learned; chunk.len()]).probability;
-        let p: Vec<f32> = p.into_data().try_to_vec::<f32>().unwrap_or_default();
-        for (b, r) in chunk.iter().enumerate() {
+        let found = predict(&network, &batch, trained, device).await?;
+        let truth = batch.target.labels.chunks_exact(pixels);
+        for ((r, truth), guess) in chunk.iter().zip(truth).zip(found.labels.chunks_exact(pixels)) {
             let evaluable = &cases[r.case].evaluable[r.slice];
-            let truth = &batch.target.labels[b * pixels..(b + 1) * pixels];
-            let p = &p[b * CLASS_COUNT * pixels..(b + 1) * CLASS_COUNT * pixels];
-            for n in 0..pixels {
-                let mut best = 0;
-                for &c in &drawn {
-                    if p[c * pixels + n] > p[best * pixels + n] {
-                        best = c;
-                    }
-                }
-                let t = usize::from(truth[n]);
+            for (&t, &g) in truth.iter().zip(guess) {
+                let (t, g) = (usize::from(t), usize::from(g));
                 if t > 0 && evaluable[t - 1] {
                     counts[t][1] += 1;
-                    counts[t][0] += u64::from(best == t);
+                    counts[t][0] += u64::from(g == t);
                 }
-                if best > 0 && evaluable[best - 1] {
-                    counts[best][2] += 1;
+                if g > 0 && evaluable[g - 1] {
+                    counts[g][2] += 1;
                 }
             }
         }
-        if let Some(region) = output.region {
-            let values: Vec<f32> = region.regions.into_data().try_to_vec::<f32>().unwrap_or_default();
-            let arg_max = |row: &[f32]| (1..row.len()).fold(0, |best, r| if row[r] > row[best] { r } else { best });
-            for (row, target) in values.chunks_exact(REGION_COUNT).zip(&batch.target.regions) {
-                if let Some(target) = target {
-                    known += 1;
-                    right += usize::from(arg_max(row) == arg_max(target));
-                }
+        let arg_max = |row: &[f32]| (1..row.len()).fold(0, |best, r| if row[r] > row[best] { r } else { best });
+        for (row, target) in found.regions.iter().flatten().zip(&batch.target.regions) {
+            if let Some(target) = target {
+                known += 1;
+                right += usize::from(arg_max(row) == arg_max(target));
             }
         }
     }
@@ -102,10 +87,10 @@ pub fn validate(
         })
         .collect();
     let there: Vec<f64> = dice.iter().filter_map(|d| d.1).collect();
-    ValidationReport {
+    Ok(ValidationReport {
         slices: slices.len(),
         mean_dice: (!there.is_empty()).then(|| there.iter().sum::<f64>() / there.len() as f64),
         dice,
         region_accuracy: (known > 0).then(|| right as f64 / known as f64),
-    }
+    })
 }

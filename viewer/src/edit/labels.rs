@@ -128,6 +128,31 @@ impl LabelStore {
         self.end();
     }
 
+    /// Lays edits over the labels, in one step: the label of every edited voxel, [`NOT_EDITED`] elsewhere. Those that were
+    /// there before stay beside them if `keep`, and are given back to the network otherwise.
+    pub fn restore_edits(&mut self, edits: &[u8], keep: bool, name: &'static str) {
+        if edits.len() != self.layer.voxels().len() || edits.is_empty() {
+            return;
+        }
+        let area = self.area();
+        self.begin(name);
+        for (k, edits) in edits.chunks_exact(area).enumerate() {
+            self.set(k, 0..area, |n, _| Some(edits[n]).filter(|&e| e != NOT_EDITED || !keep));
+        }
+        self.end();
+    }
+
+    /// The network's labels of a slice, without the edits over them.
+    pub fn network_slice(&self, k: usize) -> Vec<u8> {
+        let mut labels = self.layer.slice(k).to_vec();
+        for (label, &network) in labels.iter_mut().zip(self.under_edits(k).unwrap_or_default()) {
+            if network != NOT_EDITED {
+                *label = network;
+            }
+        }
+        labels
+    }
+
     /// The network's labels in place of all edits, in one step that can be undone.
     pub fn discard_edits(&mut self) {
         let area = self.area();

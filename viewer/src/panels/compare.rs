@@ -1,6 +1,396 @@
-//! See the table in the module above.
+//! The labels against a second label map: metrics of every organ, and where they differ.
 
-use crate::state::State;
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use attention_anatomy::anatomy::Organ;
+use attention_anatomy::metrics::{DEFAULT_TOLERANCE_MM, OrganMetrics};
+
+use crate::state::{ByteLayer, FileRequest, Overlay, State, Study};
+use crate::worker::Command;
+
+/// A column of the table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Column {
+    /// In the order of the table of organs.
+    #[default]
+    Organ,
+    /// 1 is best.
+    Dice,
+    /// mm, 0 is best.
+    Hausdorff,
+    /// 1 is best.
+    SurfaceDice,
+    /// ml more than the reference.
+    Volume,
+}
+
+/// How the table is sorted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Order {
+    /// By this column.
+    pub column: Column,
+    /// The largest first.
+    pub descending: bool,
+}
+
+impl Column {
+    const ALL: [Self; 5] = [Self::Organ, Self::Dice, Self::Hausdorff, Self::SurfaceDice, Self::Volume];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Organ => "Organ",
+            Self::Dice => "Dice",
+            Self::Hausdorff => "HD95, mm",
+            Self::SurfaceDice => "Surface Dice",
+            Self::Volume => "Volume, ml",
+        }
+    }
+
+    fn hint(self) -> String {
+        match self {
+            Self::Organ => "In the order of the list of organs".into(),
+            Self::Dice => "Twice the common volume over the sum of both volumes; 1 is best".into(),
+            Self::Hausdorff => "95 % of both surfaces lie nearer to the other than this; 0 is best".into(),
+            Self::SurfaceDice => {
+                format!("Share of both surfaces within {DEFAULT_TOLERANCE_MM} mm of the other; 1 is best")
+            }
+            Self::Volume => "How much larger the organ is here than in the reference".into(),
+        }
+    }
+
+    fn order(self, a: &(Organ, OrganMetrics), b: &(Organ, OrganMetrics)) -> Ordering {
+        let by = |value: fn(&OrganMetrics) -> f64| value(&a.1).total_cmp(&value(&b.1));
+        match self {
+            Self::Organ => a.0.cmp(&b.0),
+            Self::Dice => by(|m| m.dice),
+            Self::Hausdorff => by(|m| m.hausdorff_95_mm),
+            Self::SurfaceDice => by(|m| m.surface_dice),
+            Self::Volume => by(|m| m.prediction_ml - m.truth_ml),
+        }
+    }
+
+    fn cell(self, organ: Organ, m: &OrganMetrics) -> String {
+        match self {
+            Self::Organ => organ.name().into(),
+            Self::Dice => format!("{:.3}", m.dice),
+            Self::Hausdorff if m.hausdorff_95_mm.is_finite() => format!("{:.1}", m.hausdorff_95_mm),
+            Self::Hausdorff if m.missed => "missed".into(),
+            Self::Hausdorff => "only here".into(),
+            Self::SurfaceDice => format!("{:.3}", m.surface_dice),
+            Self::Volume => {
+                let difference = m.prediction_ml - m.truth_ml;
+                match m.truth_ml > 0.0 {
+                    true => format!("{difference:+.1} ({:+.0} %)", 100.0 * difference / m.truth_ml),
+                    false => format!("{difference:+.1}"),
+                }
+            }
+        }
+    }
+}
 
 /// Draws it.
-pub fn show(_ui: &mut egui::Ui, _state: &mut State) {}
+pub fn show(ui: &mut egui::Ui, state: &mut State) {
+    ui.heading("Compare");
+    let Some(study) = state.study.as_ref() else {
+        ui.label("Open a CT, and then a second label map of it.");
+        return;
+    };
+    if study.reference.is_none() {
+        ui.label("Open a second label map of this CT: a reference, another result, or the result of other weights.");
+        if ui.button("Open a label map...").clicked() {
+            state.request(FileRequest::OpenReference);
+        }
+        return;
+    }
+    head(ui, state);
+    if state.study.as_ref().and_then(|s| s.reference.as_ref()).is_some_and(|r| r.asked.is_none())
+        && !state.run.is_active()
+    {
+        measure(state);
+    }
+    ui.separator();
+    freshness(ui, state);
+    table(ui, state);
+}
+
+/// Name, overlay, and what can be done with the reference.
+fn head(ui: &mut egui::Ui, state: &mut State) {
+    if let Some(reference) = state.study.as_ref().and_then(|s| s.reference.as_ref()) {
+        ui.label(format!("Against {}", reference.name));
+    }
+    let mut shown = state.view.overlay == Overlay::Difference;
+    if ui.checkbox(&mut shown, "Show where they differ").changed() {
+        state.view.overlay = if shown { Overlay::Difference } else { Overlay::None };
+    }
+    ui.horizontal_wrapped(|ui| {
+        if ui.button("Measure again").clicked() {
+            measure(state);
+        }
+        let hint = "The reference becomes the labels to work on, and the labels the reference. Undo takes it back.";
+        if ui.button("Swap").on_hover_text(hint).clicked() {
+            swap(state);
+        }
+        if ui.button("Open another...").clicked() {
+            state.request(FileRequest::OpenReference);
+        }
+        if ui.button("Close").clicked() {
+            close(state);
+        }
+    });
+}
+
+/// Whether the figures are those of the labels on screen.
+fn freshness(ui: &mut egui::Ui, state: &State) {
+    let Some(study) = state.study.as_ref() else { return };
+    let Some(reference) = study.reference.as_ref() else { return };
+    if reference.asked.is_none() {
+        ui.label("The labels are measured when the run is over, or now by \"Measure again\".");
+    } else if reference.metrics.is_empty() {
+        ui.horizontal(|ui| {
+            ui.spinner();
+            ui.label("Measuring");
+        });
+    } else if reference.revision != study.labels.layer().revision() {
+        ui.colored_label(ui.visuals().warn_fg_color, "The labels have changed since; measure again.");
+    }
+}
+
+/// Asks the worker to measure.
+fn measure(state: &mut State) {
+    let number = state.next_number();
+    let Some(study) = state.study.as_mut() else { return };
+    let Some(reference) = study.reference.as_mut() else { return };
+    reference.asked = Some(number);
+    reference.revision = study.labels.layer().revision();
+    reference.metrics.clear();
+    let (labels, reference) = (study.labels.layer().voxels(), reference.labels.voxels());
+    let command = Command::Compare { number, labels: Arc::from(labels), reference: Arc::from(reference) };
+    state.send(command);
+}
+
+fn swap(state: &mut State) {
+    let Some(study) = state.study.as_mut() else { return };
+    let Some(reference) = study.reference.as_mut() else { return };
+    // A new layer, so that whoever draws it draws all of it.
+    let Some(mut labels) = ByteLayer::from_voxels(study.labels.layer().size(), study.labels.layer().voxels().to_vec())
+    else {
+        return;
+    };
+    std::mem::swap(&mut reference.labels, &mut labels);
+    for k in 0..labels.size()[2] {
+        reference.labels.slice_mut(k);
+    }
+    study.labels.replace_all(labels.voxels());
+    reference.name = match reference.name.strip_suffix(SWAPPED) {
+        Some(name) => name.to_string(),
+        None => format!("{}{SWAPPED}", reference.name),
+    };
+    (reference.asked, reference.metrics) = (None, Vec::new());
+}
+
+const SWAPPED: &str = ", swapped with the labels";
+
+fn close(state: &mut State) {
+    if let Some(study) = state.study.as_mut() {
+        study.reference = None;
+    }
+    if state.view.overlay == Overlay::Difference {
+        state.view.overlay = Overlay::None;
+    }
+}
+
+/// Metrics of the organs that either map has, in order.
+fn rows(study: &Study, order: Order) -> Vec<(Organ, OrganMetrics)> {
+    let metrics = study.reference.iter().flat_map(|r| &r.metrics);
+    let mut rows: Vec<_> = Organ::ALL.into_iter().zip(metrics).filter_map(|(o, m)| Some((o, (*m)?))).collect();
+    rows.sort_by(|a, b| {
+        let by = order.column.order(a, b);
+        if order.descending { by.reverse() } else { by }
+    });
+    rows
+}
+
+fn table(ui: &mut egui::Ui, state: &mut State) {
+    let Some(study) = state.study.as_ref() else { return };
+    let rows = rows(study, state.panels.compare);
+    if rows.is_empty() {
+        if study.reference.as_ref().is_some_and(|r| !r.metrics.is_empty()) {
+            ui.label("Neither label map has an organ.");
+        }
+        return;
+    }
+    let mean = rows.iter().map(|(_, m)| m.dice).sum::<f64>() / rows.len() as f64;
+    ui.label(format!("Mean Dice {mean:.3} over {} organs", rows.len()));
+    let mut clicked = None;
+    egui::ScrollArea::both().id_salt("compare").show(ui, |ui| {
+        egui::Grid::new("metrics").striped(true).show(ui, |ui| {
+            for column in Column::ALL {
+                header(ui, column, &mut state.panels.compare);
+            }
+            ui.end_row();
+            for (organ, metrics) in &rows {
+                let chosen = state.view.selected == Some(*organ);
+                let jump = "Selects the organ and goes to where the two differ most";
+                if ui.selectable_label(chosen, organ.name()).on_hover_text(jump).clicked() {
+                    clicked = Some(*organ);
+                }
+                for column in &Column::ALL[1..] {
+                    ui.label(column.cell(*organ, metrics));
+                }
+                ui.end_row();
+            }
+        });
+    });
+    if let Some(organ) = clicked {
+        state.view.selected = Some(organ);
+        if let Some(place) = most_different(study, organ).or_else(|| study.labels.centre(organ)) {
+            state.view.cursor = place;
+        }
+    }
+}
+
+fn header(ui: &mut egui::Ui, column: Column, order: &mut Order) {
+    let arrow = match (order.column == column, order.descending) {
+        (false, _) => "",
+        (true, false) => " \u{2191}",
+        (true, true) => " \u{2193}",
+    };
+    if ui.button(format!("{}{arrow}", column.name())).on_hover_text(column.hint()).clicked() {
+        let descending = order.column == column && !order.descending;
+        *order = Order { column, descending };
+    }
+}
+
+/// On the slice where the two maps differ in most voxels of an organ, the differing voxel in the middle of these.
+fn most_different(study: &Study, organ: Organ) -> Option<[usize; 3]> {
+    let reference = &study.reference.as_ref()?.labels;
+    let labels = study.labels.layer();
+    let [nx, _, nz] = labels.size();
+    let differs = |k: usize| {
+        let pairs = labels.slice(k).iter().zip(reference.slice(k)).enumerate();
+        pairs.filter(|(_, (a, b))| (**a == organ.label()) != (**b == organ.label())).map(|(n, _)| [n % nx, n / nx])
+    };
+    let (count, std::cmp::Reverse(k)) = (0..nz).map(|k| (differs(k).count(), std::cmp::Reverse(k))).max()?;
+    let sum = differs(k).fold([0; 2], |sum, at| [sum[0] + at[0], sum[1] + at[1]]);
+    let squared = |at: &[usize; 2]| (0..2).map(|a| (count * at[a]).abs_diff(sum[a]).pow(2)).sum::<usize>();
+    differs(k).min_by_key(squared).map(|[i, j]| [i, j, k])
+}
+
+#[cfg(test)]
+mod tests {
+    use egui_kittest::Harness;
+    use egui_kittest::kittest::Queryable;
+
+    use super::*;
+    use crate::edit::samples::ct;
+    use crate::state::Reference;
+    use crate::worker::Event;
+
+    const SIZE: [usize; 3] = [10, 8, 6];
+
+    fn state() -> State {
+        let mut state = State::default();
+        let mut study = Study::new(1, "sample".into(), ct(SIZE, [1.0; 3]));
+        for k in 0..6 {
+            study.labels.apply_run_slice(k, &[Organ::Liver.label(); 80]);
+        }
+        let mut other = vec![Organ::Liver.label(); 480];
+        other[3 * 80 + 42..3 * 80 + 45].fill(Organ::Spleen.label());
+        other[80] = 0;
+        let labels = ByteLayer::from_voxels(SIZE, other).unwrap();
+        study.reference =
+            Some(Reference { name: "reference".into(), labels, metrics: Vec::new(), asked: None, revision: 0 });
+        state.study = Some(study);
+        state
+    }
+
+    fn metrics(dice: f64, hd: f64) -> Option<OrganMetrics> {
+        Some(OrganMetrics {
+            dice,
+            hausdorff_95_mm: hd,
+            surface_dice: dice,
+            mean_surface_distance_mm: hd,
+            missed: hd.is_infinite(),
+            truth_ml: 10.0,
+            prediction_ml: 12.0,
+        })
+    }
+
+    fn answer(state: &mut State) {
+        let number = state.study.as_ref().and_then(|s| s.reference.as_ref()).and_then(|r| r.asked).unwrap();
+        let mut all = vec![None; Organ::ALL.len()];
+        all[Organ::Liver.index()] = metrics(0.9, 3.0);
+        all[Organ::Spleen.index()] = metrics(0.0, f64::INFINITY);
+        all[Organ::Heart.index()] = metrics(0.95, 1.0);
+        state.apply(Event::Compared { number, metrics: all });
+    }
+
+    #[test]
+    fn it_measures_by_itself_once_and_again_when_asked() {
+        let mut harness = Harness::new_ui_state(|ui, state: &mut State| show(ui, state), state());
+        harness.step();
+        harness.step();
+        assert_eq!(harness.state().commands.len(), 1);
+        assert!(matches!(&harness.state().commands[0], Command::Compare { labels, .. } if labels.len() == 480));
+        harness.get_by_label("Measuring");
+        answer(harness.state_mut());
+        harness.run();
+        harness.get_by_label("Mean Dice 0.617 over 3 organs");
+        harness.get_by_label("missed");
+        assert_eq!(harness.get_all_by_label("+2.0 (+20 %)").count(), 3);
+
+        harness.state_mut().study.as_mut().unwrap().labels.reassign(Organ::Liver, None, 0..1);
+        harness.run();
+        harness.get_by_label_contains("have changed since");
+        harness.get_by_label("Measure again").click();
+        harness.step();
+        harness.step();
+        assert_eq!(harness.state().commands.len(), 2);
+    }
+
+    #[test]
+    fn a_click_goes_where_they_differ_most_and_headers_sort() {
+        let mut harness = Harness::new_ui_state(|ui, state: &mut State| show(ui, state), state());
+        harness.step();
+        answer(harness.state_mut());
+        harness.run();
+        harness.get_by_label("Liver").click();
+        harness.run();
+        assert_eq!(harness.state().view.selected, Some(Organ::Liver));
+        assert_eq!(harness.state().view.cursor, [3, 4, 3]);
+        let order = |state: &State| {
+            let study = state.study.as_ref().unwrap();
+            rows(study, state.panels.compare).iter().map(|(o, _)| *o).collect::<Vec<_>>()
+        };
+        assert_eq!(order(harness.state()), [Organ::Heart, Organ::Liver, Organ::Spleen]);
+        harness.get_by_label("Dice").click();
+        harness.run();
+        assert_eq!(order(harness.state()), [Organ::Spleen, Organ::Liver, Organ::Heart]);
+        harness.get_by_label("HD95, mm").click();
+        harness.run();
+        harness.get_by_label_contains("HD95, mm").click();
+        harness.run();
+        assert_eq!(order(harness.state()), [Organ::Spleen, Organ::Liver, Organ::Heart]);
+    }
+
+    #[test]
+    fn swapping_twice_is_as_before_and_closing_ends_the_overlay() {
+        let mut state = state();
+        state.view.overlay = Overlay::Difference;
+        let voxels = |state: &State| {
+            let study = state.study.as_ref().unwrap();
+            let reference = study.reference.as_ref().unwrap();
+            [study.labels.layer().voxels().to_vec(), reference.labels.voxels().to_vec()]
+        };
+        let [labels, reference] = voxels(&state);
+        swap(&mut state);
+        assert_eq!(voxels(&state), [reference.clone(), labels.clone()]);
+        swap(&mut state);
+        assert_eq!(voxels(&state), [labels, reference]);
+        assert_eq!(state.study.as_ref().unwrap().reference.as_ref().unwrap().name, "reference");
+        close(&mut state);
+        assert_eq!(state.view.overlay, Overlay::None);
+        assert!(state.study.as_ref().unwrap().reference.is_none());
+    }
+}

@@ -1,6 +1,335 @@
-//! See the table in the module above.
+//! Tools that change labels, and undo. What a tool does is in [`crate::edit`].
 
-use crate::state::State;
+use attention_anatomy::anatomy::{Organ, OrganSet};
+use egui::{Key, KeyboardShortcut, Modifiers, Slider};
+
+use crate::edit::{Between, EditSettings, HU_LIMITS, LabelStore, PaintOver, RADIUS_MM};
+use crate::state::{State, Tool};
+use crate::store;
+
+const UNDO: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::Z);
+const REDO: [KeyboardShortcut; 2] = [
+    KeyboardShortcut::new(Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::Z),
+    KeyboardShortcut::new(Modifiers::COMMAND, Key::Y),
+];
+
+/// One press of a bracket makes the brush so much larger.
+const RADIUS_STEP: f32 = 1.2;
+
+/// Undo, redo and the size of the brush from the keyboard, whatever tab is open.
+pub fn shortcuts(ctx: &egui::Context, state: &mut State) {
+    if ctx.text_edit_focused() {
+        return;
+    }
+    let mut pressed = |shortcut: &KeyboardShortcut| ctx.input_mut(|i| i.consume_shortcut(shortcut));
+    // With shift first: undo takes any further modifier.
+    let redo = REDO.iter().any(&mut pressed);
+    let undo = pressed(&UNDO);
+    let key = |key| KeyboardShortcut::new(Modifiers::NONE, key);
+    if pressed(&key(Key::OpenBracket)) {
+        resize(state, 1.0 / RADIUS_STEP);
+    }
+    if pressed(&key(Key::CloseBracket)) {
+        resize(state, RADIUS_STEP);
+    }
+    if let Some(study) = state.study.as_mut() {
+        if redo {
+            study.labels.redo();
+        } else if undo {
+            study.labels.undo();
+        }
+    }
+}
+
+fn resize(state: &mut State, factor: f32) {
+    state.view.brush_radius_mm = (state.view.brush_radius_mm * factor).clamp(RADIUS_MM[0], RADIUS_MM[1]);
+}
 
 /// Draws it.
-pub fn show(_ui: &mut egui::Ui, _state: &mut State) {}
+pub fn show(ui: &mut egui::Ui, state: &mut State) {
+    ui.heading("Correct");
+    if state.study.is_none() {
+        ui.label("Open a CT to correct its labels.");
+        return;
+    }
+    egui::ScrollArea::vertical().id_salt("correct").show(ui, |ui| {
+        offer(ui, state);
+        undo_redo(ui, state);
+        ui.separator();
+        organ(ui, state);
+        tools(ui, state);
+        ui.separator();
+        actions(ui, state);
+        ui.separator();
+        edited(ui, state);
+    });
+}
+
+/// Edits that were kept when the program ended unexpectedly.
+fn offer(ui: &mut egui::Ui, state: &mut State) {
+    let Some((voxels, age)) = state.memory.offer().map(|o| (o.edited_voxels(), o.age())) else { return };
+    egui::Frame::group(ui.style()).show(ui, |ui| {
+        ui.label(format!("Edits of this CT that were not saved were found: {voxels} voxels, {age}."));
+        ui.horizontal(|ui| {
+            if ui.button(format!("Restore {voxels} edited voxels")).clicked() {
+                store::restore_offer(state);
+            } else if ui.button("Discard them").clicked() {
+                store::discard_offer(state);
+            }
+        });
+    });
+    ui.add_space(4.0);
+}
+
+fn undo_redo(ui: &mut egui::Ui, state: &mut State) {
+    let Some(study) = state.study.as_mut() else { return };
+    let (undo, redo) = (study.labels.undo_name(), study.labels.redo_name());
+    ui.horizontal(|ui| {
+        let hint = |ui: &egui::Ui, shortcut: &KeyboardShortcut, name: Option<&str>| {
+            let keys = ui.ctx().format_shortcut(shortcut);
+            name.map_or(keys.clone(), |name| format!("{name} ({keys})"))
+        };
+        let undo_hint = hint(ui, &UNDO, undo);
+        if ui.add_enabled(undo.is_some(), egui::Button::new("Undo")).on_hover_text(undo_hint).clicked() {
+            study.labels.undo();
+        }
+        let redo_hint = hint(ui, &REDO[0], redo);
+        if ui.add_enabled(redo.is_some(), egui::Button::new("Redo")).on_hover_text(redo_hint).clicked() {
+            study.labels.redo();
+        }
+    });
+}
+
+fn organ(ui: &mut egui::Ui, state: &mut State) {
+    organ_choice(ui, "Organ to work on", "organ", &mut state.view.selected);
+}
+
+fn organ_choice(ui: &mut egui::Ui, label: &str, id: &str, chosen: &mut Option<Organ>) {
+    let text = chosen.map_or("choose an organ", Organ::name);
+    egui::ComboBox::new(("correct", id), label).selected_text(text).show_ui(ui, |ui| {
+        for organ in Organ::ALL {
+            ui.selectable_value(chosen, Some(organ), organ.name());
+        }
+    });
+}
+
+fn tools(ui: &mut egui::Ui, state: &mut State) {
+    let State { view, edit, .. } = state;
+    ui.horizontal_wrapped(|ui| {
+        let tools = [(Tool::Crosshair, "Look"), (Tool::Brush, "Brush"), (Tool::Eraser, "Eraser"), (Tool::Fill, "Fill")];
+        for (tool, name) in tools {
+            ui.selectable_value(&mut view.tool, tool, name);
+        }
+    });
+    ui.add(
+        Slider::new(&mut view.brush_radius_mm, RADIUS_MM[0]..=RADIUS_MM[1])
+            .logarithmic(true)
+            .text("radius, mm ([ and ])"),
+    );
+    ui.horizontal_wrapped(|ui| {
+        ui.label("Work");
+        ui.radio_value(&mut edit.three_d, false, "in the plane (2-D)");
+        ui.radio_value(&mut edit.three_d, true, "in space (3-D)");
+    });
+    ui.horizontal_wrapped(|ui| {
+        ui.label("Paint over");
+        ui.radio_value(&mut edit.over, PaintOver::Background, "background only");
+        ui.radio_value(&mut edit.over, PaintOver::Everything, "everything");
+    });
+    ui.checkbox(&mut edit.erase_all, "Eraser takes every organ (or hold Alt)");
+    ui.checkbox(&mut edit.limit_hu, "Brush, eraser and fill only within a range of HU");
+    if edit.limit_hu {
+        hu_range(ui, edit);
+    }
+}
+
+fn hu_range(ui: &mut egui::Ui, edit: &mut EditSettings) {
+    let [low, high] = &mut edit.hu;
+    ui.indent("hu", |ui| {
+        if ui.add(Slider::new(low, HU_LIMITS[0]..=HU_LIMITS[1]).text("lowest HU")).changed() {
+            *high = (*high).max(*low);
+        }
+        if ui.add(Slider::new(high, HU_LIMITS[0]..=HU_LIMITS[1]).text("highest HU")).changed() {
+            *low = (*low).min(*high);
+        }
+    });
+}
+
+/// Does something to the selected organ and says how much that changed.
+fn act(state: &mut State, organ: Organ, action: impl FnOnce(&mut LabelStore, &EditSettings) -> usize) {
+    let Some(study) = state.study.as_mut() else { return };
+    study.what_if = None;
+    let changed = action(&mut study.labels, &state.edit);
+    state.notices.info(match changed {
+        0 => format!("{organ}: there was nothing to change"),
+        1 => format!("{organ}: 1 voxel changed"),
+        _ => format!("{organ}: {changed} voxels changed"),
+    });
+}
+
+fn actions(ui: &mut egui::Ui, state: &mut State) {
+    let Some(organ) = state.view.selected else {
+        ui.label("Choose an organ to fill its holes, smooth it, outline it between slices and more.");
+        return;
+    };
+    let Some(study) = state.study.as_ref() else { return };
+    let (k, slices) = (state.view.slice(), study.geometry().size[2]);
+    let there = study.labels.voxel_count(organ) > 0;
+    ui.strong(format!("All of {organ}"));
+    ui.add_enabled_ui(there, |ui| {
+        ui.horizontal_wrapped(|ui| {
+            let hint =
+                "Outlines the organ on slices without it that lie between slices with it. Those stay as they are.";
+            if ui.button("Interpolate gaps").on_hover_text(hint).clicked() {
+                act(state, organ, |l, s| l.interpolate(organ, Between::Gaps, s.over));
+            }
+            let hint = "Outlines the organ anew between the slices that you have edited. Those stay as they are.";
+            if ui.button("Interpolate between edited slices").on_hover_text(hint).clicked() {
+                act(state, organ, |l, s| l.interpolate(organ, Between::Edited, s.over));
+            }
+            if ui.button("Keep largest piece").clicked() {
+                act(state, organ, |l, _| l.largest_component(organ));
+            }
+            let hint = "Within each axial slice, or only what is enclosed in space, as chosen above.";
+            if ui.button("Fill holes").on_hover_text(hint).clicked() {
+                act(state, organ, |l, s| l.fill_holes(organ, s.three_d, s.over));
+            }
+        });
+        ui.horizontal_wrapped(|ui| {
+            let hint =
+                "Rounds the surface and keeps the volume. What is thinner than the strength becomes thinner or goes.";
+            if ui.button("Smooth").on_hover_text(hint).clicked() {
+                act(state, organ, |l, s| l.smooth(organ, s.smooth_mm, s.three_d, s.over));
+            }
+            ui.add(Slider::new(&mut state.edit.smooth_mm, 0.5..=6.0).text("strength, mm"));
+        });
+        ui.checkbox(&mut state.edit.this_slice, "Clear and reassign on this axial slice only");
+        let range = if state.edit.this_slice { k..k + 1 } else { 0..slices };
+        if ui.button("Clear").clicked() {
+            act(state, organ, |l, _| l.reassign(organ, None, range.clone()));
+        }
+        organ_choice(ui, "Reassign to", "reassign", &mut state.edit.reassign_to);
+        let to = state.edit.reassign_to.filter(|to| *to != organ);
+        if ui.add_enabled(to.is_some(), egui::Button::new("Reassign")).clicked() {
+            act(state, organ, |l, _| l.reassign(organ, to, range));
+        }
+    });
+}
+
+fn edited(ui: &mut egui::Ui, state: &mut State) {
+    let Some(study) = state.study.as_mut() else { return };
+    let (voxels, organs) = (study.labels.edited_voxels(), study.labels.edited_organs());
+    ui.strong("Edited by hand");
+    if voxels == 0 {
+        ui.label("Nothing. What you edit here stays when the segmentation is run again.");
+        return;
+    }
+    ui.label(format!("{voxels} voxels. A further run leaves them as they are."));
+    if organs != OrganSet::EMPTY {
+        ui.horizontal_wrapped(|ui| {
+            for organ in organs.iter() {
+                let chosen = state.view.selected == Some(organ);
+                if ui.selectable_label(chosen, organ.name()).clicked() {
+                    state.view.selected = Some(organ);
+                    if let Some(centre) = study.labels.centre(organ) {
+                        state.view.cursor = centre;
+                    }
+                }
+            }
+        });
+    }
+    let hint = "Shows what the network says in place of all edits, at once and after every run. Undo brings them back.";
+    if ui.button("Discard edits").on_hover_text(hint).clicked() {
+        study.labels.discard_edits();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use egui_kittest::Harness;
+    use egui_kittest::kittest::Queryable;
+
+    use super::*;
+    use crate::edit::samples::ct;
+    use crate::state::Study;
+
+    fn harness() -> Harness<'static, State> {
+        let mut state = State::default();
+        let mut study = Study::new(1, "sample".into(), ct([20, 20, 5], [1.0; 3]));
+        let mut slice = vec![0; 400];
+        for j in 5..10 {
+            slice[20 * j + 5..20 * j + 10].fill(Organ::Liver.label());
+        }
+        slice[20 * 7 + 7] = 0;
+        slice[20 * 15 + 15] = Organ::Liver.label();
+        study.labels.apply_run_slice(2, &slice);
+        state.study = Some(study);
+        state.view.selected = Some(Organ::Liver);
+        let app = |ui: &mut egui::Ui, state: &mut State| {
+            shortcuts(ui.ctx(), state);
+            show(ui, state);
+        };
+        Harness::builder().with_size(egui::vec2(420.0, 900.0)).build_ui_state(app, state)
+    }
+
+    fn liver(harness: &Harness<'_, State>) -> u64 {
+        harness.state().study.as_ref().unwrap().labels.voxel_count(Organ::Liver)
+    }
+
+    #[test]
+    fn actions_change_the_selected_organ_and_keys_take_them_back() {
+        let mut harness = harness();
+        harness.run();
+        assert_eq!(liver(&harness), 25);
+        harness.get_by_label("Fill holes").click();
+        harness.run();
+        harness.get_by_label("Keep largest piece").click();
+        harness.run();
+        assert_eq!(liver(&harness), 25);
+        harness.key_press_modifiers(Modifiers::COMMAND, Key::Z);
+        harness.run();
+        assert_eq!(liver(&harness), 26);
+        harness.key_press_modifiers(Modifiers::COMMAND, Key::Z);
+        harness.run();
+        assert_eq!(liver(&harness), 25);
+        harness.key_press_modifiers(Modifiers::COMMAND | Modifiers::SHIFT, Key::Z);
+        harness.run();
+        assert_eq!(liver(&harness), 26);
+        harness.get_by_label("Undo").click();
+        harness.run();
+        harness.get_by_label("Redo").click();
+        harness.run();
+        assert_eq!(liver(&harness), 26);
+        assert!(harness.state().notices.iter().any(|n| n.text == "Liver: 1 voxel changed"));
+        harness.get_by_label("Discard edits").click();
+        harness.run();
+        assert_eq!(liver(&harness), 25);
+    }
+
+    #[test]
+    fn brackets_size_the_brush_and_tools_are_chosen_by_name() {
+        let mut harness = harness();
+        harness.run();
+        let radius = harness.state().view.brush_radius_mm;
+        harness.key_press(Key::CloseBracket);
+        harness.run();
+        assert!((harness.state().view.brush_radius_mm / radius - RADIUS_STEP).abs() < 1e-5);
+        for _ in 0..40 {
+            harness.key_press(Key::OpenBracket);
+            harness.run();
+        }
+        assert_eq!(harness.state().view.brush_radius_mm, RADIUS_MM[0]);
+        harness.get_by_label("Eraser").click();
+        harness.run();
+        harness.get_by_label("in space (3-D)").click();
+        harness.run();
+        assert_eq!((harness.state().view.tool, harness.state().edit.three_d), (Tool::Eraser, true));
+    }
+
+    #[test]
+    fn without_a_study_the_panel_says_what_to_do() {
+        let mut harness = Harness::new_ui_state(|ui, state: &mut State| show(ui, state), State::default());
+        harness.run();
+        harness.get_by_label_contains("Open a CT");
+    }
+}

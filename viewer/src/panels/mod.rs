@@ -9,7 +9,7 @@
 //! | `along_body/` | strip along the body: attention heat map, region ribbon |
 //! | `correct.rs` | tools that change labels |
 //! | `compare.rs` | metrics against a second label map |
-//! | `learn.rs` | a small network learning live |
+//! | `learn/` | a small network learning live |
 //! | `status.rs` | position, HU, organ under the mouse; the disclaimer |
 //! | `notices.rs` | errors, warnings, opening with progress and cancel |
 //! | `help.rs`, `tour.rs` | shortcuts, guided tour |
@@ -45,8 +45,12 @@ pub struct PanelState {
     pub opening: Option<Opening>,
     /// The tab on the right.
     pub tab: Tab,
+    /// How the comparison is sorted.
+    pub compare: compare::Order,
     /// Whether the list of shortcuts is open.
     pub help: bool,
+    /// The small trainings.
+    pub lesson: learn::Learn,
     /// A PNG of the view was asked for; whoever draws the views makes it and takes the flag back.
     pub picture_requested: bool,
     /// A session file was asked for; whoever writes it takes the flag back.
@@ -115,11 +119,14 @@ impl PanelState {
     }
 
     /// The small training said something.
-    pub fn learn(&mut self, _event: LearnEvent) {}
+    pub fn learn(&mut self, event: LearnEvent) {
+        self.lesson.hear(event);
+    }
 }
 
 /// Draws all panels; what is left of `ui` is for the views.
 pub fn show(ui: &mut egui::Ui, state: &mut State) {
+    correct::shortcuts(ui.ctx(), state);
     theme::keep(ui.ctx(), &mut state.preferences, &mut state.panels.theme);
     attention::keep(ui.ctx(), state);
     let frame = egui::Frame::side_top_panel(ui.style());
@@ -129,7 +136,7 @@ pub fn show(ui: &mut egui::Ui, state: &mut State) {
     });
     // A window that is too narrow for all keeps its views: the panels may then be reached one at a time.
     let roomy = ui.available_width();
-    if !state.panels.hidden.organs {
+    if !state.panels.hidden.organs && !has_board(state) {
         let width = if roomy < 1100.0 { 216.0 } else { 244.0 };
         let panel = egui::Panel::left("organs").resizable(true).default_size(width).size_range(190.0..=380.0);
         panel.frame(frame.inner_margin(6)).show(ui, |ui| organs::show(ui, state));
@@ -139,7 +146,7 @@ pub fn show(ui: &mut egui::Ui, state: &mut State) {
         let panel = egui::Panel::right("side").resizable(true).default_size(width).size_range(250.0..=520.0);
         panel.frame(frame.inner_margin(8)).show(ui, |ui| side::show(ui, state));
     }
-    if !state.panels.hidden.along_body && state.study.is_some() {
+    if !state.panels.hidden.along_body && state.study.is_some() && !has_board(state) {
         let panel = egui::Panel::right("along_body").resizable(true).default_size(190.0).size_range(150.0..=300.0);
         panel.frame(frame.inner_margin(6)).show(ui, |ui| along_body::show(ui, state));
     }
@@ -165,4 +172,14 @@ fn go_to(state: &mut State, voxel: [usize; 3]) {
 fn go_to_slice(state: &mut State, slice: usize) {
     let [i, j, _] = state.view.cursor;
     go_to(state, [i, j, slice]);
+}
+
+/// Whether a panel takes the place of the views.
+pub fn has_board(state: &State) -> bool {
+    state.panels.tab == side::Tab::Learn
+}
+
+/// Draws what a panel shows in place of the views.
+pub fn show_board(ui: &mut egui::Ui, state: &mut State) {
+    egui::CentralPanel::default().show(ui, |ui| learn::show_board(ui, state));
 }

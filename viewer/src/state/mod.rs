@@ -2,6 +2,7 @@
 //! application empties these once a frame. Nothing here draws, and nothing here waits.
 
 mod layer;
+mod measurement;
 mod model;
 mod notices;
 mod preferences;
@@ -11,15 +12,19 @@ mod update;
 mod view;
 
 pub use layer::ByteLayer;
+pub use measurement::{HuStatistics, Measurement, MeasurementKind};
 pub use model::Model;
 pub use notices::{Notice, Notices, Severity};
 pub use preferences::{Layout, Preferences};
 pub use run::{Run, RunPhase};
 pub use study::{Reference, Study, WhatIf};
 pub use view::{
-    Camera, DisplayWindow, OrganStyle, Overlay, Plane, Stroke, StrokePhase, Tool, View, WINDOW_PRESETS, WindowPreset,
+    Camera, DisplayWindow, Drag, Gesture, OrganStyle, Overlay, Plane, Stroke, StrokePhase, Tool, View, WINDOW_PRESETS,
+    WindowPreset,
 };
 
+use crate::edit::EditSettings;
+use crate::store::Memory;
 use crate::worker::Command;
 
 /// What only the platform can do: dialogs, downloads. Emptied by the application once a frame.
@@ -51,12 +56,16 @@ pub struct State {
     pub study: Option<Study>,
     /// How it is looked at.
     pub view: View,
+    /// How its labels are edited.
+    pub edit: EditSettings,
     /// Weights and device.
     pub model: Model,
     /// The segmentation under way.
     pub run: Run,
     /// What is remembered between sessions.
     pub preferences: Preferences,
+    /// What is kept of it all.
+    pub memory: Memory,
     /// What the user should read.
     pub notices: Notices,
     /// The panels' own state.

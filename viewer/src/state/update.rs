@@ -114,6 +114,7 @@ impl State {
     fn opened(&mut self, what: Opened) {
         match what {
             Opened::Ct { name, ct } => {
+                crate::store::keep(self);
                 for warning in &ct.warnings {
                     self.notices.warn(warning.clone());
                 }
@@ -135,6 +136,7 @@ impl State {
                     study.labels.replace_all(&voxels);
                 }
             }
+            Opened::Weights(weights) => self.model.weights = Some(weights),
             Opened::Session { text } => crate::store::restore_session(self, &text),
         }
     }

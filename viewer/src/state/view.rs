@@ -2,6 +2,8 @@
 
 use attention_anatomy::anatomy::{ORGAN_COUNT, Organ};
 
+use super::Measurement;
+
 /// A patient plane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -175,6 +177,37 @@ pub struct OrganStyle {
     pub fill: bool,
 }
 
+/// What a pressed mouse button is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drag {
+    /// Moves the crosshair.
+    Crosshair,
+    /// Changes window and level.
+    Window,
+    /// Moves the picture.
+    Pan,
+    /// Moves an end of a measurement.
+    Measure {
+        /// Place in [`View::measurements`].
+        index: usize,
+        /// Which end.
+        end: usize,
+    },
+    /// Draws with brush, eraser or fill.
+    Stroke,
+}
+
+/// A mouse button that is down in a view.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Gesture {
+    /// The view.
+    pub plane: Plane,
+    /// What it does.
+    pub drag: Drag,
+    /// Where the mouse was last: fractional canonical voxel.
+    pub at: [f64; 3],
+}
+
 /// How the study is looked at.
 #[derive(Clone, Debug)]
 pub struct View {
@@ -210,6 +243,16 @@ pub struct View {
     pub strokes: Vec<Stroke>,
     /// Radius of brush and eraser, mm.
     pub brush_radius_mm: f32,
+    /// Distances and ellipses drawn into the views of this study.
+    pub measurements: Vec<Measurement>,
+    /// The mouse button that is down in a view.
+    pub gesture: Option<Gesture>,
+    /// What is left of the mouse wheel's turning once whole slices were taken, in slices.
+    pub wheel: f32,
+    /// Whether the space bar was used to move the picture, and so does not reset it when let go.
+    pub space_used: bool,
+    /// The slice that the run was last told to put first.
+    pub focused: usize,
 }
 
 impl Default for View {
@@ -238,6 +281,11 @@ impl Default for View {
             hover: None,
             strokes: Vec::new(),
             brush_radius_mm: 6.0,
+            measurements: Vec::new(),
+            gesture: None,
+            wheel: 0.0,
+            space_used: false,
+            focused: 0,
         }
     }
 }
@@ -253,11 +301,25 @@ impl View {
         self.labels && self.styles[organ.index()].visible && self.solo.is_none_or(|s| s == organ)
     }
 
-    /// Brings the crosshair to the middle of a volume and shows all of it.
+    /// Brings the crosshair to the middle of another volume and shows all of it.
     pub fn reset(&mut self, size: [usize; 3]) {
         self.cursor = size.map(|n| n / 2);
+        self.focused = self.cursor[2];
         self.cameras = [Camera::default(); 3];
         self.hover = None;
+        self.gesture = None;
         self.strokes.clear();
+        self.measurements.clear();
+    }
+
+    /// Goes `by` slices on in a plane, as far as there are slices.
+    pub fn scroll(&mut self, plane: Plane, by: isize, size: [usize; 3]) {
+        let axis = plane.axes()[2];
+        self.cursor[axis] = self.cursor[axis].saturating_add_signed(by).min(size[axis].saturating_sub(1));
+    }
+
+    /// Whether the left mouse button changes labels.
+    pub fn edits(&self) -> bool {
+        matches!(self.tool, Tool::Brush | Tool::Eraser | Tool::Fill)
     }
 }

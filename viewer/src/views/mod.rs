@@ -1,7 +1,166 @@
 //! The three views: what the mouse and the keys do in them, and what lies over the image. The image itself is drawn by
 //! [`crate::render`].
+//!
+//! | file | what |
+//! |---|---|
+//! | `layout.rs` | which views, where |
+//! | `pointer.rs` | mouse and fingers |
+//! | `keys.rs` | the table of keys |
+//! | `marks.rs` | letters, scale bar, crosshair, measurements |
+//! | `start.rs` | what is shown while nothing is open |
+//! | `picture.rs` | the views as a PNG |
 
-use crate::state::State;
+mod keys;
+mod layout;
+mod marks;
+mod picture;
+mod pointer;
+mod start;
+#[cfg(all(test, not(target_family = "wasm")))]
+mod tests;
+
+use egui::emath::GuiRounding as _;
+use egui::{Color32, CursorIcon, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui, UiBuilder, WidgetInfo, vec2};
+
+pub use keys::{GESTURES, KeyAction, SHORTCUTS, Shortcut};
+pub use picture::request_picture;
+
+use crate::render::{self, Projection};
+use crate::state::{Drag, Plane, State, Tool};
+use crate::worker::Command;
+
+/// Width of the slice slider at the right edge of a view.
+const SLIDER: f32 = 18.0;
+
+/// The colour that stands for a plane: of its title, and of its line in the other two views.
+pub fn plane_colour(plane: Plane) -> Color32 {
+    match plane {
+        Plane::Axial => Color32::from_rgb(255, 110, 100),
+        Plane::Coronal => Color32::from_rgb(110, 220, 120),
+        Plane::Sagittal => Color32::from_rgb(250, 215, 80),
+    }
+}
 
 /// Draws the views in all of `ui`, in the layout that the preferences name.
-pub fn show(_ui: &mut egui::Ui, _state: &mut State) {}
+pub fn show(ui: &mut Ui, state: &mut State) {
+    state.view.hover = None;
+    let room = ui.available_rect_before_wrap();
+    let Some(size) = state.study.as_ref().map(|s| s.geometry().size) else {
+        start::show(ui, state);
+        return;
+    };
+    picture::deliver(ui.ctx(), state, room);
+    for axis in 0..3 {
+        state.view.cursor[axis] = state.view.cursor[axis].min(size[axis] - 1);
+    }
+    let views = layout::place(state.preferences.layout, state.view.main, room);
+    let ids: Vec<_> = views.iter().map(|(plane, _)| ui.scope_id().with(plane)).collect();
+
+    let focused = ui.memory(|memory| memory.focused());
+    let mouse = ui.input(|i| i.pointer.hover_pos());
+    let under_mouse = views.iter().find(|(_, rect)| mouse.is_some_and(|at| rect.contains(at)));
+    let with_keyboard = views.iter().zip(&ids).find(|(_, id)| focused == Some(**id)).map(|(view, _)| view);
+    if !ui.ctx().text_edit_focused() {
+        let plane = under_mouse.or(with_keyboard).map_or(state.view.main, |(plane, _)| *plane);
+        keys::apply(ui, state, plane, focused.is_some() && with_keyboard.is_none());
+    }
+    let pixels_per_point = ui.ctx().pixels_per_point();
+    let views =
+        views.into_iter().zip(ids).map(|((plane, rect), id)| (plane, rect.round_to_pixels(pixels_per_point), id));
+    let views: Vec<_> = views.filter(|(_, rect, _)| rect.width() >= 1.0 && rect.height() >= 1.0).collect();
+    // All that the mouse did comes before all that is drawn: a view must not lag behind what was done in another.
+    let mut responses = Vec::new();
+    for &(plane, rect, id) in &views {
+        let response = ui.interact(rect, id, Sense::click_and_drag());
+        if let Some(projection) = projection(state, plane, rect) {
+            pointer::interact(ui, &response, state, plane, &projection);
+        }
+        responses.push(response);
+    }
+    // Here and not in the view: it may no longer be shown.
+    if let Some(gesture) = state.view.gesture.filter(|_| !ui.input(|i| i.pointer.any_down()))
+        && let Some(projection) = projection(state, gesture.plane, room)
+    {
+        pointer::finish(state, &projection);
+    }
+    for ((plane, rect, _), response) in views.into_iter().zip(responses) {
+        draw(ui, state, plane, rect, &response);
+    }
+    ui.advance_cursor_after_rect(room);
+    if state.view.focused != state.view.slice() {
+        state.view.focused = state.view.slice();
+        if state.run.is_active() {
+            let slice = state.view.slice();
+            state.send(Command::Focus { slice });
+        }
+    }
+}
+
+fn projection(state: &State, plane: Plane, rect: Rect) -> Option<Projection> {
+    let (study, view) = (state.study.as_ref()?, &state.view);
+    Some(Projection::new(plane, study.geometry(), rect, view.cameras[plane.index()], view.cursor))
+}
+
+fn draw(ui: &mut Ui, state: &mut State, plane: Plane, rect: Rect, response: &Response) {
+    let Some(projection) = projection(state, plane, rect) else { return };
+    let Some(study) = state.study.as_ref() else { return };
+    let count = projection.size[projection.axes[2]];
+    let label = format!("{} view, slice {} of {count}", plane.name(), projection.slice + 1);
+    response.widget_info(|| WidgetInfo::labeled(Role::Canvas, true, &label));
+    if response.has_focus() {
+        let arrows = egui::EventFilter { vertical_arrows: true, horizontal_arrows: true, ..Default::default() };
+        ui.memory_mut(|memory| memory.set_focus_lock_filter(response.id, arrows));
+    }
+
+    let painter = ui.painter_at(rect);
+    painter.rect_filled(rect, 0.0, Color32::BLACK);
+    let pixels_per_point = ui.ctx().pixels_per_point();
+    painter.add(render::paint_slice(study, &state.view, &state.preferences, plane, &projection, pixels_per_point));
+    if state.view.crosshair {
+        marks::crosshair(&painter, state.view.cursor, &projection);
+    }
+    marks::legend(&painter, study, &state.view, plane, &projection);
+    marks::measurements(ui, &painter, state, plane, &projection);
+    let mouse = ui.input(|i| i.pointer.hover_pos()).filter(|_| response.contains_pointer());
+    if let Some(at) = mouse {
+        let has_circle = matches!(state.view.tool, Tool::Brush | Tool::Eraser);
+        if has_circle && projection.voxel_at(at).is_some() {
+            marks::brush(&painter, &state.view, at, &projection);
+        }
+        ui.set_cursor_icon(cursor_icon(state));
+    }
+    slider(ui, state, plane, &projection);
+    if response.has_focus() {
+        painter.rect_stroke(rect, 0.0, Stroke::new(1.0, plane_colour(plane)), StrokeKind::Inside);
+    }
+}
+
+fn cursor_icon(state: &State) -> CursorIcon {
+    match (state.view.gesture.map(|g| g.drag), state.view.tool) {
+        (Some(Drag::Pan), _) => CursorIcon::Grabbing,
+        (Some(Drag::Window), _) | (None, Tool::WindowLevel) => CursorIcon::Move,
+        (None, Tool::Pan) => CursorIcon::Grab,
+        _ => CursorIcon::Crosshair,
+    }
+}
+
+/// The slice as a slider at the right edge: for fingers, which have no wheel, and for the keyboard.
+fn slider(ui: &mut Ui, state: &mut State, plane: Plane, projection: &Projection) {
+    let axis = projection.axes[2];
+    let last = projection.size[axis] - 1;
+    if last == 0 {
+        return;
+    }
+    let rect = Rect::from_min_max(projection.rect.right_top() - vec2(SLIDER, 0.0), projection.rect.max)
+        .shrink2(vec2(0.0, 24.0));
+    if rect.height() < 60.0 {
+        return;
+    }
+    let mut ui = ui.new_child(UiBuilder::new().max_rect(rect).id_salt((plane, "slice")));
+    ui.spacing_mut().slider_width = rect.height();
+    ui.visuals_mut().widgets.inactive.bg_fill = Color32::from_white_alpha(60);
+    let slider = egui::Slider::new(&mut state.view.cursor[axis], 0..=last).vertical().show_value(false);
+    if ui.put(rect, slider).accessible_name(format!("{} slice", plane.name())).changed() {
+        ui.ctx().request_repaint();
+    }
+}

@@ -1,19 +1,25 @@
 //! What is asked of the worker, and what it answers.
 //!
 //! Everything that may arrive late carries the number of what it answers; whoever applies an event drops those of jobs,
-//! runs and questions that are over. Large data are shared natively and transferred in the browser.
+//! runs and questions that are over. Large data are shared natively and transferred in the browser: the fields marked
+//! `wire` travel beside the text that everything else becomes.
 
 use std::sync::Arc;
 
-use attention_anatomy::anatomy::{ORGAN_COUNT, OrganSet};
+use serde::{Deserialize, Serialize};
+
+use attention_anatomy::anatomy::{ORGAN_COUNT, OrganSet, REGION_COUNT};
+use attention_anatomy::dataset::Hpa;
 use attention_anatomy::infer::{ComputeKind, DevicePreference};
 use attention_anatomy::metrics::OrganMetrics;
 use attention_anatomy::network::weights::ModelInfo;
 use attention_anatomy::report::SliceAnatomy;
 use attention_anatomy::volume::CtVolume;
 
+use super::wire;
+
 /// Something to be opened.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Input {
     /// A file or a folder of this machine (desktop).
     Path(std::path::PathBuf),
@@ -22,17 +28,18 @@ pub enum Input {
         /// Its name, for messages and for telling header and data apart.
         name: String,
         /// Its contents.
+        #[serde(with = "wire::bytes")]
         bytes: Arc<[u8]>,
     },
     /// A file that the browser holds; the worker reads it.
     #[cfg(target_family = "wasm")]
-    Browser(web_sys::File),
+    Browser(#[serde(with = "wire::file")] web_sys::File),
     /// The bundled sample CT.
     Sample,
 }
 
 /// What the inputs are taken for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OpenAs {
     /// By content: a CT, a label map on the grid of the open CT (it replaces the labels), a session or weights.
     #[default]
@@ -44,7 +51,7 @@ pub enum OpenAs {
 }
 
 /// A segmentation to be started.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunRequest {
     /// Its number.
     pub run: u64,
@@ -57,20 +64,21 @@ pub struct RunRequest {
 }
 
 /// A question about one slice.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ask {
     /// Its number.
     pub number: u64,
     /// Canonical slice.
     pub slice: usize,
     /// The attention vector to put in place of the network's own.
+    #[serde(with = "wire::organs")]
     pub attention: [f32; ORGAN_COUNT],
     /// Organs that may be labelled.
     pub drawn: OrganSet,
 }
 
 /// A file to be made.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Export {
     /// The labels on the stored grid of the CT.
     Labels {
@@ -87,17 +95,26 @@ pub enum Export {
     ReportHtml,
 }
 
-/// For a panel that trains a small network on phantoms.
-#[derive(Clone, Debug, PartialEq)]
+/// What the small training of a lesson is to be done with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LearnSettings {
+    /// With the region branch and its attention vector.
+    pub attention: bool,
+    /// What makes a re-calibration weight 1.
+    pub hpa: Hpa,
+    /// Seed of the start weights, of the phantoms and of the order of the slices.
+    pub seed: u64,
+}
+
+/// For the panel that trains a small network on phantoms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LearnCommand {
-    /// Begins anew.
+    /// Begins anew; a training under way is dropped.
     Start {
-        /// With the attention vector.
-        attention: bool,
-        /// What counts as annotated: 0 off, 1 source, 2 source and region.
-        hpa: u8,
-        /// Seed of weights and phantoms.
-        seed: u64,
+        /// Its number.
+        run: u64,
+        /// How.
+        settings: LearnSettings,
     },
     /// Holds or goes on.
     Pause(bool),
@@ -105,49 +122,109 @@ pub enum LearnCommand {
     Stop,
 }
 
+/// Something that the small training says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LearnEvent {
+    /// Which training.
+    pub run: u64,
+    /// What.
+    pub news: LearnNews,
+}
+
 /// What the small training says.
-#[derive(Clone, Debug, PartialEq)]
-pub enum LearnEvent {
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum LearnNews {
+    /// Phantoms are being made.
+    Preparing {
+        /// Done.
+        done: usize,
+        /// In all.
+        of: usize,
+    },
+    /// All is ready; steps follow.
+    Started(LearnPlan),
     /// A step was done.
     Step {
         /// Steps so far.
         step: u64,
-        /// Steps in all.
-        of: u64,
-        /// Name of the phase.
-        phase: String,
         /// Dice, focal and region loss, where the phase has them.
         losses: [Option<f32>; 3],
     },
-    /// The network's present answer on a phantom that it was not trained on.
-    Sample {
-        /// Which of the shown phantom slices.
-        index: usize,
-        /// Pixels across and down.
-        size: [usize; 2],
-        /// Grey values.
-        image: Vec<u8>,
-        /// True labels.
-        truth: Vec<u8>,
-        /// The network's labels.
-        prediction: Vec<u8>,
-        /// Its region probabilities.
-        regions: Option<[f32; 5]>,
-        /// Its attention vector.
-        attention: Option<[f32; ORGAN_COUNT]>,
-        /// Mean Dice over the organs of the slice.
-        dice: f32,
-    },
+    /// The network's present answers on slices of patients that it was not trained on.
+    Look(LearnLook),
     /// All steps are done, or it was stopped.
     Finished,
-    /// It cannot go on.
+    /// It cannot go on, and why.
     Failed(String),
 }
 
+/// What a small training is about to do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LearnPlan {
+    /// The device, for people.
+    pub device: String,
+    /// Name of each phase and the step at which it ends; the last one ends the training.
+    pub phases: Vec<(String, u64)>,
+    /// Scans trained on.
+    pub scans: usize,
+    /// Parameters of the network.
+    pub parameters: usize,
+    /// Pixels across and down of the pictures.
+    pub size: [usize; 2],
+    /// The slices that are shown, from the head down.
+    pub slices: Vec<LearnSlice>,
+}
+
+/// A slice that is shown.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LearnSlice {
+    /// Where it lies, for people.
+    pub title: String,
+    /// Grey values.
+    #[serde(with = "wire::bytes")]
+    pub image: Vec<u8>,
+    /// True labels.
+    #[serde(with = "wire::bytes")]
+    pub truth: Vec<u8>,
+    /// True region probabilities.
+    pub regions: [f32; REGION_COUNT],
+}
+
+/// The network's answers after a step. Dice is the mean over organs, each over all held-out slices, shown or not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LearnLook {
+    /// Steps done.
+    pub step: u64,
+    /// Dice of organs where every set that reaches a slice's height outlines them.
+    pub dice_outlined: Option<f32>,
+    /// Dice of organs where some set reaches a slice's height without outlining them.
+    pub dice_contested: Option<f32>,
+    /// Share of held-out slices whose most likely region is the true one; `None` for a plain U-Net.
+    pub region_accuracy: Option<f32>,
+    /// One for each slice that is shown.
+    pub answers: Vec<LearnAnswer>,
+}
+
+/// The network's answer on a slice.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LearnAnswer {
+    /// Labels.
+    #[serde(with = "wire::bytes")]
+    pub labels: Vec<u8>,
+    /// Region probabilities; `None` for a plain U-Net.
+    pub regions: Option<[f32; REGION_COUNT]>,
+    /// Its attention vector; `None` for a plain U-Net.
+    #[serde(with = "wire::organs")]
+    pub attention: Option<[f32; ORGAN_COUNT]>,
+    /// Mean Dice over the organs of the slice.
+    pub dice: Option<f32>,
+}
+
 /// What the application asks.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Command {
-    /// Open these.
+    /// Open these; what was being opened before is given up. After [`Event::OpenLarge`] the same number with
+    /// `even_if_large` goes on where the question was asked, whatever the inputs.
     Open {
         /// Number of the job.
         job: u64,
@@ -164,7 +241,7 @@ pub enum Command {
     Close,
     /// Compute on this kind of device.
     UseDevice(DevicePreference),
-    /// Use the bundled weights.
+    /// Use the bundled weights, as the worker does from the start; a run under way is cancelled.
     UseBundledWeights,
     /// Segment the study; a run under way is cancelled.
     Run(RunRequest),
@@ -184,8 +261,10 @@ pub enum Command {
         /// Number of the question.
         number: u64,
         /// Labels of the study, canonical.
+        #[serde(with = "wire::bytes")]
         labels: Arc<[u8]>,
         /// Labels of the reference, canonical.
+        #[serde(with = "wire::bytes")]
         reference: Arc<[u8]>,
     },
     /// Make a file.
@@ -193,6 +272,7 @@ pub enum Command {
         /// Which.
         what: Export,
         /// Labels of the study, canonical.
+        #[serde(with = "wire::bytes")]
         labels: Arc<[u8]>,
         /// Warnings and facts that the user's side knows (edited by hand...). One sentence each.
         notes: Vec<String>,
@@ -202,7 +282,7 @@ pub enum Command {
 }
 
 /// A device that is ready.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DeviceReady {
     /// For people.
     pub name: String,
@@ -213,7 +293,7 @@ pub struct DeviceReady {
 }
 
 /// Weights that are in use.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WeightsReady {
     /// Name for people.
     pub name: String,
@@ -224,13 +304,14 @@ pub struct WeightsReady {
 }
 
 /// What was opened.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Opened {
     /// A CT; the study before it is gone.
     Ct {
         /// File or folder.
         name: String,
         /// HU.
+        #[serde(with = "wire::ct")]
         ct: Arc<CtVolume>,
     },
     /// A label map on the grid of the open CT.
@@ -238,10 +319,13 @@ pub enum Opened {
         /// File.
         name: String,
         /// Canonical.
+        #[serde(with = "wire::bytes")]
         voxels: Vec<u8>,
         /// To compare with, rather than to work on.
         reference: bool,
     },
+    /// Weights; they are in use.
+    Weights(WeightsReady),
     /// A session file: edits and settings for the open CT.
     Session {
         /// Its text.
@@ -250,7 +334,7 @@ pub enum Opened {
 }
 
 /// What the worker says.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Event {
     /// The device is ready.
     Device(DeviceReady),
@@ -295,10 +379,13 @@ pub enum Event {
         /// Canonical slice.
         slice: usize,
         /// Labels 0..=33, `[ny, nx]`.
+        #[serde(with = "wire::bytes")]
         labels: Vec<u8>,
         /// How far ahead of the runner-up the winner is, 0 to 255 for 0 to 1.
+        #[serde(with = "wire::bytes")]
         margin: Vec<u8>,
         /// Voxels of each organ that there would be without attention and are not with it; `None` for a plain U-Net.
+        #[serde(with = "wire::organs")]
         removed: Option<[u32; ORGAN_COUNT]>,
     },
     /// What the region branch says of a slice.
@@ -306,6 +393,7 @@ pub enum Event {
         /// Which run.
         run: u64,
         /// Regions and attention.
+        #[serde(with = "wire::anatomy")]
         anatomy: SliceAnatomy,
     },
     /// Slices done and in all.
@@ -324,6 +412,7 @@ pub enum Event {
         /// Canonical slice.
         slice: usize,
         /// Labels after it.
+        #[serde(with = "wire::bytes")]
         labels: Vec<u8>,
     },
     /// All slices are there.
@@ -354,6 +443,7 @@ pub enum Event {
         /// Canonical slice.
         slice: usize,
         /// Labels under the vector, `[ny, nx]`.
+        #[serde(with = "wire::bytes")]
         labels: Vec<u8>,
     },
     /// The answer to a comparison, by organ; `None` where neither map has the organ.
@@ -368,6 +458,7 @@ pub enum Event {
         /// Suggested name.
         name: String,
         /// Contents.
+        #[serde(with = "wire::bytes")]
         bytes: Vec<u8>,
     },
     /// Something that was asked cannot be done, and why.

@@ -5,7 +5,7 @@
 //! order. A reader that guesses through that draws organs in the wrong place, so the order of work is: read the few
 //! attributes that place a slice (`dataset`, `header`), find the series (`series`), prove that its slices form a grid or
 //! refuse them with the numbers (`stacking`), and only then decode pixels (`pixels`), slice by slice into the
-//! volume.
+//! volume (`reader`).
 
 mod codestream;
 mod dataset;
@@ -15,6 +15,7 @@ mod jpeg12;
 mod jpeg2000;
 mod patient;
 mod pixels;
+mod reader;
 mod series;
 mod stacking;
 #[cfg(test)]
@@ -25,16 +26,13 @@ use std::collections::BTreeMap;
 pub use dataset::looks_like_dicom;
 pub use error::DicomError;
 pub use patient::PatientStudy;
+pub use reader::SeriesReader;
 pub use series::{SeriesChoice, SeriesInfo, SliceReference};
 
-use crate::volume::{CtVolume, Volume};
-use dataset::{DataSet, Unreadable};
+use crate::volume::CtVolume;
+use dataset::Unreadable;
 use header::FileKind;
-use pixels::Clipping;
 use series::{ImageFile, Series};
-
-/// Most voxels of a volume: 2 GiB of `i16`.
-const MAX_VOXELS: usize = 1 << 30;
 
 /// Reads one series out of the files of a folder.
 ///
@@ -52,28 +50,9 @@ pub fn read_series(
     files: Vec<(String, Vec<u8>)>,
     choice: SeriesChoice,
 ) -> Result<(CtVolume, SeriesInfo, Vec<SeriesInfo>), DicomError> {
-    let survey = survey(&files)?;
-    let chosen = series::choose(&survey.series, &choice)?;
-    let stack = chosen.stack.as_ref().map_err(Clone::clone)?;
-    for &(n, _) in &chosen.slices {
-        let image = &survey.images[n];
-        pixels::check(&image.header, &image.name)?;
-    }
-    let (voxels, clipped) = decode(files, &survey.images, chosen, stack.geometry.size)?;
-
-    let mut volume = Volume::from_stored(stack.geometry.clone(), voxels, chosen.info.modality.clone())?;
-    if clipped > 0 {
-        volume.warnings.push(format!("{clipped} voxels were outside -32768 to 32767 and were clipped"));
-    }
-    volume.warnings.extend(hounsfield_doubt(&survey.images, chosen));
-    volume.warnings.extend(chosen.note.clone());
-    volume.warnings.extend(survey.skipped.clone());
-    if survey.series.len() > 1 && choice == SeriesChoice::Largest {
-        let (n, slices) = (survey.series.len(), chosen.info.slices);
-        volume.warnings.push(format!("the files hold {n} series; the one with {slices} slices was read"));
-    }
-    let info = chosen.info.clone();
-    Ok((volume, info, survey.series.into_iter().map(|s| s.info).collect()))
+    let mut reader = SeriesReader::open(files, choice)?;
+    while reader.step()? {}
+    reader.finish()
 }
 
 /// The series among the files of a folder, without decoding any pixels.
@@ -123,63 +102,4 @@ fn hounsfield_doubt(images: &[ImageFile], chosen: &Series) -> Option<String> {
             header.rescale_type.chars().take(16).collect::<String>()
         )
     })
-}
-
-/// The work of one file: the slices of the volume that it fills, each with its frame.
-struct Job<'a> {
-    image: &'a ImageFile,
-    bytes: Vec<u8>,
-    slices: Vec<(usize, &'a mut [i16])>,
-}
-
-impl Job<'_> {
-    /// Decodes, and lets go of the file.
-    fn run(self) -> Result<Clipping, DicomError> {
-        let ImageFile { name, header, .. } = self.image;
-        let damaged = || DicomError::Damaged { file: name.clone(), reason: "it cannot be read a second time".into() };
-        let set = DataSet::open(&self.bytes).map_err(|_| damaged())?;
-        let pixels = header.pixels.as_ref().ok_or_else(damaged)?;
-        let mut all = Clipping::default();
-        for (frame, out) in self.slices {
-            all.clipped += pixels::decode(header, &set, pixels, frame, out, name)?.clipped;
-        }
-        Ok(all)
-    }
-}
-
-/// Voxels in stored order, and how many were clipped.
-fn decode(
-    files: Vec<(String, Vec<u8>)>,
-    images: &[ImageFile],
-    chosen: &Series,
-    size: [usize; 3],
-) -> Result<(Vec<i16>, usize), DicomError> {
-    let count = size.iter().product::<usize>();
-    let mut voxels: Vec<i16> = Vec::new();
-    if count > MAX_VOXELS || voxels.try_reserve_exact(count).is_err() {
-        return Err(DicomError::TooLarge(size));
-    }
-    voxels.resize(count, 0);
-
-    let mut slices: BTreeMap<usize, Vec<(usize, &mut [i16])>> = BTreeMap::new();
-    for (&(image, frame), out) in chosen.slices.iter().zip(voxels.chunks_mut(size[0] * size[1])) {
-        slices.entry(image).or_default().push((frame, out));
-    }
-    let mut by_index: BTreeMap<usize, usize> = slices.keys().map(|&n| (images[n].index, n)).collect();
-    let mut jobs = Vec::with_capacity(slices.len());
-    for (index, (_, bytes)) in files.into_iter().enumerate() {
-        // Files of other series are dropped here.
-        if let Some((image, slices)) = by_index.remove(&index).and_then(|n| Some((&images[n], slices.remove(&n)?))) {
-            jobs.push(Job { image, bytes, slices });
-        }
-    }
-    let add = |a: Clipping, b: Clipping| Clipping { clipped: a.clipped + b.clipped };
-    #[cfg(not(target_family = "wasm"))]
-    let done = {
-        use rayon::prelude::*;
-        jobs.into_par_iter().map(Job::run).try_reduce(Clipping::default, |a, b| Ok(add(a, b)))?
-    };
-    #[cfg(target_family = "wasm")]
-    let done = jobs.into_iter().map(Job::run).try_fold(Clipping::default(), |a, b| Ok::<_, DicomError>(add(a, b?)))?;
-    Ok((voxels, done.clipped))
 }

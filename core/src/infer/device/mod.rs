@@ -6,6 +6,8 @@
 
 #[cfg(not(target_family = "wasm"))]
 mod native;
+#[cfg(target_family = "wasm")]
+mod wasm;
 
 #[cfg(not(target_family = "wasm"))]
 pub use native::{Adapter, adapters};
@@ -16,7 +18,8 @@ use serde::{Deserialize, Serialize};
 use crate::network::{AttentionAnatomy, NetworkConfig};
 
 /// What the user asked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum DevicePreference {
     /// A real GPU that passes its check, else the CPU.
     #[default]
@@ -57,11 +60,16 @@ pub struct ComputeDevice {
 pub enum DeviceError {
     /// A GPU was asked for and there is none.
     #[error(
-        "there is no GPU that this program can use (no Vulkan, Metal or DX12 adapter); install the graphics driver, or use `--device cpu`"
+        "there is no GPU that this program can use (no Vulkan, Metal or DX12 adapter); install the graphics driver, or compute on the CPU"
     )]
     NoGpu,
+    /// A GPU was asked for, and the browser gives none.
+    #[error(
+        "this browser gives no GPU to a web page ({0}); use a current Chrome, Edge, Firefox or Safari with WebGPU switched on, or compute on the CPU"
+    )]
+    NoWebGpu(String),
     /// The GPU cannot be opened.
-    #[error("the GPU {name} cannot be opened ({reason}); update its driver, or use `--device cpu`")]
+    #[error("the GPU {name} cannot be opened ({reason}); update its driver, or compute on the CPU")]
     Open {
         /// Name of the adapter.
         name: String,
@@ -70,7 +78,7 @@ pub enum DeviceError {
     },
     /// The GPU computes wrongly.
     #[error(
-        "the GPU {name} gives wrong results (off by {difference:.2e} on a known answer); update its driver, or use `--device cpu`"
+        "the GPU {name} gives wrong results (off by {difference:.2e} on a known answer); update its driver, or compute on the CPU"
     )]
     WrongAnswer {
         /// Name of the adapter.
@@ -86,8 +94,10 @@ pub fn cpu() -> ComputeDevice {
 }
 
 fn cpu_name() -> String {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    format!("CPU ({threads} threads)")
+    match std::thread::available_parallelism().map_or(1, usize::from) {
+        1 => "CPU (1 thread)".into(),
+        threads => format!("CPU ({threads} threads)"),
+    }
 }
 
 /// Largest difference of the check network's outputs that rounding explains.

@@ -7,6 +7,7 @@ use wgpu::{Backends, DeviceType, Instance, InstanceDescriptor};
 use super::{
     ComputeDevice, ComputeKind, DeviceError, DevicePreference, KNOWN_ANSWER_TOLERANCE, cpu, known_answer_difference,
 };
+use crate::wait::ready;
 
 /// A graphics adapter of this machine.
 #[derive(Clone, Debug, Serialize)]
@@ -67,18 +68,6 @@ pub fn adapters() -> Vec<Adapter> {
     list
 }
 
-/// The result of a future that is ready at once, as wgpu's are natively.
-fn ready<T>(future: impl Future<Output = T>) -> T {
-    let mut future = std::pin::pin!(future);
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    loop {
-        if let std::task::Poll::Ready(value) = future.as_mut().poll(&mut context) {
-            return value;
-        }
-        std::thread::yield_now();
-    }
-}
-
 impl ComputeDevice {
     /// Opens the device that `preference` asks for.
     ///
@@ -109,6 +98,14 @@ impl ComputeDevice {
                 Ok(Self { notes, ..cpu() })
             }
         }
+    }
+
+    /// [`ComputeDevice::open`] under the name that it has where opening takes a browser's promises.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn open_async(preference: DevicePreference) -> Result<Self, DeviceError> {
+        Self::open(preference)
     }
 }
 

@@ -1,0 +1,230 @@
+//! `attention-anatomy phantom`: synthetic patients as data sets ready for training.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result, bail};
+use attention_anatomy::anatomy::OrganSet;
+use attention_anatomy::dataset::sampler::hash;
+use attention_anatomy::dataset::{CaseEntry, DataSet};
+use attention_anatomy::formats::nifti;
+use attention_anatomy::phantom::{Phantom, PhantomOptions, PhantomSlice, ScanSet, partial, shown};
+use attention_anatomy::volume::{LabelVolume, Modality, Volume};
+use indicatif::ProgressBar;
+
+use crate::{files, progress};
+
+/// Draws synthetic whole-body CT with exact masks of all 33 organs: partially annotated sets, the full truth beside them, and a
+/// training file.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Output folder.
+    #[arg(short, long)]
+    output: PathBuf,
+    /// Seed: the same seed gives the same files.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Patients of each set; every fifth is put aside for testing.
+    #[arg(long, default_value_t = 10)]
+    patients: usize,
+    /// Distance between pixels in mm.
+    #[arg(long, default_value_t = 3.0, value_name = "MM")]
+    spacing: f64,
+    /// Distance between slices in mm.
+    #[arg(long, default_value_t = 3.0, value_name = "MM")]
+    slice: f64,
+    /// Columns, and rows, of a slice; as many as 528 mm need where not given.
+    #[arg(long, value_name = "N")]
+    matrix: Option<usize>,
+    /// Which sets; the three partially annotated ones where not given.
+    #[arg(long, value_enum, value_name = "SET")]
+    set: Vec<SetChoice>,
+}
+
+/// A scan range and what is annotated in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum SetChoice {
+    /// Top of the head to the arch of the aorta.
+    HeadNeck,
+    /// Larynx to the upper poles of the kidneys.
+    Thorax,
+    /// Middle of the heart to the hips.
+    Abdomen,
+    /// Head to hips, everything annotated.
+    WholeBody,
+}
+
+impl From<SetChoice> for ScanSet {
+    fn from(choice: SetChoice) -> Self {
+        match choice {
+            SetChoice::HeadNeck => Self::HeadNeck,
+            SetChoice::Thorax => Self::Thorax,
+            SetChoice::Abdomen => Self::Abdomen,
+            SetChoice::WholeBody => Self::WholeBody,
+        }
+    }
+}
+
+/// Width of a slice in mm where its matrix is not given: arms and couch are in it.
+const FIELD_MM: f64 = 528.0;
+const TERMS: &str = "synthetic: no patient, no terms";
+
+/// Runs the command.
+pub fn run(args: Args) -> Result<ExitCode> {
+    if args.patients == 0 {
+        bail!("--patients is 0; at least 1 is needed");
+    }
+    let sets: Vec<ScanSet> = if args.set.is_empty() {
+        ScanSet::PARTIAL.to_vec()
+    } else {
+        let mut chosen: Vec<ScanSet> = Vec::new();
+        for set in args.set.iter().copied().map(ScanSet::from) {
+            if !chosen.contains(&set) {
+                chosen.push(set);
+            }
+        }
+        chosen
+    };
+    let matrix = args.matrix.unwrap_or((FIELD_MM / args.spacing).round().clamp(0.0, 1e6) as usize);
+    let options = |set: ScanSet, seed: u64| PhantomOptions {
+        seed,
+        set,
+        matrix,
+        pixel_mm: args.spacing,
+        slice_mm: args.slice,
+        ..PhantomOptions::default()
+    };
+    // Options are refused before anything is written.
+    Phantom::new(options(sets[0], args.seed))?;
+    files::folder(&args.output)?;
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = stop.clone();
+    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).context("Ctrl-C cannot be caught")?;
+    for set in &sets {
+        let manifests = [manifest_path(&args.output, *set), manifest_path(&args.output.join("truth"), *set)];
+        // A manifest stands for a complete set; that of an earlier run does not stand for what is being written.
+        for path in &manifests {
+            files::remove(path)?;
+        }
+        let (mut drawn, mut truth) = (Vec::new(), Vec::new());
+        let bar = progress::bar(0, set.id());
+        for n in 0..args.patients {
+            let id = format!("{}-{:03}", set.id(), n + 1);
+            let phantom = Phantom::new(options(*set, hash(args.seed, &id)))?;
+            bar.set_length((args.patients * phantom.slices()) as u64);
+            bar.set_message(id.clone());
+            let split = if n % 5 == 4 { "test" } else { "train" };
+            let Some(entries) = write_case(&args.output, &phantom, *set, &id, split, &stop, &bar)? else {
+                bar.finish_and_clear();
+                progress::note(&format!("stopped at {id}; the same command starts {} anew", set.id()));
+                return Ok(ExitCode::FAILURE);
+            };
+            drawn.push(entries.0);
+            truth.push(entries.1);
+        }
+        bar.finish_and_clear();
+        for (path, cases) in manifests.iter().zip([drawn, truth]) {
+            let set = DataSet { name: format!("phantom_{}", set.id()), license: TERMS.into(), cases };
+            files::write(path, serde_json::to_string_pretty(&set)?.as_bytes())?;
+        }
+    }
+    let training = args.output.join("train.toml");
+    files::write(&training, training_file(&sets, args.seed, args.patients).as_bytes())?;
+    progress::say(&format!(
+        "{} patients in each of {} in {}; the full truth is in {}",
+        args.patients,
+        sets.iter().map(|s| s.id()).collect::<Vec<_>>().join(", "),
+        args.output.display(),
+        args.output.join("truth").display()
+    ));
+    progress::say(&format!(
+        "attention-anatomy train {} --data {} -o runs/phantom",
+        training.display(),
+        args.output.display()
+    ));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn manifest_path(folder: &Path, set: ScanSet) -> PathBuf {
+    folder.join(set.id()).join("dataset.json")
+}
+
+/// Writes a patient; its entries in the manifest of its set and in that of the truth. `None` when stopped.
+fn write_case(
+    output: &Path,
+    phantom: &Phantom,
+    set: ScanSet,
+    id: &str,
+    split: &str,
+    stop: &AtomicBool,
+    bar: &ProgressBar,
+) -> Result<Option<(CaseEntry, CaseEntry)>> {
+    let Some(slices) = draw(phantom, stop, bar) else { return Ok(None) };
+    let count = phantom.geometry().voxel_count();
+    let (mut hu, mut labels) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    for slice in slices {
+        hu.extend(slice.hu);
+        labels.extend(slice.labels);
+    }
+    let ct = Volume::from_stored(phantom.geometry().clone(), hu, Modality::Ct)?;
+    let truth: LabelVolume = ct.with_voxels(labels);
+    let drawn = truth.with_voxels(partial(&truth.voxels, set.annotated()));
+    let names = [format!("{split}/{id}_ct.nii.gz"), format!("{split}/{id}_label.nii.gz")];
+    let [folder, truth_folder] = [output.join(set.id()), output.join("truth").join(set.id())];
+    files::write(&folder.join(&names[0]), &nifti::write_ct(&ct, "AttentionAnatomy phantom")?)?;
+    files::write(&folder.join(&names[1]), &nifti::write_labels(&drawn, "AttentionAnatomy phantom")?)?;
+    files::write(&truth_folder.join(&names[1]), &nifti::write_labels(&truth, "AttentionAnatomy phantom")?)?;
+    let entry = |ct: String, annotated: OrganSet| CaseEntry {
+        id: id.to_string(),
+        split: split.to_string(),
+        ct,
+        label: names[1].clone(),
+        annotated: annotated.iter().map(|organ| organ.id().to_string()).collect(),
+        region_boundaries_mm: Some(phantom.region_boundaries_mm()),
+    };
+    let own = entry(names[0].clone(), set.annotated());
+    let full = entry(format!("../../{}/{}", set.id(), names[0]), shown(&truth.voxels));
+    Ok(Some((own, full)))
+}
+
+/// All slices, on all cores; `None` when stopped.
+fn draw(phantom: &Phantom, stop: &AtomicBool, bar: &ProgressBar) -> Option<Vec<PhantomSlice>> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = phantom.slices().div_ceil(threads);
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads)
+            .map(|t| (t * share).min(phantom.slices())..((t + 1) * share).min(phantom.slices()))
+            .map(|range| {
+                scope.spawn(move || {
+                    range
+                        .map(|k| {
+                            bar.inc(1);
+                            (!stop.load(Ordering::Relaxed)).then(|| phantom.slice(k))
+                        })
+                        .collect::<Option<Vec<_>>>()
+                })
+            })
+            .collect();
+        let parts: Option<Vec<Vec<_>>> = workers.into_iter().map(|worker| worker.join().ok().flatten()).collect();
+        Some(parts?.into_iter().flatten().collect())
+    })
+}
+
+/// A training that two cores finish in minutes.
+fn training_file(sets: &[ScanSet], seed: u64, patients: usize) -> String {
+    let validation = (patients / 5).max(usize::from(patients > 1));
+    let data: String = sets
+        .iter()
+        .map(|set| {
+            format!(
+                "[[data]]\nmanifest = \"{}/dataset.json\"\nweight = 1.0\nvalidation_patients = {validation}\n\n",
+                set.id()
+            )
+        })
+        .collect();
+    include_str!("phantom.toml").replace("{seed}", &seed.to_string()).replace("{data}", data.trim_end())
+}

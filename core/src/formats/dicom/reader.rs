@@ -1,0 +1,156 @@
+//! A series read in steps: a few files at a time, so that whoever shows progress can, and whoever has had enough can
+//! stop. Its size is known before the first pixel is decoded.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::dataset::DataSet;
+use super::error::DicomError;
+use super::pixels::{self, Clipping};
+use super::series::{self, ImageFile, Series, SeriesChoice, SeriesInfo};
+use super::{Survey, hounsfield_doubt, survey};
+use crate::volume::{CtVolume, Geometry, Volume};
+
+/// Most voxels of a volume: 2 GiB of `i16`.
+const MAX_VOXELS: usize = 1 << 30;
+/// Files that are decoded in one step, side by side where there are processors for it.
+const FILES_PER_STEP: usize = 16;
+
+/// A series on its way in.
+pub struct SeriesReader {
+    survey: Survey,
+    /// Which of the survey's series is read.
+    chosen: usize,
+    choice: SeriesChoice,
+    stored: Geometry,
+    /// Files of the series that are still to be decoded, by their image.
+    left: VecDeque<(usize, Vec<u8>)>,
+    files: usize,
+    voxels: Vec<i16>,
+    clipped: usize,
+}
+
+impl std::fmt::Debug for SeriesReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SeriesReader").field("left", &self.left.len()).field("of", &self.files).finish()
+    }
+}
+
+impl SeriesReader {
+    /// Finds the series among the files and proves that its slices form a grid; no pixel is decoded yet. See
+    /// [`read_series`](super::read_series) for what is read.
+    ///
+    /// # Errors
+    /// [`DicomError`]: nothing to read, a damaged file, or slices that form no rectangular grid.
+    pub fn open(files: Vec<(String, Vec<u8>)>, choice: SeriesChoice) -> Result<Self, DicomError> {
+        let survey = survey(&files)?;
+        let chosen = series::choose(&survey.series, &choice)?;
+        let stored = chosen.stack.as_ref().map_err(Clone::clone)?.geometry.clone();
+        for &(n, _) in &chosen.slices {
+            let image = &survey.images[n];
+            pixels::check(&image.header, &image.name)?;
+        }
+        let mut by_index: BTreeMap<usize, usize> =
+            chosen.slices.iter().map(|&(n, _)| (survey.images[n].index, n)).collect();
+        // Files of other series are dropped here.
+        let left: VecDeque<(usize, Vec<u8>)> = files
+            .into_iter()
+            .enumerate()
+            .filter_map(|(index, (_, bytes))| Some((by_index.remove(&index)?, bytes)))
+            .collect();
+        let chosen = survey.series.iter().position(|s| std::ptr::eq(s, chosen)).unwrap_or(0);
+        Ok(Self { chosen, choice, stored, files: left.len(), left, voxels: Vec::new(), clipped: 0, survey })
+    }
+
+    /// Voxels of the volume along the stored axes.
+    pub fn size(&self) -> [usize; 3] {
+        self.stored.size
+    }
+
+    /// How much is decoded, 0 to 1.
+    pub fn part(&self) -> f32 {
+        1.0 - self.left.len() as f32 / self.files.max(1) as f32
+    }
+
+    /// Decodes some files; whether more are left.
+    ///
+    /// # Errors
+    /// [`DicomError`]: pixels that cannot be decoded, or a volume that does not fit in memory.
+    pub fn step(&mut self) -> Result<bool, DicomError> {
+        let [nx, ny, nz] = self.stored.size;
+        let count = nx * ny * nz;
+        if self.voxels.is_empty() {
+            if count > MAX_VOXELS || self.voxels.try_reserve_exact(count).is_err() {
+                return Err(DicomError::TooLarge(self.stored.size));
+            }
+            self.voxels.resize(count, 0);
+        }
+        let batch: BTreeMap<usize, Vec<u8>> = self.left.drain(..self.left.len().min(FILES_PER_STEP)).collect();
+        let chosen = &self.survey.series[self.chosen];
+        let mut slices: BTreeMap<usize, Vec<(usize, &mut [i16])>> = BTreeMap::new();
+        for (&(image, frame), out) in chosen.slices.iter().zip(self.voxels.chunks_mut(nx * ny)) {
+            if batch.contains_key(&image) {
+                slices.entry(image).or_default().push((frame, out));
+            }
+        }
+        let images = &self.survey.images;
+        let jobs: Vec<Job> = batch
+            .into_iter()
+            .filter_map(|(n, bytes)| Some(Job { image: &images[n], bytes, slices: slices.remove(&n)? }))
+            .collect();
+        let add = |a: Clipping, b: Clipping| Clipping { clipped: a.clipped + b.clipped };
+        #[cfg(not(target_family = "wasm"))]
+        let done = {
+            use rayon::prelude::*;
+            jobs.into_par_iter().map(Job::run).try_reduce(Clipping::default, |a, b| Ok(add(a, b)))?
+        };
+        #[cfg(target_family = "wasm")]
+        let done =
+            jobs.into_iter().map(Job::run).try_fold(Clipping::default(), |a, b| Ok::<_, DicomError>(add(a, b?)))?;
+        self.clipped += done.clipped;
+        Ok(!self.left.is_empty())
+    }
+
+    /// The volume, the series read, and every series found. Call when [`SeriesReader::step`] has nothing left.
+    ///
+    /// # Errors
+    /// [`DicomError::Geometry`]
+    pub fn finish(self) -> Result<(CtVolume, SeriesInfo, Vec<SeriesInfo>), DicomError> {
+        let Survey { images, series, skipped } = self.survey;
+        let chosen: &Series = &series[self.chosen];
+        let mut volume = Volume::from_stored(self.stored, self.voxels, chosen.info.modality.clone())?;
+        if self.clipped > 0 {
+            volume.warnings.push(format!("{} voxels were outside -32768 to 32767 and were clipped", self.clipped));
+        }
+        volume.warnings.extend(hounsfield_doubt(&images, chosen));
+        volume.warnings.extend(chosen.note.clone());
+        volume.warnings.extend(skipped);
+        if series.len() > 1 && self.choice == SeriesChoice::Largest {
+            let (n, slices) = (series.len(), chosen.info.slices);
+            volume.warnings.push(format!("the files hold {n} series; the one with {slices} slices was read"));
+        }
+        let info = chosen.info.clone();
+        Ok((volume, info, series.into_iter().map(|s| s.info).collect()))
+    }
+}
+
+/// The work of one file: the slices of the volume that it fills, each with its frame.
+struct Job<'a> {
+    image: &'a ImageFile,
+    bytes: Vec<u8>,
+    slices: Vec<(usize, &'a mut [i16])>,
+}
+
+impl Job<'_> {
+    /// Decodes, and lets go of the file.
+    fn run(self) -> Result<Clipping, DicomError> {
+        let ImageFile { name, header, .. } = self.image;
+        let damaged = || DicomError::Damaged { file: name.clone(), reason: "it cannot be read a second time".into() };
+        let set = DataSet::open(&self.bytes).map_err(|_| damaged())?;
+        let pixels = header.pixels.as_ref().ok_or_else(damaged)?;
+        let mut all = Clipping::default();
+        for (frame, out) in self.slices {
+            all.clipped += pixels::decode(header, &set, pixels, frame, out, name)?.clipped;
+        }
+        Ok(all)
+    }
+}

@@ -1,0 +1,90 @@
+//! Every shader is valid, and every system's driver can be given it, at default limits and without any feature.
+
+use naga::back::{glsl, hlsl, msl, spv};
+use naga::proc::BoundsCheckPolicies;
+use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use naga::{Module, TypeInner};
+
+use super::*;
+
+const ALL: [(&str, &str); 1] = [("slice", SLICE)];
+
+fn valid(name: &str, source: &str) -> (Module, ModuleInfo) {
+    let module = naga::front::wgsl::parse_str(source)
+        .unwrap_or_else(|error| panic!("{name}.wgsl: {}", error.emit_to_string(source)));
+    let info = Validator::new(ValidationFlags::all(), Capabilities::empty())
+        .validate(&module)
+        .unwrap_or_else(|error| panic!("{name}.wgsl: {}", error.emit_to_string(source)));
+    (module, info)
+}
+
+#[test]
+fn every_shader_translates_to_vulkan_metal_and_direct_x() {
+    for (name, source) in ALL {
+        let (module, info) = valid(name, source);
+        let words = spv::write_vec(&module, &info, &spv::Options::default(), None).unwrap();
+        assert_eq!(words[0], 0x0723_0203, "{name}: SPIR-V begins with its magic number");
+
+        let options = msl::Options { lang_version: (1, 2), ..Default::default() };
+        let (text, translated) = msl::write_string(&module, &info, &options, &Default::default()).unwrap();
+        assert!(translated.entry_point_names.iter().all(Result::is_ok), "{name}: {:?}", translated.entry_point_names);
+        assert!(text.contains("texture2d_array<int"), "{name}: {text}");
+
+        let (mut text, options) = (String::new(), hlsl::Options::default());
+        let pipeline = hlsl::PipelineOptions::default();
+        let translated = hlsl::Writer::new(&mut text, &options, &pipeline).write(&module, &info, None).unwrap();
+        assert!(translated.entry_point_names.iter().all(Result::is_ok), "{name}: {:?}", translated.entry_point_names);
+    }
+}
+
+#[test]
+fn every_shader_translates_to_web_gl_2() {
+    for (name, source) in ALL {
+        let (module, info) = valid(name, source);
+        let options =
+            glsl::Options { version: glsl::Version::Embedded { version: 300, is_webgl: true }, ..Default::default() };
+        for entry in &module.entry_points {
+            let pipeline =
+                glsl::PipelineOptions { shader_stage: entry.stage, entry_point: entry.name.clone(), multiview: None };
+            let mut text = String::new();
+            glsl::Writer::new(&mut text, &module, &info, &options, &pipeline, BoundsCheckPolicies::default())
+                .and_then(|mut writer| writer.write())
+                .unwrap_or_else(|error| panic!("{name}, {}: {error}", entry.name));
+            assert!(text.starts_with("#version 300 es"), "{name}, {}: {text}", entry.name);
+        }
+    }
+}
+
+#[test]
+fn every_shader_stays_within_the_least_limits() {
+    for (name, source) in ALL {
+        let (module, _) = valid(name, source);
+        let (mut uniforms, mut textures) = (0, 0);
+        for (_, variable) in module.global_variables.iter() {
+            match module.types[variable.ty].inner {
+                TypeInner::Struct { span, .. } => {
+                    assert_eq!(span % 16, 0, "{name}: WebGL wants uniforms in multiples of 16 bytes");
+                    assert!(span <= 16 << 10, "{name}: a uniform has at most 16 KiB");
+                    uniforms += 1;
+                }
+                TypeInner::Image { .. } => textures += 1,
+                ref other => panic!("{name}: {other:?} is not known to work everywhere"),
+            }
+            assert_ne!(variable.space, naga::AddressSpace::WorkGroup);
+        }
+        assert!(uniforms <= 11 && textures <= 16, "{name}: {uniforms} uniforms, {textures} textures");
+    }
+}
+
+#[test]
+fn uniforms_have_the_sizes_that_are_documented() {
+    let (module, _) = valid("slice", SLICE);
+    let size = |name: &str| {
+        let (_, ty) = module.types.iter().find(|(_, ty)| ty.name.as_deref() == Some(name)).unwrap();
+        match ty.inner {
+            TypeInner::Struct { span, .. } => span as usize,
+            ref other => panic!("{name} is {other:?}"),
+        }
+    };
+    assert_eq!((size("Slice"), size("Palette")), (SLICE_VIEW_BYTES, SLICE_PALETTE_BYTES));
+}

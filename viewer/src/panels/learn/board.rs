@@ -1,0 +1,66 @@
+//! In place of the views: everything that a training shows of itself.
+
+use egui::{RichText, ScrollArea, Slider, Ui};
+
+use super::{curves, slices};
+use crate::state::State;
+
+/// Width of the table of attention vectors.
+const TABLE: f32 = 318.0;
+
+/// Draws the board; before the first training, what there will be to see.
+pub fn show(ui: &mut Ui, state: &mut State) {
+    let learn = &mut state.panels.lesson;
+    ScrollArea::vertical().id_salt("learn board").auto_shrink(false).show(ui, |ui| {
+        let Some(record) = &learn.current else {
+            ui.vertical_centered(|ui| {
+                ui.add_space(60.0);
+                ui.heading("Watch a network learn anatomy");
+                ui.label(
+                    "Choose the switches on the right and start. After a few seconds of making patients you will see six \
+                     slices of a patient that the network never learns from, with what it makes of them, and which organs \
+                     it attends to in each.",
+                );
+            });
+            return;
+        };
+        if record.looks.len() > 1 {
+            let last = record.looks.len() - 1;
+            let steps: Vec<u64> = record.looks.iter().map(|l| l.step).collect();
+            let mut at = learn.looked_at.unwrap_or(last).min(last);
+            ui.horizontal(|ui| {
+                ui.spacing_mut().slider_width = (ui.available_width() - 330.0).clamp(80.0, 500.0);
+                let slider = Slider::new(&mut at, 0..=last)
+                    .text("Look back")
+                    .custom_formatter(move |n, _| format!("step {}", steps.get(n as usize).copied().unwrap_or(0)));
+                if ui.add(slider).changed() {
+                    learn.looked_at = (at < last).then_some(at);
+                }
+                if ui.add_enabled(learn.looked_at.is_some(), egui::Button::new("Now")).clicked() {
+                    learn.looked_at = None;
+                }
+            });
+        }
+        let learn = &*learn;
+        let (Some(record), Some(look)) = (&learn.current, learn.look()) else { return };
+        let width = ui.available_width();
+        let beside = look.answers.iter().any(|a| a.attention.is_some()) && width > TABLE + 420.0;
+        ui.horizontal_top(|ui| {
+            ui.vertical(|ui| {
+                ui.set_width(if beside { width - TABLE - ui.spacing().item_spacing.x } else { width });
+                slices::pictures(ui, &record.plan, look);
+                ui.add_space(4.0);
+                curves::show(ui, record, learn.grey());
+            });
+            if beside {
+                ui.vertical(|ui| slices::attention(ui, &record.plan, look));
+            }
+        });
+        if !beside && look.answers.iter().any(|a| a.attention.is_some()) {
+            slices::attention(ui, &record.plan, look);
+        }
+        if !record.settings.attention {
+            ui.label(RichText::new("Without the second branch there is neither region nor attention to show.").weak());
+        }
+    });
+}

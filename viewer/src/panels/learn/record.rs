@@ -1,0 +1,218 @@
+//! What is known of the trainings. No drawing.
+
+use attention_anatomy::dataset::Hpa;
+use web_time::{Duration, Instant};
+
+use crate::worker::{LearnEvent, LearnLook, LearnNews, LearnPlan, LearnSettings};
+
+/// Start weights, phantoms and order of a lesson, unless another seed is asked for: runs with other switches are compared, and
+/// all else should be equal.
+const SEED: u64 = 7;
+
+/// Earlier trainings that are kept; there are six settings of one seed.
+const KEPT: usize = 6;
+
+/// The panel's state.
+#[derive(Clone, Debug)]
+pub struct Learn {
+    /// For the next start.
+    pub settings: LearnSettings,
+    /// What the training is at.
+    pub stage: Stage,
+    /// The present training, once its scans are made.
+    pub current: Option<Record>,
+    /// Earlier trainings, the newest last, one of each settings.
+    pub earlier: Vec<Record>,
+    /// Which earlier one is drawn in grey; the newest unless chosen.
+    pub compared: Option<LearnSettings>,
+    /// Which look is on the board; the newest unless chosen.
+    pub looked_at: Option<usize>,
+    run: u64,
+}
+
+/// What a training is at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Stage {
+    /// None was started.
+    #[default]
+    Idle,
+    /// Scans are being made: so many of so many.
+    Preparing(usize, usize),
+    /// Steps are done.
+    Running,
+    /// Held by the user.
+    Paused,
+    /// All steps are done, or the user ended it.
+    Over,
+    /// It broke, and why.
+    Failed(String),
+}
+
+/// A training.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// How it is done.
+    pub settings: LearnSettings,
+    /// What it does.
+    pub plan: LearnPlan,
+    /// Dice, focal and region loss of each step.
+    pub losses: Vec<[Option<f32>; 3]>,
+    /// Looks at the held-out slices.
+    pub looks: Vec<LearnLook>,
+    pace: Pace,
+}
+
+/// How fast steps come; pauses do not count.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pace {
+    last: Option<Instant>,
+    time: Duration,
+    steps: u32,
+}
+
+impl Default for Learn {
+    fn default() -> Self {
+        Self {
+            settings: LearnSettings { attention: true, hpa: Hpa::SourceRegion, seed: SEED },
+            stage: Stage::Idle,
+            current: None,
+            earlier: Vec::new(),
+            compared: None,
+            looked_at: None,
+            run: 0,
+        }
+    }
+}
+
+impl Learn {
+    /// A training with the chosen settings begins; what was learned before is kept to compare with.
+    pub fn start(&mut self, run: u64) {
+        if let Some(mut record) = self.current.take()
+            && record.looks.len() > 1
+        {
+            // Curves are what is compared; the pictures of all looks would be megabytes.
+            record.looks.iter_mut().for_each(|look| look.answers.clear());
+            self.earlier.retain(|e| e.settings != record.settings);
+            self.earlier.push(record);
+            if self.earlier.len() > KEPT {
+                self.earlier.remove(0);
+            }
+        }
+        self.stage = Stage::Preparing(0, 0);
+        (self.run, self.compared, self.looked_at) = (run, None, None);
+    }
+
+    /// Holds it, or lets it go on.
+    pub fn pause(&mut self, paused: bool) {
+        self.stage = match (&self.stage, paused) {
+            (Stage::Running, true) => Stage::Paused,
+            (Stage::Paused, false) => Stage::Running,
+            _ => return,
+        };
+        if let Some(record) = &mut self.current {
+            record.pace.last = None;
+        }
+    }
+
+    /// Whether steps may still come.
+    pub fn is_active(&self) -> bool {
+        matches!(self.stage, Stage::Preparing(..) | Stage::Running | Stage::Paused)
+    }
+
+    /// The training said something; what an earlier one says is late.
+    pub fn hear(&mut self, event: LearnEvent) {
+        if event.run != self.run || !self.is_active() {
+            return;
+        }
+        match event.news {
+            LearnNews::Preparing { done, of } => self.stage = Stage::Preparing(done, of),
+            LearnNews::Started(plan) => {
+                let (losses, looks) = (Vec::new(), Vec::new());
+                let pace = Pace { last: Some(Instant::now()), ..Pace::default() };
+                self.current = Some(Record { settings: self.settings, plan, losses, looks, pace });
+                self.stage = Stage::Running;
+            }
+            LearnNews::Step { losses, .. } => {
+                if let Some(record) = &mut self.current {
+                    record.losses.push(losses);
+                    record.pace.step();
+                }
+            }
+            LearnNews::Look(look) => {
+                if let Some(record) = &mut self.current {
+                    record.looks.push(look);
+                }
+            }
+            LearnNews::Finished => self.stage = Stage::Over,
+            LearnNews::Failed(reason) => self.stage = Stage::Failed(reason),
+        }
+    }
+
+    /// The earlier training that is drawn in grey.
+    pub fn grey(&self) -> Option<&Record> {
+        let chosen = self.compared.and_then(|c| self.earlier.iter().find(|e| e.settings == c));
+        chosen.or(self.earlier.last())
+    }
+
+    /// The look that is on the board.
+    pub fn look(&self) -> Option<&LearnLook> {
+        let looks = &self.current.as_ref()?.looks;
+        self.looked_at.and_then(|n| looks.get(n)).or(looks.last())
+    }
+}
+
+impl Record {
+    /// Steps in all.
+    pub fn total(&self) -> u64 {
+        self.plan.phases.last().map_or(0, |p| p.1)
+    }
+
+    /// Steps done.
+    pub fn done(&self) -> u64 {
+        self.losses.len() as u64
+    }
+
+    /// The phase of the next step, or of the last one when all are done.
+    pub fn phase(&self) -> &str {
+        let phases = &self.plan.phases;
+        let phase = phases.iter().find(|p| self.done() < p.1).or(phases.last());
+        phase.map_or("", |p| &p.0)
+    }
+
+    /// Steps a second, once there is something to say.
+    pub fn steps_per_second(&self) -> Option<f64> {
+        let seconds = self.pace.time.as_secs_f64();
+        (self.pace.steps > 0 && seconds > 0.0).then(|| f64::from(self.pace.steps) / seconds)
+    }
+
+    /// Seconds that it will still take.
+    pub fn seconds_left(&self) -> Option<f64> {
+        Some(self.total().saturating_sub(self.done()) as f64 / self.steps_per_second()?)
+    }
+}
+
+impl Pace {
+    fn step(&mut self) {
+        let now = Instant::now();
+        // The first step after a pause has nothing to be measured from.
+        if let Some(last) = self.last.replace(now) {
+            self.time += now.duration_since(last);
+            self.steps += 1;
+        }
+    }
+}
+
+/// The switches of a training in a few words.
+pub fn label(settings: &LearnSettings) -> String {
+    let attention = if settings.attention { "attention" } else { "no attention" };
+    format!("{attention}, {}", hpa_name(settings.hpa))
+}
+
+/// What is taken for annotated, in a few words.
+pub fn hpa_name(hpa: Hpa) -> &'static str {
+    match hpa {
+        Hpa::Off => "HPA off",
+        Hpa::Source => "HPA by source",
+        Hpa::SourceRegion => "HPA by source and region",
+    }
+}

@@ -1,0 +1,151 @@
+use attention_anatomy::anatomy::Organ;
+use attention_anatomy::dataset::Hpa;
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable;
+
+use super::record::{Stage, label};
+use crate::state::State;
+use crate::worker::{
+    Command, Event, LearnAnswer, LearnCommand, LearnEvent, LearnLook, LearnNews, LearnPlan, LearnSettings, LearnSlice,
+};
+
+const SIDE: usize = 8;
+const TITLES: [&str; 6] = ["Head", "Neck", "Upper chest", "Chest", "Upper abdomen", "Abdomen"];
+
+fn plan() -> LearnPlan {
+    let mut truth = vec![0; SIDE * SIDE];
+    truth[9] = Organ::Liver.label();
+    let slice = |title: &&str| LearnSlice {
+        title: title.to_string(),
+        image: vec![90; SIDE * SIDE],
+        truth: truth.clone(),
+        regions: [0.0, 0.0, 0.3, 0.7, 0.0],
+    };
+    LearnPlan {
+        device: "a test device".into(),
+        phases: vec![("regions".into(), 10), ("all losses".into(), 30)],
+        scans: 15,
+        parameters: 1234,
+        size: [SIDE, SIDE],
+        slices: TITLES.iter().map(slice).collect(),
+    }
+}
+
+fn look(step: u64, dice: f32) -> LearnLook {
+    let answer = LearnAnswer {
+        labels: vec![Organ::Liver.label(); SIDE * SIDE],
+        regions: Some([0.1, 0.1, 0.2, 0.5, 0.1]),
+        attention: Some(std::array::from_fn(|c| if c < 10 { 0.01 } else { 0.9 })),
+        dice: Some(dice),
+    };
+    LearnLook {
+        step,
+        dice_outlined: Some(dice),
+        dice_contested: Some(dice / 2.0),
+        region_accuracy: Some(0.75),
+        answers: vec![answer; TITLES.len()],
+    }
+}
+
+fn tell(state: &mut State, run: u64, news: LearnNews) {
+    state.apply(Event::Learn(LearnEvent { run, news }));
+}
+
+fn teach(state: &mut State, run: u64, steps: u64) {
+    tell(state, run, LearnNews::Preparing { done: 17, of: 17 });
+    tell(state, run, LearnNews::Started(plan()));
+    tell(state, run, LearnNews::Look(look(0, 0.02)));
+    for step in 1..=steps {
+        let losses = [(step > 10).then_some(0.9 - 0.01 * step as f32), None, Some(1.0 / step as f32)];
+        tell(state, run, LearnNews::Step { step, losses });
+        if step % 10 == 0 {
+            tell(state, run, LearnNews::Look(look(step, 0.03 * step as f32)));
+        }
+    }
+}
+
+fn harness<'a>() -> Harness<'a, State> {
+    Harness::builder().with_size([1280.0, 760.0]).build_ui_state(
+        |ui, state: &mut State| {
+            egui::Panel::right("side").show(ui, |ui| super::show(ui, state));
+            egui::CentralPanel::default().show(ui, |ui| super::show_board(ui, state));
+        },
+        State::default(),
+    )
+}
+
+#[test]
+fn a_training_is_started_followed_held_and_ended_by_its_buttons() {
+    let mut harness = harness();
+    harness.get_by_label("Watch a network learn anatomy");
+    harness.get_by_label("Attention vector").click();
+    harness.get_by_label("background (HPA off)").click();
+    harness.run();
+    harness.get_by_label("Start").click();
+    harness.run();
+    let settings = LearnSettings { attention: false, hpa: Hpa::Off, seed: 7 };
+    let sent = std::mem::take(&mut harness.state_mut().commands);
+    let [Command::Learn(LearnCommand::Start { run, settings: asked })] = sent[..] else { panic!("{sent:?}") };
+    assert_eq!(asked, settings);
+
+    teach(harness.state_mut(), run, 20);
+    harness.run_steps(3);
+    harness.get_by_label("Chest, Network: Dice 60 %");
+    harness.get_by_label("Neck, attention: 10 of 33 organs below one half");
+    harness.get_by_label_contains("a test device");
+
+    harness.get_by_label("Pause").click();
+    harness.run_steps(3);
+    assert_eq!(harness.state().panels.lesson.stage, Stage::Paused);
+    harness.get_by_label("Go on").click();
+    harness.run_steps(3);
+    harness.get_by_label("Stop").click();
+    harness.run_steps(3);
+    let sent = std::mem::take(&mut harness.state_mut().commands);
+    let asked: Vec<&Command> = sent.iter().collect();
+    assert_eq!(
+        asked,
+        [
+            &Command::Learn(LearnCommand::Pause(true)),
+            &Command::Learn(LearnCommand::Pause(false)),
+            &Command::Learn(LearnCommand::Stop)
+        ]
+    );
+    tell(harness.state_mut(), run, LearnNews::Finished);
+    harness.run();
+    assert_eq!(harness.state().panels.lesson.stage, Stage::Over);
+    harness.get_by_label("Start anew");
+}
+
+#[test]
+fn the_last_run_stays_to_compare_with_and_late_news_change_nothing() {
+    let mut state = State::default();
+    state.panels.lesson.start(1);
+    teach(&mut state, 1, 30);
+    tell(&mut state, 1, LearnNews::Finished);
+    state.panels.lesson.settings.attention = false;
+    state.panels.lesson.start(2);
+    tell(&mut state, 1, LearnNews::Step { step: 31, losses: [None; 3] });
+    assert!(state.panels.lesson.current.is_none());
+    teach(&mut state, 2, 5);
+    let lesson = &state.panels.lesson;
+    let (now, grey) = (lesson.current.as_ref().unwrap(), lesson.grey().unwrap());
+    assert_eq!((now.done(), grey.done(), grey.looks.len()), (5, 30, 4));
+    assert_eq!(label(&grey.settings), "attention, HPA by source and region");
+    assert_eq!(label(&now.settings), "no attention, HPA by source and region");
+    assert_eq!((now.phase(), now.total()), ("regions", 30));
+    // The same settings again take the place of their own record.
+    state.panels.lesson.start(3);
+    teach(&mut state, 3, 10);
+    state.panels.lesson.start(4);
+    assert_eq!(state.panels.lesson.earlier.len(), 2);
+}
+
+#[test]
+fn a_failure_is_told_in_a_sentence() {
+    let mut harness = harness();
+    harness.state_mut().panels.lesson.start(5);
+    tell(harness.state_mut(), 5, LearnNews::Failed("the device is gone".into()));
+    harness.run();
+    harness.get_by_label("The training broke off: the device is gone");
+}

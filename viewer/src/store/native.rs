@@ -1,0 +1,234 @@
+//! On the desktop: files in the user's own folders. A thread writes and reads them; each is written under a temporary name
+//! and renamed, so that there is never half a file.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use super::Found;
+
+/// Seconds after a change when edits are kept.
+pub const AUTOSAVE_SECONDS: f64 = 20.0;
+
+/// How long closing the program waits for the last file.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// Where things are kept.
+#[derive(Debug)]
+pub struct Shelf {
+    folders: Folders,
+    jobs: Sender<Job>,
+    reports: Receiver<Report>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Folders {
+    preferences: PathBuf,
+    edits: PathBuf,
+}
+
+enum Job {
+    Write(PathBuf, String),
+    Remove(PathBuf),
+    Read(Vec<(String, PathBuf)>),
+    Answer(Sender<()>),
+}
+
+enum Report {
+    Found(Vec<Found>),
+    Failed(String),
+}
+
+impl Folders {
+    /// Where each system keeps what belongs to a user; `None` where the environment does not say.
+    fn of(system: &str, variable: impl Fn(&str) -> Option<OsString>) -> Option<Self> {
+        let folder = |name: &str| variable(name).map(PathBuf::from).filter(|p| p.is_absolute());
+        let (config, state) = match system {
+            "windows" => {
+                let roaming = folder("APPDATA")?;
+                (roaming.clone(), folder("LOCALAPPDATA").unwrap_or(roaming))
+            }
+            "macos" => {
+                let support = folder("HOME")?.join("Library").join("Application Support");
+                (support.clone(), support)
+            }
+            _ => {
+                let home = folder("HOME");
+                let within = |path: &str| home.as_ref().map(|h| h.join(path));
+                (
+                    folder("XDG_CONFIG_HOME").or_else(|| within(".config"))?,
+                    folder("XDG_STATE_HOME").or_else(|| within(".local/state"))?,
+                )
+            }
+        };
+        let ours = "attention-anatomy";
+        Some(Self { preferences: config.join(ours).join("preferences.json"), edits: state.join(ours).join("edits") })
+    }
+}
+
+impl Shelf {
+    /// The user's own; `None` where the system names no place for it.
+    pub fn open() -> Option<Self> {
+        Folders::of(std::env::consts::OS, |name| std::env::var_os(name)).and_then(Self::at)
+    }
+
+    #[cfg(test)]
+    pub fn within(folder: &Path) -> Option<Self> {
+        Self::at(Folders { preferences: folder.join("config/preferences.json"), edits: folder.join("edits") })
+    }
+
+    fn at(folders: Folders) -> Option<Self> {
+        let (jobs, todo) = channel();
+        let (report, reports) = channel();
+        std::thread::Builder::new().name("store".into()).spawn(move || work(&todo, &report)).ok()?;
+        Some(Self { folders, jobs, reports })
+    }
+
+    /// The preferences of last time.
+    pub fn preferences(&self) -> Option<String> {
+        std::fs::read_to_string(&self.folders.preferences).ok()
+    }
+
+    /// Keeps preferences.
+    pub fn keep_preferences(&self, text: String) {
+        self.job(Job::Write(self.folders.preferences.clone(), text));
+    }
+
+    /// Keeps edits under a name.
+    pub fn keep(&self, name: &str, text: String) {
+        self.job(Job::Write(self.edits(name), text));
+    }
+
+    /// Forgets what was kept under a name.
+    pub fn forget(&self, name: &str) {
+        self.job(Job::Remove(self.edits(name)));
+    }
+
+    /// Asks what is kept under these names; [`Self::found`] has it later.
+    pub fn ask(&self, names: Vec<String>) {
+        self.job(Job::Read(names.into_iter().map(|name| (name.clone(), self.edits(&name))).collect()));
+    }
+
+    /// What was asked for, once it is there; or what went wrong, one sentence.
+    pub fn found(&self) -> Option<Result<Vec<Found>, String>> {
+        Some(match self.reports.try_recv().ok()? {
+            Report::Found(found) => Ok(found),
+            Report::Failed(message) => Err(message),
+        })
+    }
+
+    /// Waits until all is written, but not for ever: before the program ends.
+    pub fn flush(&self) {
+        let (answer, done) = channel();
+        self.job(Job::Answer(answer));
+        // Nothing can be done any more if it does not come.
+        let _ = done.recv_timeout(LONGEST_WAIT);
+    }
+
+    fn edits(&self, name: &str) -> PathBuf {
+        self.folders.edits.join(format!("{name}.json"))
+    }
+
+    fn job(&self, job: Job) {
+        // The thread ends only with this shelf.
+        let _ = self.jobs.send(job);
+    }
+}
+
+fn work(todo: &Receiver<Job>, report: &Sender<Report>) {
+    for job in todo {
+        let outcome = match job {
+            Job::Write(path, text) => write(&path, &text).err().map(|e| {
+                Report::Failed(format!(
+                    "{} cannot be written ({e}): edits and preferences are not kept when the program ends; save them yourself",
+                    path.display()
+                ))
+            }),
+            Job::Remove(path) => {
+                // What is not there need not be removed.
+                let _ = std::fs::remove_file(path);
+                None
+            }
+            Job::Read(files) => {
+                let read = |(name, path)| Some(Found { name, text: std::fs::read_to_string(path).ok()? });
+                Some(Report::Found(files.into_iter().filter_map(read).collect()))
+            }
+            Job::Answer(answer) => {
+                let _ = answer.send(());
+                None
+            }
+        };
+        if outcome.is_some_and(|o| report.send(o).is_err()) {
+            return;
+        }
+    }
+}
+
+fn write(path: &Path, text: &str) -> std::io::Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    // The number of the process, so that two programs do not write into one file.
+    let temporary = path.with_extension(format!("{}.part", std::process::id()));
+    let written = std::fs::write(&temporary, text).and_then(|()| std::fs::rename(&temporary, path));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&temporary);
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_system_has_its_folders() {
+        let folders = |system: &str, set: &[(&str, &str)]| {
+            let set: Vec<(String, String)> = set.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect();
+            Folders::of(system, move |name| set.iter().find(|(n, _)| n == name).map(|(_, v)| v.into()))
+        };
+        let home = folders("linux", &[("HOME", "/home/u")]).unwrap();
+        assert_eq!(home.preferences, Path::new("/home/u/.config/attention-anatomy/preferences.json"));
+        assert_eq!(home.edits, Path::new("/home/u/.local/state/attention-anatomy/edits"));
+        let xdg = folders("linux", &[("XDG_CONFIG_HOME", "/c"), ("XDG_STATE_HOME", "/s")]).unwrap();
+        assert_eq!(xdg.preferences, Path::new("/c/attention-anatomy/preferences.json"));
+        assert_eq!(xdg.edits, Path::new("/s/attention-anatomy/edits"));
+        let mac = folders("macos", &[("HOME", "/Users/u")]).unwrap();
+        assert_eq!(mac.edits, Path::new("/Users/u/Library/Application Support/attention-anatomy/edits"));
+        let windows = folders("windows", &[("APPDATA", "/roaming"), ("LOCALAPPDATA", "/local")]).unwrap();
+        assert_eq!(windows.preferences, Path::new("/roaming/attention-anatomy/preferences.json"));
+        assert_eq!(windows.edits, Path::new("/local/attention-anatomy/edits"));
+        assert_eq!(folders("linux", &[]), None);
+        assert_eq!(folders("linux", &[("HOME", "relative")]), None);
+    }
+
+    #[test]
+    fn what_is_kept_is_found_whole_and_what_is_forgotten_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let shelf = Shelf::within(folder.path()).unwrap();
+        shelf.keep_preferences("{}".into());
+        shelf.keep("a", "one".into());
+        shelf.keep("a", "two".into());
+        shelf.keep("b", "three".into());
+        shelf.forget("b");
+        shelf.forget("c");
+        shelf.ask(vec!["a".into(), "b".into()]);
+        shelf.flush();
+        assert_eq!(shelf.found(), Some(Ok(vec![Found { name: "a".into(), text: "two".into() }])));
+        assert_eq!(shelf.found(), None);
+        assert_eq!(shelf.preferences().as_deref(), Some("{}"));
+        let left = std::fs::read_dir(folder.path().join("edits")).unwrap().count();
+        assert_eq!(left, 1, "no temporary file stays");
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_written_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("edits"), "a file, not a folder").unwrap();
+        let shelf = Shelf::within(folder.path()).unwrap();
+        shelf.keep("a", "one".into());
+        shelf.flush();
+        assert!(matches!(shelf.found(), Some(Err(message)) if message.contains("cannot be written")));
+    }
+}

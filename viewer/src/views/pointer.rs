@@ -1,0 +1,207 @@
+//! What mouse and fingers do in a view.
+
+use egui::{MouseWheelSource, MouseWheelUnit, PointerButton, Pos2, Response, Ui, Vec2};
+
+use crate::render::Projection;
+use crate::state::{Drag, Gesture, Layout, Measurement, MeasurementKind, Plane, State, Stroke, StrokePhase, Tool};
+
+/// Scroll points of a touch pad that make one slice.
+const POINTS_PER_SLICE: f32 = 24.0;
+
+/// How near to an end of a measurement takes it, points. Fingers are wider than the tip of an arrow.
+const GRAB: f32 = 9.0;
+
+/// Drag points that change window or level by the window's own width.
+const POINTS_PER_WIDTH: f32 = 400.0;
+
+/// Applies what mouse and fingers did in the view of `plane`.
+pub fn interact(ui: &Ui, response: &Response, state: &mut State, plane: Plane, projection: &Projection) {
+    if two_fingers(ui, state, plane, projection) {
+        return;
+    }
+    if response.contains_pointer() {
+        wheel(ui, state, plane, projection);
+        let at = ui.input(|i| i.pointer.hover_pos());
+        if let Some(voxel) = at.and_then(|at| projection.voxel_at(at)) {
+            state.view.hover = Some((plane, voxel));
+        }
+    }
+    if response.double_clicked() {
+        enlarge(state, plane);
+    }
+    drag(ui, response, state, plane, projection);
+}
+
+fn enlarge(state: &mut State, plane: Plane) {
+    let layout = &mut state.preferences.layout;
+    let is_main = state.view.main == plane;
+    *layout = match layout {
+        Layout::OneBig if is_main => Layout::Single,
+        Layout::Single | Layout::OneBig | Layout::ThreeUp => Layout::OneBig,
+    };
+    state.view.main = plane;
+}
+
+/// Two fingers move and scale the picture, and end whatever one finger had begun.
+fn two_fingers(ui: &Ui, state: &mut State, plane: Plane, projection: &Projection) -> bool {
+    let Some(touch) = ui.input(|i| i.multi_touch()) else { return false };
+    if !projection.rect.contains(touch.center_pos) {
+        return false;
+    }
+    if state.view.gesture.is_some_and(|g| g.plane == plane) {
+        finish(state, projection);
+    }
+    let camera = projection.zoomed(state.view.cameras[plane.index()], touch.zoom_delta, touch.center_pos);
+    state.view.cameras[plane.index()] = projection.panned(camera, touch.translation_delta);
+    true
+}
+
+fn wheel(ui: &Ui, state: &mut State, plane: Plane, projection: &Projection) {
+    let (zoom, slices, at) = ui.input(|i| {
+        let turned = |event: &egui::Event| match event {
+            // Slices that fly by after the fingers have left the pad are slices nobody saw.
+            egui::Event::MouseWheel { source: MouseWheelSource::Momentum, .. } => 0.0,
+            egui::Event::MouseWheel { unit, delta, modifiers, .. } if !modifiers.ctrl && !modifiers.command => {
+                match unit {
+                    // One notch is one slice, however many points a browser makes of it.
+                    MouseWheelUnit::Point => (delta.y / POINTS_PER_SLICE).clamp(-1.0, 1.0),
+                    MouseWheelUnit::Line => delta.y,
+                    MouseWheelUnit::Page => 10.0 * delta.y,
+                }
+            }
+            _ => 0.0,
+        };
+        (i.zoom_delta(), i.events.iter().map(turned).sum::<f32>(), i.pointer.hover_pos())
+    });
+    if let Some(at) = at.filter(|_| zoom != 1.0) {
+        let camera = &mut state.view.cameras[plane.index()];
+        *camera = projection.zoomed(*camera, zoom, at);
+    }
+    // A turn the other way begins anew.
+    if slices * state.view.wheel < 0.0 {
+        state.view.wheel = 0.0;
+    }
+    state.view.wheel += slices;
+    let whole = state.view.wheel.trunc();
+    if whole != 0.0 {
+        state.view.wheel -= whole;
+        state.view.scroll(plane, whole as isize, projection.size);
+    }
+}
+
+fn drag(ui: &Ui, response: &Response, state: &mut State, plane: Plane, projection: &Projection) {
+    let pointer = ui.input(|i| i.pointer.clone());
+    let Some(at) = pointer.interact_pos() else { return };
+    if state.view.gesture.is_none() && response.is_pointer_button_down_on() {
+        let buttons = [PointerButton::Primary, PointerButton::Secondary, PointerButton::Middle];
+        if let Some(button) = buttons.into_iter().find(|&b| pointer.button_pressed(b)) {
+            response.request_focus();
+            begin(ui, state, plane, projection, button, at);
+        }
+    }
+    let Some(gesture) = state.view.gesture.filter(|g| g.plane == plane) else { return };
+    proceed(ui, state, projection, gesture, at, pointer.delta());
+}
+
+fn begin(ui: &Ui, state: &mut State, plane: Plane, projection: &Projection, button: PointerButton, at: Pos2) {
+    let (space, shift) = ui.input(|i| (i.key_down(egui::Key::Space), i.modifiers.shift));
+    let voxel = projection.to_voxel(at);
+    let view = &mut state.view;
+    let drag = match button {
+        PointerButton::Secondary => Drag::Window,
+        PointerButton::Middle => Drag::Pan,
+        _ if space || shift => {
+            view.space_used |= space;
+            Drag::Pan
+        }
+        _ => match view.tool {
+            Tool::WindowLevel => Drag::Window,
+            Tool::Pan => Drag::Pan,
+            Tool::Brush | Tool::Eraser | Tool::Fill => Drag::Stroke,
+            Tool::Crosshair | Tool::Ruler | Tool::Roi => {
+                let kind = match view.tool {
+                    Tool::Ruler => Some(MeasurementKind::Ruler),
+                    Tool::Roi => Some(MeasurementKind::Ellipse),
+                    _ => None,
+                };
+                match (end_at(&view.measurements, plane, projection, at), kind) {
+                    (Some((index, end)), _) => Drag::Measure { index, end },
+                    (None, Some(kind)) => {
+                        view.measurements.push(Measurement::at(plane, kind, voxel));
+                        Drag::Measure { index: view.measurements.len() - 1, end: 1 }
+                    }
+                    (None, None) => Drag::Crosshair,
+                }
+            }
+        },
+    };
+    view.gesture = Some(Gesture { plane, drag, at: voxel });
+    if drag == Drag::Stroke {
+        let erase_all = ui.input(|i| i.modifiers.alt);
+        view.strokes.push(Stroke { plane, from: voxel, to: voxel, phase: StrokePhase::Begin, erase_all });
+    }
+}
+
+/// The end of a measurement under the mouse.
+fn end_at(measurements: &[Measurement], plane: Plane, projection: &Projection, at: Pos2) -> Option<(usize, usize)> {
+    let on_slice = |m: &Measurement| m.plane == plane && m.slice() == projection.slice;
+    measurements.iter().enumerate().rev().filter(|(_, m)| on_slice(m)).find_map(|(index, m)| {
+        (0..2).find(|&end| projection.to_screen(m.ends[end]).distance(at) < GRAB).map(|end| (index, end))
+    })
+}
+
+fn proceed(ui: &Ui, state: &mut State, projection: &Projection, gesture: Gesture, at: Pos2, moved: Vec2) {
+    let voxel = projection.to_voxel(at);
+    let plane = gesture.plane;
+    let view = &mut state.view;
+    match gesture.drag {
+        Drag::Crosshair => view.cursor = projection.nearest_voxel(at),
+        Drag::Window => {
+            let per_point = view.window.width.max(50.0) / POINTS_PER_WIDTH;
+            view.window.width = (view.window.width + moved.x * per_point).clamp(1.0, 8000.0);
+            view.window.level = (view.window.level + moved.y * per_point).clamp(-2000.0, 4000.0);
+        }
+        Drag::Pan => {
+            let camera = &mut view.cameras[plane.index()];
+            *camera = projection.panned(*camera, moved);
+        }
+        Drag::Measure { index, end } => {
+            if let (Some(measurement), Some(study)) = (view.measurements.get_mut(index), state.study.as_ref())
+                && measurement.ends[end] != voxel
+            {
+                measurement.move_end(end, voxel, &study.ct);
+            }
+        }
+        Drag::Stroke => {
+            if gesture.at != voxel {
+                let erase_all = ui.input(|i| i.modifiers.alt);
+                let phase = StrokePhase::Move;
+                view.strokes.push(Stroke { plane, from: gesture.at, to: voxel, phase, erase_all });
+            }
+        }
+    }
+    view.gesture = Some(Gesture { at: voxel, ..gesture });
+}
+
+/// Ends what a button had begun, once it is up.
+pub fn finish(state: &mut State, projection: &Projection) {
+    let view = &mut state.view;
+    let Some(gesture) = view.gesture.take() else { return };
+    match gesture.drag {
+        Drag::Stroke => {
+            let (plane, at) = (gesture.plane, gesture.at);
+            view.strokes.push(Stroke { plane, from: at, to: at, phase: StrokePhase::End, erase_all: false });
+        }
+        Drag::Measure { index, .. } => {
+            // A click without a drag measures nothing.
+            let is_point = view
+                .measurements
+                .get(index)
+                .is_some_and(|m| projection.to_screen(m.ends[0]).distance(projection.to_screen(m.ends[1])) < 2.0);
+            if is_point {
+                view.measurements.remove(index);
+            }
+        }
+        Drag::Crosshair | Drag::Window | Drag::Pan => {}
+    }
+}

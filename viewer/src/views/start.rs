@@ -1,0 +1,62 @@
+//! What the views show while nothing is open.
+
+use egui::{Align, Layout, RichText, Ui, vec2};
+
+use crate::state::{FileRequest, State};
+use crate::worker::{Command, Input, OpenAs};
+
+/// Draws the start screen in all of `ui`.
+pub fn show(ui: &mut Ui, state: &mut State) {
+    let is_opening = state.panels.opening.is_some();
+    let height = ui.available_height();
+    ui.with_layout(Layout::top_down(Align::Center), |ui| {
+        ui.add_space((height * 0.16).max(12.0));
+        ui.label(RichText::new("AttentionAnatomy").size(30.0).strong());
+        ui.add_space(6.0);
+        ui.label(RichText::new("Outlines 33 organs on a CT, and shows why.").size(16.0));
+        ui.label("Everything is computed on this machine: no image leaves it.");
+        ui.add_space(24.0);
+        ui.add_enabled_ui(!is_opening, |ui| buttons(ui, state));
+        ui.add_space(10.0);
+        ui.weak("or drop files here: a DICOM folder, a zip, NIfTI or NRRD");
+        if !is_opening {
+            recent(ui, state);
+        }
+        ui.add_space(28.0);
+        ui.weak("Not a medical device: for research and teaching only.");
+    });
+}
+
+fn buttons(ui: &mut Ui, state: &mut State) {
+    let size = vec2(260.0, 38.0);
+    let big = |text: &str| egui::Button::new(RichText::new(text).size(16.0)).min_size(size);
+    if ui.add(big("Open the sample CT")).on_hover_text("A neck and chest CT that comes with the program").clicked() {
+        let job = state.next_number();
+        let (inputs, as_what) = (vec![Input::Sample], OpenAs::Whatever);
+        state.send(Command::Open { job, inputs, as_what, even_if_large: false });
+    }
+    if ui.add(big("Open files…")).clicked() {
+        state.request(FileRequest::OpenFiles);
+    }
+    if ui.add(big("Open folder…")).clicked() {
+        state.request(FileRequest::OpenFolder);
+    }
+}
+
+fn recent(ui: &mut Ui, state: &mut State) {
+    if state.preferences.recent.is_empty() {
+        return;
+    }
+    ui.add_space(20.0);
+    ui.label(RichText::new("Recent").strong());
+    let mut chosen = None;
+    for path in &state.preferences.recent {
+        let name = std::path::Path::new(path).file_name().map_or(path.as_str().into(), |n| n.to_string_lossy());
+        if ui.link(name).on_hover_text(path).clicked() {
+            chosen = Some(path.clone());
+        }
+    }
+    if let Some(path) = chosen {
+        state.request(FileRequest::OpenRecent(path));
+    }
+}

@@ -1,0 +1,232 @@
+//! Weights, device and engine: each made when it is needed, and again when it was lost.
+
+use std::sync::Arc;
+
+use attention_anatomy::infer::{ComputeDevice, ComputeKind, DevicePreference, Engine};
+use attention_anatomy::network::weights;
+use burn::tensor::Device;
+
+use super::{Job, Step};
+use crate::worker::machine::{self, BUNDLED_NAME, Machine, Promise};
+use crate::worker::{DeviceReady, Event, LearnNews, WeightsReady};
+
+/// Weights in use.
+pub(super) struct Weights {
+    pub(super) bytes: Arc<[u8]>,
+    pub(super) ready: WeightsReady,
+}
+
+impl Weights {
+    /// Checks a weights file: description, tensors, and that all numbers are numbers.
+    pub(super) fn read(name: String, bytes: Vec<u8>) -> Result<Self, String> {
+        let (_, info) = weights::read(&bytes, &Device::flex()).map_err(|e| format!("{name}: {e}"))?;
+        let sha256 = weights::sha256(&bytes);
+        Ok(Self { bytes: bytes.into(), ready: WeightsReady { name, sha256, info } })
+    }
+}
+
+/// A device on its way.
+struct OpeningDevice {
+    promise: Promise<Result<ComputeDevice, String>>,
+    /// Why it is not the one that was asked for.
+    note: Option<String>,
+}
+
+/// Whether an engine can be had.
+pub(super) enum Ready {
+    /// It is there: [`Compute::engine`].
+    Yes,
+    /// Weights or device are on their way.
+    NotYet,
+    /// It cannot be had, and why.
+    No(String),
+}
+
+/// See the module's text.
+pub(super) struct Compute {
+    loading: Option<Promise<Result<Vec<u8>, String>>>,
+    weights: Option<Weights>,
+    preference: DevicePreference,
+    opening: Option<OpeningDevice>,
+    device: Option<ComputeDevice>,
+    engine: Option<Box<dyn Engine>>,
+    /// Devices that stopped working, by name.
+    lost: Vec<String>,
+}
+
+impl Compute {
+    /// Loads the bundled weights.
+    pub(super) fn new(machine: &mut dyn Machine) -> Self {
+        Self {
+            loading: Some(machine.weights()),
+            weights: None,
+            preference: DevicePreference::Auto,
+            opening: None,
+            device: None,
+            engine: None,
+            lost: Vec::new(),
+        }
+    }
+
+    pub(super) fn use_bundled(&mut self, machine: &mut dyn Machine) {
+        self.loading = Some(machine.weights());
+    }
+
+    /// The present device goes on until the other one is there.
+    pub(super) fn use_device(&mut self, machine: &mut dyn Machine, preference: DevicePreference) {
+        self.preference = preference;
+        self.opening = Some(OpeningDevice { promise: machine.device(preference), note: None });
+    }
+
+    /// Whether the weights that the program starts with are still on their way.
+    pub(super) fn is_loading(&self) -> bool {
+        self.loading.is_some()
+    }
+
+    pub(super) fn weights(&self) -> Option<&Weights> {
+        self.weights.as_ref()
+    }
+
+    /// Other weights: the engine of the old ones is gone.
+    pub(super) fn set_weights(&mut self, weights: Weights) {
+        self.engine = None;
+        self.loading = None;
+        self.weights = Some(weights);
+    }
+
+    /// The device and the engine on it, where there is one.
+    pub(super) fn engine(&mut self) -> Option<&mut (dyn Engine + 'static)> {
+        self.engine.as_deref_mut()
+    }
+
+    pub(super) fn device(&self) -> Option<&ComputeDevice> {
+        self.device.as_ref()
+    }
+
+    /// The device if it is there; else sees to it that it will be, or that it is said that it cannot.
+    pub(super) fn device_or_open(&mut self, machine: &mut dyn Machine) -> Option<&ComputeDevice> {
+        if self.device.is_none() && self.opening.is_none() {
+            self.use_device(machine, self.preference);
+        }
+        self.device.as_ref()
+    }
+
+    /// Makes the engine if that is possible now; else sees to it that it will be.
+    pub(super) fn ready(&mut self, machine: &mut dyn Machine) -> Ready {
+        if self.engine.is_some() {
+            return Ready::Yes;
+        }
+        if self.loading.is_some() {
+            return Ready::NotYet;
+        }
+        let Some(weights) = &self.weights else {
+            return Ready::No("there are no weights to segment with; open a weights file".into());
+        };
+        if self.opening.is_some() {
+            return Ready::NotYet;
+        }
+        let Some(device) = &self.device else {
+            self.use_device(machine, self.preference);
+            return Ready::NotYet;
+        };
+        match machine.engine(&weights.bytes, device) {
+            Ok(engine) => {
+                self.engine = Some(engine);
+                Ready::Yes
+            }
+            Err(message) => Ready::No(format!("{}: {message}", weights.ready.name)),
+        }
+    }
+
+    /// The device is not to be used again: its name, and the engine on it, whose end may fail, too.
+    pub(super) fn lose(&mut self) -> (String, Option<Box<dyn Engine>>) {
+        let name = self.device.take().map_or_else(|| "the device".into(), |d| d.name);
+        self.lost.push(name.clone());
+        (name, self.engine.take())
+    }
+
+    pub(super) fn give_up_opening(&mut self) {
+        self.opening = None;
+        self.loading = None;
+    }
+
+    fn is_unreliable(&self, device: &ComputeDevice) -> bool {
+        self.preference == DevicePreference::Auto
+            && device.kind != ComputeKind::Cpu
+            && self.lost.iter().filter(|lost| **lost == device.name).count() > 1
+    }
+
+    /// Memory that the device keeps for later is given back.
+    pub(super) fn tidy(&self) {
+        if let Some(device) = &self.device {
+            device.burn.memory_cleanup();
+        }
+    }
+}
+
+impl Job {
+    pub(super) fn step_compute(&mut self) -> Step {
+        self.load_weights().max(self.open_device())
+    }
+
+    fn load_weights(&mut self) -> Step {
+        let Some(loading) = &mut self.compute.loading else { return Step::Idle };
+        let Some(loaded) = machine::ask(loading) else { return Step::Waiting };
+        self.compute.loading = None;
+        match loaded.and_then(|bytes| Weights::read(BUNDLED_NAME.into(), bytes)) {
+            Ok(weights) => {
+                let ready = weights.ready.clone();
+                self.change_weights(weights);
+                self.events.push_back(Event::Weights(ready));
+            }
+            Err(message) => self.events.push_back(Event::Failed(message)),
+        }
+        Step::Worked
+    }
+
+    /// Other weights: what the old ones were doing is over.
+    pub(super) fn change_weights(&mut self, weights: Weights) {
+        self.give_up_run();
+        self.questions.clear();
+        self.compute.set_weights(weights);
+    }
+
+    fn open_device(&mut self) -> Step {
+        let compute = &mut self.compute;
+        let Some(opening) = &mut compute.opening else { return Step::Idle };
+        let Some(opened) = machine::ask(&mut opening.promise) else { return Step::Waiting };
+        let note = compute.opening.take().and_then(|o| o.note);
+        match opened {
+            Ok(device) if compute.is_unreliable(&device) => {
+                // What stopped working twice will do so a third time.
+                let note = Some(format!("{} stopped working twice; the CPU computes now", device.name));
+                compute.opening = Some(OpeningDevice { promise: self.machine.device(DevicePreference::Cpu), note });
+            }
+            Ok(mut device) => {
+                device.notes.extend(note);
+                self.events.push_back(Event::Device(DeviceReady {
+                    name: device.name.clone(),
+                    kind: device.kind,
+                    notes: device.notes.clone(),
+                }));
+                if let (Some(run), Some(record)) = (&mut self.run, self.study.as_mut().and_then(|s| s.record.as_mut()))
+                {
+                    run.engine_changed();
+                    record.device = format!("{}, then {}", record.device, device.name);
+                }
+                self.questions.engine_changed();
+                compute.engine = None;
+                compute.device = Some(device);
+            }
+            Err(message) => {
+                compute.preference = DevicePreference::Auto;
+                self.events.push_back(Event::DeviceFailed(message.clone()));
+                if compute.device.is_none() {
+                    self.network_failed(&message, false);
+                    self.end_lesson(LearnNews::Failed(message));
+                }
+            }
+        }
+        Step::Worked
+    }
+}

@@ -1,0 +1,119 @@
+//! What a file is. Its content says so; its name is only for people.
+
+use std::cmp::Reverse;
+
+use attention_anatomy::anatomy::ORGAN_COUNT;
+use attention_anatomy::formats::{self, Format, FormatError, ReadOptions, SampleType};
+use attention_anatomy::volume::{CtVolume, Geometry};
+
+/// A file with its name.
+pub(super) type Named = (String, Vec<u8>);
+
+/// The key by which a session file is known.
+const SESSION_KEY: &str = "\"attention_anatomy_session\"";
+
+/// Largest distance between corresponding voxels of two grids that count as the same, in mm.
+const SAME_GRID_MM: f64 = 0.1;
+
+/// Everything that was opened, sorted.
+#[derive(Debug, Default)]
+pub(super) struct Sorted {
+    pub(super) weights: Vec<Named>,
+    pub(super) sessions: Vec<Named>,
+    /// Groups of files that are one image each, the CT before its label maps.
+    pub(super) images: Vec<Group>,
+}
+
+/// The files of one image.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) files: Vec<Named>,
+    /// DICOM files, and what lay beside them.
+    pub(super) dicom: bool,
+    /// One file of unsigned bytes, as label maps are.
+    pub(super) eight_bit: bool,
+}
+
+/// Whether this is a SafeTensors file: the length of a header, and a JSON header of that length.
+pub(super) fn is_weights(bytes: &[u8]) -> bool {
+    let Some((length, rest)) = bytes.split_first_chunk::<8>() else { return false };
+    rest.first() == Some(&b'{') && u64::from_le_bytes(*length) <= rest.len() as u64
+}
+
+fn is_session(bytes: &[u8]) -> bool {
+    let text = bytes.trim_ascii_start();
+    text.starts_with(b"{") && text.windows(SESSION_KEY.len()).any(|w| w == SESSION_KEY.as_bytes())
+}
+
+/// Sorts files. A study and label maps on its grid may come together, a folder of DICOM files may hold anything beside
+/// them, and a header whose voxels are in another file takes all others along.
+pub(super) fn sort(files: Vec<Named>) -> Result<Sorted, FormatError> {
+    if files.is_empty() {
+        return Err(FormatError::NoFiles);
+    }
+    let mut sorted = Sorted::default();
+    let mut rest: Vec<(Option<Format>, bool, Named)> = Vec::new();
+    for file in files {
+        if is_weights(&file.1) {
+            sorted.weights.push(file);
+        } else if is_session(&file.1) {
+            sorted.sessions.push(file);
+        } else {
+            let header = formats::read_header(&file.1, &ReadOptions::default()).ok().flatten();
+            rest.push((formats::sniff(&file.1), header.is_some_and(|h| h.sample == SampleType::U8), file));
+        }
+    }
+    let has = |f: &[Format]| rest.iter().any(|(format, ..)| format.is_some_and(|format| f.contains(&format)));
+    if has(&[Format::NiftiPairHeader, Format::NrrdHeader]) {
+        let files = rest.into_iter().map(|(.., file)| file).collect();
+        sorted.images.push(Group { files, dicom: false, eight_bit: false });
+        return Ok(sorted);
+    }
+    let dicom = has(&[Format::DicomFile]);
+    let (alone, others): (Vec<_>, Vec<_>) = rest.into_iter().partition(|(format, eight_bit, _)| {
+        matches!(format, Some(Format::Nifti | Format::Nrrd)) && (*eight_bit || !dicom)
+    });
+    if dicom {
+        let files = others.into_iter().map(|(.., file)| file).collect();
+        sorted.images.push(Group { files, dicom: true, eight_bit: false });
+    } else if alone.is_empty() && sorted.weights.is_empty() && sorted.sessions.is_empty() {
+        return Err(FormatError::Unknown);
+    }
+    let single = |(_, eight_bit, file)| Group { files: vec![file], dicom: false, eight_bit };
+    sorted.images.extend(alone.into_iter().map(single));
+    // A label map is the smaller file, whatever its numbers are stored as.
+    sorted.images.sort_by_key(|g| (g.eight_bit, Reverse(g.files.iter().map(|f| f.1.len()).sum::<usize>())));
+    Ok(sorted)
+}
+
+/// A label map if that is what an image holds: whole numbers of organs, or anything that unsigned bytes can be. No CT has
+/// only these.
+pub(super) fn as_labels(ct: &CtVolume, eight_bit: bool) -> Option<Vec<u8>> {
+    let most = if eight_bit { i16::from(u8::MAX) } else { ORGAN_COUNT as i16 };
+    let labels = ct.voxels.iter().all(|v| (0..=most).contains(v));
+    labels.then(|| ct.voxels.iter().map(|&v| v as u8).collect())
+}
+
+/// A label map is usable with a CT if it has our numbers and lies on its grid.
+pub(super) fn check_labels(labels: &[u8], grid: &Geometry, ct: Option<&Geometry>) -> Result<(), String> {
+    if let Some(label) = labels.iter().find(|&&l| usize::from(l) > ORGAN_COUNT) {
+        return Err(format!(
+            "the label map contains the number {label}, but organs are numbered 1 to {ORGAN_COUNT}; convert its numbers first"
+        ));
+    }
+    let Some(ct) = ct else {
+        return Err("this is a label map; open the CT that it belongs to first".into());
+    };
+    if ct.same_grid(grid, SAME_GRID_MM) {
+        return Ok(());
+    }
+    let words = |g: &Geometry| {
+        let ([nx, ny, nz], [sx, sy, sz]) = (g.size, g.spacing());
+        format!("{nx} x {ny} x {nz} voxels of {sx:.2} x {sy:.2} x {sz:.2} mm")
+    };
+    let (own, other) = (words(grid), words(ct));
+    let place = if own == other { " at another place" } else { "" };
+    Err(format!(
+        "the label map ({own}{place}) does not lie on the grid of the open CT ({other}); resample it onto the CT first"
+    ))
+}

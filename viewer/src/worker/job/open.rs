@@ -1,0 +1,354 @@
+//! Opening: from inputs to files, out of archives, to what is in them; in steps, with progress, and given up between
+//! any two of them.
+//!
+//! The size of a study is known from its headers before its voxels are decoded. Where it exceeds what the machine has,
+//! the job is parked with a question, and goes on if the answer is yes.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use attention_anatomy::formats::dicom::{SeriesChoice, SeriesReader};
+use attention_anatomy::formats::{self, Format, FormatError, MAX_UNPACKED, ReadOptions, archive};
+use attention_anatomy::volume::{CtVolume, Geometry};
+
+use super::compute::Weights;
+use super::content::{self, Group, Named, Sorted};
+use super::study::Study;
+use super::{Job, Step};
+use crate::worker::machine::{self, File, Machine, Promise};
+use crate::worker::{Event, Input, OpenAs, Opened};
+
+/// Bytes that a voxel needs until it is on screen: read, brought to canonical order, labels on both sides, certainty.
+const BYTES_PER_VOXEL: u64 = 7;
+
+/// Where the job is.
+enum Stage {
+    Listing(VecDeque<Input>),
+    Reading,
+    Unpacking(VecDeque<Named>),
+    Sorting,
+    Applying(Sorted),
+    Series(Box<SeriesReader>, Sorted),
+}
+
+/// A file on its way.
+struct Reading {
+    name: String,
+    promise: Promise<Result<Vec<u8>, String>>,
+}
+
+/// Something that is being opened.
+pub(super) struct Opening {
+    job: u64,
+    name: String,
+    as_what: OpenAs,
+    /// The user knows how large it is.
+    even_if_large: bool,
+    /// Waits for the user's answer.
+    parked: bool,
+    /// A CT was among the files: another one is too much.
+    has_ct: bool,
+    stage: Stage,
+    listed: VecDeque<File>,
+    reading: Option<Reading>,
+    files: Vec<Named>,
+}
+
+/// What a piece of work came to.
+enum Outcome {
+    /// More to do; what is done now, and how much of it.
+    Going(&'static str, Option<f32>),
+    /// Nothing came yet.
+    Waiting,
+    /// This many bytes will be needed.
+    Large(u64),
+    /// Something was opened; there may be more.
+    Found(Found),
+    /// That was all.
+    Done,
+}
+
+/// Something that was opened.
+enum Found {
+    Ct(Box<CtVolume>),
+    Labels { voxels: Vec<u8>, grid: Geometry },
+    Session(Named),
+    Weights(Named),
+}
+
+impl Opening {
+    pub(super) fn new(job: u64, inputs: Vec<Input>, as_what: OpenAs, even_if_large: bool) -> Self {
+        Self {
+            job,
+            name: name_of(&inputs),
+            as_what,
+            even_if_large,
+            parked: false,
+            has_ct: false,
+            stage: Stage::Listing(inputs.into()),
+            listed: VecDeque::new(),
+            reading: None,
+            files: Vec::new(),
+        }
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.job
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The user said yes.
+    pub(super) fn go_on(&mut self) {
+        (self.even_if_large, self.parked) = (true, false);
+    }
+
+    /// Asks the user, once, if so much is too much.
+    fn fits(&mut self, machine: &dyn Machine, bytes: u64) -> Option<Outcome> {
+        let large = !self.even_if_large && bytes > machine.memory_limit();
+        self.parked = large;
+        large.then_some(Outcome::Large(bytes))
+    }
+
+    fn step(&mut self, machine: &mut dyn Machine) -> Result<Outcome, String> {
+        match &mut self.stage {
+            Stage::Listing(inputs) => {
+                if let Some(input) = inputs.pop_front() {
+                    self.listed.extend(machine.list(&input)?);
+                    return Ok(Outcome::Going("Looking for files", None));
+                }
+                let bytes = self.listed.iter().map(|f| f.bytes).sum();
+                if let Some(large) = self.fits(machine, bytes) {
+                    return Ok(large);
+                }
+                self.stage = Stage::Reading;
+                Ok(Outcome::Going("Reading", Some(0.0)))
+            }
+            Stage::Reading => self.read(),
+            Stage::Unpacking(packed) => {
+                let Some((name, bytes)) = packed.pop_front() else {
+                    self.stage = Stage::Sorting;
+                    return Ok(Outcome::Going("Reading headers", None));
+                };
+                let limit = if self.even_if_large { MAX_UNPACKED } else { MAX_UNPACKED.min(machine.memory_limit()) };
+                let unpacked = archive::unzip(&bytes, limit).map_err(|e| format!("{name}: {e}"))?;
+                self.files.extend(unpacked);
+                Ok(Outcome::Going("Unpacking", None))
+            }
+            Stage::Sorting => {
+                let sorted = content::sort(std::mem::take(&mut self.files)).map_err(|e| self.named(&e))?;
+                self.stage = Stage::Applying(self.expected(sorted)?);
+                Ok(Outcome::Going("Reading headers", None))
+            }
+            Stage::Applying(sorted) => {
+                let mut sorted = std::mem::take(sorted);
+                let outcome = self.apply(machine, &mut sorted)?;
+                match &mut self.stage {
+                    Stage::Applying(rest) | Stage::Series(_, rest) => *rest = sorted,
+                    _ => {}
+                }
+                Ok(outcome)
+            }
+            Stage::Series(reader, sorted) => {
+                if reader.step().map_err(|e| format!("{}: {e}", self.name))? {
+                    return Ok(Outcome::Going("Decoding", Some(reader.part())));
+                }
+                let next = Stage::Applying(std::mem::take(sorted));
+                let Stage::Series(reader, _) = std::mem::replace(&mut self.stage, next) else {
+                    return Ok(Outcome::Done);
+                };
+                let (ct, ..) = reader.finish().map_err(|e| format!("{}: {e}", self.name))?;
+                Ok(Outcome::Found(Found::Ct(Box::new(ct))))
+            }
+        }
+    }
+
+    /// One file.
+    fn read(&mut self) -> Result<Outcome, String> {
+        if self.reading.is_none() {
+            let Some(file) = self.listed.pop_front() else {
+                let (packed, files) = std::mem::take(&mut self.files)
+                    .into_iter()
+                    .partition(|(_, bytes)| formats::sniff(bytes) == Some(Format::Zip));
+                self.files = files;
+                self.stage = Stage::Unpacking(VecDeque::from(packed));
+                return Ok(Outcome::Going("Unpacking", None));
+            };
+            self.reading = Some(Reading { name: file.name, promise: (file.read)() });
+        }
+        let Some(Reading { name, promise }) = &mut self.reading else { return Ok(Outcome::Waiting) };
+        let Some(bytes) = machine::ask(promise) else { return Ok(Outcome::Waiting) };
+        let name = std::mem::take(name);
+        self.reading = None;
+        self.files.push((name, bytes?));
+        let part = self.files.len() as f32 / (self.files.len() + self.listed.len()) as f32;
+        Ok(Outcome::Going("Reading", Some(part)))
+    }
+
+    /// Only what was asked for.
+    fn expected(&self, sorted: Sorted) -> Result<Sorted, String> {
+        match self.as_what {
+            OpenAs::Weights if sorted.weights.is_empty() => {
+                Err(format!("{}: this is no weights file; choose one written by `attention-anatomy train`", self.name))
+            }
+            OpenAs::Weights => Ok(Sorted { weights: sorted.weights, ..Sorted::default() }),
+            OpenAs::Reference if sorted.images.is_empty() => {
+                Err(format!("{}: this is no label map; choose a NIfTI or NRRD file", self.name))
+            }
+            OpenAs::Reference => Ok(Sorted { images: sorted.images, ..Sorted::default() }),
+            OpenAs::Whatever => Ok(sorted),
+        }
+    }
+
+    /// The next of what is there: weights first, a session last, when the CT that it is about is open.
+    fn apply(&mut self, machine: &dyn Machine, sorted: &mut Sorted) -> Result<Outcome, String> {
+        if let Some(weights) = sorted.weights.pop() {
+            return Ok(Outcome::Found(Found::Weights(weights)));
+        }
+        if let Some(group) = sorted.images.first() {
+            if let Some(voxels) = header_voxels(group) {
+                let bytes = group.files.iter().map(|f| f.1.len() as u64).sum::<u64>();
+                if let Some(large) = self.fits(machine, bytes.saturating_add(voxels.saturating_mul(BYTES_PER_VOXEL))) {
+                    return Ok(large);
+                }
+            }
+            return self.image(machine, sorted);
+        }
+        Ok(sorted.sessions.pop().map_or(Outcome::Done, |session| Outcome::Found(Found::Session(session))))
+    }
+
+    fn image(&mut self, machine: &dyn Machine, sorted: &mut Sorted) -> Result<Outcome, String> {
+        let Group { files, dicom, eight_bit } = sorted.images.remove(0);
+        if self.as_what == OpenAs::Reference {
+            let labels = formats::read_labels(files).map_err(|e| self.named(&e))?;
+            return Ok(Outcome::Found(Found::Labels { voxels: labels.voxels, grid: labels.geometry }));
+        }
+        if !dicom {
+            let ct = formats::read_ct(files).map_err(|e| self.named(&e))?;
+            if let Some(voxels) = content::as_labels(&ct, eight_bit) {
+                return Ok(Outcome::Found(Found::Labels { voxels, grid: ct.geometry }));
+            }
+            if std::mem::replace(&mut self.has_ct, true) {
+                return Err(self.named(&FormatError::SeveralImages(2)));
+            }
+            return Ok(Outcome::Found(Found::Ct(Box::new(ct))));
+        }
+        self.has_ct = true;
+        let bytes = files.iter().map(|f| f.1.len() as u64).sum::<u64>();
+        let reader = SeriesReader::open(files, SeriesChoice::default()).map_err(|e| format!("{}: {e}", self.name))?;
+        let voxels = reader.size().iter().fold(1u64, |count, &n| count.saturating_mul(n as u64));
+        self.stage = Stage::Series(Box::new(reader), Sorted::default());
+        // The reader holds the files: a yes goes on with it.
+        let large = self.fits(machine, bytes.saturating_add(voxels.saturating_mul(BYTES_PER_VOXEL)));
+        Ok(large.unwrap_or(Outcome::Going("Decoding", Some(0.0))))
+    }
+
+    fn named(&self, error: &FormatError) -> String {
+        format!("{}: {error}", self.name)
+    }
+}
+
+/// Voxels of an image by its header; `None` for DICOM, whose reader says it, and for what its reader will refuse.
+fn header_voxels(group: &Group) -> Option<u64> {
+    let header = |(_, bytes): &Named| formats::read_header(bytes, &ReadOptions::default()).ok().flatten();
+    if group.dicom { None } else { group.files.iter().find_map(header).map(|h| h.voxel_count()) }
+}
+
+/// What the inputs are called together.
+fn name_of(inputs: &[Input]) -> String {
+    let name = match inputs.first() {
+        None => "nothing".into(),
+        Some(Input::Path(path)) => {
+            path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned())
+        }
+        // Files of a folder are named with it.
+        Some(Input::Bytes { name, .. }) => match name.split_once('/') {
+            Some((folder, _)) if inputs.len() > 1 => return folder.into(),
+            _ => name.clone(),
+        },
+        #[cfg(target_family = "wasm")]
+        Some(Input::Browser(file)) => file.name(),
+        Some(Input::Sample) => "neck-chest.nii.gz".into(),
+    };
+    match inputs.len() {
+        0 | 1 => name,
+        n => format!("{name} and {} more", n - 1),
+    }
+}
+
+impl Job {
+    /// What is being opened is given up, without a word of reproach.
+    pub(super) fn give_up_opening(&mut self) {
+        if let Some(opening) = self.opening.take() {
+            self.events.push_back(Event::OpenFailed { job: opening.job, message: String::new() });
+        }
+    }
+
+    pub(super) fn step_opening(&mut self) -> Step {
+        let Some(opening) = &mut self.opening else { return Step::Idle };
+        if opening.parked {
+            return Step::Idle;
+        }
+        // A run starts as soon as a CT is open, and needs to know which organs the weights know.
+        if self.compute.is_loading() {
+            return Step::Waiting;
+        }
+        let job = opening.job;
+        let outcome = opening.step(self.machine.as_mut());
+        match outcome.and_then(|outcome| self.opened(job, outcome)) {
+            Ok(step) => step,
+            Err(message) => {
+                self.opening = None;
+                self.events.push_back(Event::OpenFailed { job, message });
+                Step::Worked
+            }
+        }
+    }
+
+    fn opened(&mut self, job: u64, outcome: Outcome) -> Result<Step, String> {
+        let event = match outcome {
+            Outcome::Waiting => return Ok(Step::Waiting),
+            Outcome::Done => {
+                self.opening = None;
+                return Ok(Step::Worked);
+            }
+            Outcome::Going(step, part) => Event::OpenProgress { job, step: step.into(), part },
+            Outcome::Large(bytes) => Event::OpenLarge { job, bytes },
+            Outcome::Found(found) => Event::Opened { job, what: self.found(found)? },
+        };
+        self.events.push_back(event);
+        Ok(Step::Worked)
+    }
+
+    fn found(&mut self, found: Found) -> Result<Opened, String> {
+        let (name, reference) = self.opening.as_ref().map_or_else(
+            || (String::new(), false),
+            |opening| (opening.name.clone(), opening.as_what == OpenAs::Reference),
+        );
+        Ok(match found {
+            Found::Weights((name, bytes)) => {
+                let weights = Weights::read(name, bytes)?;
+                let ready = weights.ready.clone();
+                self.change_weights(weights);
+                Opened::Weights(ready)
+            }
+            Found::Ct(ct) => {
+                self.close();
+                let ct: Arc<CtVolume> = Arc::from(ct);
+                self.study = Some(Study::new(name.clone(), ct.clone()));
+                Opened::Ct { name, ct }
+            }
+            Found::Labels { voxels, grid } => {
+                let ct = self.study.as_ref().map(|s| &s.ct.geometry);
+                content::check_labels(&voxels, &grid, ct).map_err(|e| format!("{name}: {e}"))?;
+                Opened::Labels { name, voxels, reference }
+            }
+            Found::Session((name, bytes)) => {
+                let text = String::from_utf8(bytes).map_err(|_| format!("{name}: the session file is damaged"))?;
+                Opened::Session { text }
+            }
+        })
+    }
+}

@@ -1,0 +1,157 @@
+//! What if: the labels of one slice under another attention vector.
+//!
+//! Answered at once where the engine still has what the network said of the slice; else the slice is computed again,
+//! between the slices of a run or after it. A newer question about a slice takes the place of an older one.
+
+use std::collections::BTreeMap;
+
+use attention_anatomy::infer::volume_run::{empty, request};
+use attention_anatomy::infer::{Engine, SlicePrediction, Ticket, reduce};
+use attention_anatomy::preprocess::ModelSlices;
+
+use super::{Job, Step};
+use crate::worker::{Ask, Event};
+
+/// Slices that are computed for questions at the same time: a thin slice follows from two.
+const AT_ONCE: usize = 2;
+/// How often one slice is computed for one question.
+const TRIES: usize = 3;
+
+/// A question and what is known of its answer.
+struct Question {
+    ask: Ask,
+    /// By slice, under the vector.
+    known: BTreeMap<usize, SlicePrediction>,
+    tries: usize,
+}
+
+/// Questions that wait for an answer.
+#[derive(Default)]
+pub(super) struct Questions {
+    waiting: Vec<Question>,
+    /// Slices that are computed for them.
+    submitted: BTreeMap<Ticket, usize>,
+}
+
+impl Questions {
+    pub(super) fn add(&mut self, ask: Ask) {
+        self.waiting.retain(|q| q.ask.slice != ask.slice);
+        self.waiting.push(Question { ask, known: BTreeMap::new(), tries: 0 });
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Whether a slice is being computed for a question.
+    pub(super) fn under_way(&self) -> bool {
+        !self.submitted.is_empty()
+    }
+
+    /// Whether there were any.
+    pub(super) fn clear(&mut self) -> bool {
+        self.submitted.clear();
+        !std::mem::take(&mut self.waiting).is_empty()
+    }
+
+    /// What another engine had under way comes again.
+    pub(super) fn engine_changed(&mut self) {
+        self.submitted.clear();
+    }
+
+    /// A slice is there; whether it was computed for a question.
+    pub(super) fn came(&mut self, ticket: Ticket) -> bool {
+        self.submitted.remove(&ticket).is_some()
+    }
+}
+
+impl Job {
+    /// Answers what can be answered now, and has computed what is missing.
+    pub(super) fn answer(&mut self) -> Step {
+        let (Some(study), Some(weights)) = (&mut self.study, self.compute.weights()) else {
+            self.questions.clear();
+            return Step::Idle;
+        };
+        if self.questions.is_empty() {
+            return Step::Idle;
+        }
+        let slices = match study.slices(&weights.ready.info.input) {
+            Ok(slices) => slices,
+            Err(message) => {
+                self.questions.clear();
+                self.events.push_back(Event::Failed(message));
+                return Step::Worked;
+            }
+        };
+        let Some(engine) = self.compute.engine() else { return Step::Idle };
+        let mut step = Step::Idle;
+        let mut later = Vec::new();
+        for mut question in std::mem::take(&mut self.questions.waiting) {
+            match question.answer(engine, &slices, &mut self.questions.submitted) {
+                Answer::Labels(labels) => {
+                    let Ask { number, slice, .. } = question.ask;
+                    self.events.push_back(Event::Answer { number, slice, labels });
+                    step = Step::Worked;
+                }
+                Answer::Never => {
+                    let message = "this question cannot be answered on this device; choose another one";
+                    self.events.push_back(Event::Failed(message.into()));
+                    step = Step::Worked;
+                }
+                Answer::Later => {
+                    step = step.max(Step::Waiting);
+                    later.push(question);
+                }
+            }
+        }
+        self.questions.waiting = later;
+        step
+    }
+}
+
+enum Answer {
+    Labels(Vec<u8>),
+    Later,
+    Never,
+}
+
+impl Question {
+    fn answer(
+        &mut self,
+        engine: &mut dyn Engine,
+        slices: &ModelSlices,
+        submitted: &mut BTreeMap<Ticket, usize>,
+    ) -> Answer {
+        if self.ask.slice >= slices.grid().slices {
+            return Answer::Never;
+        }
+        let blend = slices.centres().blend(self.ask.slice);
+        for k in [blend.below, blend.above] {
+            if self.known.contains_key(&k) {
+                continue;
+            }
+            if slices.body().extent(k).is_none() {
+                self.known.insert(k, empty(k));
+                continue;
+            }
+            engine.set_drawn(self.ask.drawn);
+            if let Some(prediction) = engine.reweight(k, &self.ask.attention) {
+                self.known.insert(k, prediction);
+            } else if submitted.len() < AT_ONCE && !submitted.values().any(|&s| s == k) {
+                if self.tries == TRIES * AT_ONCE {
+                    return Answer::Never;
+                }
+                if let Some(request) = request(slices, k) {
+                    self.tries += 1;
+                    submitted.insert(engine.submit(request), k);
+                }
+            }
+        }
+        match (self.known.get(&blend.below), self.known.get(&blend.above)) {
+            (Some(below), Some(above)) => {
+                Answer::Labels(reduce::labels(slices.grid(), below, Some((above, blend.weight_above))))
+            }
+            _ => Answer::Later,
+        }
+    }
+}

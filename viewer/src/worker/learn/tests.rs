@@ -1,0 +1,113 @@
+use attention_anatomy::anatomy::Organ;
+use attention_anatomy::dataset::Hpa;
+
+use super::*;
+use crate::worker::protocol::{LearnAnswer, LearnSlice};
+
+fn settings() -> LearnSettings {
+    LearnSettings { attention: true, hpa: Hpa::SourceRegion, seed: 7 }
+}
+
+fn small() -> Lesson {
+    Lesson {
+        scans_of_set: 2,
+        spacing_mm: 14.0,
+        crop: 32,
+        base: 4,
+        batch: 8,
+        steps: [10, 60, 20],
+        rates: [1e-2, 1e-2, 4e-3],
+        look_every: 45,
+    }
+}
+
+fn job(settings: LearnSettings, lesson: Lesson) -> LearnJob {
+    LearnJob::with_lesson(3, Setup { settings, lesson, device: Device::flex(), device_name: "CPU".into() })
+}
+
+fn run(mut job: LearnJob) -> Vec<LearnNews> {
+    let mut news = Vec::new();
+    while !job.is_over() {
+        news.extend(job.step().into_iter().flatten().inspect(|e| assert_eq!(e.run, 3)).map(|e| e.news));
+    }
+    assert_eq!(job.step(), Some(Vec::new()));
+    news
+}
+
+/// Dice of large organs over the slices that are shown, counted here and not by the exam.
+fn dice(slices: &[LearnSlice], answers: &[LearnAnswer]) -> f64 {
+    let organs = [Organ::LungLeft, Organ::LungRight, Organ::Liver, Organ::Heart];
+    let of = |organ: Organ| {
+        let (mut both, mut sum) = (0, 0);
+        for (slice, answer) in slices.iter().zip(answers) {
+            for (t, g) in slice.truth.iter().zip(&answer.labels) {
+                let (t, g) = (*t == organ.label(), *g == organ.label());
+                both += usize::from(t && g);
+                sum += usize::from(t) + usize::from(g);
+            }
+        }
+        2.0 * both as f64 / sum.max(1) as f64
+    };
+    organs.into_iter().map(of).sum::<f64>() / organs.len() as f64
+}
+
+#[test]
+fn a_short_lesson_lowers_the_loss_and_finds_organs_that_untrained_weights_do_not() {
+    let news = run(job(settings(), small()));
+    let losses: Vec<[Option<f32>; 3]> =
+        news.iter().filter_map(|n| if let LearnNews::Step { losses, .. } = n { Some(*losses) } else { None }).collect();
+    let looks: Vec<_> =
+        news.iter().filter_map(|n| if let LearnNews::Look(look) = n { Some(look.clone()) } else { None }).collect();
+    let plan = news.iter().find_map(|n| if let LearnNews::Started(plan) = n { Some(plan) } else { None }).unwrap();
+    assert_eq!((losses.len() as u64, plan.phases.last().unwrap().1), (90, 90));
+    assert!(losses[..10].iter().all(|l| l[0].is_none() && l[2].is_some()), "pre-training has only regions");
+    let mean = |l: &[[Option<f32>; 3]]| l.iter().filter_map(|l| l[0]).sum::<f32>() / l.len() as f32;
+    let (first, last) = (mean(&losses[10..15]), mean(&losses[85..]));
+    assert!(last < first - 0.1, "Dice loss {first} -> {last}");
+    let (untrained, trained) = (dice(&plan.slices, &looks[0].answers), dice(&plan.slices, &looks[2].answers));
+    assert!(untrained < 0.15 && trained > 0.4, "Dice of large organs {untrained} -> {trained}");
+    assert!(looks[2].region_accuracy.unwrap() > 0.6, "{:?}", looks[2].region_accuracy);
+    assert_eq!(news.last(), Some(&LearnNews::Finished));
+}
+
+#[test]
+fn the_seed_decides_everything() {
+    let short = || Lesson { scans_of_set: 1, steps: [1, 2, 0], look_every: 3, ..small() };
+    let news = |seed: u64| run(job(LearnSettings { seed, ..settings() }, short()));
+    let first = news(7);
+    assert_eq!(first, news(7));
+    assert_ne!(first, news(8));
+}
+
+#[test]
+fn hpa_changes_nothing_but_the_weights() {
+    let lesson = small();
+    for n in 0..3 {
+        let scan = |hpa: Hpa| lesson.scan(n, &LearnSettings { hpa, ..settings() }).unwrap().case;
+        let (off, source, region) = (scan(Hpa::Off), scan(Hpa::Source), scan(Hpa::SourceRegion));
+        for other in [&source, &region] {
+            assert_eq!((&off.hu, &off.labels, &off.regions), (&other.hu, &other.labels, &other.regions));
+            assert_eq!((&off.evaluable, &off.organ_slices), (&other.evaluable, &other.organ_slices));
+            assert_eq!((&off.usable, &off.origins), (&other.usable, &other.origins));
+        }
+        assert!(off.weights.iter().flatten().all(|&w| w));
+        let pairs = || source.weights.iter().flatten().zip(region.weights.iter().flatten());
+        assert!(pairs().all(|(s, r)| *r || !*s), "source and region keeps what source alone keeps");
+        assert!(pairs().any(|(s, r)| *r && !*s) && pairs().any(|(_, r)| !*r));
+    }
+}
+
+#[test]
+fn what_a_set_shows_without_outlining_is_contested() {
+    let lesson = small();
+    let scans: Vec<_> = (0..lesson.scans()).map(|n| lesson.scan(n, &settings()).unwrap()).collect();
+    let (training, held_out) = scans.split_at(lesson.training_scans());
+    let [apex, heart, dome, kidneys] = held_out[0].boundaries_mm;
+    let at = |z_mm: f64, organ: Organ| exam::contested(z_mm, training)[organ.index()];
+    // Head-and-neck scans alone show the skull, abdominal scans alone the lower belly.
+    assert!(!at(apex + 150.0, Organ::BrainStem) && at(apex + 150.0, Organ::Liver));
+    assert!(!at(kidneys - 50.0, Organ::KidneyLeft) && at(kidneys - 50.0, Organ::Heart));
+    // Chest scans show half the liver, abdominal scans the base of the lungs, and neither outlines the other's.
+    let between = dome - 20.0;
+    assert!(between < heart && at(between, Organ::Liver) && at(between, Organ::LungLeft));
+}

@@ -1,0 +1,179 @@
+//! A machine for tests: everything in memory, an engine whose answers are known, and failures on demand.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use attention_anatomy::anatomy::{ORGAN_COUNT, Organ, OrganSet};
+use attention_anatomy::infer::{
+    ComputeDevice, ComputeKind, DevicePreference, Engine, FakeEngine, SlicePrediction, SliceRequest, SliceResult,
+    Ticket, Wait, device,
+};
+use attention_anatomy::network::weights;
+
+use super::{File, Promise, in_memory};
+use crate::worker::Input;
+
+/// What the tests look at and set, from whatever thread.
+#[derive(Debug)]
+pub struct FakeState {
+    /// Slices submitted to any engine, in order.
+    pub submitted: Vec<usize>,
+    /// How many polls a slice takes.
+    pub slow: u32,
+    /// The slice that fails as a lost device does, once.
+    pub fails_at: Option<usize>,
+    /// The slice at which the engine panics, once.
+    pub panics_at: Option<usize>,
+    /// Devices opened, by name.
+    pub opened: Vec<String>,
+    /// Why the next device cannot be opened.
+    pub device_error: Option<String>,
+    /// How many times a promise is asked for before it is there.
+    pub patience: u32,
+    /// [`super::Machine::memory_limit`].
+    pub memory_limit: u64,
+    /// Attention of the organ that is found.
+    pub attention: f32,
+}
+
+impl Default for FakeState {
+    fn default() -> Self {
+        Self {
+            submitted: Vec::new(),
+            slow: 0,
+            fails_at: None,
+            panics_at: None,
+            opened: Vec::new(),
+            device_error: None,
+            patience: 0,
+            memory_limit: u64::MAX,
+            attention: 1.0,
+        }
+    }
+}
+
+/// See the module's text.
+#[derive(Clone, Debug)]
+pub struct FakeMachine {
+    state: Arc<Mutex<FakeState>>,
+    /// The bundled weights.
+    pub weights: Arc<[u8]>,
+    /// The bundled CT.
+    pub sample: Arc<[u8]>,
+    /// The organ that is found where it is bright.
+    pub organ: Organ,
+    /// HU above which it is.
+    pub threshold_hu: f32,
+}
+
+impl FakeMachine {
+    /// A machine with these bundled data, that finds `organ` above `threshold_hu`.
+    pub fn new(weights: Vec<u8>, sample: Vec<u8>, organ: Organ, threshold_hu: f32) -> Self {
+        Self { state: Arc::default(), weights: weights.into(), sample: sample.into(), organ, threshold_hu }
+    }
+
+    /// What happened, and what shall happen.
+    pub fn state(&self) -> MutexGuard<'_, FakeState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn later<T: 'static>(&self, value: T) -> Promise<T> {
+        let (mut left, mut value) = (self.state().patience, Some(value));
+        Box::pin(std::future::poll_fn(move |_| {
+            let patient = left > 0;
+            left = left.saturating_sub(1);
+            match value.take_if(|_| !patient) {
+                Some(value) => std::task::Poll::Ready(value),
+                None => std::task::Poll::Pending,
+            }
+        }))
+    }
+}
+
+impl super::Machine for FakeMachine {
+    fn list(&mut self, input: &Input) -> Result<Vec<File>, String> {
+        match input {
+            Input::Bytes { name, bytes } => Ok(vec![in_memory(name, bytes)]),
+            Input::Sample => Ok(vec![in_memory("sample.nii.gz", &self.sample)]),
+            _ => Err("this machine has no files".into()),
+        }
+    }
+
+    fn weights(&mut self) -> Promise<Result<Vec<u8>, String>> {
+        self.later(Ok(self.weights.to_vec()))
+    }
+
+    fn memory_limit(&self) -> u64 {
+        self.state().memory_limit
+    }
+
+    fn device(&mut self, preference: DevicePreference) -> Promise<Result<ComputeDevice, String>> {
+        let failure = self.state().device_error.take();
+        let (kind, name) = match preference {
+            DevicePreference::Cpu => (ComputeKind::Cpu, "fake CPU"),
+            _ => (ComputeKind::Gpu, "fake GPU"),
+        };
+        if failure.is_none() {
+            self.state().opened.push(name.into());
+        }
+        self.later(match failure {
+            Some(reason) => Err(reason),
+            None => Ok(ComputeDevice { kind, name: name.into(), ..device::cpu() }),
+        })
+    }
+
+    fn engine(&mut self, bytes: &[u8], _: &ComputeDevice) -> Result<Box<dyn Engine>, String> {
+        let input = weights::read_info(bytes).map_err(|e| e.to_string())?.input;
+        let threshold = input.intensity(self.threshold_hu);
+        let mut engine = FakeEngine::new(input, self.organ, threshold);
+        engine.attention[self.organ.index()] = self.state().attention;
+        engine.depth = 2;
+        Ok(Box::new(Watched { engine, machine: self.clone(), under_way: VecDeque::new() }))
+    }
+}
+
+/// A fake engine that follows the machine's state while it works.
+struct Watched {
+    engine: FakeEngine,
+    machine: FakeMachine,
+    under_way: VecDeque<usize>,
+}
+
+impl Engine for Watched {
+    fn name(&self) -> String {
+        self.engine.name()
+    }
+
+    fn depth(&self) -> usize {
+        self.engine.depth()
+    }
+
+    fn set_drawn(&mut self, drawn: OrganSet) {
+        self.engine.set_drawn(drawn);
+    }
+
+    fn submit(&mut self, request: SliceRequest) -> Ticket {
+        let panics = {
+            let mut state = self.machine.state();
+            state.submitted.push(request.slice);
+            self.engine.slow = state.slow;
+            state.panics_at.take_if(|k| *k == request.slice).is_some()
+        };
+        assert!(!panics, "the engine was told to panic");
+        self.under_way.push_back(request.slice);
+        self.engine.submit(request)
+    }
+
+    fn poll(&mut self, wait: Wait) -> Option<SliceResult> {
+        let next = self.under_way.front().copied();
+        self.engine.fails_at = self.machine.state().fails_at;
+        let result = self.engine.poll(wait)?;
+        self.under_way.pop_front();
+        self.machine.state().fails_at.take_if(|k| Some(*k) == next);
+        Some(result)
+    }
+
+    fn reweight(&mut self, slice: usize, attention: &[f32; ORGAN_COUNT]) -> Option<SlicePrediction> {
+        self.engine.reweight(slice, attention)
+    }
+}

@@ -1,0 +1,89 @@
+//! What the worker asks of the machine that it runs on: files, bundled data, memory, devices, engines. One twin for the
+//! desktop, one for the browser, and one for tests that is slow or fails on demand.
+
+mod fake;
+#[cfg(not(target_family = "wasm"))]
+mod native;
+#[cfg(target_family = "wasm")]
+mod wasm;
+
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use attention_anatomy::infer::{BurnEngine, ComputeDevice, ComputeKind, DevicePreference, Engine};
+use attention_anatomy::network::weights;
+
+pub use fake::FakeMachine;
+#[cfg(not(target_family = "wasm"))]
+pub use native::Machine as ThisMachine;
+#[cfg(target_family = "wasm")]
+pub use wasm::Machine as ThisMachine;
+
+use super::Input;
+
+/// Something that will be there later. Nobody is woken: the worker asks again.
+pub type Promise<T> = Pin<Box<dyn Future<Output = T>>>;
+
+/// Asks once whether it is there.
+pub(super) fn ask<T>(promise: &mut Promise<T>) -> Option<T> {
+    match promise.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => None,
+    }
+}
+
+/// How the bundled weights are called in outputs.
+pub const BUNDLED_NAME: &str = "light (bundled)";
+
+/// A file that can be read.
+pub struct File {
+    /// Its name within what was opened, for messages and for telling header and data apart.
+    pub name: String,
+    /// Its size; 0 where it is not known before it is read.
+    pub bytes: u64,
+    /// Its contents or one sentence why there are none; called once, when it is its turn.
+    pub read: Box<dyn FnOnce() -> Promise<Result<Vec<u8>, String>>>,
+}
+
+impl std::fmt::Debug for File {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("File").field("bytes", &self.bytes).finish_non_exhaustive()
+    }
+}
+
+/// See the module's text. All errors are one sentence.
+pub trait Machine {
+    /// The files of an input: one, or all below a folder.
+    ///
+    /// # Errors
+    /// What cannot be listed.
+    fn list(&mut self, input: &Input) -> Result<Vec<File>, String>;
+
+    /// The weights that come with the program.
+    fn weights(&mut self) -> Promise<Result<Vec<u8>, String>>;
+
+    /// The most bytes that an opened study should need.
+    fn memory_limit(&self) -> u64;
+
+    /// Opens a device.
+    fn device(&mut self, preference: DevicePreference) -> Promise<Result<ComputeDevice, String>> {
+        Box::pin(async move { ComputeDevice::open_async(preference).await.map_err(|e| e.to_string()) })
+    }
+
+    /// An engine for a weights file.
+    ///
+    /// # Errors
+    /// Weights that cannot be used.
+    fn engine(&mut self, bytes: &[u8], device: &ComputeDevice) -> Result<Box<dyn Engine>, String> {
+        let (network, info) = weights::read(bytes, &device.burn).map_err(|e| e.to_string())?;
+        let gpu = device.kind != ComputeKind::Cpu;
+        let drawn = info.organs(true);
+        Ok(Box::new(BurnEngine::new(network, info.input, drawn, device.burn.clone(), device.name.clone(), gpu)))
+    }
+}
+
+/// A file whose contents are at hand.
+fn in_memory(name: &str, bytes: &std::sync::Arc<[u8]>) -> File {
+    let (name, bytes) = (name.to_string(), bytes.clone());
+    File { name, bytes: bytes.len() as u64, read: Box::new(move || Box::pin(async move { Ok(bytes.to_vec()) })) }
+}

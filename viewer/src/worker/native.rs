@@ -1,0 +1,107 @@
+//! The worker in a thread of its own. What panics in it ends what it was doing and nothing else.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
+use std::time::Duration;
+
+use super::machine::{Machine, ThisMachine};
+use super::{Command, Event, Job, Step, Worker};
+
+/// Wakes the window: there is an event.
+pub type Repaint = Arc<dyn Fn() + Send + Sync>;
+
+/// How often a device that is at work is asked whether it is done.
+const ASK_AGAIN: Duration = Duration::from_millis(1);
+
+/// How the worker is set up.
+pub struct Options {
+    /// Called in the worker's thread, as a device and its engine never leave it.
+    pub machine: Box<dyn FnOnce() -> Box<dyn Machine> + Send>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { machine: Box::new(|| Box::new(ThisMachine)) }
+    }
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options").finish_non_exhaustive()
+    }
+}
+
+/// The worker of a window.
+pub fn spawn_worker(ctx: &egui::Context) -> Box<dyn Worker> {
+    let ctx = ctx.clone();
+    spawn(Arc::new(move || ctx.request_repaint()), Options::default())
+}
+
+/// A worker that calls `repaint` after each event. It ends when the returned end of it is dropped.
+pub fn spawn(repaint: Repaint, options: Options) -> Box<dyn Worker> {
+    let (commands, heard) = channel();
+    let (said, events) = channel();
+    let failed = said.clone();
+    let thread = std::thread::Builder::new()
+        .name("worker".into())
+        .spawn(move || work(Job::new((options.machine)()), &heard, &said, &repaint));
+    if let Err(error) = thread {
+        // Received like any other event; nobody has dropped the other end yet.
+        let _ = failed.send(Event::Failed(format!("the worker cannot be started ({error}); close other programs")));
+    }
+    Box::new(Thread { commands, events })
+}
+
+/// The window's end.
+struct Thread {
+    commands: Sender<Command>,
+    events: Receiver<Event>,
+}
+
+impl Worker for Thread {
+    fn send(&mut self, command: Command) {
+        // A worker that could not be started has said so.
+        let _ = self.commands.send(command);
+    }
+
+    fn try_recv(&mut self) -> Option<Event> {
+        self.events.try_recv().ok()
+    }
+}
+
+fn work(mut job: Job, commands: &Receiver<Command>, events: &Sender<Event>, repaint: &Repaint) {
+    loop {
+        let step = catch_unwind(AssertUnwindSafe(|| job.step())).unwrap_or_else(|_| {
+            // What was lost may fail once more while it is taken down.
+            let _ = catch_unwind(AssertUnwindSafe(|| job.recover()));
+            Step::Worked
+        });
+        while let Some(event) = job.event() {
+            if events.send(event).is_err() {
+                return;
+            }
+            repaint();
+        }
+        let next = match step {
+            Step::Idle => commands.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Step::Waiting => commands.recv_timeout(ASK_AGAIN),
+            Step::Worked => commands.try_recv().map_err(|e| match e {
+                TryRecvError::Empty => RecvTimeoutError::Timeout,
+                TryRecvError::Disconnected => RecvTimeoutError::Disconnected,
+            }),
+        };
+        match next {
+            Ok(command) => job.handle(command),
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        // All that came meanwhile, before the next piece of work.
+        while let Ok(command) = commands.try_recv() {
+            job.handle(command);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

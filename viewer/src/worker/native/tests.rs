@@ -1,0 +1,97 @@
+//! The thread: it answers while the engine is slow, survives a panic, and ends with its window.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use super::*;
+use crate::worker::job::samples;
+use crate::worker::machine::FakeMachine;
+use crate::worker::{Ask, Input, OpenAs, Opened, RunRequest};
+use attention_anatomy::anatomy::{ORGAN_COUNT, OrganSet};
+
+fn spawn_fake(machine: &FakeMachine) -> (Box<dyn Worker>, Arc<AtomicUsize>) {
+    let repaints = Arc::new(AtomicUsize::new(0));
+    let (counted, machine) = (repaints.clone(), machine.clone());
+    let options = Options { machine: Box::new(move || Box::new(machine)) };
+    let repaint = move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+    };
+    (spawn(Arc::new(repaint), options), repaints)
+}
+
+/// Waits for an event; a worker that hangs fails the test.
+fn until(worker: &mut dyn Worker, wanted: impl Fn(&Event) -> bool) -> Vec<Event> {
+    let started = Instant::now();
+    let mut events = Vec::new();
+    while started.elapsed() < Duration::from_secs(60) {
+        match worker.try_recv() {
+            Some(event) => {
+                let found = wanted(&event);
+                events.push(event);
+                if found {
+                    return events;
+                }
+            }
+            None => std::thread::sleep(ASK_AGAIN),
+        }
+    }
+    panic!("the worker is silent after {events:?}");
+}
+
+fn open(worker: &mut dyn Worker) {
+    worker.send(Command::Open { job: 1, inputs: vec![Input::Sample], as_what: OpenAs::Whatever, even_if_large: false });
+    until(worker, |e| matches!(e, Event::Opened { what: Opened::Ct { .. }, .. }));
+}
+
+fn run(number: u64) -> Command {
+    Command::Run(RunRequest { run: number, first: 0, drawn: OrganSet::ALL, cleanup: true })
+}
+
+#[test]
+fn commands_are_heard_while_a_slice_takes_for_ever() {
+    let machine = samples::machine();
+    machine.state().slow = u32::MAX;
+    let (mut worker, repaints) = spawn_fake(&machine);
+    open(worker.as_mut());
+    worker.send(run(2));
+    until(worker.as_mut(), |e| matches!(e, Event::Progress { .. }));
+    // The engine never answers, and yet other things are done.
+    let labels: Arc<[u8]> = vec![0; samples::ct(samples::SLICES).voxels.len()].into();
+    worker.send(Command::Compare { number: 3, labels: labels.clone(), reference: labels });
+    until(worker.as_mut(), |e| matches!(e, Event::Compared { number: 3, .. }));
+    worker.send(run(4));
+    until(worker.as_mut(), |e| matches!(e, Event::RunCancelled { run: 2 }));
+    assert!(repaints.load(Ordering::Relaxed) >= 4);
+}
+
+#[test]
+fn a_panic_in_the_engine_is_one_sentence_and_the_worker_goes_on() {
+    let machine = samples::machine();
+    machine.state().panics_at = Some(3);
+    let (mut worker, _) = spawn_fake(&machine);
+    open(worker.as_mut());
+    worker.send(run(2));
+    let events = until(worker.as_mut(), |e| matches!(e, Event::RunFailed { .. }));
+    let Some(Event::RunFailed { run: 2, message, device_lost: true }) = events.last() else { panic!("{events:?}") };
+    assert!(message.starts_with("fake GPU stopped") && !message.contains('\n'), "{message}");
+    worker.send(run(3));
+    until(worker.as_mut(), |e| matches!(e, Event::RunFinished { run: 3, .. }));
+}
+
+#[test]
+fn the_thread_ends_when_its_window_does() {
+    let machine = samples::machine();
+    machine.state().slow = u32::MAX;
+    let (mut worker, _) = spawn_fake(&machine);
+    open(worker.as_mut());
+    worker.send(run(2));
+    worker.send(Command::Ask(Ask { number: 1, slice: 1, attention: [1.0; ORGAN_COUNT], drawn: OrganSet::ALL }));
+    until(worker.as_mut(), |e| matches!(e, Event::Progress { .. }));
+    drop(worker);
+    // The thread held the last other handles of the machine's data.
+    let started = Instant::now();
+    while Arc::strong_count(&machine.weights) > 1 {
+        assert!(started.elapsed() < Duration::from_secs(60), "the thread goes on");
+        std::thread::sleep(ASK_AGAIN);
+    }
+}

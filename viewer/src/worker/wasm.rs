@@ -1,0 +1,225 @@
+//! The worker in a Web Worker: the same [`Job`] on the other side of `postMessage`. The page may wait for nothing, and
+//! here, too, nobody blocks: the job is stepped from a loop that returns to the event loop after every piece of work,
+//! so that commands and the GPU's promises arrive in between.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use js_sys::{Array, Function, Promise, Uint8Array};
+use wasm_bindgen::closure::Closure;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{DedicatedWorkerGlobalScope, MessageEvent, WorkerOptions, WorkerType};
+
+use super::machine::ThisMachine;
+use super::wire::{self, Parcel, WireError};
+use super::{Command, Event, Job, Step, Worker};
+
+/// What a worker posts when it is ready to hear: its first command would be lost before.
+const READY: &str = "ready";
+
+thread_local! {
+    /// Files of the message that is being written or read: structured clones, beside the text.
+    static FILES: RefCell<Vec<web_sys::File>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A file of the browser, beside the text.
+pub(super) mod file {
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::FILES;
+
+    pub(crate) fn serialize<S: Serializer>(file: &web_sys::File, serializer: S) -> Result<S::Ok, S::Error> {
+        let number = FILES.with_borrow_mut(|files| {
+            files.push(file.clone());
+            files.len() - 1
+        });
+        number.serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<web_sys::File, D::Error> {
+        let number = usize::deserialize(deserializer)?;
+        let file = FILES.with_borrow(|files| files.get(number).cloned());
+        file.ok_or_else(|| D::Error::custom(format!("file {number} is missing")))
+    }
+}
+
+/// A message as `[text, [buffers], [files]]`, and what of it is handed over rather than copied.
+fn pack(message: &impl serde::Serialize) -> Result<(JsValue, Array), WireError> {
+    FILES.take();
+    let Parcel { text, buffers } = wire::encode(message)?;
+    let (posted, handed_over) = (Array::new(), Array::new());
+    for buffer in &buffers {
+        let array = Uint8Array::from(buffer.bytes());
+        handed_over.push(&array.buffer());
+        posted.push(&array);
+    }
+    let files: Array = FILES.take().into_iter().map(JsValue::from).collect();
+    Ok((Array::of3(&text.into(), &posted, &files).into(), handed_over))
+}
+
+fn unpack<T: serde::de::DeserializeOwned>(message: &JsValue) -> Result<T, WireError> {
+    let message: &Array = message.unchecked_ref();
+    let list = |n: u32| message.get(n).unchecked_into::<Array>();
+    let buffers = list(1).iter().map(|b| b.unchecked_into::<Uint8Array>().to_vec()).collect();
+    FILES.replace(list(2).iter().map(JsCast::unchecked_into).collect());
+    let text = message.get(0).as_string().unwrap_or_default();
+    let result = wire::decode(&text, buffers);
+    FILES.take();
+    result
+}
+
+/// The page's end.
+struct Page {
+    worker: web_sys::Worker,
+    events: Rc<RefCell<VecDeque<Event>>>,
+    /// Commands from before the worker was ready; `None` once it is.
+    early: Rc<RefCell<Option<Vec<Command>>>>,
+    // They are called as long as the worker lives.
+    _heard: Closure<dyn FnMut(MessageEvent)>,
+    _failed: Closure<dyn FnMut(JsValue)>,
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        self.worker.terminate();
+    }
+}
+
+fn post(worker: &web_sys::Worker, events: &RefCell<VecDeque<Event>>, command: &Command) {
+    let posted = pack(command).map_err(|e| e.to_string()).and_then(|(message, handed_over)| {
+        worker.post_message_with_transfer(&message, &handed_over).map_err(|_| "the worker cannot be reached".into())
+    });
+    if let Err(message) = posted {
+        events.borrow_mut().push_back(Event::Failed(message));
+    }
+}
+
+impl Worker for Page {
+    fn send(&mut self, command: Command) {
+        if let Some(early) = self.early.borrow_mut().as_mut() {
+            early.push(command);
+            return;
+        }
+        post(&self.worker, &self.events, &command);
+    }
+
+    fn try_recv(&mut self) -> Option<Event> {
+        self.events.borrow_mut().pop_front()
+    }
+}
+
+/// A worker that never was: it says why once.
+struct Nobody(Option<Event>);
+
+impl Worker for Nobody {
+    fn send(&mut self, _: Command) {}
+
+    fn try_recv(&mut self) -> Option<Event> {
+        self.0.take()
+    }
+}
+
+/// The worker of a page: the script `worker.js` beside it, which loads this program and calls [`worker_main`]. Its address
+/// carries the version of the page.
+pub fn spawn_worker(ctx: &egui::Context, script: &str) -> Box<dyn Worker> {
+    let options = WorkerOptions::new();
+    options.set_type(WorkerType::Module);
+    let worker = match web_sys::Worker::new_with_options(script, &options) {
+        Ok(worker) => worker,
+        Err(_) => {
+            let message = "this browser starts no worker for the page; use a current Chrome, Edge, Firefox or Safari";
+            return Box::new(Nobody(Some(Event::Failed(message.into()))));
+        }
+    };
+    let events: Rc<RefCell<VecDeque<Event>>> = Rc::default();
+    let early = Rc::new(RefCell::new(Some(Vec::new())));
+    let heard = {
+        let (events, early, worker, ctx) = (events.clone(), early.clone(), worker.clone(), ctx.clone());
+        Closure::<dyn FnMut(MessageEvent)>::new(move |message: MessageEvent| {
+            let data = message.data();
+            if data.as_string().as_deref() == Some(READY) {
+                for command in early.borrow_mut().take().unwrap_or_default() {
+                    post(&worker, &events, &command);
+                }
+                return;
+            }
+            let event = unpack(&data).unwrap_or_else(|e| Event::Failed(e.to_string()));
+            events.borrow_mut().push_back(event);
+            ctx.request_repaint();
+        })
+    };
+    let failed = {
+        let (events, ctx) = (events.clone(), ctx.clone());
+        Closure::<dyn FnMut(JsValue)>::new(move |error: JsValue| {
+            // A script that cannot be loaded has no message.
+            let reason = js_sys::Reflect::get(&error, &"message".into()).ok().and_then(|m| m.as_string());
+            let reason = reason.unwrap_or_else(|| "it cannot be loaded".into());
+            let message =
+                format!("the worker of this page has stopped ({reason}); save what you have and reload the page");
+            events.borrow_mut().push_back(Event::Failed(message));
+            ctx.request_repaint();
+        })
+    };
+    worker.set_onmessage(Some(heard.as_ref().unchecked_ref()));
+    worker.set_onerror(Some(failed.as_ref().unchecked_ref()));
+    Box::new(Page { worker, events, early, _heard: heard, _failed: failed })
+}
+
+/// The worker's end: hears commands and works for as long as the page is open. Called once, in the worker.
+pub async fn worker_main() {
+    let scope: DedicatedWorkerGlobalScope = js_sys::global().unchecked_into();
+    let commands: Rc<RefCell<VecDeque<Result<Command, WireError>>>> = Rc::default();
+    // Called when a command comes while there is nothing to do.
+    let wake: Rc<Cell<Option<Function>>> = Rc::default();
+    let heard = {
+        let (commands, wake) = (commands.clone(), wake.clone());
+        Closure::<dyn FnMut(MessageEvent)>::new(move |message: MessageEvent| {
+            commands.borrow_mut().push_back(unpack(&message.data()));
+            if let Some(wake) = wake.take() {
+                let _ = wake.call0(&JsValue::NULL);
+            }
+        })
+    };
+    scope.set_onmessage(Some(heard.as_ref().unchecked_ref()));
+    let _ = scope.post_message(&READY.into());
+    let mut job = Job::new(Box::new(ThisMachine));
+    loop {
+        let step = job.step();
+        while let Some(event) = job.event() {
+            say(&scope, &event);
+        }
+        if step == Step::Idle {
+            // No command comes between the question and the promise: only the event loop brings them.
+            if commands.borrow().is_empty() {
+                let called = Promise::new(&mut |resolve, _| wake.set(Some(resolve)));
+                let _ = JsFuture::from(called).await;
+            }
+        } else {
+            let soon = Promise::new(&mut |resolve, _| {
+                let _ = scope.set_timeout_with_callback(&resolve);
+            });
+            let _ = JsFuture::from(soon).await;
+        }
+        for command in commands.take() {
+            match command {
+                Ok(command) => job.handle(command),
+                Err(error) => say(&scope, &Event::Failed(error.to_string())),
+            }
+        }
+    }
+}
+
+fn say(scope: &DedicatedWorkerGlobalScope, event: &Event) {
+    let posted = pack(event).map_err(|e| e.to_string()).and_then(|(message, handed_over)| {
+        scope.post_message_with_transfer(&message, &handed_over).map_err(|_| "an answer cannot be posted".into())
+    });
+    if let Err(message) = posted {
+        // A sentence always can.
+        if let Ok((message, _)) = pack(&Event::Failed(message)) {
+            let _ = scope.post_message(&message);
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! Commands and events as something that a browser can post: a text, and beside it the large data as buffers, which are
+//! transferred and never become text.
+//!
+//! The protocol's own `serde` attributes say which fields travel beside the text (`#[serde(with = "wire::bytes")]`), so
+//! that a message added to the protocol is on the wire at once. While a message is written or read, its buffers lie in
+//! a place of the thread's own; the text holds their numbers.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use attention_anatomy::volume::CtVolume;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+thread_local! {
+    static OUT: RefCell<Vec<Buffer>> = const { RefCell::new(Vec::new()) };
+    static IN: RefCell<Vec<Option<Vec<u8>>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Large data on the way out; shared with whoever has it, where it is shared anyway.
+#[derive(Clone, Debug)]
+pub enum Buffer {
+    /// A copy.
+    Own(Vec<u8>),
+    /// Shared bytes.
+    Shared(Arc<[u8]>),
+    /// The voxels of a CT.
+    Ct(Arc<CtVolume>),
+}
+
+impl Buffer {
+    /// What is posted.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Own(bytes) => bytes,
+            Self::Shared(bytes) => bytes,
+            Self::Ct(ct) => bytemuck::cast_slice(&ct.voxels),
+        }
+    }
+}
+
+/// A message on the wire.
+#[derive(Clone, Debug)]
+pub struct Parcel {
+    /// JSON.
+    pub text: String,
+    /// What the text refers to, in its order.
+    pub buffers: Vec<Buffer>,
+}
+
+/// A message that cannot be written or read: a mistake of this program, not of the user's.
+#[derive(Debug, thiserror::Error)]
+#[error("a message between the page and its worker cannot be read ({0}); reload the page")]
+pub struct WireError(#[from] serde_json::Error);
+
+/// A command or an event as a parcel.
+///
+/// # Errors
+/// [`WireError`]
+pub fn encode(message: &impl Serialize) -> Result<Parcel, WireError> {
+    OUT.take();
+    let text = serde_json::to_string(message)?;
+    Ok(Parcel { text, buffers: OUT.take() })
+}
+
+/// A parcel as a command or an event.
+///
+/// # Errors
+/// [`WireError`]
+pub fn decode<T: DeserializeOwned>(text: &str, buffers: Vec<Vec<u8>>) -> Result<T, WireError> {
+    IN.replace(buffers.into_iter().map(Some).collect());
+    let message = serde_json::from_str(text);
+    IN.take();
+    Ok(message?)
+}
+
+fn put(buffer: Buffer) -> usize {
+    OUT.with_borrow_mut(|out| {
+        out.push(buffer);
+        out.len() - 1
+    })
+}
+
+fn taken<'de, D: Deserializer<'de>>(number: usize) -> Result<Vec<u8>, D::Error> {
+    IN.with_borrow_mut(|buffers| buffers.get_mut(number).and_then(Option::take))
+        .ok_or_else(|| D::Error::custom(format!("buffer {number} is missing")))
+}
+
+/// Bytes beside the text.
+pub mod bytes {
+    use super::*;
+
+    /// What bytes are kept in.
+    pub trait Bytes: From<Vec<u8>> {
+        /// To be posted.
+        fn buffer(&self) -> Buffer;
+    }
+
+    impl Bytes for Vec<u8> {
+        fn buffer(&self) -> Buffer {
+            Buffer::Own(self.clone())
+        }
+    }
+
+    impl Bytes for Arc<[u8]> {
+        fn buffer(&self) -> Buffer {
+            Buffer::Shared(self.clone())
+        }
+    }
+
+    /// Puts the bytes beside the text.
+    pub fn serialize<B: Bytes, S: Serializer>(bytes: &B, serializer: S) -> Result<S::Ok, S::Error> {
+        put(bytes.buffer()).serialize(serializer)
+    }
+
+    /// Takes them from there.
+    pub fn deserialize<'de, B: Bytes, D: Deserializer<'de>>(deserializer: D) -> Result<B, D::Error> {
+        Ok(taken::<D>(usize::deserialize(deserializer)?)?.into())
+    }
+}
+
+/// A CT: its voxels beside the text, the rest in it.
+pub mod ct {
+    use attention_anatomy::volume::{AxisMap, Geometry, Modality};
+
+    use super::*;
+
+    #[derive(Serialize, Deserialize)]
+    struct Head {
+        geometry: Geometry,
+        stored: Geometry,
+        axes: AxisMap,
+        modality: Modality,
+        warnings: Vec<String>,
+        voxels: usize,
+    }
+
+    /// Puts the voxels beside the text.
+    pub fn serialize<S: Serializer>(ct: &Arc<CtVolume>, serializer: S) -> Result<S::Ok, S::Error> {
+        Head {
+            geometry: ct.geometry.clone(),
+            stored: ct.stored.clone(),
+            axes: ct.axes,
+            modality: ct.modality.clone(),
+            warnings: ct.warnings.clone(),
+            voxels: put(Buffer::Ct(ct.clone())),
+        }
+        .serialize(serializer)
+    }
+
+    /// Takes them from there.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<CtVolume>, D::Error> {
+        let Head { geometry, stored, axes, modality, warnings, voxels } = Head::deserialize(deserializer)?;
+        let bytes = taken::<D>(voxels)?;
+        if Some(bytes.len()) != geometry.voxel_count().checked_mul(2) {
+            return Err(D::Error::custom("the voxels do not fit the grid"));
+        }
+        let voxels = bytemuck::pod_collect_to_vec(&bytes);
+        Ok(Arc::new(CtVolume { geometry, voxels, stored, axes, modality, warnings }))
+    }
+}
+
+/// One number for each organ: `serde` knows arrays of up to 32.
+pub mod organs {
+    use attention_anatomy::anatomy::ORGAN_COUNT;
+
+    use super::*;
+
+    /// An array by organ, or none.
+    pub trait ByOrgan: Sized {
+        /// Its numbers.
+        type Number: Serialize + DeserializeOwned;
+        /// As a list.
+        fn list(&self) -> Option<&[Self::Number]>;
+        /// From a list; `None` where it is not one number for each organ.
+        fn from_list(list: Option<Vec<Self::Number>>) -> Option<Self>;
+    }
+
+    impl ByOrgan for [f32; ORGAN_COUNT] {
+        type Number = f32;
+
+        fn list(&self) -> Option<&[f32]> {
+            Some(self)
+        }
+
+        fn from_list(list: Option<Vec<f32>>) -> Option<Self> {
+            list?.try_into().ok()
+        }
+    }
+
+    impl<T: Serialize + DeserializeOwned> ByOrgan for Option<[T; ORGAN_COUNT]> {
+        type Number = T;
+
+        fn list(&self) -> Option<&[T]> {
+            self.as_ref().map(|a| a.as_slice())
+        }
+
+        fn from_list(list: Option<Vec<T>>) -> Option<Self> {
+            match list {
+                None => Some(None),
+                Some(list) => list.try_into().ok().map(Some),
+            }
+        }
+    }
+
+    /// Writes a list.
+    pub fn serialize<A: ByOrgan, S: Serializer>(array: &A, serializer: S) -> Result<S::Ok, S::Error> {
+        array.list().serialize(serializer)
+    }
+
+    /// Reads it.
+    pub fn deserialize<'de, A: ByOrgan, D: Deserializer<'de>>(deserializer: D) -> Result<A, D::Error> {
+        A::from_list(Option::deserialize(deserializer)?)
+            .ok_or_else(|| D::Error::custom("not one number for each organ"))
+    }
+}
+
+/// What the network says of a slice.
+pub mod anatomy {
+    use attention_anatomy::anatomy::{ORGAN_COUNT, REGION_COUNT};
+    use attention_anatomy::report::SliceAnatomy;
+
+    use super::*;
+
+    #[derive(Serialize, Deserialize)]
+    struct Fields {
+        slice: usize,
+        position_mm: f64,
+        regions: [f32; REGION_COUNT],
+        #[serde(with = "organs")]
+        attention: Option<[f32; ORGAN_COUNT]>,
+    }
+
+    /// Writes its fields.
+    pub fn serialize<S: Serializer>(anatomy: &SliceAnatomy, serializer: S) -> Result<S::Ok, S::Error> {
+        let SliceAnatomy { slice, position_mm, regions, attention } = *anatomy;
+        Fields { slice, position_mm, regions, attention }.serialize(serializer)
+    }
+
+    /// Reads them.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SliceAnatomy, D::Error> {
+        let Fields { slice, position_mm, regions, attention } = Fields::deserialize(deserializer)?;
+        Ok(SliceAnatomy { slice, position_mm, regions, attention })
+    }
+}
+
+#[cfg(target_family = "wasm")]
+pub(super) use super::wasm::file;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,201 @@
+//! Every message of the protocol comes out of the wire as it went in.
+
+use attention_anatomy::anatomy::{ORGAN_COUNT, Organ, OrganSet};
+use attention_anatomy::dataset::Hpa;
+use attention_anatomy::infer::{ComputeKind, DevicePreference};
+use attention_anatomy::metrics::OrganMetrics;
+use attention_anatomy::network::NetworkConfig;
+use attention_anatomy::network::weights::{ModelInfo, TrainedOrgan};
+use attention_anatomy::preprocess::InputConfig;
+use attention_anatomy::report::SliceAnatomy;
+use attention_anatomy::volume::{Geometry, Modality, Volume};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::*;
+use crate::worker::{
+    Ask, Command, DeviceReady, Event, Export, Input, LearnAnswer, LearnCommand, LearnEvent, LearnLook, LearnNews,
+    LearnPlan, LearnSettings, LearnSlice, OpenAs, Opened, RunRequest, WeightsReady,
+};
+
+fn through<T: Serialize + DeserializeOwned>(message: &T) -> T {
+    let parcel = encode(message).unwrap();
+    decode(&parcel.text, parcel.buffers.iter().map(|b| b.bytes().to_vec()).collect()).unwrap()
+}
+
+fn vector() -> [f32; ORGAN_COUNT] {
+    std::array::from_fn(|n| (n as f32 + 0.1) / 33.0)
+}
+
+#[test]
+fn every_command_survives() {
+    let labels: Arc<[u8]> = vec![1, 2, 3].into();
+    let drawn: OrganSet = [Organ::Liver, Organ::Heart].into_iter().collect();
+    let settings = LearnSettings { attention: true, hpa: Hpa::Source, seed: u64::MAX };
+    let learn = LearnCommand::Start { run: 5, settings };
+    let mut commands = vec![
+        Command::Open {
+            job: 7,
+            inputs: vec![
+                Input::Bytes { name: "a \"b\".nii".into(), bytes: vec![0, 255, 7].into() },
+                Input::Sample,
+                Input::Path("some/where".into()),
+                Input::Bytes { name: String::new(), bytes: Vec::new().into() },
+            ],
+            as_what: OpenAs::Reference,
+            even_if_large: true,
+        },
+        Command::CancelOpen,
+        Command::Close,
+        Command::UseBundledWeights,
+        Command::Run(RunRequest { run: 3, first: 11, drawn, cleanup: false }),
+        Command::Focus { slice: 5 },
+        Command::Pause(true),
+        Command::CancelRun,
+        Command::Ask(Ask { number: 9, slice: 4, attention: vector(), drawn: OrganSet::ALL }),
+        Command::Compare { number: 1, labels: labels.clone(), reference: vec![9; 300].into() },
+        Command::Learn(learn),
+        Command::Learn(LearnCommand::Pause(false)),
+        Command::Learn(LearnCommand::Stop),
+    ];
+    for preference in [DevicePreference::Auto, DevicePreference::Gpu, DevicePreference::Cpu] {
+        commands.push(Command::UseDevice(preference));
+    }
+    for what in [
+        Export::Labels { nrrd: true },
+        Export::StatisticsCsv,
+        Export::AttentionCsv,
+        Export::AttentionJson,
+        Export::ReportHtml,
+    ] {
+        commands.push(Command::Export { what, labels: labels.clone(), notes: vec!["edited".into()] });
+    }
+    for command in commands {
+        assert_eq!(through(&command), command);
+    }
+}
+
+#[test]
+fn every_event_survives() {
+    let info = ModelInfo {
+        format: 1,
+        name: "test".into(),
+        network: NetworkConfig { base: 4, levels: 3, stack: 5, attention: true },
+        input: InputConfig::light(),
+        trained_organs: vec![TrainedOrgan {
+            organ: Organ::Liver,
+            patients: 3,
+            source: vec!["a".into()],
+            validation_dice: Some(0.75),
+            validation_patients: 2,
+            enabled: true,
+        }],
+        data: Vec::new(),
+        held_out: Vec::new(),
+        steps: 9,
+        note: "n".into(),
+    };
+    let weights = WeightsReady { name: "w".into(), sha256: "00ff".into(), info };
+    let geometry = Geometry::axial([3, 2, 2], [1.5, 1.25, 3.0], [-1.0, 0.5, 7.0]).unwrap();
+    let mut ct =
+        Volume::from_stored(geometry, (-6..6).map(|v| v * 300).collect(), Modality::Other("MR".into())).unwrap();
+    ct.warnings.push("odd".into());
+    let ct = Arc::new(ct);
+    let anatomy =
+        SliceAnatomy { slice: 3, position_mm: -12.5, regions: [0.1, 0.2, 0.3, 0.4, 0.0], attention: Some(vector()) };
+    let metrics = OrganMetrics {
+        dice: 0.5,
+        hausdorff_95_mm: f64::INFINITY,
+        surface_dice: 0.25,
+        mean_surface_distance_mm: 1.5,
+        missed: true,
+        truth_ml: 3.0,
+        prediction_ml: 0.0,
+    };
+    let mut removed = [0; ORGAN_COUNT];
+    removed[32] = u32::MAX;
+    let opened = |what| Event::Opened { job: 5, what };
+    let slice = |removed| Event::SliceDone { run: 2, slice: 1, labels: vec![0, 33], margin: vec![255, 1], removed };
+    let mut events = vec![
+        Event::Device(DeviceReady { name: "d".into(), kind: ComputeKind::SoftwareGpu, notes: vec!["n".into()] }),
+        Event::DeviceFailed("no".into()),
+        Event::Weights(weights.clone()),
+        Event::OpenProgress { job: 5, step: "Reading".into(), part: Some(0.5) },
+        Event::OpenProgress { job: 5, step: "Unpacking".into(), part: None },
+        Event::OpenLarge { job: 5, bytes: 1 << 40 },
+        opened(Opened::Ct { name: "c".into(), ct: ct.clone() }),
+        opened(Opened::Labels { name: "l".into(), voxels: vec![1; 12], reference: true }),
+        opened(Opened::Session { text: "{}".into() }),
+        opened(Opened::Weights(weights)),
+        Event::OpenFailed { job: 5, message: "bad".into() },
+        slice(Some(removed)),
+        slice(None),
+        Event::Anatomy { run: 2, anatomy: anatomy.clone() },
+        Event::Anatomy { run: 2, anatomy: SliceAnatomy { attention: None, ..anatomy } },
+        Event::Progress { run: 2, done: 1, total: 9 },
+        Event::SliceCleaned { run: 2, slice: 8, labels: vec![4] },
+        Event::RunFinished { run: 2, removed: 77 },
+        Event::RunCancelled { run: 2 },
+        Event::RunFailed { run: 2, message: "m".into(), device_lost: true },
+        Event::Answer { number: 3, slice: 4, labels: vec![5, 6] },
+        Event::Compared { number: 3, metrics: vec![None, Some(metrics)] },
+        Event::Exported { name: "labels.nrrd".into(), bytes: vec![0; 3] },
+        Event::Failed("f".into()),
+    ];
+    let news = [
+        LearnNews::Preparing { done: 1, of: 2 },
+        LearnNews::Started(LearnPlan {
+            device: "d".into(),
+            phases: vec![("p".into(), 3)],
+            scans: 4,
+            parameters: 5,
+            size: [2, 1],
+            slices: vec![LearnSlice { title: "t".into(), image: vec![1, 2], truth: vec![3, 4], regions: [0.2; 5] }],
+        }),
+        LearnNews::Step { step: 1, losses: [Some(0.5), None, None] },
+        LearnNews::Look(LearnLook {
+            step: 1,
+            dice_outlined: Some(0.25),
+            dice_contested: None,
+            region_accuracy: Some(0.5),
+            answers: vec![
+                LearnAnswer {
+                    labels: vec![5, 6],
+                    regions: Some([0.2; 5]),
+                    attention: Some(vector()),
+                    dice: Some(0.25),
+                },
+                LearnAnswer { labels: vec![7, 8], regions: None, attention: None, dice: None },
+            ],
+        }),
+        LearnNews::Finished,
+        LearnNews::Failed("x".into()),
+    ];
+    events.extend(news.map(|news| Event::Learn(LearnEvent { run: 9, news })));
+    for event in events {
+        assert_eq!(format!("{:?}", through(&event)), format!("{event:?}"));
+    }
+}
+
+#[test]
+fn large_data_never_become_text_and_shared_ones_are_not_copied() {
+    let labels: Arc<[u8]> = vec![7; 100_000].into();
+    let command = Command::Compare { number: 1, labels: labels.clone(), reference: labels.clone() };
+    let parcel = encode(&command).unwrap();
+    assert!(parcel.text.len() < 200, "{}", parcel.text);
+    assert!(parcel.buffers.iter().all(|b| std::ptr::eq(b.bytes(), labels.as_ref())));
+}
+
+#[test]
+fn a_damaged_parcel_is_an_error() {
+    let parcel = encode(&Event::Exported { name: "n".into(), bytes: vec![1, 2] }).unwrap();
+    assert!(decode::<Event>(&parcel.text, Vec::new()).is_err());
+    assert!(decode::<Event>(&parcel.text[1..], vec![vec![1, 2]]).is_err());
+    assert!(decode::<Command>(&parcel.text, vec![vec![1, 2]]).is_err());
+    // What was left behind is not found by the next message.
+    assert!(decode::<Event>(&parcel.text, Vec::new()).is_err());
+    let geometry = Geometry::axial([2, 2, 2], [1.0; 3], [0.0; 3]).unwrap();
+    let ct = Arc::new(Volume::from_stored(geometry, vec![0i16; 8], Modality::Ct).unwrap());
+    let parcel = encode(&Event::Opened { job: 1, what: Opened::Ct { name: "c".into(), ct } }).unwrap();
+    assert!(decode::<Event>(&parcel.text, vec![vec![0; 15]]).is_err());
+}
