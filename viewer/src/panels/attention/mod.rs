@@ -25,12 +25,17 @@ use crate::theme;
 /// Below this probability of the likeliest region the network does not know where it is.
 const SURE: f32 = 0.5;
 
+/// Height of what stands below the bars, and the least that the bars are given.
+const BELOW_BARS: f32 = 222.0;
+const SHORTEST_BARS: f32 = 190.0;
+
 /// What this panel remembers.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     /// What the user wishes the attention to be.
     pub wish: what_if::Wish,
-    sorted: bool,
+    /// Bars in the order of the table, rather than the largest first.
+    by_anatomy: bool,
     scores: uncertain::Scores,
     warnings: (u64, Vec<String>),
 }
@@ -166,7 +171,13 @@ fn switches(ui: &mut Ui, state: &mut State) {
             wish.reset();
         }
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            ui.checkbox(&mut state.panels.attention.sorted, "Sort").on_hover_text("The largest value first");
+            let by_anatomy = &mut state.panels.attention.by_anatomy;
+            for (name, hint, anatomy) in [
+                ("By place", "From the head down, as in the list", true),
+                ("By value", "The largest value first", false),
+            ] {
+                ui.selectable_value(by_anatomy, anatomy, name).on_hover_text(hint);
+            }
         });
     });
 }
@@ -221,9 +232,12 @@ fn values(ui: &mut Ui, state: &mut State, own: [f32; 33]) {
         known,
         colours: &|organ| styles[organ.index()].colour,
         selected: state.view.selected,
-        sorted: state.panels.attention.sorted,
+        sorted: !state.panels.attention.by_anatomy,
     };
-    let done = ui.scope(|ui| bars.show(ui)).inner;
+    // What stands below the bars should be seen without scrolling wherever the window is tall enough.
+    let height = (ui.clip_rect().bottom() - ui.cursor().top() - BELOW_BARS).max(SHORTEST_BARS);
+    let scroll = egui::ScrollArea::vertical().id_salt("bars").max_height(height).auto_shrink([false, true]);
+    let done = scroll.show(ui, |ui| bars.show(ui)).inner;
     match done {
         Some(bars::Done::Set(organ, value)) => state.panels.attention.wish.set[organ.index()] = Some(value),
         Some(bars::Done::Chosen(organ)) => state.view.selected = Some(organ),
