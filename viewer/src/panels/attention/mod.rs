@@ -172,11 +172,9 @@ fn switches(ui: &mut Ui, state: &mut State) {
         }
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             let by_anatomy = &mut state.panels.attention.by_anatomy;
-            for (name, hint, anatomy) in [
-                ("By place", "From the head down, as in the list", true),
-                ("By value", "The largest value first", false),
-            ] {
-                ui.selectable_value(by_anatomy, anatomy, name).on_hover_text(hint);
+            let mut sorted = !*by_anatomy;
+            if ui.checkbox(&mut sorted, "Sort").on_hover_text("The largest value first").changed() {
+                *by_anatomy = !sorted;
             }
         });
     });
@@ -261,10 +259,13 @@ fn uncertain_slices(ui: &mut Ui, state: &mut State) {
         );
         ui.horizontal_wrapped(|ui| {
             ui.spacing_mut().item_spacing = vec2(4.0, 4.0);
+            ui.spacing_mut().button_padding.x = 5.0;
             for (slice, score) in worst {
                 let here = slice == state.view.slice();
                 let text = format!("{} \u{b7} {score:.2}", slice_number(slice));
-                let button = egui::Button::selectable(here, text).frame_when_inactive(true).min_size(vec2(0.0, 26.0));
+                let button = egui::Button::selectable(here, RichText::new(text).small())
+                    .frame_when_inactive(true)
+                    .min_size(vec2(0.0, 26.0));
                 let name = format!("Go to uncertain slice {}", slice_number(slice));
                 if ui.add(button).accessible_name(name).clicked() {
                     super::go_to_slice(state, slice);

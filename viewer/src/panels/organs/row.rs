@@ -59,7 +59,7 @@ pub fn show(ui: &mut Ui, state: &mut State, organ: Organ) {
     response.widget_info(|| WidgetInfo::selected(Role::Button, true, selected, &name));
     // Chosen in the views or the bars: the list follows.
     if selected && state.panels.organs.shown != Some(organ) {
-        response.scroll_to_me(None);
+        response.scroll_to_me(Some(egui::Align::Center));
         state.panels.organs.shown = Some(organ);
     }
     let style = state.view.styles[organ.index()];

@@ -404,6 +404,7 @@ fn pictures() {
 
         window.state_mut().notices.clear();
         window.state_mut().preferences.tour_seen = false;
+        window.run_steps(3);
         click(&mut window, "Take the tour");
         click(&mut window, "Next");
         save(&mut window, &format!("{look}-tour"));
