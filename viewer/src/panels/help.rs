@@ -3,43 +3,26 @@
 use egui::{Event, Grid, Key, RichText, ScrollArea, Ui};
 
 use crate::state::State;
+use crate::views::{GESTURES, SHORTCUTS};
 
-/// Groups of shortcuts: keys or gestures, and what they do.
-const SHORTCUTS: [(&str, &[(&str, &str)]); 5] = [
+/// Keys that are not the views': keys, and what they do.
+const OTHERS: [(&str, &[(&str, &str)]); 3] = [
     (
-        "Slices",
-        &[
-            ("Wheel, Up, Down", "next slice"),
-            ("Page up, Page down", "ten slices"),
-            ("Home, End", "first and last slice"),
-            ("Click a view", "crosshair there"),
-        ],
+        "Correcting",
+        &[("[ and ]", "smaller and larger brush"), ("Ctrl + Z", "undo"), ("Ctrl + Shift + Z, Ctrl + Y", "redo")],
     ),
     (
-        "Picture",
-        &[
-            ("Ctrl + wheel, pinch", "zoom to the pointer"),
-            ("Middle drag", "move the picture"),
-            ("Right drag", "window (across) and level (up and down)"),
-            ("1 to 5", "bone, soft tissue, lung, brain, abdomen"),
-            ("I", "invert"),
-            ("Space", "show all again"),
-        ],
-    ),
-    (
-        "Labels",
-        &[
-            ("L", "labels on and off"),
-            ("[ and ]", "smaller and larger brush"),
-            ("Ctrl + Z", "undo"),
-            ("Ctrl + Y", "redo"),
-        ],
+        "Bars and strip of attention",
+        &[("Left, Right, Home, End", "lower, raise, 0, 1"), ("Up, Down", "next slice of the strip")],
     ),
     (
         "Window",
-        &[("Ctrl + plus, minus", "larger, smaller"), ("Tab, Shift + Tab", "next, last control"), ("?", "this list")],
+        &[
+            ("Ctrl + plus, minus", "everything larger, smaller"),
+            ("Tab, Shift + Tab", "next, last control"),
+            ("?", "this list"),
+        ],
     ),
-    ("Bars of attention", &[("Left, Right", "lower, raise"), ("Home, End", "0 and 1")]),
 ];
 
 /// Draws the list if it is open, and opens or closes it by key.
@@ -61,16 +44,11 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     let window = egui::Window::new("Keyboard and mouse").open(&mut open).collapsible(false).resizable(false);
     window.anchor(egui::Align2::CENTER_CENTER, [0.0, 0.0]).show(ui.ctx(), |ui| {
         ScrollArea::vertical().max_height(tallest).show(ui, |ui| {
-            for (group, shortcuts) in SHORTCUTS {
-                ui.label(RichText::new(group).strong());
-                Grid::new(group).num_columns(2).spacing([20.0, 3.0]).min_col_width(130.0).show(ui, |ui| {
-                    for (keys, what) in shortcuts {
-                        ui.label(RichText::new(*keys).monospace());
-                        ui.label(*what);
-                        ui.end_row();
-                    }
-                });
-                ui.add_space(6.0);
+            let keys = SHORTCUTS.iter().map(|s| (s.name, s.description));
+            group(ui, "Keys of the views", keys);
+            group(ui, "Mouse and fingers in the views", GESTURES.iter().copied());
+            for (name, shortcuts) in OTHERS {
+                group(ui, name, shortcuts.iter().copied());
             }
         });
         tour = ui.button("Take the guided tour").clicked();
@@ -79,4 +57,16 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     if tour {
         super::tour::start(state);
     }
+}
+
+fn group<'a>(ui: &mut Ui, name: &str, shortcuts: impl Iterator<Item = (&'a str, &'a str)>) {
+    ui.label(RichText::new(name).strong());
+    Grid::new(name).num_columns(2).spacing([20.0, 3.0]).min_col_width(150.0).show(ui, |ui| {
+        for (keys, what) in shortcuts {
+            ui.label(RichText::new(keys).monospace());
+            ui.label(what);
+            ui.end_row();
+        }
+    });
+    ui.add_space(8.0);
 }

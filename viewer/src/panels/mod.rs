@@ -34,7 +34,7 @@ mod widgets;
 
 use crate::state::State;
 use crate::theme;
-use crate::worker::{Command, Event, Input, LearnEvent, OpenAs};
+use crate::worker::{Event, Input, LearnEvent, OpenAs};
 
 pub use side::Tab;
 
@@ -156,16 +156,11 @@ pub fn show(ui: &mut egui::Ui, state: &mut State) {
     tour::show(ui, state);
 }
 
-/// Brings the crosshair to a voxel, and the run with it.
+/// Brings the crosshair to a voxel.
 fn go_to(state: &mut State, voxel: [usize; 3]) {
     let Some(study) = &state.study else { return };
     let size = study.geometry().size;
-    let to: [usize; 3] = std::array::from_fn(|n| voxel[n].min(size[n].saturating_sub(1)));
-    let moved = to[2] != state.view.cursor[2];
-    state.view.cursor = to;
-    if moved && state.run.is_active() {
-        state.send(Command::Focus { slice: to[2] });
-    }
+    state.view.cursor = std::array::from_fn(|n| voxel[n].min(size[n].saturating_sub(1)));
 }
 
 /// Brings another axial slice on screen.

@@ -59,9 +59,11 @@ fn list(ui: &mut Ui, state: &mut State) {
         state.notices.iter().cloned().enumerate().skip(count.saturating_sub(MOST)).collect();
     let mut closed = None;
     let mut all = false;
-    let width = (ui.ctx().content_rect().width() - 40.0).clamp(200.0, 460.0);
-    let area =
-        Area::new(Id::unique("notices")).order(Order::Foreground).anchor(Align2::CENTER_BOTTOM, vec2(0.0, -40.0));
+    // Over the views, not over the panels beside them.
+    let (views, window) = (ui.available_rect_before_wrap(), ui.ctx().content_rect());
+    let width = (views.width() - 40.0).clamp(240.0, 460.0);
+    let offset = vec2(views.center().x - window.center().x, -44.0);
+    let area = Area::new(Id::unique("notices")).order(Order::Foreground).anchor(Align2::CENTER_BOTTOM, offset);
     area.accessible_name("Notices").show(ui.ctx(), |ui| {
         ui.set_width(width);
         ui.spacing_mut().item_spacing.y = 6.0;

@@ -25,12 +25,17 @@ use crate::theme;
 /// Below this probability of the likeliest region the network does not know where it is.
 const SURE: f32 = 0.5;
 
+/// Height of what stands below the bars, and the least that the bars are given.
+const BELOW_BARS: f32 = 222.0;
+const SHORTEST_BARS: f32 = 190.0;
+
 /// What this panel remembers.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     /// What the user wishes the attention to be.
     pub wish: what_if::Wish,
-    sorted: bool,
+    /// Bars in the order of the table, rather than the largest first.
+    by_anatomy: bool,
     scores: uncertain::Scores,
     warnings: (u64, Vec<String>),
 }
@@ -166,7 +171,11 @@ fn switches(ui: &mut Ui, state: &mut State) {
             wish.reset();
         }
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            ui.checkbox(&mut state.panels.attention.sorted, "Sort").on_hover_text("The largest value first");
+            let by_anatomy = &mut state.panels.attention.by_anatomy;
+            let mut sorted = !*by_anatomy;
+            if ui.checkbox(&mut sorted, "Sort").on_hover_text("The largest value first").changed() {
+                *by_anatomy = !sorted;
+            }
         });
     });
 }
@@ -221,9 +230,12 @@ fn values(ui: &mut Ui, state: &mut State, own: [f32; 33]) {
         known,
         colours: &|organ| styles[organ.index()].colour,
         selected: state.view.selected,
-        sorted: state.panels.attention.sorted,
+        sorted: !state.panels.attention.by_anatomy,
     };
-    let done = ui.scope(|ui| bars.show(ui)).inner;
+    // What stands below the bars should be seen without scrolling wherever the window is tall enough.
+    let height = (ui.clip_rect().bottom() - ui.cursor().top() - BELOW_BARS).max(SHORTEST_BARS);
+    let scroll = egui::ScrollArea::vertical().id_salt("bars").max_height(height).auto_shrink([false, true]);
+    let done = scroll.show(ui, |ui| bars.show(ui)).inner;
     match done {
         Some(bars::Done::Set(organ, value)) => state.panels.attention.wish.set[organ.index()] = Some(value),
         Some(bars::Done::Chosen(organ)) => state.view.selected = Some(organ),
@@ -247,10 +259,13 @@ fn uncertain_slices(ui: &mut Ui, state: &mut State) {
         );
         ui.horizontal_wrapped(|ui| {
             ui.spacing_mut().item_spacing = vec2(4.0, 4.0);
+            ui.spacing_mut().button_padding.x = 5.0;
             for (slice, score) in worst {
                 let here = slice == state.view.slice();
                 let text = format!("{} \u{b7} {score:.2}", slice_number(slice));
-                let button = egui::Button::selectable(here, text).frame_when_inactive(true).min_size(vec2(0.0, 26.0));
+                let button = egui::Button::selectable(here, RichText::new(text).small())
+                    .frame_when_inactive(true)
+                    .min_size(vec2(0.0, 26.0));
                 let name = format!("Go to uncertain slice {}", slice_number(slice));
                 if ui.add(button).accessible_name(name).clicked() {
                     super::go_to_slice(state, slice);

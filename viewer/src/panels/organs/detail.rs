@@ -33,7 +33,7 @@ pub fn show(ui: &mut Ui, state: &mut State, organ: Organ) {
     }
     let regions: Vec<String> = organ.regions().iter().map(|r: &Region| r.name().to_lowercase()).collect();
     lines.push(("Lies in", regions.join(", ")));
-    egui::Grid::new("facts").num_columns(2).spacing([8.0, 2.0]).show(ui, |ui| {
+    egui::Grid::new("facts").num_columns(2).spacing([8.0, 1.0]).min_row_height(0.0).show(ui, |ui| {
         for (name, value) in lines {
             ui.label(RichText::new(name).small().weak());
             ui.add(egui::Label::new(RichText::new(value).small()).wrap());

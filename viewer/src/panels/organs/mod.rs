@@ -22,6 +22,8 @@ pub struct Memory {
     pub search: String,
     /// Groups that are folded, by region.
     folded: [bool; 5],
+    /// The organ that was last scrolled to.
+    shown: Option<Organ>,
 }
 
 /// What the weights in use know of an organ.

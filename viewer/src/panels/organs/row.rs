@@ -57,6 +57,11 @@ pub fn show(ui: &mut Ui, state: &mut State, organ: Organ) {
     let name = spoken(state, organ, tag.as_deref());
     let selected = state.view.selected == Some(organ);
     response.widget_info(|| WidgetInfo::selected(Role::Button, true, selected, &name));
+    // Chosen in the views or the bars: the list follows.
+    if selected && state.panels.organs.shown != Some(organ) {
+        response.scroll_to_me(Some(egui::Align::Center));
+        state.panels.organs.shown = Some(organ);
+    }
     let style = state.view.styles[organ.index()];
     let square = Rect::from_center_size(pos2(rect.left() + 14.0, rect.center().y), vec2(16.0, 16.0));
     if ui.is_rect_visible(rect) {

@@ -325,7 +325,7 @@ fn a_question_mark_shows_the_shortcuts() {
     let mut window = window(State::default());
     window.event(egui::Event::Text("?".into()));
     window.run_steps(3);
-    assert!(window.state().panels.help && reads(&window, "show all again"));
+    assert!(window.state().panels.help && reads(&window, "black for white"));
     window.key_press(egui::Key::Escape);
     window.run_steps(2);
     assert!(!window.state().panels.help);
@@ -374,13 +374,55 @@ fn the_views_keep_their_room_in_a_small_window() {
 #[ignore = "writes pictures to look at"]
 fn pictures() {
     let folder = std::env::temp_dir();
+    let save = |window: &mut Window<'_>, name: &str| {
+        window.run_steps(12);
+        window.render().unwrap().save(folder.join(format!("panels-{name}.png"))).unwrap();
+    };
     for dark in [true, false] {
+        let look = if dark { "dark" } else { "light" };
         let mut state = sample::state();
         state.preferences.dark = dark;
         state.view.selected = Some(Organ::Liver);
         let mut window = window(state);
-        window.run_steps(30);
-        let look = if dark { "dark" } else { "light" };
-        window.render().unwrap().save(folder.join(format!("panels-{look}.png"))).unwrap();
+        save(&mut window, look);
+
+        window.state_mut().view.cursor[2] = 90;
+        window.run_steps(2);
+        window.get_by_label("Attention of liver").set_value_accesskit(1.0);
+        window.run_steps(3);
+        let what_if = window.state().study.as_ref().unwrap().what_if.clone().unwrap();
+        let mut labels = window.state().study.as_ref().unwrap().labels.layer().slice(90).to_vec();
+        labels[1000..1220].fill(Organ::Liver.label());
+        labels.iter_mut().filter(|l| **l == Organ::EyeLeft.label()).for_each(|l| *l = Organ::TemporalLobeLeft.label());
+        window.state_mut().apply(Event::Answer { number: what_if.asked, slice: 90, labels });
+        window.state_mut().notices.warn("Two series lie in this folder; the larger one (212 slices) was opened.");
+        window
+            .state_mut()
+            .notices
+            .error("The GPU is gone (device lost); open another device in the menu at the top right.");
+        save(&mut window, &format!("{look}-what-if"));
+
+        window.state_mut().notices.clear();
+        window.state_mut().preferences.tour_seen = false;
+        window.run_steps(3);
+        click(&mut window, "Take the tour");
+        click(&mut window, "Next");
+        save(&mut window, &format!("{look}-tour"));
+        click(&mut window, "End tour");
+        click(&mut window, "Model and device");
+        save(&mut window, &format!("{look}-model"));
+        click(&mut window, "Model and device");
+        window.state_mut().panels.help = true;
+        save(&mut window, &format!("{look}-help"));
     }
+    let mut window = window(State::default());
+    window.state_mut().open(vec![Input::Sample], OpenAs::Whatever);
+    let job = window.state().last_number;
+    window.state_mut().apply(Event::OpenProgress { job, step: "Unpacking slice 40 of 120".into(), part: Some(0.34) });
+    save(&mut window, "opening");
+    window.state_mut().apply(Event::OpenLarge { job, bytes: 3_140_000_000 });
+    save(&mut window, "large");
+    let mut tablet: Window<'_> =
+        Harness::builder().with_size([1024.0, 700.0]).with_pixels_per_point(2.0).build_ui_state(show, sample::state());
+    save(&mut tablet, "tablet");
 }

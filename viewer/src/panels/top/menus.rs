@@ -13,13 +13,24 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     ui.menu_button("Save", |ui| save(ui, state));
     ui.menu_button("View", |ui| view(ui, state));
     ui.menu_button("Help", |ui| {
-        if ui.button("Keyboard and mouse").clicked() {
+        if item(ui, true, "Keyboard and mouse", "") {
             state.panels.help = true;
         }
-        if ui.button("Guided tour").clicked() {
+        if item(ui, true, "Guided tour", "") {
             super::super::tour::start(state);
         }
     });
+}
+
+/// An item that closes its menu however it is chosen: by mouse, by keyboard or by a screen reader.
+fn item(ui: &mut Ui, enabled: bool, name: &str, hint: &str) -> bool {
+    let response = ui.add_enabled(enabled, Button::new(name));
+    let response = if hint.is_empty() { response } else { response.on_hover_text(hint) };
+    let chosen = response.clicked();
+    if chosen {
+        ui.close();
+    }
+    chosen
 }
 
 fn open(ui: &mut Ui, state: &mut State) {
@@ -31,11 +42,11 @@ fn open(ui: &mut Ui, state: &mut State) {
         ("Weights\u{2026}", "A weights file of this program", FileRequest::OpenWeights, true),
         ("Label map to compare with\u{2026}", "On the grid of the open scan", FileRequest::OpenReference, scan),
     ] {
-        if ui.add_enabled(enabled, Button::new(name)).on_hover_text(hint).clicked() {
+        if item(ui, enabled, name, hint) {
             state.request(request);
         }
     }
-    if ui.button("Sample scan").on_hover_text("A CT of neck and chest that comes with the program").clicked() {
+    if item(ui, true, "Sample scan", "A CT of neck and chest that comes with the program") {
         state.open(vec![Input::Sample], OpenAs::Whatever);
     }
     let recent = state.preferences.recent.clone();
@@ -43,14 +54,14 @@ fn open(ui: &mut Ui, state: &mut State) {
         ui.separator();
         ui.label(RichText::new("Recent").small().weak());
         for path in recent {
-            let short = path.rsplit(['/', '\\']).find(|p| !p.is_empty()).unwrap_or(&path).to_string();
-            if ui.button(short).on_hover_text(path.as_str()).clicked() {
+            let short = path.rsplit(['/', '\\']).find(|p| !p.is_empty()).unwrap_or(&path);
+            if item(ui, true, short, &path) {
                 state.request(FileRequest::OpenRecent(path));
             }
         }
     }
     ui.separator();
-    if ui.add_enabled(scan, Button::new("Close scan")).clicked() {
+    if item(ui, scan, "Close scan", "") {
         state.send(Command::Close);
         state.study = None;
         state.run = Default::default();
@@ -90,7 +101,7 @@ fn save(ui: &mut Ui, state: &mut State) {
         ("Attention, JSON", Export::AttentionJson, run),
         ("Report, HTML", Export::ReportHtml, scan),
     ] {
-        if ui.add_enabled(enabled, Button::new(name)).clicked()
+        if item(ui, enabled, name, "")
             && let Some(study) = &state.study
         {
             let labels = study.labels.layer().voxels().into();
@@ -99,11 +110,11 @@ fn save(ui: &mut Ui, state: &mut State) {
         }
     }
     ui.separator();
-    if ui.add_enabled(scan, Button::new("Picture of the view, PNG")).clicked() {
+    if item(ui, scan, "Picture of the view, PNG", "") {
         state.panels.picture_requested = true;
     }
     let hint = "Edits and settings, no voxels of the scan; it reopens on the same scan";
-    if ui.add_enabled(scan, Button::new("Session")).on_hover_text(hint).clicked() {
+    if item(ui, scan, "Session", hint) {
         state.panels.session_requested = true;
     }
 }
@@ -180,10 +191,10 @@ fn model_menu(ui: &mut Ui, state: &mut State) {
         }
         None => line(ui, "No weights are loaded.".to_string()),
     }
-    if ui.button("Open weights\u{2026}").clicked() {
+    if item(ui, true, "Open weights\u{2026}", "") {
         state.request(FileRequest::OpenWeights);
     }
-    if ui.button("Use the bundled weights").clicked() {
+    if item(ui, true, "Use the bundled weights", "") {
         state.send(Command::UseBundledWeights);
     }
     ui.separator();
