@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use attention_anatomy::infer::DevicePreference;
-use attention_anatomy_viewer::worker::{self, Command, Input};
+use attention_anatomy_viewer::worker::{self, Input};
 use attention_anatomy_viewer::{Launch, ViewerApp};
 use eframe::egui_wgpu::{WgpuSetup, WgpuSetupCreateNew, wgpu};
 use eframe::{CreationContext, WebOptions, WebRunner};
@@ -81,19 +81,16 @@ fn with_viewer<T>(read: impl FnOnce(&ViewerApp) -> T) -> Option<T> {
 
 fn viewer(cc: &CreationContext<'_>, options: &Options) -> ViewerApp {
     let worker = worker::spawn_worker(&cc.egui_ctx, &options.worker());
-    let inputs = if options.sample() { vec![Input::Sample] } else { Vec::new() };
-    let mut viewer = ViewerApp::new(cc, worker, Launch { inputs });
-    if !options.webgpu() {
-        viewer.state.notices.warn(NO_WEBGPU);
-    }
     let device = match options.device().as_str() {
         "gpu" => DevicePreference::Gpu,
         "cpu" => DevicePreference::Cpu,
-        _ => return viewer,
+        _ => DevicePreference::Auto,
     };
-    viewer.state.model.preference = device;
-    // First, so that the sample does not begin on another device.
-    viewer.state.commands.insert(0, Command::UseDevice(device));
+    let inputs = if options.sample() { vec![Input::Sample] } else { Vec::new() };
+    let mut viewer = ViewerApp::new(cc, worker, Launch { inputs, device, remember: true });
+    if !options.webgpu() {
+        viewer.state.notices.warn(NO_WEBGPU);
+    }
     viewer
 }
 

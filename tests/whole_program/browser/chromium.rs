@@ -172,6 +172,12 @@ impl Chromium {
         self.wait_for("document.readyState === 'complete'", 60);
     }
 
+    /// Takes the page off the network.
+    pub fn unplug(&mut self) {
+        let none = json!({ "offline": true, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0 });
+        self.call("Network.emulateNetworkConditions", &none);
+    }
+
     /// The value of a JavaScript expression; of what it promises, if it is a promise.
     pub fn evaluate(&mut self, expression: &str) -> Value {
         let ask = json!({ "expression": expression, "awaitPromise": true, "returnByValue": true });

@@ -208,7 +208,9 @@ fn the_page_works_offline_after_the_first_visit() {
     let mut browser = Chromium::start(&stage.program, false);
     browser.open(&origin);
     browser.wait_for(&format!("{STATUS} && navigator.serviceWorker.controller !== null"), 120);
+    // Nobody answers any more, not even the workers, which have a network of their own.
     drop(host);
+    browser.unplug();
     assert_eq!(browser.evaluate(&format!("fetch('{origin}none').then(() => 'answer', () => 'offline')")), "offline");
     browser.complaints.clear();
     browser.open(&format!("{origin}?sample"));
