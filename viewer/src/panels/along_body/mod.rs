@@ -171,7 +171,7 @@ fn paint(ui: &Ui, state: &State, study: &Study, texture: &TextureHandle, places:
     let painter = ui.painter();
     let weak = ui.visuals().weak_text_color();
     let font = TextStyle::Small.resolve(ui.style());
-    for (rect, title) in [(places.band.union(places.stack), "Region"), (places.heat, "Attention, 33 organs")] {
+    for (rect, title) in [(places.band.union(places.stack), "Region"), (places.heat, "Attention")] {
         painter.text(pos2(rect.left(), titles.center().y), Align2::LEFT_CENTER, title, font.clone(), weak);
     }
     let columns = image::COLUMNS as f32;

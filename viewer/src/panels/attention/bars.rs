@@ -3,7 +3,7 @@
 use attention_anatomy::anatomy::{ORGAN_COUNT, Organ, OrganSet};
 use egui::{Align2, CornerRadius, Rect, Sense, Stroke, StrokeKind, TextStyle, Ui, pos2, vec2};
 
-use super::super::widgets::{drag_bar, elided, swatch};
+use super::super::widgets::{drag_bar, elided, short_name, swatch};
 use crate::theme;
 
 const ROW: f32 = 21.0;
@@ -93,7 +93,7 @@ impl Bars<'_> {
         let ink = if known { visuals.text_color() } else { visuals.weak_text_color().gamma_multiply(0.7) };
         let colour = (self.colours)(organ);
         swatch(ui, Rect::from_center_size(pos2(rect.left() + 7.0, rect.center().y), vec2(9.0, 9.0)), colour, !known);
-        let name = elided(ui, organ.name(), TextStyle::Small, ink, NAME - 18.0);
+        let name = elided(ui, &short_name(organ), TextStyle::Small, ink, NAME - 18.0);
         painter.galley(pos2(rect.left() + 16.0, rect.center().y - name.size().y / 2.0), name, ink);
 
         painter.rect_filled(bar, CornerRadius::same(2), visuals.extreme_bg_color);
