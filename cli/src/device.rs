@@ -18,10 +18,16 @@ pub enum DeviceChoice {
 impl DeviceChoice {
     /// The device.
     pub fn open(self) -> Result<ComputeDevice> {
-        Ok(ComputeDevice::open(match self {
-            Self::Auto => DevicePreference::Auto,
-            Self::Gpu => DevicePreference::Gpu,
-            Self::Cpu => DevicePreference::Cpu,
-        })?)
+        Ok(ComputeDevice::open(self.into())?)
+    }
+}
+
+impl From<DeviceChoice> for DevicePreference {
+    fn from(choice: DeviceChoice) -> Self {
+        match choice {
+            DeviceChoice::Auto => Self::Auto,
+            DeviceChoice::Gpu => Self::Gpu,
+            DeviceChoice::Cpu => Self::Cpu,
+        }
     }
 }

@@ -2,9 +2,10 @@
 //! the promised name is ever half-written.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+use attention_anatomy_viewer::worker::machine;
 
 /// The bytes of a file; the error names it.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
@@ -52,55 +53,11 @@ pub type NamedFiles = Vec<(String, Vec<u8>)>;
 
 /// A file, or all files below a folder, with their names relative to it, in a stable order.
 pub fn collect(path: &Path) -> Result<NamedFiles> {
-    let mut paths = Vec::new();
-    if path.is_dir() {
-        walk(path, &mut paths)?;
-        if paths.is_empty() {
-            bail!("{}: the folder is empty", path.display());
-        }
-    } else {
-        paths.push(path.to_path_buf());
-        // The other half of an Analyze-style pair travels with the one that was named.
-        if let Some(partner) = partner(path) {
-            paths.push(partner);
-        }
-    }
-    paths
-        .into_iter()
-        .map(|p| {
-            let name = p.strip_prefix(path).ok().filter(|n| !n.as_os_str().is_empty()).unwrap_or(&p);
-            let name = if path.is_dir() { name.to_string_lossy().into_owned() } else { file_name(&p) };
-            Ok((name, read(&p)?))
-        })
-        .collect()
+    let files = machine::files(path).map_err(anyhow::Error::msg)?;
+    files.into_iter().map(|(name, path)| Ok((name, read(&path)?))).collect()
 }
 
 /// The last part of a path, for people.
 pub fn file_name(path: &Path) -> String {
     path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned())
-}
-
-fn walk(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<()> {
-    let entries = std::fs::read_dir(folder).with_context(|| format!("{}: cannot be read", folder.display()))?;
-    let mut entries: Vec<PathBuf> = entries.filter_map(|e| e.ok().map(|e| e.path())).collect();
-    entries.sort();
-    for entry in entries {
-        if file_name(&entry).starts_with('.') {
-            continue;
-        }
-        if entry.is_dir() {
-            walk(&entry, paths)?;
-        } else {
-            paths.push(entry);
-        }
-    }
-    Ok(())
-}
-
-fn partner(path: &Path) -> Option<PathBuf> {
-    let name = file_name(path);
-    [(".hdr", ".img"), (".img", ".hdr"), (".hdr.gz", ".img.gz"), (".img.gz", ".hdr.gz")]
-        .into_iter()
-        .filter_map(|(own, other)| name.strip_suffix(own).map(|stem| path.with_file_name(format!("{stem}{other}"))))
-        .find(|p| p.exists())
 }

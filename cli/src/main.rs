@@ -24,6 +24,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    View(commands::view::Args),
     Segment(commands::segment::Args),
     Demo(commands::demo::Args),
     Info(commands::info::InfoArgs),
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
     };
     tracing_subscriber::fmt().with_env_filter(level).with_writer(std::io::stderr).without_time().init();
     let result = match cli.command {
+        Command::View(args) => commands::view::run(args),
         Command::Segment(args) => commands::segment::run(args),
         Command::Demo(args) => commands::demo::run(args),
         Command::Info(args) => commands::info::info(args),

@@ -4,13 +4,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use attention_anatomy::network::weights::{self, ModelInfo};
+use attention_anatomy_viewer::worker::machine::{BUNDLED_NAME, WEIGHTS};
 
 use crate::files;
-
-/// The bundled weights; models/README.md is their model card.
-const BUNDLED: &[u8] = include_bytes!("../../models/light.safetensors");
-/// How the bundled weights are called in outputs.
-const BUNDLED_NAME: &str = "light (bundled)";
 
 /// Weights that are ready to be put on a device.
 #[derive(Debug)]
@@ -29,7 +25,7 @@ pub struct Model {
 pub fn open(path: Option<&Path>) -> Result<Model> {
     let (bytes, name) = match path {
         Some(path) => (files::read(path)?, files::file_name(path)),
-        None => (BUNDLED.to_vec(), BUNDLED_NAME.to_string()),
+        None => (WEIGHTS.to_vec(), BUNDLED_NAME.to_string()),
     };
     let info = weights::read_info(&bytes).with_context(|| name.clone())?;
     let sha256 = weights::sha256(&bytes);

@@ -1,9 +1,10 @@
 //! One frame: events in, windows drawn, commands out.
 
+use attention_anatomy::infer::DevicePreference;
 use eframe::CreationContext;
 
 use crate::files::Files;
-use crate::state::State;
+use crate::state::{FileRequest, State};
 use crate::worker::{Command, Input, OpenAs, Worker};
 use crate::{edit, panels, render, store, views};
 
@@ -12,6 +13,8 @@ use crate::{edit, panels, render, store, views};
 pub struct Launch {
     /// What to open at once.
     pub inputs: Vec<Input>,
+    /// What computes.
+    pub device: DevicePreference,
     /// Whether preferences and edits are kept when the program ends, and come back. Tests leave this off.
     pub remember: bool,
 }
@@ -43,15 +46,14 @@ impl ViewerApp {
         if launch.remember {
             store::remember(&mut app.state);
         }
+        if launch.device != DevicePreference::Auto {
+            app.state.model.preference = launch.device;
+            app.state.send(Command::UseDevice(launch.device));
+        }
         if !launch.inputs.is_empty() {
-            app.open(launch.inputs, OpenAs::Whatever);
+            app.state.open(launch.inputs, OpenAs::Whatever);
         }
         app
-    }
-
-    fn open(&mut self, inputs: Vec<Input>, as_what: OpenAs) {
-        let job = self.state.next_number();
-        self.state.send(Command::Open { job, inputs, as_what, even_if_large: false });
     }
 
     fn hear(&mut self, ctx: &egui::Context) {
@@ -64,7 +66,7 @@ impl ViewerApp {
         }
         self.files.dropped(ctx);
         while let Some(chosen) = self.files.poll() {
-            self.open(chosen.inputs, chosen.as_what);
+            self.state.open(chosen.inputs, chosen.as_what);
         }
         while let Some(outcome) = self.files.outcome() {
             match outcome {
@@ -74,6 +76,18 @@ impl ViewerApp {
                 }
                 Err(message) => self.state.notices.error(message),
             }
+        }
+    }
+
+    /// Files that are made here rather than by the worker.
+    fn make_files(&mut self, ctx: &egui::Context) {
+        if std::mem::take(&mut self.state.panels.picture_requested) {
+            views::request_picture(ctx);
+        }
+        if std::mem::take(&mut self.state.panels.session_requested)
+            && let Some(text) = store::save_session(&self.state)
+        {
+            self.state.request(FileRequest::Save { name: store::SESSION_NAME.into(), bytes: text.into_bytes() });
         }
     }
 
@@ -108,6 +122,8 @@ impl eframe::App for ViewerApp {
         if let Some(render_state) = frame.wgpu_render_state() {
             render::upload(render_state, &ctx, &mut self.state);
         }
+        self.files.hint(&ctx);
+        self.make_files(&ctx);
         self.speak(&ctx);
     }
 
@@ -118,5 +134,11 @@ impl eframe::App for ViewerApp {
 
     fn on_exit(&mut self) {
         store::leave(&mut self.state);
+    }
+
+    // For the page, which tells whoever drives it what is shown.
+    #[cfg(target_arch = "wasm32")]
+    fn as_any_mut(&mut self) -> Option<&mut dyn std::any::Any> {
+        Some(self)
     }
 }

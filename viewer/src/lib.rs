@@ -15,6 +15,7 @@
 //! | `edit/` | the label map and all that changes it, with undo |
 //! | `files/` | dialogs, drops and downloads of each platform |
 //! | `store/` | what survives the program: preferences, autosave |
+//! | `theme` | colours, sizes and spacing of everything |
 
 pub mod app;
 pub mod edit;
@@ -23,7 +24,13 @@ pub mod panels;
 pub mod render;
 pub mod state;
 pub mod store;
+pub mod theme;
 pub mod views;
 pub mod worker;
 
+#[cfg(not(target_family = "wasm"))]
+mod native;
+
 pub use app::{Launch, ViewerApp};
+#[cfg(not(target_family = "wasm"))]
+pub use native::run_native;

@@ -1,1 +1,13 @@
-//! The web entry.
+//! The viewer as a web page: what the page's scripts call.
+//!
+//! | called by | what |
+//! |---|---|
+//! | `page/app.js` | [`start`]: the viewer on a canvas; [`status`] and [`labels`]: what it shows, as data |
+//! | `page/worker.js` | [`worker_main`]: the other side, in a Web Worker |
+
+#[cfg(target_family = "wasm")]
+mod page;
+#[cfg(target_family = "wasm")]
+mod summary;
+#[cfg(target_family = "wasm")]
+pub use page::{labels, start, status, worker_main};

@@ -7,6 +7,7 @@ mod say;
 mod setup;
 mod stages;
 mod test;
+mod web;
 
 use std::process::ExitCode;
 
@@ -15,6 +16,8 @@ Usage: cargo xtask COMMAND
 
   test             everything that must pass before a change is taken: set-up, format, build, tests, other platforms
   lint             format and clippy; warnings are errors
+  web [--serve [PORT]]
+                   the viewer as a static folder, target/web; with --serve also on localhost
   bench [ARGS...]  `attention-anatomy bench ARGS`, then the peak memory of `segment` on a large CT
   help             this text";
 
@@ -26,6 +29,7 @@ fn main() -> ExitCode {
         Some("test") if rest.is_empty() => test::run(),
         Some("lint") if rest.is_empty() => lint::run(),
         Some("bench") => bench::run(&rest),
+        Some("web") => web::run(&rest),
         Some("help" | "--help" | "-h") => {
             say::line(USAGE);
             return ExitCode::SUCCESS;

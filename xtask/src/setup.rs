@@ -1,4 +1,4 @@
-//! What the tests need from the machine: rustfmt, standard libraries for other platforms, a Vulkan driver.
+//! What the tests need from the machine: rustfmt, standard libraries for other platforms, a Vulkan driver, a browser.
 //!
 //! A bare container has none of them. What can be added is added; what cannot is named together with the command that
 //! adds it.
@@ -13,9 +13,11 @@ use crate::say;
 use crate::stages::Outcome;
 
 /// Packages that hold a Vulkan loader and Mesa's drivers, among them a software one that needs no GPU.
-const DEBIAN_PACKAGES: [&str; 2] = ["mesa-vulkan-drivers", "libvulkan1"];
+const VULKAN_PACKAGES: [&str; 2] = ["mesa-vulkan-drivers", "libvulkan1"];
 const HOW_TO_GET_VULKAN: &str = "install a Vulkan driver (Debian, Ubuntu: apt-get install mesa-vulkan-drivers \
     libvulkan1; Fedora: dnf install mesa-vulkan-drivers vulkan-loader; Arch: pacman -S vulkan-swrast vulkan-icd-loader)";
+const HOW_TO_GET_CHROMIUM: &str = "install it (Debian: apt-get install chromium; Fedora: dnf install chromium; Arch: \
+    pacman -S chromium)";
 
 /// Whether this runs where nothing may be left out silently.
 pub fn is_ci() -> bool {
@@ -55,9 +57,8 @@ pub fn vulkan() -> Result<Outcome> {
         say::line("Metal or DirectX 12 comes with the system");
         return Ok(Outcome::Ok);
     }
-    if vulkan_drivers().is_empty() && is_debian() && is_root() {
-        say::line(&format!("no Vulkan driver: installing {}", DEBIAN_PACKAGES.join(" and ")));
-        install_vulkan()?;
+    if vulkan_drivers().is_empty() {
+        install_if_allowed(&VULKAN_PACKAGES)?;
     }
     let drivers = vulkan_drivers();
     if !drivers.is_empty() {
@@ -73,14 +74,45 @@ pub fn vulkan() -> Result<Outcome> {
     )))
 }
 
-fn install_vulkan() -> Result<()> {
+/// A browser for the tests of the web page, installed where that is possible without asking anyone.
+pub fn browser() -> Result<Outcome> {
+    if let Some(found) = chromium() {
+        say::line(&found.display().to_string());
+        return Ok(Outcome::Ok);
+    }
+    install_if_allowed(&["chromium"])?;
+    Ok(match chromium() {
+        Some(_) => Outcome::Ok,
+        None if is_ci() => {
+            Outcome::Failed(format!("there is no Chromium for the tests of the web page; {HOW_TO_GET_CHROMIUM}"))
+        }
+        None => Outcome::NotChecked(format!(
+            "there is no Chromium: the tests of the web page will report that they did not run; {HOW_TO_GET_CHROMIUM}"
+        )),
+    })
+}
+
+/// Chromium or its sibling, by the names that the tests look for.
+fn chromium() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+    names.iter().find_map(|name| folders.iter().map(|folder| folder.join(name)).find(|path| path.is_file()))
+}
+
+/// Installs packages on Debian and its relatives, for root: nobody has to be asked there.
+fn install_if_allowed(packages: &[&str]) -> Result<()> {
+    if !is_debian() || !is_root() {
+        return Ok(());
+    }
+    say::line(&format!("installing {}", packages.join(" and ")));
     let apt = |arguments: &[&str]| {
         succeeds(program("apt-get").env("DEBIAN_FRONTEND", "noninteractive").arg("-q").args(arguments))
     };
     // A list that cannot be renewed may still be good enough to install from.
     let renewed = apt(&["update"])?;
     let mut install = vec!["install", "-y", "--no-install-recommends"];
-    install.extend(DEBIAN_PACKAGES);
+    install.extend(packages);
     if !apt(&install)? && !renewed {
         say::error("neither the list of packages nor a package could be fetched; is there a network?");
     }

@@ -10,9 +10,8 @@ use anyhow::Result;
 use crate::process::{cargo, succeeds, succeeds_with_errors};
 use crate::setup;
 use crate::stages::{Outcome, Stages};
+use crate::web;
 
-/// The library must stay fit for the browser at every change.
-const BROWSER: &str = "wasm32-unknown-unknown";
 /// Platforms whose code paths differ from those of the machine that runs this.
 const DESKTOPS: [&str; 2] = ["x86_64-pc-windows-msvc", "aarch64-apple-darwin"];
 
@@ -22,12 +21,8 @@ pub fn run() -> Result<ExitCode> {
     stages.run("rustfmt is there", setup::rustfmt);
     stages.run("format", format);
     stages.run("Vulkan driver", setup::vulkan);
+    stages.run("browser", setup::browser);
 
-    let mut browser = Ok(());
-    stages.run(&format!("standard library for {BROWSER}"), || {
-        browser = setup::target(BROWSER);
-        Ok(browser.clone().map_or_else(Outcome::Failed, |()| Outcome::Ok))
-    });
     let mut desktops = Vec::new();
     for triple in DESKTOPS {
         stages.run(&format!("standard library for {triple}"), || {
@@ -37,17 +32,12 @@ pub fn run() -> Result<ExitCode> {
         });
     }
 
-    // The tests of the whole program run the binary, which `cargo test` does not build.
+    // The tests of the whole program run the binary and open the page, which `cargo test` does not build.
     stages.run("build", || Ok(Outcome::passed(succeeds(&mut cargo(&["build", "--release"]))?, "see above")));
+    stages.run("page", || web::build().map(|_| Outcome::Ok));
     stages.run("tests", || {
         Ok(Outcome::passed(succeeds(&mut cargo(&["test", "--release", "--workspace"]))?, "see above"))
     });
-    if browser.is_ok() {
-        stages.run(&format!("library compiles for {BROWSER}"), || {
-            let arguments = ["check", "--release", "--package", "attention_anatomy", "--lib", "--target", BROWSER];
-            Ok(Outcome::passed(succeeds(&mut cargo(&arguments))?, "see above"))
-        });
-    }
     for (triple, there) in desktops {
         stages.run(&format!("program compiles for {triple}"), || match there {
             Ok(()) => check_desktop(triple),

@@ -6,14 +6,11 @@ use std::process::ExitCode;
 use anyhow::Result;
 use attention_anatomy::formats;
 use attention_anatomy::report::NOT_A_MEDICAL_DEVICE;
+use attention_anatomy_viewer::worker::machine::{SAMPLE, SAMPLE_NAME};
 
 use super::segment::{Options, Session};
 use crate::device::DeviceChoice;
 use crate::progress;
-
-/// A neck and chest CT; models/sample/README.md says where it is from.
-const SAMPLE: &[u8] = include_bytes!("../../../models/sample/neck-chest.nii.gz");
-const SAMPLE_NAME: &str = "neck-chest.nii.gz";
 
 /// Segments the bundled CT with the bundled weights and writes masks, tables and a report.
 #[derive(Debug, clap::Args)]

@@ -8,3 +8,4 @@ pub mod info;
 pub mod phantom;
 pub mod segment;
 pub mod train;
+pub mod view;

@@ -31,7 +31,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     if args.sample {
         inputs.push(Input::Sample);
     }
-    attention_anatomy_viewer::run_native(Launch { inputs, device: args.device.into() })
+    attention_anatomy_viewer::run_native(Launch { inputs, device: args.device.into(), remember: true })
         .context("the window cannot be opened; is there a display?")?;
     Ok(ExitCode::SUCCESS)
 }

@@ -92,9 +92,10 @@ impl BurnEngine {
 }
 
 async fn read(tensor: Tensor<4>, name: &str, slice: usize) -> Result<Vec<f32>, EngineError> {
-    let lost = |_: ExecutionError| EngineError::DeviceLost(name.to_string());
-    let data = tensor.into_data_async().await.map_err(lost)?;
-    let values = data.try_to_vec::<f32>().map_err(|e| EngineError::BadAnswer { slice, reason: format!("{e:?}") })?;
+    let lost = || EngineError::DeviceLost(name.to_string());
+    let data = tensor.into_data_async().await.map_err(|_: ExecutionError| lost())?;
+    // The bytes are fetched only here: a device that was lost on the way is told by this, too.
+    let values = data.try_to_vec::<f32>().map_err(|_| lost())?;
     if values.iter().all(|v| v.is_finite()) {
         Ok(values)
     } else {
@@ -307,5 +308,50 @@ mod tests {
             let worst = a.probabilities.iter().zip(&b.probabilities).fold(0.0f32, |m, (x, y)| m.max((x - y).abs()));
             assert!(worst < 1e-3, "probabilities differ by {worst}");
         }
+    }
+
+    /// A device of its own, so that no other test loses it.
+    fn own_gpu() -> Option<burn::tensor::wgpu::WgpuSetup> {
+        use crate::wait::ready;
+        let backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
+        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
+            backends,
+            ..wgpu::InstanceDescriptor::new_without_display_handle()
+        });
+        let adapter = ready(instance.enumerate_adapters(backends)).into_iter().next()?;
+        let unwanted = wgpu::Features::MAPPABLE_PRIMARY_BUFFERS | wgpu::Features::all_experimental_mask();
+        let (device, queue) = ready(adapter.request_device(&wgpu::DeviceDescriptor {
+            required_features: adapter.features() - unwanted,
+            required_limits: adapter.limits(),
+            ..Default::default()
+        }))
+        .ok()?;
+        let backend = adapter.get_info().backend;
+        Some(burn::tensor::wgpu::WgpuSetup { instance, adapter, device, queue, backend })
+    }
+
+    #[test]
+    fn a_device_that_is_destroyed_is_an_error_and_no_wait_for_ever() {
+        let Some(setup) = own_gpu() else {
+            assert!(std::env::var_os("CI").is_none(), "there is no adapter to destroy");
+            return;
+        };
+        let device = Device::wgpu_options().setup(setup.clone()).init().unwrap();
+        let input = InputConfig { crop: CROP, ..InputConfig::light() };
+        let network = NetworkConfig { base: 4, levels: 3, stack: 5, attention: true }.init(&device);
+        let mut engine = BurnEngine::new(network, input, OrganSet::ALL, device, "gpu".into(), true);
+        engine.submit(request(0, 0.5));
+        assert!(engine.poll(Wait::Yes).unwrap().outcome.is_ok());
+        setup.device.destroy();
+        engine.submit(request(1, 0.5));
+        let started = std::time::Instant::now();
+        let result = loop {
+            if let Some(result) = engine.poll(Wait::No) {
+                break result;
+            }
+            assert!(started.elapsed().as_secs() < 60, "nothing comes");
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        };
+        assert_eq!(result.outcome.unwrap_err(), EngineError::DeviceLost("gpu".into()));
     }
 }

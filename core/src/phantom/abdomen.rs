@@ -112,9 +112,8 @@ pub(super) fn organs(scene: &mut Scene, patient: &Patient) -> Levels {
     // The size of the liver varies below its dome.
     let right_lobe = right_lobe.moved([0.0, 0.0, RIGHT_LOBE[0].z - right_lobe_top]);
     let liver_top = right_lobe.extent()[1];
-    let over_spleen = others(&[BowelBag]);
-    scene.add(right_lobe, liver_fill).organ(Liver).within(over_spleen).lumps(3.0);
-    scene.add(loft(&LEFT_LOBE, 0.1).grown(grow).moved(by), liver_fill).organ(Liver).within(over_spleen).lumps(3.0);
+    scene.add(right_lobe, liver_fill).organ(Liver).within(bag_or_room).lumps(3.0);
+    scene.add(loft(&LEFT_LOBE, 0.1).grown(grow).moved(by), liver_fill).organ(Liver).within(bag_or_room).lumps(3.0);
     liver_vessels(scene, blood.vein);
 
     let kidneys = kidneys(scene, patient);

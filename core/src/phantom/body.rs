@@ -8,7 +8,7 @@ use crate::anatomy::Organ;
 
 pub(super) const FAT: Fill = Fill::new(-102.0, 5.0, 7.0);
 const SKIN: Fill = Fill::new(15.0, 8.0, 4.0);
-pub(super) const CARTILAGE: Fill = Fill::new(110.0, 15.0, 4.0);
+const CARTILAGE: Fill = Fill::new(110.0, 15.0, 4.0);
 /// Mean thickness of the skin in mm.
 const SKIN_MM: f32 = 2.2;
 
@@ -78,13 +78,16 @@ pub(super) fn cage() -> Loft {
     Loft::new(&CAGE, 0.35)
 }
 
+/// Keys of a surface `mm` further out; on the neck there is little fat.
 fn inflated(keys: &[Key], mm: f32) -> Vec<Key> {
-    let wider =
-        |k: &Key| Key { left: k.left + mm, right: k.right + mm, front: k.front + mm, back: k.back + 0.7 * mm, ..*k };
+    let wider = |k: &Key| {
+        let mm = if k.z > 20.0 { mm.min(6.0) } else { mm };
+        Key { left: k.left + mm, right: k.right + mm, front: k.front + mm, back: k.back + 0.7 * mm, ..*k }
+    };
     keys.iter().map(wider).collect()
 }
 
-/// A tall part of an arm that hangs down beside the trunk, or its stump when the arms are raised.
+/// The arms, hanging beside the trunk; of raised ones only the shoulders.
 fn arm(patient: &Patient, mm: f32) -> Vec<Shape> {
     let shoulder = ellipsoid([166.0, 14.0, -57.0], [36.0 + mm, 44.0 + mm, 48.0 + mm]);
     let hanging = loft(
@@ -215,7 +218,7 @@ pub(super) fn spine(scene: &mut Scene, patient: &Patient) {
         .map(|z| {
             // Thicker where the nerves of arms and legs leave it.
             let swelling = (-((z - 40.0) / 35.0).powi(2)).exp() + 0.6 * (-((z + 270.0) / 25.0).powi(2)).exp();
-            ([0.0, canal(z), z], 4.6 + 1.2 * swelling)
+            ([0.0, canal(z), z], 5.0 + 1.2 * swelling)
         })
         .collect();
     nodes.push(([0.0, canal(-306.0), -306.0], 3.0));

@@ -62,7 +62,7 @@ pub(super) fn mediastinum(scene: &mut Scene, patient: &Patient) -> f32 {
     let heart = patient.vary("heart", loft(&HEART, 0.1), 4.0, 0.05);
     let heart_top = heart.extent()[1];
     let around = MEDIASTINUM.or(LUNGS);
-    scene.add(heart, walled(Fill::new(blood.myocardium, 5.0, 5.0), -70.0, 3.5)).organ(Heart).within(around).lumps(3.0);
+    scene.add(heart, walled(Fill::new(blood.myocardium, 5.0, 5.0), -70.0, 2.5)).organ(Heart).within(around).lumps(3.0);
     let chamber = |hu: f32| Fill::new(hu, 5.0, 6.0);
     let inside = Zones::organs(&[Heart]);
     let (left, right) = (blood.artery, blood.vein);

@@ -70,13 +70,12 @@ pub(super) fn face(scene: &mut Scene, patient: &Patient) {
     }
     let bend = patient.between("septum", -2.0, 2.0);
     scene.add(ellipsoid([bend, -66.0, 124.0], [1.3, 36.0, 16.0]), Fill::new(120.0, 30.0, 4.0));
-    scene.bones(&[ellipsoid([0.0, -62.0, 103.5], [25.0, 30.0, 2.6])], zone::BONE, 1.0);
+    scene.bones(&[ellipsoid([0.0, -62.0, 103.5], [25.0, 30.0, 2.4]).turned(1, 2, 8.0)], zone::BONE, 1.0);
 }
 
-/// The arch of the teeth: point `t` from -1 (right) to 1 (left).
-fn arch(t: f32, z: f32, width: f32, front: f32) -> Point {
-    let angle = 1.25 * t;
-    [width * angle.sin() / 0.95, front + 42.0 * (1.0 - angle.cos()), z]
+/// x along an arch of half width `width`, for `t` from -1 (right) to 1 (left).
+fn arch(t: f32, width: f32) -> f32 {
+    width * (1.25 * t).sin() / 0.95
 }
 
 /// The lower jaw, the teeth and the glands under the tongue; gives the places of metal in the teeth.
@@ -93,17 +92,13 @@ pub(super) fn jaw(scene: &mut Scene, patient: &Patient, metal: bool) -> Vec<Poin
     bones.extend(both(rod(&[([49.0, -11.0, 118.0], 5.0), ([50.0, -9.0, 133.0], 6.5)], 1.0)));
     let body: Vec<(Point, f32)> = (-8..=8)
         .map(|n| n as f32 / 8.0)
-        .map(|t| {
-            let mut p = arch(t, 64.0 + 6.0 * t * t, 44.0, -85.0);
-            p[1] = -85.0 + 60.0 * t * t;
-            (p, 5.2)
-        })
+        .map(|t| ([arch(t, 44.0), -85.0 + 60.0 * t * t, 64.0 + 6.0 * t * t], 5.2))
         .collect();
     bones.push(rod(&body, 2.4));
     bones.push(ellipsoid([0.0, -86.0, 57.0], [12.0, 6.0, 8.0]));
     let bones: Vec<Shape> = bones.into_iter().map(|b| patient.vary("mandible", b, 1.0, 0.0)).collect();
     // Soft tissue in front of the chin.
-    scene.add(ellipsoid([0.0, -86.0, 58.0], [26.0, 14.0, 16.0]), Fill::new(-20.0, 30.0, 6.0)).within(Zones::ANY);
+    scene.add(ellipsoid([0.0, -85.0, 61.0], [27.0, 13.0, 13.0]), Fill::new(-20.0, 30.0, 6.0)).within(Zones::ANY);
     scene.bones(&bones, Mandible.label(), 2.2);
     let mut fillings = Vec::new();
     let metal = metal && patient.between("fillings", 0.0, 1.0) < 0.4;
@@ -113,8 +108,7 @@ pub(super) fn jaw(scene: &mut Scene, patient: &Patient, metal: bool) -> Vec<Poin
             if patient.between(&format!("tooth {z} {n}"), 0.0, 1.0) < 0.07 {
                 continue;
             }
-            let mut p = arch(t, z, 27.0, front);
-            p[1] = front + 38.0 * t * t;
+            let p = [arch(t, 27.0), front + 38.0 * t * t, z];
             let size = 3.0 + 1.6 * t.abs();
             scene
                 .add(ellipsoid([p[0], p[1], p[2] + root], [0.7 * size, 0.8 * size, 8.0]), Fill::new(1300.0, 100.0, 3.0))

@@ -144,7 +144,6 @@ fn brain(scene: &mut Scene, patient: &Patient) {
     base.extend(both(rod(&[([16.0, -30.0, 158.0], 3.0), ([48.0, -40.0, 163.0], 3.0)], 1.4)));
     scene.bones(&base, zone::BONE, 2.2);
     scene.add(ellipsoid([0.0, -30.0, 146.0], [10.0, 10.0, 8.0]), AIR).zone(zone::TISSUE);
-    let around = Zones::BODY;
     let stem = tube(&[
         ([0.0, 2.0, 176.0], 14.5),
         ([0.0, 6.0, 160.0], 14.5),
@@ -158,7 +157,7 @@ fn brain(scene: &mut Scene, patient: &Patient) {
         .zone(zone::BRAIN);
     scene.add(stem, Fill::new(31.0, 3.0, 4.0)).organ(BrainStem).within(Zones::of(&[zone::BRAIN]));
     let gland = patient.vary("hypophysis", ellipsoid([0.0, -20.0, 159.5], [7.0, 5.5, 4.5]), 0.8, 0.1);
-    scene.add(gland.clone(), FLUID).zone(zone::BRAIN).within(around).inset(-1.0);
+    scene.add(gland.clone(), FLUID).zone(zone::BRAIN).inset(-1.0);
     scene.add(gland, Fill::new(patient.blood().gland, 3.0, 4.0)).organ(Hypophysis);
 }
 

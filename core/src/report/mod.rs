@@ -33,6 +33,7 @@ mod statistics;
 
 pub use crate::network::weights::TrainedOrgan;
 pub use attention::{attention_csv, attention_json, region_order_warnings};
+pub use figures::viridis;
 pub use html::report_html;
 pub use input::{ReportError, RunInfo, Segmentation, SliceAnatomy};
 pub use key_slices::key_slices;

@@ -92,11 +92,11 @@ impl Shape {
     fn of(slice: &[u8], nx: usize, organ: Organ) -> Option<Self> {
         let voxels: Vec<usize> = (0..slice.len()).filter(|&n| slice[n] == organ.label()).collect();
         let mut bounds = [[usize::MAX; 2], [0; 2]];
-        let mut sum = [0; 2];
+        let mut sum = [0u64; 2];
         for &n in &voxels {
             for (a, v) in [n % nx, n / nx].into_iter().enumerate() {
                 (bounds[0][a], bounds[1][a]) = (bounds[0][a].min(v), bounds[1][a].max(v));
-                sum[a] += v;
+                sum[a] += v as u64;
             }
         }
         let count = voxels.len() as f64;
@@ -124,7 +124,7 @@ impl Window {
     /// Wide enough that each shape, moved by part of `shift`, stays within.
     fn around(a: &Shape, b: &Shape, shift: [f64; 2]) -> Self {
         let margin = shift.map(|s| 2 * s.abs().ceil() as isize + 1);
-        let origin = std::array::from_fn(|c| a.bounds[0][c].min(b.bounds[0][c]) as isize - margin[c]);
+        let origin: [isize; 2] = std::array::from_fn(|c| a.bounds[0][c].min(b.bounds[0][c]) as isize - margin[c]);
         let size = std::array::from_fn(|c| {
             (a.bounds[1][c].max(b.bounds[1][c]) as isize + margin[c] + 1 - origin[c]).unsigned_abs()
         });

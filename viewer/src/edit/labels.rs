@@ -123,7 +123,7 @@ impl LabelStore {
         let area = self.area();
         self.begin("opened labels");
         for (k, labels) in voxels.chunks_exact(area).enumerate() {
-            self.set(k, 0..area, |n, _| Some(labels[n]));
+            self.set(k, 0..area, |n, _| Some(known(labels[n])));
         }
         self.end();
     }

@@ -1,7 +1,21 @@
 //! Dialogs, drops and downloads of each platform, behind one interface.
+//!
+//! | file | what |
+//! |---|---|
+//! | `native.rs` | the system's dialogs, each in a thread of its own; files written whole or not at all |
+//! | `wasm.rs` | the browser's dialogs, folders that are dropped on the page, downloads |
+
+use std::collections::VecDeque;
 
 use crate::state::FileRequest;
 use crate::worker::{Input, OpenAs};
+
+#[cfg(not(target_family = "wasm"))]
+#[path = "native.rs"]
+mod platform;
+#[cfg(target_family = "wasm")]
+#[path = "wasm.rs"]
+mod platform;
 
 /// What was chosen or dropped.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,24 +26,99 @@ pub struct Chosen {
     pub as_what: OpenAs,
 }
 
+/// What comes back from the platform, sooner or later.
+#[derive(Clone, Debug, PartialEq)]
+enum Reply {
+    Chosen(Chosen),
+    /// The name of a file that was saved, or one sentence about what could not be done.
+    Outcome(Result<String, String>),
+}
+
+/// Files that are chosen, by what they are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Dialog {
+    Files,
+    Folder,
+    Weights,
+    Reference,
+}
+
+impl Dialog {
+    fn as_what(self) -> OpenAs {
+        match self {
+            Self::Files | Self::Folder => OpenAs::Whatever,
+            Self::Weights => OpenAs::Weights,
+            Self::Reference => OpenAs::Reference,
+        }
+    }
+}
+
 /// The platform's dialogs. Nothing here waits: what was chosen comes from [`Files::poll`] later.
 #[derive(Debug, Default)]
-pub struct Files {}
+pub struct Files {
+    platform: platform::Platform,
+    chosen: VecDeque<Chosen>,
+    outcomes: VecDeque<Result<String, String>>,
+}
 
 impl Files {
     /// Does what was asked, in its own time.
-    pub fn request(&mut self, _request: FileRequest, _ctx: &egui::Context) {}
+    pub fn request(&mut self, request: FileRequest, ctx: &egui::Context) {
+        match request {
+            FileRequest::OpenFiles => self.platform.choose(Dialog::Files, ctx),
+            FileRequest::OpenFolder => self.platform.choose(Dialog::Folder, ctx),
+            FileRequest::OpenWeights => self.platform.choose(Dialog::Weights, ctx),
+            FileRequest::OpenReference => self.platform.choose(Dialog::Reference, ctx),
+            FileRequest::OpenRecent(path) => self.open(vec![Input::Path(path.into())]),
+            FileRequest::Save { name, bytes } => self.platform.save(name, bytes, ctx),
+        }
+    }
 
     /// Files that were dropped on the window in this frame.
-    pub fn dropped(&mut self, _ctx: &egui::Context) {}
+    pub fn dropped(&mut self, ctx: &egui::Context) {
+        let inputs = self.platform.dropped(ctx);
+        self.open(inputs);
+    }
+
+    /// Says what will happen while files are held over the window.
+    pub fn hint(&self, ctx: &egui::Context) {
+        if ctx.input(|input| input.raw.hovered_files.is_empty()) {
+            return;
+        }
+        let layer = egui::LayerId::new(egui::Order::Foreground, egui::Id::new("files are held over the window"));
+        let (painter, style) = (ctx.layer_painter(layer), ctx.global_style());
+        let area = ctx.content_rect();
+        painter.rect_filled(area, 0.0, style.visuals.window_fill.gamma_multiply(0.85));
+        let text = "Drop to open: a CT (DICOM folder, zip, NIfTI, NRRD), a label map, weights or a session";
+        let (colour, font) = (style.visuals.strong_text_color(), egui::FontId::proportional(20.0));
+        let lines = painter.layout(text.into(), font, colour, area.width() * 0.8);
+        painter.galley(area.center() - lines.size() / 2.0, lines, colour);
+    }
 
     /// What was chosen or dropped meanwhile.
     pub fn poll(&mut self) -> Option<Chosen> {
-        None
+        self.receive();
+        self.chosen.pop_front()
     }
 
     /// What could not be done, one sentence; and files that were saved, by name.
     pub fn outcome(&mut self) -> Option<Result<String, String>> {
-        None
+        self.receive();
+        self.outcomes.pop_front()
+    }
+
+    fn receive(&mut self) {
+        while let Some(reply) = self.platform.try_recv() {
+            match reply {
+                Reply::Chosen(chosen) => self.chosen.push_back(chosen),
+                Reply::Outcome(outcome) => self.outcomes.push_back(outcome),
+            }
+        }
+    }
+
+    fn open(&mut self, inputs: Vec<Input>) {
+        if !inputs.is_empty() {
+            self.chosen.push_back(Chosen { inputs, as_what: OpenAs::Whatever });
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use attention_anatomy::anatomy::Organ;
 use attention_anatomy::metrics::{DEFAULT_TOLERANCE_MM, OrganMetrics};
 
-use crate::state::{ByteLayer, FileRequest, Overlay, State, Study};
+use crate::state::{FileRequest, Overlay, State, Study};
 use crate::worker::Command;
 
 /// A column of the table.
@@ -172,16 +172,11 @@ fn measure(state: &mut State) {
 fn swap(state: &mut State) {
     let Some(study) = state.study.as_mut() else { return };
     let Some(reference) = study.reference.as_mut() else { return };
-    // A new layer, so that whoever draws it draws all of it.
-    let Some(mut labels) = ByteLayer::from_voxels(study.labels.layer().size(), study.labels.layer().voxels().to_vec())
-    else {
-        return;
-    };
-    std::mem::swap(&mut reference.labels, &mut labels);
-    for k in 0..labels.size()[2] {
-        reference.labels.slice_mut(k);
+    let voxels = reference.labels.voxels().to_vec();
+    for k in 0..reference.labels.size()[2] {
+        reference.labels.slice_mut(k).copy_from_slice(study.labels.layer().slice(k));
     }
-    study.labels.replace_all(labels.voxels());
+    study.labels.replace_all(&voxels);
     reference.name = match reference.name.strip_suffix(SWAPPED) {
         Some(name) => name.to_string(),
         None => format!("{}{SWAPPED}", reference.name),
@@ -269,12 +264,14 @@ fn most_different(study: &Study, organ: Organ) -> Option<[usize; 3]> {
     let [nx, _, nz] = labels.size();
     let differs = |k: usize| {
         let pairs = labels.slice(k).iter().zip(reference.slice(k)).enumerate();
-        pairs.filter(|(_, (a, b))| (**a == organ.label()) != (**b == organ.label())).map(|(n, _)| [n % nx, n / nx])
+        pairs
+            .filter(move |(_, (a, b))| (**a == organ.label()) != (**b == organ.label()))
+            .map(move |(n, _)| [(n % nx) as u64, (n / nx) as u64])
     };
     let (count, std::cmp::Reverse(k)) = (0..nz).map(|k| (differs(k).count(), std::cmp::Reverse(k))).max()?;
-    let sum = differs(k).fold([0; 2], |sum, at| [sum[0] + at[0], sum[1] + at[1]]);
-    let squared = |at: &[usize; 2]| (0..2).map(|a| (count * at[a]).abs_diff(sum[a]).pow(2)).sum::<usize>();
-    differs(k).min_by_key(squared).map(|[i, j]| [i, j, k])
+    let sum = differs(k).fold([0u64; 2], |sum, at| [sum[0] + at[0], sum[1] + at[1]]);
+    let squared = |at: &[u64; 2]| (0..2).map(|a| (count as u64 * at[a]).abs_diff(sum[a]).pow(2)).sum::<u64>();
+    differs(k).min_by_key(squared).map(|[i, j]| [i as usize, j as usize, k])
 }
 
 #[cfg(test)]
@@ -284,7 +281,7 @@ mod tests {
 
     use super::*;
     use crate::edit::samples::ct;
-    use crate::state::Reference;
+    use crate::state::{ByteLayer, Reference};
     use crate::worker::Event;
 
     const SIZE: [usize; 3] = [10, 8, 6];

@@ -1,6 +1,72 @@
-//! See the table in the module above.
+//! The list of shortcuts, on `?`, and the way to the tour.
+
+use egui::{Event, Grid, Key, RichText, ScrollArea, Ui};
 
 use crate::state::State;
+use crate::views::{GESTURES, SHORTCUTS};
 
-/// Draws it.
-pub fn show(_ui: &mut egui::Ui, _state: &mut State) {}
+/// Keys that are not the views': keys, and what they do.
+const OTHERS: [(&str, &[(&str, &str)]); 3] = [
+    (
+        "Correcting",
+        &[("[ and ]", "smaller and larger brush"), ("Ctrl + Z", "undo"), ("Ctrl + Shift + Z, Ctrl + Y", "redo")],
+    ),
+    (
+        "Bars and strip of attention",
+        &[("Left, Right, Home, End", "lower, raise, 0, 1"), ("Up, Down", "next slice of the strip")],
+    ),
+    (
+        "Window",
+        &[
+            ("Ctrl + plus, minus", "everything larger, smaller"),
+            ("Tab, Shift + Tab", "next, last control"),
+            ("?", "this list"),
+        ],
+    ),
+];
+
+/// Draws the list if it is open, and opens or closes it by key.
+pub fn show(ui: &mut Ui, state: &mut State) {
+    let typing = ui.ctx().text_edit_focused();
+    let (asked, escape) = ui.input(|i| {
+        let asked = i.events.iter().any(|e| matches!(e, Event::Text(text) if text == "?"));
+        (asked, i.key_pressed(Key::Escape))
+    });
+    if asked && !typing {
+        state.panels.help = !state.panels.help;
+    }
+    if escape {
+        state.panels.help = false;
+    }
+    let mut open = state.panels.help;
+    let mut tour = false;
+    let tallest = (ui.ctx().content_rect().height() - 160.0).max(120.0);
+    let window = egui::Window::new("Keyboard and mouse").open(&mut open).collapsible(false).resizable(false);
+    window.anchor(egui::Align2::CENTER_CENTER, [0.0, 0.0]).show(ui.ctx(), |ui| {
+        ScrollArea::vertical().max_height(tallest).show(ui, |ui| {
+            let keys = SHORTCUTS.iter().map(|s| (s.name, s.description));
+            group(ui, "Keys of the views", keys);
+            group(ui, "Mouse and fingers in the views", GESTURES.iter().copied());
+            for (name, shortcuts) in OTHERS {
+                group(ui, name, shortcuts.iter().copied());
+            }
+        });
+        tour = ui.button("Take the guided tour").clicked();
+    });
+    state.panels.help = open && !tour;
+    if tour {
+        super::tour::start(state);
+    }
+}
+
+fn group<'a>(ui: &mut Ui, name: &str, shortcuts: impl Iterator<Item = (&'a str, &'a str)>) {
+    ui.label(RichText::new(name).strong());
+    Grid::new(name).num_columns(2).spacing([20.0, 3.0]).min_col_width(150.0).show(ui, |ui| {
+        for (keys, what) in shortcuts {
+            ui.label(RichText::new(keys).monospace());
+            ui.label(what);
+            ui.end_row();
+        }
+    });
+    ui.add_space(8.0);
+}

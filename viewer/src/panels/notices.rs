@@ -1,6 +1,184 @@
-//! See the table in the module above.
+//! What the user should read: errors and warnings until they are closed, confirmations for a few seconds; and what is being
+//! opened, with a way to give it up.
 
-use crate::state::State;
+use egui::{Align2, Area, CornerRadius, Frame, Id, Label, Order, RichText, Sense, Stroke, Ui, vec2};
 
-/// Draws it.
-pub fn show(_ui: &mut egui::Ui, _state: &mut State) {}
+use super::icons::{self, Icon};
+use super::widgets::icon_button;
+use crate::state::{Notice, Severity, State};
+use crate::theme;
+
+/// Seconds for which a confirmation stays.
+const INFO_SECONDS: f64 = 6.0;
+/// Notices that are shown at once; the others follow when these are closed.
+const MOST: usize = 3;
+
+/// When confirmations were first shown.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    since: Vec<(String, f64)>,
+}
+
+/// Draws notices and the progress of opening.
+pub fn show(ui: &mut Ui, state: &mut State) {
+    expire(ui, state);
+    list(ui, state);
+    opening(ui, state);
+}
+
+fn expire(ui: &Ui, state: &mut State) {
+    let now = ui.input(|i| i.time);
+    let infos: Vec<String> =
+        state.notices.iter().filter(|n| n.severity == Severity::Info).map(|n| n.text.clone()).collect();
+    let since = &mut state.panels.notices.since;
+    since.retain(|(text, _)| infos.contains(text));
+    for text in infos {
+        if !since.iter().any(|(t, _)| *t == text) {
+            since.push((text, now));
+        }
+    }
+    let old: Vec<String> =
+        since.iter().filter(|(_, t)| now - t >= INFO_SECONDS).map(|(text, _)| text.clone()).collect();
+    if !since.is_empty() {
+        ui.ctx().request_repaint_after_secs(1.0);
+    }
+    for text in old {
+        let place = state.notices.iter().position(|n| n.severity == Severity::Info && n.text == text);
+        if let Some(n) = place {
+            state.notices.dismiss(n);
+        }
+    }
+}
+
+fn list(ui: &mut Ui, state: &mut State) {
+    if state.notices.is_empty() {
+        return;
+    }
+    let count = state.notices.iter().count();
+    let shown: Vec<(usize, Notice)> =
+        state.notices.iter().cloned().enumerate().skip(count.saturating_sub(MOST)).collect();
+    let mut closed = None;
+    let mut all = false;
+    // Over the views, not over the panels beside them.
+    let (views, window) = (ui.available_rect_before_wrap(), ui.ctx().content_rect());
+    let width = (views.width() - 40.0).clamp(240.0, 460.0);
+    let offset = vec2(views.center().x - window.center().x, -44.0);
+    let area = Area::new(Id::unique("notices")).order(Order::Foreground).anchor(Align2::CENTER_BOTTOM, offset);
+    area.accessible_name("Notices").show(ui.ctx(), |ui| {
+        ui.set_width(width);
+        ui.spacing_mut().item_spacing.y = 6.0;
+        for (n, notice) in shown {
+            if card(ui, &notice, n) {
+                closed = Some(n);
+            }
+        }
+        if count > MOST {
+            ui.horizontal(|ui| {
+                ui.label(RichText::new(format!("and {} older", count - MOST)).small().weak());
+                all = ui.small_button("Close all").clicked();
+            });
+        }
+    });
+    if all {
+        state.notices.clear();
+    } else if let Some(n) = closed {
+        state.notices.dismiss(n);
+    }
+}
+
+fn card(ui: &mut Ui, notice: &Notice, n: usize) -> bool {
+    let v = ui.visuals();
+    let (icon, word, colour) = match notice.severity {
+        Severity::Info => (Icon::Info, "Note", theme::accent_of(ui)),
+        Severity::Warning => (Icon::Warning, "Warning", v.warn_fg_color),
+        Severity::Error => (Icon::Error, "Error", v.error_fg_color),
+    };
+    let frame = Frame::new().fill(v.window_fill).stroke(Stroke::new(1.0, colour)).corner_radius(CornerRadius::same(6));
+    let frame = frame.shadow(v.popup_shadow).inner_margin(egui::Margin { left: 10, right: 4, top: 6, bottom: 6 });
+    frame
+        .show(ui, |ui| {
+            ui.horizontal_top(|ui| {
+                let (rect, _) = ui.allocate_exact_size(vec2(20.0, 26.0), Sense::hover());
+                icons::paint(ui.painter(), icon, rect.shrink(2.0), colour);
+                let width = ui.available_width() - 40.0;
+                ui.vertical(|ui| {
+                    ui.set_width(width);
+                    ui.add_space(4.0);
+                    ui.label(RichText::new(word).small().color(colour));
+                    ui.add(Label::new(notice.text.as_str()).wrap().selectable(true));
+                });
+                let name = format!("Close {} {}", word.to_lowercase(), n + 1);
+                icon_button(ui, Icon::Close, &name, "", None, true).clicked()
+            })
+            .inner
+        })
+        .inner
+}
+
+fn opening(ui: &mut Ui, state: &mut State) {
+    let Some(opening) = state.panels.opening.clone() else { return };
+    if let Some(bytes) = opening.large {
+        return question(ui, state, bytes);
+    }
+    let area =
+        Area::new(Id::unique("opening")).order(Order::Foreground).anchor(Align2::CENTER_CENTER, vec2(0.0, -60.0));
+    let mut cancel = false;
+    area.accessible_name("Opening").show(ui.ctx(), |ui| {
+        Frame::window(ui.style()).show(ui, |ui| {
+            ui.set_width(300.0);
+            ui.label(opening.step.as_str());
+            match opening.part {
+                Some(part) => ui.add(egui::ProgressBar::new(part).show_percentage()).accessible_name("Opening, done"),
+                None => ui.add(egui::Spinner::new()),
+            };
+            cancel = ui.button("Cancel opening").clicked();
+        });
+    });
+    if cancel {
+        state.cancel_open();
+    }
+}
+
+/// "It will need about 3.1 GB": memory is counted in the units of the shops.
+fn gigabytes(bytes: u64) -> String {
+    let gb = bytes as f64 / 1e9;
+    if gb < 10.0 { format!("{gb:.1} GB") } else { format!("{gb:.0} GB") }
+}
+
+fn question(ui: &mut Ui, state: &mut State, bytes: u64) {
+    let modal = egui::Modal::new(Id::unique("large")).show(ui.ctx(), |ui| {
+        ui.set_width(380.0);
+        ui.heading("This scan is large");
+        ui.add_space(4.0);
+        let text = format!(
+            "It will need about {} of memory, and there may not be so much. Going on may slow the computer down or end this \
+             program.",
+            gigabytes(bytes)
+        );
+        ui.add(Label::new(text).wrap());
+        ui.add_space(8.0);
+        ui.horizontal(|ui| {
+            let size = vec2(90.0, theme::TOUCH);
+            let cancel = ui.add(egui::Button::new("Cancel").min_size(size));
+            let go = ui.add(egui::Button::new("Go on").min_size(size));
+            (cancel.clicked(), go.clicked())
+        })
+        .inner
+    });
+    let (cancel, go) = modal.inner;
+    if go {
+        state.open_although_large();
+    } else if cancel || modal.should_close() {
+        state.cancel_open();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::gigabytes;
+
+    #[test]
+    fn memory_is_told_in_gigabytes() {
+        assert_eq!([3_140_000_000, 512_000_000, 23_000_000_000].map(gigabytes), ["3.1 GB", "0.5 GB", "23 GB"]);
+    }
+}

@@ -4,7 +4,8 @@ use attention_anatomy::metrics::OrganMetrics;
 use web_time::Instant;
 
 use super::{ByteLayer, FileRequest, Reference, RunPhase, State, Study};
-use crate::worker::{Command, Event, Opened, RunRequest};
+use crate::panels::Opening;
+use crate::worker::{Command, Event, Input, OpenAs, Opened, RunRequest};
 
 impl State {
     /// Applies an event; those of runs and questions that are over change nothing.
@@ -19,12 +20,12 @@ impl State {
             Event::DeviceFailed(message) => self.notices.error(message),
             Event::Weights(weights) => self.model.weights = Some(weights),
             Event::OpenProgress { .. } | Event::OpenLarge { .. } => self.panels.opening(event),
-            Event::Opened { what, .. } => {
-                self.panels.opened();
+            Event::Opened { job, what } => {
+                self.panels.opened(job);
                 self.opened(what);
             }
-            Event::OpenFailed { message, .. } => {
-                self.panels.opened();
+            Event::OpenFailed { job, message } => {
+                self.panels.opened(job);
                 if !message.is_empty() {
                     self.notices.error(message);
                 }
@@ -80,6 +81,29 @@ impl State {
             Event::Failed(message) => self.notices.error(message),
             Event::Learn(event) => self.panels.learn(event),
         }
+    }
+
+    /// Opens these.
+    pub fn open(&mut self, inputs: Vec<Input>, as_what: OpenAs) {
+        let job = self.next_number();
+        let step = "Reading".to_string();
+        self.panels.opening = Some(Opening { job, inputs: inputs.clone(), as_what, step, ..Default::default() });
+        self.send(Command::Open { job, inputs, as_what, even_if_large: false });
+    }
+
+    /// Goes on with what is being opened, although it will hardly fit into memory.
+    pub fn open_although_large(&mut self) {
+        if let Some(opening) = self.panels.opening.as_mut() {
+            opening.large = None;
+            let Opening { job, inputs, as_what, .. } = opening.clone();
+            self.send(Command::Open { job, inputs, as_what, even_if_large: true });
+        }
+    }
+
+    /// Gives up what is being opened.
+    pub fn cancel_open(&mut self) {
+        self.panels.opening = None;
+        self.send(Command::CancelOpen);
     }
 
     fn run_over(&mut self, phase: RunPhase) {

@@ -206,6 +206,8 @@ pub struct Gesture {
     pub drag: Drag,
     /// Where the mouse was last: fractional canonical voxel.
     pub at: [f64; 3],
+    /// Where the crosshair was when the button went down.
+    pub cursor_before: [usize; 3],
 }
 
 /// How the study is looked at.

@@ -98,8 +98,9 @@ mod tests {
         fresh.restore_edits(&back.edits().unwrap(), true, "restored edits");
         let edited: Vec<usize> = (0..1200).filter(|&n| fresh.is_edited(place(n, [20, 10, 6]))).collect();
         assert_eq!(edited, [250, 251, 1199]);
-        let keys: Vec<String> =
+        let mut keys: Vec<String> =
             serde_json::from_str::<serde_json::Value>(&text).unwrap().as_object().unwrap().keys().cloned().collect();
+        keys.sort();
         assert_eq!(keys, ["attention_anatomy_autosave", "ct", "edited_voxels", "edits", "organs", "saved"]);
     }
 

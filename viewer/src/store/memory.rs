@@ -229,7 +229,7 @@ impl Remembered {
 }
 
 fn names(key: &CtKey) -> impl Iterator<Item = String> {
-    (0..SLOTS).map(|slot| format!("{}-{slot}", key.sha256))
+    (0..SLOTS).map(move |slot| format!("{}-{slot}", key.sha256))
 }
 
 /// Writes changed preferences once they rest, or at once; how long that is still, if they have changed.

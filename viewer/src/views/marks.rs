@@ -12,6 +12,9 @@ const MEASURE: Color32 = Color32::from_rgb(120, 255, 160);
 /// Half of the hole in the crosshair, so that it hides nothing of what it points at.
 const HOLE: f32 = 7.0;
 
+/// Room that the crosshair leaves for the letters at the edges: a line through an `I` hides it.
+const EDGE: f32 = 26.0;
+
 /// Text that can be read on any grey.
 fn text(painter: &Painter, at: Pos2, anchor: Align2, text: &str, size: f32, colour: Color32) -> Rect {
     let font = FontId::proportional(size);
@@ -99,14 +102,17 @@ fn scale_bar(painter: &Painter, projection: &Projection) {
 pub fn crosshair(painter: &Painter, cursor: [usize; 3], projection: &Projection) {
     let at = projection.to_screen(cursor.map(|v| v as f64));
     let rect = projection.rect;
+    let inner = Rect::from_min_max(rect.min + vec2(EDGE, 2.0 * EDGE), rect.max - vec2(EDGE + super::SLIDER, EDGE));
     let plane_through = |axis: usize| Plane::ALL.into_iter().find(|p| p.axes()[2] == axis).unwrap_or_default();
     let colour = |axis: usize| plane_colour(plane_through(axis)).gamma_multiply(0.8);
     let [across, along, _] = projection.axes;
+    // Not `clamp`: in a view without room for letters the bounds are the wrong way round.
+    let (x, y) = (|x: f32| x.max(inner.left()).min(inner.right()), |y: f32| y.max(inner.top()).min(inner.bottom()));
     for (ends, axis) in [
-        ([pos2(at.x, rect.top()), pos2(at.x, at.y - HOLE)], across),
-        ([pos2(at.x, at.y + HOLE), pos2(at.x, rect.bottom())], across),
-        ([pos2(rect.left(), at.y), pos2(at.x - HOLE, at.y)], along),
-        ([pos2(at.x + HOLE, at.y), pos2(rect.right(), at.y)], along),
+        ([pos2(at.x, inner.top()), pos2(at.x, y(at.y - HOLE))], across),
+        ([pos2(at.x, y(at.y + HOLE)), pos2(at.x, inner.bottom())], across),
+        ([pos2(inner.left(), at.y), pos2(x(at.x - HOLE), at.y)], along),
+        ([pos2(x(at.x + HOLE), at.y), pos2(inner.right(), at.y)], along),
     ] {
         painter.line_segment(ends, Stroke::new(1.0, colour(axis)));
     }
@@ -167,13 +173,13 @@ pub fn measurements(ui: &Ui, painter: &Painter, state: &mut State, plane: Plane,
         }
         let beside = pos2(ends[0].x.max(ends[1].x) + 8.0, ends[0].y.min(ends[1].y));
         let written = text(painter, beside, Align2::LEFT_TOP, &reading(measurement, spacing), 13.0, MEASURE);
-        let button = Rect::from_min_size(written.right_top() + vec2(4.0, -1.0), vec2(18.0, 18.0));
+        let button = Rect::from_min_size(written.right_top() + vec2(4.0, -4.0), vec2(22.0, 22.0));
         let response = ui.interact(button, ui.scope_id().with((plane, "measurement", index)), egui::Sense::click());
         response.widget_info(|| {
             egui::WidgetInfo::labeled(egui::Role::Button, true, format!("Remove measurement {}", index + 1))
         });
         let colour = if response.hovered() { Color32::WHITE } else { MEASURE };
-        text(painter, button.center(), Align2::CENTER_CENTER, "×", 15.0, colour);
+        text(painter, button.center(), Align2::CENTER_CENTER, "×", 20.0, colour);
         if response.clicked() && state.view.gesture.is_none() {
             removed = Some(index);
         }

@@ -45,6 +45,7 @@ pub fn plane_colour(plane: Plane) -> Color32 {
 pub fn show(ui: &mut Ui, state: &mut State) {
     state.view.hover = None;
     let room = ui.available_rect_before_wrap();
+    ui.painter().rect_filled(room, 0.0, ui.visuals().panel_fill);
     let Some(size) = state.study.as_ref().map(|s| s.geometry().size) else {
         start::show(ui, state);
         return;

@@ -48,7 +48,11 @@ fn two_fingers(ui: &Ui, state: &mut State, plane: Plane, projection: &Projection
     if !projection.rect.contains(touch.center_pos) {
         return false;
     }
-    if state.view.gesture.is_some_and(|g| g.plane == plane) {
+    if let Some(gesture) = state.view.gesture.filter(|g| g.plane == plane) {
+        // The first finger came to move the picture, not the crosshair.
+        if gesture.drag == Drag::Crosshair {
+            state.view.cursor = gesture.cursor_before;
+        }
         finish(state, projection);
     }
     let camera = projection.zoomed(state.view.cameras[plane.index()], touch.zoom_delta, touch.center_pos);
@@ -135,7 +139,7 @@ fn begin(ui: &Ui, state: &mut State, plane: Plane, projection: &Projection, butt
             }
         },
     };
-    view.gesture = Some(Gesture { plane, drag, at: voxel });
+    view.gesture = Some(Gesture { plane, drag, at: voxel, cursor_before: view.cursor });
     if drag == Drag::Stroke {
         let erase_all = ui.input(|i| i.modifiers.alt);
         view.strokes.push(Stroke { plane, from: voxel, to: voxel, phase: StrokePhase::Begin, erase_all });

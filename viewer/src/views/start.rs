@@ -9,21 +9,23 @@ use crate::worker::{Command, Input, OpenAs};
 pub fn show(ui: &mut Ui, state: &mut State) {
     let is_opening = state.panels.opening.is_some();
     let height = ui.available_height();
-    ui.with_layout(Layout::top_down(Align::Center), |ui| {
-        ui.add_space((height * 0.16).max(12.0));
-        ui.label(RichText::new("AttentionAnatomy").size(30.0).strong());
-        ui.add_space(6.0);
-        ui.label(RichText::new("Outlines 33 organs on a CT, and shows why.").size(16.0));
-        ui.label("Everything is computed on this machine: no image leaves it.");
-        ui.add_space(24.0);
-        ui.add_enabled_ui(!is_opening, |ui| buttons(ui, state));
-        ui.add_space(10.0);
-        ui.weak("or drop files here: a DICOM folder, a zip, NIfTI or NRRD");
-        if !is_opening {
-            recent(ui, state);
-        }
-        ui.add_space(28.0);
-        ui.weak("Not a medical device: for research and teaching only.");
+    egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+        ui.with_layout(Layout::top_down(Align::Center), |ui| {
+            ui.add_space((height * 0.16).max(12.0));
+            ui.label(RichText::new("AttentionAnatomy").size(30.0).strong());
+            ui.add_space(6.0);
+            ui.label(RichText::new("Outlines 33 organs on a CT, and shows why.").size(16.0));
+            ui.label("Everything is computed on this machine: no image leaves it.");
+            ui.add_space(24.0);
+            ui.add_enabled_ui(!is_opening, |ui| buttons(ui, state));
+            ui.add_space(10.0);
+            ui.weak("or drop files here: a DICOM folder, a zip, NIfTI or NRRD");
+            if !is_opening {
+                recent(ui, state);
+            }
+            ui.add_space(28.0);
+            ui.weak("Not a medical device: for research and teaching only.");
+        })
     });
 }
 

@@ -296,18 +296,24 @@ fn two_fingers_move_and_zoom() {
         rig.harness.step();
     };
     let [a, b] = [MIDDLE - vec2(40.0, 0.0), MIDDLE + vec2(40.0, 0.0)];
+    // The first finger also counts as the mouse.
     touch(&mut rig, 1, TouchPhase::Start, a);
+    rig.harness.event(Event::PointerMoved(a));
+    rig.harness.step();
+    button(&mut rig, a, PointerButton::Primary, true, Modifiers::NONE);
+    assert_ne!(rig.state().view.cursor, [48, 12, 15]);
     touch(&mut rig, 2, TouchPhase::Start, b);
     touch(&mut rig, 1, TouchPhase::Move, a - vec2(40.0, 0.0));
     touch(&mut rig, 2, TouchPhase::Move, b + vec2(40.0, 0.0));
     let zoom = rig.state().view.cameras[0].zoom;
     assert!((zoom - 2.0).abs() < 0.05, "fingers twice as far apart: {zoom}");
-    assert_eq!(rig.state().view.cursor, [48, 12, 15]);
+    assert_eq!(rig.state().view.cursor, [48, 12, 15], "the crosshair went back");
 }
 
 #[test]
 fn nothing_open_offers_what_can_be_opened() {
     let mut rig = Rig::new(State::default());
+    rig.harness.set_size(vec2(900.0, 600.0));
     rig.state().preferences.recent = vec!["/data/scan 7.nii.gz".into()];
     rig.harness.run();
     rig.harness.get_by_label("Open the sample CT").click();

@@ -122,11 +122,12 @@ impl Worker for Nobody {
     }
 }
 
-/// The worker of a page: `worker.js` beside it, which loads this program and calls [`worker_main`].
-pub fn spawn_worker(ctx: &egui::Context) -> Box<dyn Worker> {
+/// The worker of a page: the script `worker.js` beside it, which loads this program and calls [`worker_main`]. Its address
+/// carries the version of the page.
+pub fn spawn_worker(ctx: &egui::Context, script: &str) -> Box<dyn Worker> {
     let options = WorkerOptions::new();
     options.set_type(WorkerType::Module);
-    let worker = match web_sys::Worker::new_with_options("worker.js", &options) {
+    let worker = match web_sys::Worker::new_with_options(script, &options) {
         Ok(worker) => worker,
         Err(_) => {
             let message = "this browser starts no worker for the page; use a current Chrome, Edge, Firefox or Safari";

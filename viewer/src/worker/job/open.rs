@@ -15,7 +15,7 @@ use super::compute::Weights;
 use super::content::{self, Group, Named, Sorted};
 use super::study::Study;
 use super::{Job, Step};
-use crate::worker::machine::{self, File, Machine, Promise};
+use crate::worker::machine::{self, File, Machine, Promise, SAMPLE_NAME};
 use crate::worker::{Event, Input, OpenAs, Opened};
 
 /// Bytes that a voxel needs until it is on screen: read, brought to canonical order, labels on both sides, certainty.
@@ -270,7 +270,7 @@ fn name_of(inputs: &[Input]) -> String {
         },
         #[cfg(target_family = "wasm")]
         Some(Input::Browser(file)) => file.name(),
-        Some(Input::Sample) => "neck-chest.nii.gz".into(),
+        Some(Input::Sample) => SAMPLE_NAME.into(),
     };
     match inputs.len() {
         0 | 1 => name,

@@ -16,8 +16,6 @@ use crate::worker::machine::FakeMachine;
 pub(crate) const SLICES: usize = 9;
 /// The organ that the fake engine finds.
 pub(crate) const ORGAN: Organ = Organ::Liver;
-/// Voxels of the rod in a slice of the sample, and of the piece apart from it in slice [`APART`].
-pub(crate) const ROD: usize = 11 * 7;
 /// The slice with a piece apart.
 pub(crate) const APART: usize = 7;
 

@@ -136,12 +136,17 @@ pub(super) fn contested(z_mm: f64, training: &[Scan]) -> [bool; ORGAN_COUNT] {
 }
 
 /// Sums over slices.
-#[derive(Default)]
 struct Score {
     /// Voxels in both, in the truth, in the answer; outlined and contested, by organ.
     counts: [[[u64; 3]; ORGAN_COUNT + 1]; 2],
     right: usize,
     known: usize,
+}
+
+impl Default for Score {
+    fn default() -> Self {
+        Self { counts: [[[0; 3]; ORGAN_COUNT + 1]; 2], right: 0, known: 0 }
+    }
 }
 
 impl Score {

@@ -15,7 +15,7 @@ use attention_anatomy::network::weights;
 
 pub use fake::FakeMachine;
 #[cfg(not(target_family = "wasm"))]
-pub use native::Machine as ThisMachine;
+pub use native::{Machine as ThisMachine, SAMPLE, WEIGHTS, files};
 #[cfg(target_family = "wasm")]
 pub use wasm::Machine as ThisMachine;
 
@@ -34,6 +34,8 @@ pub(super) fn ask<T>(promise: &mut Promise<T>) -> Option<T> {
 
 /// How the bundled weights are called in outputs.
 pub const BUNDLED_NAME: &str = "light (bundled)";
+/// How the bundled CT is called.
+pub const SAMPLE_NAME: &str = "neck-chest.nii.gz";
 
 /// A file that can be read.
 pub struct File {

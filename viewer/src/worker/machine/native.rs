@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{File, Promise, in_memory};
+use super::{File, Promise, SAMPLE_NAME, in_memory};
 use crate::worker::Input;
 
 /// The bundled weights; models/README.md is their model card.
-const WEIGHTS: &[u8] = include_bytes!("../../../../models/light.safetensors");
+pub const WEIGHTS: &[u8] = include_bytes!("../../../../models/light.safetensors");
 /// A neck and chest CT; models/sample/README.md says where it is from.
-const SAMPLE: &[u8] = include_bytes!("../../../../models/sample/neck-chest.nii.gz");
+pub const SAMPLE: &[u8] = include_bytes!("../../../../models/sample/neck-chest.nii.gz");
 /// Bytes for a study where the system does not say how much memory is free.
 const USUAL_LIMIT: u64 = 6_000_000_000;
 
@@ -19,11 +19,11 @@ pub struct Machine;
 impl super::Machine for Machine {
     fn list(&mut self, input: &Input) -> Result<Vec<File>, String> {
         match input {
-            Input::Path(path) => collect(path),
+            Input::Path(path) => files(path)?.into_iter().map(|(name, path)| on_disk(name, path)).collect(),
             Input::Bytes { name, bytes } => Ok(vec![in_memory(name, bytes)]),
             Input::Sample => {
                 let read = || -> Promise<_> { Box::pin(async { Ok(SAMPLE.to_vec()) }) };
-                Ok(vec![File { name: "neck-chest.nii.gz".into(), bytes: SAMPLE.len() as u64, read: Box::new(read) }])
+                Ok(vec![File { name: SAMPLE_NAME.into(), bytes: SAMPLE.len() as u64, read: Box::new(read) }])
             }
         }
     }
@@ -45,8 +45,11 @@ fn available_memory() -> Option<u64> {
     Some(kib * 1024)
 }
 
-/// A file, or all files below a folder, with their names relative to it, in a stable order.
-fn collect(path: &Path) -> Result<Vec<File>, String> {
+/// The name and the path of a file, or of all files below a folder, named relative to it, in a stable order.
+///
+/// # Errors
+/// One sentence for a folder that cannot be read or is empty.
+pub fn files(path: &Path) -> Result<Vec<(String, PathBuf)>, String> {
     let mut files = Vec::new();
     if path.is_dir() {
         walk(path, path, &mut files)?;
@@ -54,11 +57,9 @@ fn collect(path: &Path) -> Result<Vec<File>, String> {
             return Err(format!("{}: the folder is empty", path.display()));
         }
     } else {
-        files.push(on_disk(file_name(path), path.to_path_buf())?);
+        files.push((file_name(path), path.to_path_buf()));
         // The other half of an Analyze-style pair travels with the one that was named.
-        if let Some(partner) = partner(path) {
-            files.push(on_disk(file_name(&partner), partner)?);
-        }
+        files.extend(partner(path).map(|partner| (file_name(&partner), partner)));
     }
     Ok(files)
 }
@@ -75,7 +76,7 @@ fn file_name(path: &Path) -> String {
     path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned())
 }
 
-fn walk(root: &Path, folder: &Path, files: &mut Vec<File>) -> Result<(), String> {
+fn walk(root: &Path, folder: &Path, files: &mut Vec<(String, PathBuf)>) -> Result<(), String> {
     let unreadable = |e: std::io::Error| format!("{}: cannot be read ({e})", folder.display());
     let entries = std::fs::read_dir(folder).map_err(unreadable)?;
     let mut entries: Vec<PathBuf> = entries.filter_map(|e| e.ok().map(|e| e.path())).collect();
@@ -91,7 +92,7 @@ fn walk(root: &Path, folder: &Path, files: &mut Vec<File>) -> Result<(), String>
             }
         } else {
             let name = entry.strip_prefix(root).unwrap_or(&entry).to_string_lossy().into_owned();
-            files.push(on_disk(name, entry)?);
+            files.push((name, entry));
         }
     }
     Ok(())

@@ -1,11 +1,11 @@
 //! The browser: files that the user gave to the page, and data that the page's own server has beside it.
 
-use js_sys::{ArrayBuffer, Uint8Array};
+use js_sys::{ArrayBuffer, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Response, WorkerGlobalScope};
 
-use super::{File, Promise, in_memory};
+use super::{File, Promise, SAMPLE_NAME, in_memory};
 use crate::worker::Input;
 
 /// Bytes for a study: a tab has 4 GB of addresses, in which everything else lies, too.
@@ -32,7 +32,7 @@ impl super::Machine for Machine {
                 Ok(vec![File { name, bytes, read: Box::new(read) }])
             }
             Input::Sample => Ok(vec![File {
-                name: "neck-chest.nii.gz".into(),
+                name: SAMPLE_NAME.into(),
                 bytes: 0,
                 read: Box::new(|| Box::pin(fetch("sample.nii.gz"))),
             }]),
@@ -57,14 +57,22 @@ fn reason(error: &JsValue) -> String {
     error.dyn_ref::<js_sys::Error>().map_or_else(|| "unknown reason".into(), |e| String::from(e.message()))
 }
 
-/// A file beside the page; never one of another origin, as the name is relative.
+/// A file beside the page, of the version of this worker; never one of another origin, as the name is relative.
 async fn fetch(name: &'static str) -> Result<Vec<u8>, String> {
     let failed = |e: JsValue| format!("{name} cannot be fetched ({}); reload the page", reason(&e));
     let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
-    let response: Response = JsFuture::from(scope.fetch_with_str(name)).await.map_err(failed)?.unchecked_into();
+    let response: Response =
+        JsFuture::from(scope.fetch_with_str(&format!("{name}{}", version()))).await.map_err(failed)?.unchecked_into();
     if !response.ok() {
         return Err(format!("{name} cannot be fetched (the server answers {}); reload the page", response.status()));
     }
     let buffer = JsFuture::from(response.array_buffer().map_err(failed)?).await.map_err(failed)?;
     Ok(to_bytes(buffer))
+}
+
+/// What follows the name in the address of this worker's own script.
+fn version() -> String {
+    let location = Reflect::get(&js_sys::global(), &"location".into());
+    let query = location.and_then(|location| Reflect::get(&location, &"search".into()));
+    query.ok().and_then(|query| query.as_string()).unwrap_or_default()
 }

@@ -3,6 +3,7 @@
 mod lesson;
 mod opening;
 mod questions;
+mod real;
 mod running;
 mod saving;
 

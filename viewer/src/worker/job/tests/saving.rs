@@ -41,7 +41,7 @@ fn what_is_saved_names_weights_hash_device_notes_and_the_statement() {
     let text = |(name, bytes): (String, Vec<u8>)| (name, String::from_utf8(bytes).unwrap());
     let (name, page) = text(export(&mut rig, Export::ReportHtml, &labels));
     assert_eq!(name, "report.html");
-    for word in ["Not a medical device", "light (bundled)", "fake GPU", "edited by hand: liver"] {
+    for word in ["Not a medical device", "light (bundled)", "fake GPU", "by hand: liver"] {
         assert!(page.contains(word), "{word}");
     }
     let (name, table) = text(export(&mut rig, Export::StatisticsCsv, &labels));

@@ -1,0 +1,241 @@
+//! The viewer as a web page, in a real browser: with WebGPU, without it, and without a network.
+//!
+//! The page is the one that `cargo xtask web` has built. One test at a time: each of them keeps all cores busy.
+
+mod chromium;
+mod server;
+
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use attention_anatomy::formats::{ReadOptions, nifti};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::{segment, succeed, unpack};
+use chromium::Chromium;
+use server::Host;
+
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// What a browser test needs.
+struct Stage {
+    program: PathBuf,
+    page: PathBuf,
+    _turn: MutexGuard<'static, ()>,
+}
+
+/// `None` where browser or page are missing; under CI that is a failure.
+fn stage() -> Option<Stage> {
+    let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let test = std::env::current_exe().unwrap();
+    let page = test.ancestors().nth(3).unwrap().join("web");
+    let (program, built) = (chromium::find(), page.join("index.html").is_file());
+    if let (Some(program), true) = (program.clone(), built) {
+        return Some(Stage { program, page, _turn: turn });
+    }
+    let lacks = match (program, built) {
+        (None, _) => "Chromium is missing (Debian: apt-get install chromium)",
+        _ => "the page is not built (cargo xtask web)",
+    };
+    assert!(std::env::var_os("CI").is_none(), "{lacks}");
+    #[expect(clippy::print_stderr, reason = "a test that did not run must say so")]
+    {
+        eprintln!("NOT RUN: {lacks}");
+    }
+    None
+}
+
+const STATUS: &str = "window.attention_anatomy_status?.()";
+
+fn status(browser: &mut Chromium) -> Value {
+    browser.evaluate(STATUS)
+}
+
+/// Nothing went wrong in the page, in its workers or in what it shows, and nothing was asked of anybody else.
+fn check_well(browser: &mut Chromium, host: &Host) {
+    assert_eq!(browser.complaints, Vec::<String>::new());
+    let own = |address: &&String| {
+        !address.starts_with(&host.origin) && !["data:", "blob:", "about:"].iter().any(|s| address.starts_with(s))
+    };
+    assert_eq!(browser.requests.iter().filter(own).collect::<Vec<_>>(), Vec::<&String>::new());
+    let status = status(browser);
+    let errors: Vec<&Value> =
+        status["notices"].as_array().unwrap().iter().filter(|n| n.as_str().unwrap().starts_with("Error")).collect();
+    assert!(errors.is_empty(), "{errors:?}");
+}
+
+/// Where the axial view shows which voxel: found by moving the mouse over it and asking what lies under it.
+struct AxialView {
+    /// Pixels of the screen for each voxel, across and down.
+    scale: [f64; 2],
+    /// Where the centre of voxel 0 lies.
+    origin: [f64; 2],
+    /// The slice that is seen.
+    slice: usize,
+}
+
+impl AxialView {
+    fn find(browser: &mut Chromium) -> Self {
+        let mut under = |at: [usize; 2]| -> Option<[usize; 3]> {
+            browser.move_to(at);
+            let hover = status(browser)["hover"].clone();
+            (hover["plane"] == "axial").then(|| serde_json::from_value(hover["voxel"].clone()).unwrap())
+        };
+        // The large view lies about here, whatever the widths of the panels.
+        let middle = [520, 320];
+        let slice = under(middle).expect("the mouse is not over the axial view")[2];
+        // Voxels are met at their edges: the first pixel of voxel i and the first of voxel j are j - i voxels apart.
+        let mut edges = |axis: usize| {
+            let mut crossed: Vec<(usize, usize)> = Vec::new();
+            for pixel in (middle[axis] - 100..middle[axis] + 100).step_by(2) {
+                let mut at = middle;
+                at[axis] = pixel;
+                let Some(voxel) = under(at) else { continue };
+                if crossed.last().is_none_or(|&(last, _)| last != voxel[axis]) {
+                    crossed.push((voxel[axis], pixel));
+                }
+            }
+            let (&(i, x), &(j, y)) = (&crossed[1], crossed.last().unwrap());
+            let scale = (y - x) as f64 / (j - i) as f64;
+            (scale, x as f64 - (i as f64 - 0.5) * scale)
+        };
+        let (across, down) = (edges(0), edges(1));
+        Self { scale: [across.0, down.0], origin: [across.1, down.1], slice }
+    }
+
+    fn pixel(&self, [i, j]: [usize; 2]) -> Option<[usize; 2]> {
+        let at = |n: usize, v: usize| self.origin[n] + v as f64 * self.scale[n];
+        let [x, y] = [at(0, i), at(1, j)];
+        (x >= 0.0 && y >= 0.0).then(|| [x.round() as usize, y.round() as usize])
+    }
+}
+
+/// Labels colour exactly the pixels under which the mouse finds labelled voxels.
+fn check_label_pixels(browser: &mut Chromium, name: &str) {
+    let view = AxialView::find(browser);
+    assert!((view.scale[0] / view.scale[1] - 1.0).abs() < 0.03, "square voxels are not square: {:?}", view.scale);
+    // Away from the pictures, so that nothing is drawn for the mouse; without the crosshair's lines.
+    browser.move_to([2, 2]);
+    browser.press('c');
+    let with = browser.screenshot(name);
+    browser.press('l');
+    let without = browser.screenshot(&format!("{name}-no-labels"));
+    browser.press('l');
+    let labels = browser.evaluate(&format!("Array.from(window.attention_anatomy_labels({}))", view.slice));
+    let labels: Vec<u8> = serde_json::from_value(labels).unwrap();
+    let (width, mut right, mut wrong) = (128, [0, 0], Vec::new());
+    for (n, &label) in labels.iter().enumerate() {
+        let (i, j) = (n % width, n / width);
+        // Not at an edge of a label, where outlines and interpolation are.
+        let near = |di: usize, dj: usize| labels.get((i + di).wrapping_sub(2) + width * (j + dj).wrapping_sub(2));
+        let inside = (2..width - 2).contains(&i) && (0..25).all(|d| near(d % 5, d / 5) == Some(&label));
+        let Some([x, y]) = view.pixel([i, j]).filter(|_| inside) else { continue };
+        // The middle of the view: scale bar, letters and slider lie at its rim.
+        if x.abs_diff(520) > 170 || y.abs_diff(320) > 170 {
+            continue;
+        }
+        if (with.at(x, y) != without.at(x, y)) == (label > 0) {
+            right[usize::from(label > 0)] += 1;
+        } else {
+            wrong.push(([x, y], label, with.at(x, y), without.at(x, y)));
+        }
+    }
+    assert!(right[1] > 50 && right[0] > 500, "{right:?} pixels to judge by");
+    assert!(wrong.len() * 50 < right[1], "{} wrong, {right:?} right: {:?}", wrong.len(), &wrong[..wrong.len().min(20)]);
+}
+
+#[test]
+fn the_page_segments_the_sample_with_webgpu() {
+    let Some(stage) = stage() else { return };
+    let host = Host::of(&stage.page);
+    let mut browser = Chromium::start(&stage.program, true);
+    browser.open(&format!("{}?sample&device=gpu", host.origin));
+    assert_eq!(browser.wait_for("navigator.gpu ? 'there' : false", 5), "there");
+    browser.wait_for(&format!("{STATUS}?.study?.size"), 120);
+    browser.wait_for(&format!("{STATUS}.study.labelled_slices >= 3"), 240);
+    let seen = status(&mut browser);
+    assert_eq!(seen["study"]["size"], serde_json::json!([128, 128, 79]));
+    assert!(["gpu", "software_gpu"].contains(&seen["device"]["kind"].as_str().unwrap()), "{seen:#}");
+    assert!(seen["study"]["attention_slices"].as_u64().unwrap() >= 3, "{seen:#}");
+    browser.screenshot("with-webgpu");
+    check_well(&mut browser, &host);
+    // A software GPU computes for minutes; WebGPU draws what the processor computes, too.
+    browser.open(&format!("{}?sample&device=cpu", host.origin));
+    browser.wait_for(&format!("{STATUS}?.run.phase === 'finished'"), 180);
+    check_label_pixels(&mut browser, "labels-with-webgpu");
+    check_well(&mut browser, &host);
+}
+
+#[test]
+fn the_page_segments_the_sample_without_webgpu_as_the_program_does() {
+    let Some(stage) = stage() else { return };
+    let host = Host::of(&stage.page);
+    let mut browser = Chromium::start(&stage.program, false);
+    browser.open(&format!("{}?sample", host.origin));
+    browser.wait_for(&format!("{STATUS}?.run.phase === 'finished'"), 180);
+    let seen = status(&mut browser);
+    assert_eq!(browser.evaluate("navigator.gpu === undefined"), true);
+    assert_eq!(seen["device"]["kind"], "cpu", "{seen:#}");
+    assert!(seen["notices"].to_string().contains("no WebGPU"), "{seen:#}");
+    check_label_pixels(&mut browser, "labels-without-webgpu");
+    check_well(&mut browser, &host);
+
+    let folder = TempDir::new().unwrap();
+    let sample = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../models/sample/neck-chest.nii.gz");
+    succeed(&mut segment(&sample, folder.path()));
+    let bytes = std::fs::read(folder.path().join("labels.nii.gz")).unwrap();
+    let native = nifti::read_labels(&bytes, &ReadOptions::default()).unwrap();
+    let [nx, ny, nz] = native.geometry.size;
+    let (mut labelled, mut different) = (0, 0);
+    for k in 0..nz {
+        let labels = browser.evaluate(&format!("Array.from(window.attention_anatomy_labels({k}))"));
+        let labels: Vec<u8> = serde_json::from_value(labels).unwrap();
+        let expected = &native.voxels[k * nx * ny..(k + 1) * nx * ny];
+        assert_eq!(labels.len(), expected.len());
+        labelled += expected.iter().filter(|&&l| l > 0).count();
+        different += labels.iter().zip(expected).filter(|(a, b)| a != b).count();
+    }
+    // Of the labelled voxels, which is ten times as strict as of all.
+    assert!(labelled > 1000 && different * 1000 <= labelled, "{different} of {labelled} labelled voxels differ");
+}
+
+#[test]
+fn the_page_works_offline_after_the_first_visit() {
+    let Some(stage) = stage() else { return };
+    let host = Host::of(&stage.page);
+    let origin = host.origin.clone();
+    let mut browser = Chromium::start(&stage.program, false);
+    browser.open(&origin);
+    browser.wait_for(&format!("{STATUS} && navigator.serviceWorker.controller !== null"), 120);
+    // Nobody answers any more, not even the workers, which have a network of their own.
+    drop(host);
+    browser.unplug();
+    assert_eq!(browser.evaluate(&format!("fetch('{origin}none').then(() => 'answer', () => 'offline')")), "offline");
+    browser.complaints.clear();
+    browser.open(&format!("{origin}?sample"));
+    browser.wait_for(&format!("{STATUS}?.study?.labelled_slices >= 3"), 120);
+    let kept = browser.evaluate("caches.keys().then(async (names) => (await Promise.all(names.map(async (n) => (await (await caches.open(n)).keys()).map((r) => new URL(r.url).pathname)))).flat())");
+    let kept: Vec<String> = serde_json::from_value(kept).unwrap();
+    assert!(
+        kept.contains(&"/".to_string())
+            && kept.iter().all(|path| stage.page.join(path.trim_start_matches('/')).exists()),
+        "{kept:?}"
+    );
+    assert_eq!(browser.complaints, Vec::<String>::new());
+}
+
+#[test]
+fn a_folder_that_is_dropped_on_the_page_opens() {
+    let Some(stage) = stage() else { return };
+    let host = Host::of(&stage.page);
+    let folder = TempDir::new().unwrap();
+    unpack("ct-dicom-jpeg2000.zip", "", &folder.path().join("patient/series"));
+    let mut browser = Chromium::start(&stage.program, false);
+    browser.open(&format!("{}?device=cpu", host.origin));
+    browser.wait_for(&format!("{STATUS}?.weights"), 60);
+    browser.drop(&[&folder.path().join("patient")], [640, 400]);
+    let size = browser.wait_for(&format!("{STATUS}.study?.size"), 60);
+    assert_eq!(size[2], 4);
+    check_well(&mut browser, &host);
+}

@@ -1,0 +1,249 @@
+//! The desktop: the system's dialogs, each in a thread of its own; paths that are dropped; files written whole or not at
+//! all.
+
+use std::ffi::OsString;
+use std::future::Future;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+
+use rfd::{AsyncFileDialog, FileHandle};
+
+use super::{Chosen, Dialog, Reply};
+use crate::worker::Input;
+
+const SCANS: [&str; 6] = ["dcm", "nii", "gz", "nrrd", "zip", "json"];
+const WEIGHTS: [&str; 1] = ["safetensors"];
+
+/// Dialogs that are open, and what they answered.
+#[derive(Debug)]
+pub struct Platform {
+    sender: Sender<Reply>,
+    receiver: Receiver<Reply>,
+}
+
+impl Default for Platform {
+    fn default() -> Self {
+        let (sender, receiver) = channel();
+        Self { sender, receiver }
+    }
+}
+
+impl Platform {
+    /// Opens a dialog.
+    pub fn choose(&self, dialog: Dialog, ctx: &egui::Context) {
+        let window = AsyncFileDialog::new();
+        let paths = |files: Option<Vec<FileHandle>>| files.unwrap_or_default();
+        // Dialogs are made here and awaited elsewhere: on macOS only the main thread may make them.
+        match dialog {
+            Dialog::Files => {
+                let asked = window
+                    .set_title("Open a CT, a label map, weights or a session")
+                    .add_filter("all files", &["*"])
+                    .add_filter("scans, label maps, sessions", &SCANS)
+                    .pick_files();
+                self.when_chosen(dialog, ctx, async move { paths(asked.await) });
+            }
+            Dialog::Folder => {
+                let asked = window.set_title("Open a DICOM folder").pick_folder();
+                self.when_chosen(dialog, ctx, async move { asked.await.into_iter().collect() });
+            }
+            Dialog::Weights => {
+                let asked = window.set_title("Open weights").add_filter("SafeTensors", &WEIGHTS).pick_file();
+                self.when_chosen(dialog, ctx, async move { asked.await.into_iter().collect() });
+            }
+            Dialog::Reference => {
+                let asked = window
+                    .set_title("Open a label map to compare with")
+                    .add_filter("all files", &["*"])
+                    .add_filter("label maps", &SCANS)
+                    .pick_files();
+                self.when_chosen(dialog, ctx, async move { paths(asked.await) });
+            }
+        }
+    }
+
+    fn when_chosen(
+        &self,
+        dialog: Dialog,
+        ctx: &egui::Context,
+        asked: impl Future<Output = Vec<FileHandle>> + Send + 'static,
+    ) {
+        self.in_a_thread(ctx, move || {
+            let inputs: Vec<Input> =
+                block_on(asked).into_iter().map(|file| Input::Path(file.path().to_path_buf())).collect();
+            (!inputs.is_empty()).then(|| Reply::Chosen(Chosen { inputs, as_what: dialog.as_what() }))
+        });
+    }
+
+    /// Asks where to write the bytes, and writes them.
+    pub fn save(&self, name: String, bytes: Vec<u8>, ctx: &egui::Context) {
+        let asked = AsyncFileDialog::new().set_title("Save").set_file_name(name).save_file();
+        self.in_a_thread(ctx, move || {
+            let file = block_on(asked)?;
+            Some(Reply::Outcome(write(file.path(), &bytes)))
+        });
+    }
+
+    fn in_a_thread(&self, ctx: &egui::Context, work: impl FnOnce() -> Option<Reply> + Send + 'static) {
+        let (sender, ctx) = (self.sender.clone(), ctx.clone());
+        let started = std::thread::Builder::new().name("file dialog".into()).spawn(move || {
+            // A send fails only once the window is gone.
+            if work().is_some_and(|reply| sender.send(reply).is_ok()) {
+                ctx.request_repaint();
+            }
+        });
+        if let Err(error) = started {
+            let message = format!("no file dialog can be opened ({error}): drop files on the window instead");
+            self.sender.send(Reply::Outcome(Err(message))).ok();
+        }
+    }
+
+    /// Files and folders that were dropped on the window in this frame.
+    pub fn dropped(&self, ctx: &egui::Context) -> Vec<Input> {
+        ctx.input(|input| input.raw.dropped_files.iter().map(|f| Input::Path(f.path().to_path_buf())).collect())
+    }
+
+    /// What a dialog answered.
+    pub fn try_recv(&self) -> Option<Reply> {
+        self.receiver.try_recv().ok()
+    }
+}
+
+/// Writes a file under a temporary name and renames it; its name, or what went wrong.
+fn write(path: &Path, bytes: &[u8]) -> Result<String, String> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let unfinished = beside(path);
+    let written = std::fs::File::create(&unfinished)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| std::fs::rename(&unfinished, path));
+    written.map(|()| name.clone()).map_err(|error| {
+        // What is left of it is of no use; that it cannot be removed either is the same problem once more.
+        std::fs::remove_file(&unfinished).ok();
+        format!("{name} cannot be written ({error}): choose another folder, or make room")
+    })
+}
+
+/// A hidden name in the same folder, so that the rename stays on one disk.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = OsString::from(".writing-");
+    name.push(path.file_name().unwrap_or_default());
+    path.with_file_name(name)
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Waits for a future in this thread.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return value;
+        }
+        std::thread::park();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::Files;
+    use crate::state::FileRequest;
+    use crate::worker::OpenAs;
+
+    #[derive(Debug)]
+    struct Dropped(PathBuf);
+
+    impl egui::DroppedFile for Dropped {
+        fn path(&self) -> &Path {
+            &self.0
+        }
+
+        fn bytes(&self) -> Result<Vec<u8>, String> {
+            Err("a drop is not read by the window".into())
+        }
+    }
+
+    #[test]
+    fn what_is_dropped_in_one_frame_is_opened_together_once() {
+        let (ctx, mut files) = (egui::Context::default(), Files::default());
+        let paths = ["/scans/patient", "/scans/labels.nii.gz"].map(PathBuf::from);
+        let mut input = egui::RawInput::default();
+        for path in paths.clone() {
+            input.dropped_files.push(Arc::new(Dropped(path)));
+        }
+        for input in [input, egui::RawInput::default()] {
+            ctx.run_ui(input, |ui| files.dropped(ui.ctx())).drop_without_applying_deltas();
+        }
+        let expected = Chosen { inputs: paths.map(Input::Path).into(), as_what: OpenAs::Whatever };
+        assert_eq!(files.poll(), Some(expected));
+        assert_eq!(files.poll(), None);
+    }
+
+    #[test]
+    fn a_hint_is_drawn_only_while_files_are_held_over_the_window() {
+        let (ctx, files) = (egui::Context::default(), Files::default());
+        let shapes = |hovered_files: Vec<egui::HoveredFile>| {
+            let input = egui::RawInput { hovered_files, ..Default::default() };
+            let output = ctx.run_ui(input, |ui| files.hint(ui.ctx()));
+            let drawn = output.shapes.len();
+            output.drop_without_applying_deltas();
+            drawn
+        };
+        let without = shapes(Vec::new());
+        assert!(shapes(vec![egui::HoveredFile::default()]) > without);
+        assert_eq!(shapes(Vec::new()), without);
+    }
+
+    #[test]
+    fn a_recent_file_is_opened_without_a_dialog() {
+        let mut files = Files::default();
+        files.request(FileRequest::OpenRecent("/scans/one.nii".into()), &egui::Context::default());
+        assert_eq!(files.poll().map(|c| c.inputs), Some(vec![Input::Path("/scans/one.nii".into())]));
+    }
+
+    #[test]
+    fn a_file_is_written_whole_or_not_at_all() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("labels.nii.gz");
+        std::fs::write(&path, "old").unwrap();
+        assert_eq!(write(&path, b"new contents"), Ok("labels.nii.gz".into()));
+        assert_eq!(std::fs::read(&path).unwrap(), b"new contents");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "a temporary file is left");
+
+        // A folder of that name is in the way of the rename.
+        let blocked = folder.path().join("blocked");
+        std::fs::create_dir(&blocked).unwrap();
+        std::fs::write(blocked.join("inside"), "").unwrap();
+        let message = write(&blocked, b"x").unwrap_err();
+        assert!(message.starts_with("blocked cannot be written ("), "{message}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "a temporary file is left");
+    }
+
+    #[test]
+    fn waiting_ends_when_another_thread_is_done() {
+        let (sender, receiver) = channel::<Waker>();
+        let waker = std::thread::spawn(move || receiver.recv().map(Waker::wake).is_ok());
+        let mut asked = 0;
+        let answer = block_on(std::future::poll_fn(|context| {
+            asked += 1;
+            if asked == 1 {
+                sender.send(context.waker().clone()).unwrap();
+                return Poll::Pending;
+            }
+            Poll::Ready(7)
+        }));
+        assert!(answer == 7 && waker.join().unwrap());
+    }
+}

@@ -1,0 +1,121 @@
+//! The attention of the 33 organs on one slice as bars that can be dragged.
+
+use attention_anatomy::anatomy::{ORGAN_COUNT, Organ, OrganSet};
+use egui::{Align2, CornerRadius, Rect, Sense, Stroke, StrokeKind, TextStyle, Ui, pos2, vec2};
+
+use super::super::widgets::{drag_bar, elided, swatch};
+use crate::theme;
+
+const ROW: f32 = 21.0;
+const NAME: f32 = 132.0;
+const NUMBER: f32 = 36.0;
+
+/// What the bars show.
+pub struct Bars<'a> {
+    /// Values as they are shown.
+    pub values: [f32; ORGAN_COUNT],
+    /// The network's own values, marked where they differ.
+    pub own: [f32; ORGAN_COUNT],
+    /// Organs that the weights know; the others are dimmed and cannot be dragged.
+    pub known: OrganSet,
+    /// Colours, by organ.
+    pub colours: &'a dyn Fn(Organ) -> [u8; 3],
+    /// Highlighted.
+    pub selected: Option<Organ>,
+    /// The largest value first, rather than in the order of the table.
+    pub sorted: bool,
+}
+
+/// What was done with a bar.
+pub enum Done {
+    /// The value was dragged.
+    Set(Organ, f32),
+    /// The name was clicked.
+    Chosen(Organ),
+}
+
+impl Bars<'_> {
+    /// The order of the rows. It follows the network's own values, so that no row runs away while it is dragged.
+    fn order(&self) -> Vec<Organ> {
+        let mut organs = Organ::ALL.to_vec();
+        if self.sorted {
+            let key = |o: Organ| if self.known.contains(o) { self.own[o.index()] } else { -1.0 };
+            organs.sort_by(|&a, &b| key(b).total_cmp(&key(a)));
+        }
+        organs
+    }
+
+    /// Draws them.
+    pub fn show(&self, ui: &mut Ui) -> Option<Done> {
+        let mut done = None;
+        ui.spacing_mut().item_spacing.y = 0.0;
+        for organ in self.order() {
+            done = self.row(ui, organ).or(done);
+        }
+        done
+    }
+
+    fn row(&self, ui: &mut Ui, organ: Organ) -> Option<Done> {
+        let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::hover());
+        let id = ui.scope_id().with(("attention", organ.label()));
+        let known = self.known.contains(organ);
+        let mut value = self.values[organ.index()];
+        let name_rect = Rect::from_min_size(rect.min, vec2(NAME, ROW));
+        let bar = Rect::from_min_max(pos2(rect.left() + NAME, rect.top()), pos2(rect.right() - NUMBER, rect.bottom()));
+        let name = format!("Attention of {}", organ.name().to_lowercase());
+        let (response, changed) = drag_bar(ui, bar, id, &name, &mut value, known);
+        let chosen = ui.interact(name_rect, id.with("name"), Sense::CLICK);
+        if ui.is_rect_visible(rect) {
+            self.paint(ui, organ, value, rect, bar.shrink2(vec2(2.0, 4.0)), &response);
+        }
+        let hint = match known {
+            true => {
+                format!("{organ}: {value:.3} (the network says {:.3})\nDrag to ask what if", self.own[organ.index()])
+            }
+            false => format!("{organ} is not in these weights: its value means nothing"),
+        };
+        response.on_hover_text(hint);
+        match () {
+            () if changed => Some(Done::Set(organ, value)),
+            () if chosen.clicked() => Some(Done::Chosen(organ)),
+            () => None,
+        }
+    }
+
+    fn paint(&self, ui: &Ui, organ: Organ, value: f32, rect: Rect, bar: Rect, response: &egui::Response) {
+        let known = self.known.contains(organ);
+        let own = self.own[organ.index()];
+        let painter = ui.painter();
+        let visuals = ui.visuals();
+        if self.selected == Some(organ) {
+            painter.rect_filled(rect, CornerRadius::same(3), visuals.faint_bg_color);
+        }
+        let ink = if known { visuals.text_color() } else { visuals.weak_text_color().gamma_multiply(0.7) };
+        let colour = (self.colours)(organ);
+        swatch(ui, Rect::from_center_size(pos2(rect.left() + 7.0, rect.center().y), vec2(9.0, 9.0)), colour, !known);
+        let name = elided(ui, organ.name(), TextStyle::Small, ink, NAME - 18.0);
+        painter.galley(pos2(rect.left() + 16.0, rect.center().y - name.size().y / 2.0), name, ink);
+
+        painter.rect_filled(bar, CornerRadius::same(2), visuals.extreme_bg_color);
+        let x = |v: f32| egui::lerp(bar.x_range(), v.clamp(0.0, 1.0));
+        let mut filled = bar;
+        filled.set_right(x(value));
+        let fill = theme::colour(colour).gamma_multiply(if known { 1.0 } else { 0.25 });
+        painter.rect_filled(filled, CornerRadius::same(2), fill);
+        let edge = match () {
+            () if response.has_focus() => Stroke::new(1.5, theme::accent_of(ui)),
+            () if response.hovered() && known => Stroke::new(1.0, visuals.weak_text_color()),
+            () => Stroke::new(1.0, visuals.widgets.noninteractive.bg_stroke.color),
+        };
+        painter.rect_stroke(bar, CornerRadius::same(2), edge, StrokeKind::Outside);
+        if (value - own).abs() > 0.002 {
+            // Where the network's own value was.
+            let mark = Stroke::new(2.0, visuals.strong_text_color());
+            painter.vline(x(own), (bar.top() - 2.0)..=(bar.bottom() + 2.0), mark);
+        }
+        let number = if known { format!("{value:.2}") } else { "\u{2013}".to_string() };
+        let font = TextStyle::Small.resolve(ui.style());
+        let ink = if (value - own).abs() > 0.002 { theme::accent_of(ui) } else { ink };
+        painter.text(pos2(rect.right() - 2.0, rect.center().y), Align2::RIGHT_CENTER, number, font, ink);
+    }
+}

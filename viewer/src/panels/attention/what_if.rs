@@ -1,0 +1,130 @@
+//! What if the network attended otherwise? The user changes the attention vector; the worker answers with the labels that
+//! this slice would have had. Nothing is edited.
+//!
+//! The user's wish holds for whatever slice is on screen: it is put to the worker again when the slice changes. While a bar
+//! is dragged, questions go out at most every [`PAUSE`] seconds, and the last answer stays on screen until the next.
+
+use attention_anatomy::anatomy::{ORGAN_COUNT, Organ};
+
+use crate::edit::NOT_EDITED;
+use crate::state::{State, Study, WhatIf};
+use crate::worker::{Ask, Command};
+
+/// Shortest time between two questions about one slice, seconds.
+const PAUSE: f64 = 0.05;
+
+/// What the user wishes the attention to be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wish {
+    /// Attention off: all ones.
+    pub off: bool,
+    /// Values set by hand, by organ.
+    pub set: [Option<f32>; ORGAN_COUNT],
+    /// Study and run that it was made for; it ends with them.
+    of: (u64, u64),
+    asked_at: f64,
+}
+
+impl Default for Wish {
+    fn default() -> Self {
+        Self { off: false, set: [None; ORGAN_COUNT], of: (0, 0), asked_at: 0.0 }
+    }
+}
+
+impl Wish {
+    /// Whether anything is wished.
+    pub fn is_on(&self) -> bool {
+        self.off || self.set.iter().any(Option::is_some)
+    }
+
+    /// The vector that is wished, where the network's own is `own`.
+    pub fn vector(&self, own: &[f32; ORGAN_COUNT]) -> [f32; ORGAN_COUNT] {
+        std::array::from_fn(|n| self.set[n].unwrap_or(if self.off { 1.0 } else { own[n] }))
+    }
+
+    /// Back to the network's own attention.
+    pub fn reset(&mut self) {
+        (self.off, self.set) = (false, [None; ORGAN_COUNT]);
+    }
+}
+
+/// The network's own attention on a slice.
+pub fn own(study: &Study, slice: usize) -> Option<[f32; ORGAN_COUNT]> {
+    study.anatomy_near(slice)?.attention
+}
+
+/// Keeps the study's what-if as the user wishes it, on the slice on screen. Once a frame, whichever tab is open. Seconds
+/// after which it wants to be called again, if it does.
+pub fn keep(state: &mut State, now: f64) -> Option<f64> {
+    let slice = state.view.slice();
+    let wish = &mut state.panels.attention.wish;
+    let Some(study) = state.study.as_mut() else {
+        wish.reset();
+        return None;
+    };
+    let of = (study.number, state.run.number);
+    if wish.of != of {
+        if study.what_if.is_none() {
+            wish.reset();
+        }
+        wish.of = of;
+    }
+    let Some(own) = own(study, slice).filter(|_| wish.is_on()) else {
+        study.what_if = None;
+        return None;
+    };
+    let attention = wish.vector(&own);
+    let mut last = None;
+    if let Some(what_if) = study.what_if.as_mut().filter(|w| w.slice == slice) {
+        if what_if.attention == attention {
+            return None;
+        }
+        let waited = now - wish.asked_at;
+        if (0.0..PAUSE).contains(&waited) {
+            return Some(PAUSE - waited);
+        }
+        last = what_if.labels.take();
+    }
+    wish.asked_at = now;
+    let drawn = study.drawn;
+    state.last_number += 1;
+    let number = state.last_number;
+    study.what_if = Some(WhatIf { slice, attention, asked: number, labels: last });
+    state.send(Command::Ask(Ask { number, slice, attention, drawn }));
+    None
+}
+
+/// Voxels that an organ wins and loses on the slice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Which organ.
+    pub organ: Organ,
+    /// Voxels that it has only under the what-if.
+    pub gained: u32,
+    /// Voxels that it has only without.
+    pub lost: u32,
+}
+
+/// What the what-if changes against the network's own labels, the largest change first; `None` before the answer.
+pub fn changes(study: &Study) -> Option<Vec<Change>> {
+    let what_if = study.what_if.as_ref()?;
+    let new = what_if.labels.as_deref()?;
+    let shown = study.labels.layer().slice(what_if.slice);
+    let under = study.labels.under_edits(what_if.slice);
+    let mut counts = [[0u32; 2]; u8::MAX as usize + 1];
+    for (n, (&new, &shown)) in new.iter().zip(shown).enumerate() {
+        let old = under.and_then(|u| u.get(n).copied()).filter(|&u| u != NOT_EDITED).unwrap_or(shown);
+        if old != new {
+            counts[usize::from(new)][0] += 1;
+            counts[usize::from(old)][1] += 1;
+        }
+    }
+    let mut changes: Vec<Change> = Organ::ALL
+        .into_iter()
+        .map(|organ| (organ, counts[usize::from(organ.label())]))
+        .filter(|(_, [gained, lost])| gained + lost > 0)
+        .map(|(organ, [gained, lost])| Change { organ, gained, lost })
+        .collect();
+    changes.sort_by_key(|c| std::cmp::Reverse(c.gained + c.lost));
+    Some(changes)
+}

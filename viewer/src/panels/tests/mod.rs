@@ -1,0 +1,428 @@
+//! The panels, driven as a user drives them: by the names of their controls.
+
+pub mod sample;
+
+use attention_anatomy::anatomy::{ORGAN_COUNT, Organ};
+use attention_anatomy::infer::DevicePreference;
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable;
+
+use super::{Tab, show};
+use crate::state::{Overlay, RunPhase, State};
+use crate::worker::{Ask, Command, Event, Export, Input, OpenAs};
+
+type Window<'a> = Harness<'a, State>;
+
+/// A window of the smallest size that must do.
+fn window<'a>(state: State) -> Window<'a> {
+    let mut harness = Harness::builder().with_size([1280.0, 720.0]).build_ui_state(show, state);
+    harness.run_steps(8);
+    harness
+}
+
+/// Clicks what is named so, wherever it is scrolled to.
+fn click(window: &mut Window<'_>, name: &str) {
+    window.get_by_label(name).click_accesskit();
+    window.run_steps(3);
+}
+
+fn sees(window: &Window<'_>, text: &str) -> bool {
+    window.query_all_by_label_contains(text).next().is_some() || window.query_all_by_value(text).next().is_some()
+}
+
+/// Whether any label holds this text; labels are values to a screen reader.
+fn reads(window: &Window<'_>, text: &str) -> bool {
+    use egui_kittest::kittest::NodeT;
+    let mut nodes = window.root().children_recursive();
+    nodes.any(|n| n.accesskit_node().value().is_some_and(|v| v.contains(text)))
+}
+
+fn commands(window: &mut Window<'_>) -> Vec<Command> {
+    std::mem::take(&mut window.state_mut().commands)
+}
+
+fn asks(window: &mut Window<'_>) -> Vec<Ask> {
+    let asked = commands(window).into_iter().filter_map(|c| if let Command::Ask(ask) = c { Some(ask) } else { None });
+    asked.collect()
+}
+
+#[test]
+fn a_search_leaves_what_it_names() {
+    let mut window = window(sample::state());
+    assert!(sees(&window, "Mandible, "));
+    window.get_by_label("Search organs").focus();
+    window.run_steps(2);
+    window.get_by_label("Search organs").type_text("kidney");
+    window.run_steps(3);
+    assert!(sees(&window, "Kidney left, ") && sees(&window, "Kidney right, ") && !sees(&window, "Mandible, "));
+    click(&mut window, "Clear search");
+    assert!(sees(&window, "Mandible, "));
+}
+
+#[test]
+fn the_eye_hides_an_organ_and_the_target_leaves_it_alone() {
+    let mut window = window(sample::state());
+    click(&mut window, "Show heart");
+    assert!(!window.state().view.shows(Organ::Heart) && window.state().view.shows(Organ::Liver));
+    click(&mut window, "Show heart");
+    click(&mut window, "Only liver");
+    assert!(!window.state().view.shows(Organ::Heart) && window.state().view.shows(Organ::Liver));
+    click(&mut window, "Only liver");
+    assert!(window.state().view.shows(Organ::Heart));
+    click(&mut window, "Show all of upper abdomen");
+    assert!(!window.state().view.shows(Organ::Liver) && window.state().view.shows(Organ::Heart));
+    click(&mut window, "None");
+    assert!(Organ::ALL.into_iter().all(|o| !window.state().view.shows(o)));
+    click(&mut window, "All");
+    assert!(Organ::ALL.into_iter().all(|o| window.state().view.shows(o)));
+}
+
+#[test]
+fn a_click_on_an_organ_goes_to_its_centre() {
+    let mut window = window(sample::state());
+    window.get_by_label_contains("Liver, ").click_accesskit();
+    window.run_steps(3);
+    let state = window.state();
+    let study = state.study.as_ref().unwrap();
+    assert_eq!(state.view.selected, Some(Organ::Liver));
+    assert_eq!(study.labels.layer().get(state.view.cursor), Organ::Liver.label());
+    assert_eq!(state.view.slice(), 31);
+    let volume = format!("{:.0} ml", study.labels.volume_ml(Organ::Liver));
+    assert!(reads(&window, &volume), "{volume}");
+    click(&mut window, "Outline");
+    assert!(!window.state().view.styles[Organ::Liver.index()].outline);
+}
+
+#[test]
+fn what_the_weights_do_not_know_or_know_badly_is_said() {
+    let mut window = window(sample::state());
+    assert!(sees(&window, "Pancreas, not in these weights"));
+    assert!(sees(&window, "Hypophysis, off: never measured"));
+    assert!(window.query_by_label("Show pancreas").is_none());
+    assert!(reads(&window, "2 organs were learned too weakly"));
+    commands(&mut window);
+    click(&mut window, "Draw weak organs too");
+    let sent = commands(&mut window);
+    let drawn = sent.iter().find_map(|c| if let Command::Run(run) = c { Some(run.drawn) } else { None }).unwrap();
+    assert!(drawn.contains(Organ::Hypophysis) && !drawn.contains(Organ::Pancreas));
+}
+
+#[test]
+fn attention_off_is_one_question_and_its_answer_is_told_in_voxels() {
+    let mut window = window(sample::state());
+    assert!(asks(&mut window).is_empty());
+    click(&mut window, "Attention off");
+    window.run_steps(5);
+    let asked = asks(&mut window);
+    assert_eq!(asked.len(), 1);
+    let Ask { number, slice, attention, .. } = asked[0].clone();
+    assert_eq!((slice, attention), (48, [1.0; ORGAN_COUNT]));
+    assert!(reads(&window, "asking the network"));
+
+    let mut labels = window.state().study.as_ref().unwrap().labels.layer().slice(slice).to_vec();
+    let background: Vec<usize> = (0..labels.len()).filter(|&n| labels[n] == 0).take(25).collect();
+    background.into_iter().for_each(|n| labels[n] = Organ::Spleen.label());
+    let late = Event::Answer { number: number - 1, slice, labels: vec![0; labels.len()] };
+    window.state_mut().apply(late);
+    window.run_steps(2);
+    assert!(reads(&window, "asking the network"), "a late answer changes nothing");
+    window.state_mut().apply(Event::Answer { number, slice, labels });
+    window.run_steps(2);
+    assert!(reads(&window, "+25") && !reads(&window, "asking the network"));
+
+    window.state_mut().view.cursor[2] = 60;
+    window.run_steps(3);
+    let asked = asks(&mut window);
+    assert_eq!(asked.iter().map(|a| a.slice).collect::<Vec<_>>(), [60]);
+    click(&mut window, "Reset");
+    assert!(window.state().study.as_ref().unwrap().what_if.is_none() && asks(&mut window).is_empty());
+}
+
+#[test]
+fn a_dragged_bar_asks_for_its_organ_alone_and_a_new_run_ends_the_question() {
+    let mut window = window(sample::state());
+    window.state_mut().view.cursor[2] = 90;
+    window.run_steps(2);
+    window.get_by_label("Attention of liver").set_value_accesskit(1.0);
+    window.run_steps(3);
+    let asked = asks(&mut window);
+    assert_eq!(asked.len(), 1);
+    let own = window.state().study.as_ref().unwrap().anatomy[90].as_ref().unwrap().attention.unwrap();
+    for organ in Organ::ALL {
+        let wanted = if organ == Organ::Liver { 1.0 } else { own[organ.index()] };
+        assert_eq!(asked[0].attention[organ.index()], wanted, "{organ}");
+    }
+    // An organ that the weights never learned cannot be dragged.
+    window.get_by_label("Attention of pancreas").set_value_accesskit(1.0);
+    window.run_steps(3);
+    assert!(asks(&mut window).is_empty());
+    click(&mut window, "Run the segmentation again");
+    window.run_steps(3);
+    assert!(!window.state().panels.attention.wish.is_on() && asks(&mut window).is_empty());
+}
+
+#[test]
+fn a_body_that_lies_upside_down_is_warned_of() {
+    let mut state = sample::state();
+    let study = state.study.as_mut().unwrap();
+    let count = study.anatomy.len();
+    for k in 0..count {
+        let height = 1.0 - (k as f64 + 0.5) / count as f64;
+        study.anatomy[k].as_mut().unwrap().regions = sample::regions(height);
+    }
+    let window = window(state);
+    assert!(reads(&window, "The regions run the wrong way"));
+    assert!(!reads(&self::window(sample::state()), "The regions run the wrong way"));
+}
+
+#[test]
+fn a_slice_without_a_likely_region_is_warned_of() {
+    let mut state = sample::state();
+    state.study.as_mut().unwrap().anatomy[48].as_mut().unwrap().regions = [0.3, 0.25, 0.25, 0.1, 0.1];
+    assert!(reads(&window(state), "No region is likely on this slice (head 0.30"));
+}
+
+#[test]
+fn the_least_certain_slice_is_listed_first_and_one_click_away() {
+    let mut window = window(sample::state());
+    window.run_steps(30);
+    click(&mut window, &format!("Go to uncertain slice {}", sample::UNCERTAIN + 1));
+    assert_eq!(window.state().view.slice(), sample::UNCERTAIN);
+    click(&mut window, "Show removed voxels");
+    assert_eq!(window.state().view.overlay, Overlay::RemovedByAttention);
+    click(&mut window, "Show uncertainty");
+    assert_eq!(window.state().view.overlay, Overlay::Uncertainty);
+}
+
+#[test]
+fn the_run_is_held_gone_on_with_and_cancelled() {
+    let mut window = window(sample::state());
+    commands(&mut window);
+    click(&mut window, "Run the segmentation again");
+    let sent = commands(&mut window);
+    let run = sent.iter().find_map(|c| if let Command::Run(run) = c { Some(run.clone()) } else { None }).unwrap();
+    assert_eq!((run.first, run.drawn.contains(Organ::Pancreas)), (48, false));
+    window.state_mut().apply(Event::Progress { run: run.run, done: 24, total: 96 });
+    window.run_steps(2);
+    assert!(reads(&window, "24 of 96"));
+    click(&mut window, "Pause the run");
+    assert_eq!((commands(&mut window), &window.state().run.phase), (vec![Command::Pause(true)], &RunPhase::Paused));
+    click(&mut window, "Go on with the run");
+    assert_eq!(commands(&mut window), [Command::Pause(false)]);
+    click(&mut window, "Cancel the run");
+    assert_eq!(commands(&mut window), [Command::CancelRun]);
+    window.state_mut().apply(Event::RunCancelled { run: run.run });
+    window.run_steps(2);
+    assert!(reads(&window, "stopped at 24 of 96"));
+}
+
+#[test]
+fn a_large_scan_asks_first_and_goes_on_with_what_was_asked_for() {
+    let mut window = window(State::default());
+    window.state_mut().open(vec![Input::Sample], OpenAs::Whatever);
+    let Some(Command::Open { job, even_if_large: false, .. }) = commands(&mut window).pop() else { panic!("no job") };
+    window.state_mut().apply(Event::OpenProgress { job, step: "Unpacking".into(), part: Some(0.4) });
+    window.run_steps(2);
+    assert!(reads(&window, "Unpacking"));
+    window.state_mut().apply(Event::OpenLarge { job, bytes: 3_100_000_000 });
+    window.run_steps(2);
+    assert!(reads(&window, "about 3.1 GB of memory"));
+    click(&mut window, "Go on");
+    let again = Command::Open { job, inputs: vec![Input::Sample], as_what: OpenAs::Whatever, even_if_large: true };
+    assert_eq!(commands(&mut window), [again]);
+    click(&mut window, "Cancel opening");
+    assert_eq!(commands(&mut window), [Command::CancelOpen]);
+    window.state_mut().apply(Event::OpenProgress { job, step: "late".into(), part: None });
+    assert!(window.state().panels.opening.is_none());
+}
+
+#[test]
+fn errors_stay_until_they_are_closed_and_confirmations_go_by_themselves() {
+    let mut state = sample::state();
+    state.notices.error("The file is cut short.");
+    state.notices.info("saved labels.nii.gz");
+    let mut window = window(state);
+    assert!(reads(&window, "The file is cut short.") && reads(&window, "saved labels.nii.gz"));
+    window.run_steps(40);
+    assert!(reads(&window, "The file is cut short.") && !reads(&window, "saved labels.nii.gz"));
+    click(&mut window, "Close error 1");
+    assert!(window.state().notices.is_empty() && !reads(&window, "The file is cut short."));
+}
+
+#[test]
+fn exports_carry_the_labels_and_what_the_user_did() {
+    let mut window = window(sample::state());
+    let size = sample::SIZE;
+    let mut voxels = window.state().study.as_ref().unwrap().labels.layer().voxels().to_vec();
+    voxels[0] = Organ::Stomach.label();
+    window.state_mut().study.as_mut().unwrap().labels.replace_all(&voxels);
+    commands(&mut window);
+    click(&mut window, "Save");
+    click(&mut window, "Labels, NRRD");
+    let sent = commands(&mut window);
+    let [Command::Export { what: Export::Labels { nrrd: true }, labels, notes }] = &sent[..] else {
+        panic!("{sent:?}")
+    };
+    assert_eq!((labels.len(), labels[0]), (size.iter().product(), Organ::Stomach.label()));
+    assert!(notes.iter().any(|n| n.contains("Edited by hand") && n.contains("stomach")), "{notes:?}");
+    click(&mut window, "Save");
+    click(&mut window, "Session");
+    assert!(window.state().panels.session_requested && !window.state().panels.picture_requested);
+}
+
+#[test]
+fn the_device_is_changed_in_the_menu_that_names_it() {
+    let mut window = window(sample::state());
+    commands(&mut window);
+    click(&mut window, "Model and device");
+    assert!(reads(&window, "CPU (2 threads)"));
+    click(&mut window, "GPU");
+    assert_eq!(commands(&mut window), [Command::UseDevice(DevicePreference::Gpu)]);
+    assert_eq!(window.state().model.preference, DevicePreference::Gpu);
+}
+
+#[test]
+fn the_tour_is_offered_once_and_shows_what_it_speaks_of() {
+    let mut state = sample::state();
+    state.preferences.tour_seen = false;
+    state.panels.hidden = super::Hidden { organs: true, along_body: true, side: true };
+    let mut window = window(state);
+    click(&mut window, "Take the tour");
+    assert!(window.state().preferences.tour_seen);
+    click(&mut window, "Next");
+    assert!(!window.state().panels.hidden.along_body && reads(&window, "Where in the body?"));
+    click(&mut window, "Next");
+    click(&mut window, "Next");
+    assert_eq!((window.state().panels.tab, window.state().view.selected), (Tab::Attention, Some(Organ::Liver)));
+    assert!(window.state().view.slice() > 80);
+    commands(&mut window);
+    click(&mut window, "Next");
+    assert_eq!(asks(&mut window).len(), 1);
+    click(&mut window, "Next");
+    click(&mut window, "Next");
+    assert_eq!(window.state().view.overlay, Overlay::Uncertainty);
+    click(&mut window, "Done");
+    assert_eq!(window.state().view.overlay, Overlay::None);
+    assert!(!window.state().panels.attention.wish.is_on() && !reads(&window, "How sure is it?"));
+}
+
+#[test]
+fn the_strip_goes_to_slices_by_keyboard() {
+    let mut window = window(sample::state());
+    let name = "Slice along the body, 49 of 96";
+    window.get_by_label(name).increment_accesskit();
+    window.run_steps(2);
+    assert_eq!(window.state().view.slice(), 49);
+    window.get_by_label_contains("Slice along the body").focus();
+    window.run_steps(2);
+    window.key_press(egui::Key::PageDown);
+    window.run_steps(2);
+    assert_eq!(window.state().view.slice(), 39);
+}
+
+#[test]
+fn a_question_mark_shows_the_shortcuts() {
+    let mut window = window(State::default());
+    window.event(egui::Event::Text("?".into()));
+    window.run_steps(3);
+    assert!(window.state().panels.help && reads(&window, "black for white"));
+    window.key_press(egui::Key::Escape);
+    window.run_steps(2);
+    assert!(!window.state().panels.help);
+}
+
+#[test]
+fn every_control_has_a_name_in_every_state() {
+    let mut states = vec![State::default(), sample::state()];
+    for tab in Tab::ALL {
+        let mut state = sample::state();
+        state.panels.tab = tab;
+        state.preferences.dark = false;
+        state.view.selected = Some(Organ::Liver);
+        state
+            .notices
+            .warn("A warning that is long enough to wrap over two lines of a card that is not very wide at all.");
+        states.push(state);
+    }
+    for state in states {
+        let mut window = window(state);
+        window.check_accessibility();
+        for menu in ["Open", "Save", "View", "Help", "Model and device", "Window preset", "Overlay"] {
+            click(&mut window, menu);
+            window.check_accessibility();
+            click(&mut window, menu);
+        }
+    }
+}
+
+#[test]
+fn the_views_keep_their_room_in_a_small_window() {
+    for size in [[1280.0, 720.0], [1024.0, 768.0]] {
+        let left = std::cell::Cell::new(egui::Rect::NOTHING);
+        let draw = |ui: &mut egui::Ui, state: &mut State| {
+            show(ui, state);
+            left.set(ui.available_rect_before_wrap());
+        };
+        let mut window: Window<'_> = Harness::builder().with_size(size).build_ui_state(draw, sample::state());
+        window.run_steps(3);
+        let views = left.get();
+        assert!(views.width() > 300.0 && views.height() > 500.0, "{views:?}");
+    }
+}
+
+#[test]
+#[ignore = "writes pictures to look at"]
+fn pictures() {
+    let folder = std::env::temp_dir();
+    let save = |window: &mut Window<'_>, name: &str| {
+        window.run_steps(12);
+        window.render().unwrap().save(folder.join(format!("panels-{name}.png"))).unwrap();
+    };
+    for dark in [true, false] {
+        let look = if dark { "dark" } else { "light" };
+        let mut state = sample::state();
+        state.preferences.dark = dark;
+        state.view.selected = Some(Organ::Liver);
+        let mut window = window(state);
+        save(&mut window, look);
+
+        window.state_mut().view.cursor[2] = 90;
+        window.run_steps(2);
+        window.get_by_label("Attention of liver").set_value_accesskit(1.0);
+        window.run_steps(3);
+        let what_if = window.state().study.as_ref().unwrap().what_if.clone().unwrap();
+        let mut labels = window.state().study.as_ref().unwrap().labels.layer().slice(90).to_vec();
+        labels[1000..1220].fill(Organ::Liver.label());
+        labels.iter_mut().filter(|l| **l == Organ::EyeLeft.label()).for_each(|l| *l = Organ::TemporalLobeLeft.label());
+        window.state_mut().apply(Event::Answer { number: what_if.asked, slice: 90, labels });
+        window.state_mut().notices.warn("Two series lie in this folder; the larger one (212 slices) was opened.");
+        window
+            .state_mut()
+            .notices
+            .error("The GPU is gone (device lost); open another device in the menu at the top right.");
+        save(&mut window, &format!("{look}-what-if"));
+
+        window.state_mut().notices.clear();
+        window.state_mut().preferences.tour_seen = false;
+        window.run_steps(3);
+        click(&mut window, "Take the tour");
+        click(&mut window, "Next");
+        save(&mut window, &format!("{look}-tour"));
+        click(&mut window, "End tour");
+        click(&mut window, "Model and device");
+        save(&mut window, &format!("{look}-model"));
+        click(&mut window, "Model and device");
+        window.state_mut().panels.help = true;
+        save(&mut window, &format!("{look}-help"));
+    }
+    let mut window = window(State::default());
+    window.state_mut().open(vec![Input::Sample], OpenAs::Whatever);
+    let job = window.state().last_number;
+    window.state_mut().apply(Event::OpenProgress { job, step: "Unpacking slice 40 of 120".into(), part: Some(0.34) });
+    save(&mut window, "opening");
+    window.state_mut().apply(Event::OpenLarge { job, bytes: 3_140_000_000 });
+    save(&mut window, "large");
+    let mut tablet: Window<'_> =
+        Harness::builder().with_size([1024.0, 700.0]).with_pixels_per_point(2.0).build_ui_state(show, sample::state());
+    save(&mut tablet, "tablet");
+}

@@ -1,0 +1,85 @@
+//! The segmentation: run, pause, cancel, and how far it is.
+
+use egui::{ProgressBar, RichText, Ui};
+
+use super::super::icons::Icon;
+use super::super::widgets::{duration, icon_button};
+use crate::state::{RunPhase, State};
+use crate::worker::Command;
+
+/// Draws the controls.
+pub fn show(ui: &mut Ui, state: &mut State) {
+    match state.run.phase.clone() {
+        RunPhase::Running => {
+            if icon_button(ui, Icon::Pause, "Pause the run", "Slices under way are finished", None, true).clicked() {
+                state.run.phase = RunPhase::Paused;
+                state.send(Command::Pause(true));
+            }
+            cancel(ui, state);
+            progress(ui, state, "");
+        }
+        RunPhase::Paused => {
+            if icon_button(ui, Icon::Play, "Go on with the run", "", None, true).clicked() {
+                state.run.phase = RunPhase::Running;
+                state.send(Command::Pause(false));
+            }
+            cancel(ui, state);
+            progress(ui, state, "held, ");
+        }
+        phase => {
+            let ready = state.study.is_some();
+            let (icon, name) = match phase {
+                RunPhase::Idle => (Icon::Play, "Run the segmentation"),
+                _ => (Icon::Again, "Run the segmentation again"),
+            };
+            let hint = if ready { "From the slice on screen outwards; edits are kept" } else { "Open a scan first" };
+            if icon_button(ui, icon, name, hint, None, ready).clicked() {
+                state.start_run();
+            }
+            if let Some((text, long)) = summary(state) {
+                let label = ui.label(RichText::new(text).small());
+                if let Some(long) = long {
+                    label.on_hover_text(long);
+                }
+            }
+        }
+    }
+}
+
+fn cancel(ui: &mut Ui, state: &mut State) {
+    if icon_button(ui, Icon::Stop, "Cancel the run", "What is done stays", None, true).clicked() {
+        state.send(Command::CancelRun);
+    }
+}
+
+fn progress(ui: &mut Ui, state: &State, before: &str) {
+    let run = &state.run;
+    let part = run.done as f32 / run.total.max(1) as f32;
+    let mut text = format!("{before}{} of {}", run.done, run.total);
+    if let (Some(speed), Some(left)) = (run.slices_per_second(), run.seconds_left())
+        && before.is_empty()
+    {
+        text = format!("{text}, {speed:.1} slices/s, {} left", duration(left));
+    }
+    if run.total == 0 {
+        text = "starting\u{2026}".to_string();
+    }
+    ui.add(ProgressBar::new(part).desired_width(120.0).desired_height(10.0)).accessible_name("Segmentation, done");
+    ui.label(RichText::new(text).small());
+    // The time left changes although nothing is heard.
+    ui.ctx().request_repaint_after_secs(0.5);
+}
+
+/// What became of the run, short and long.
+fn summary(state: &State) -> Option<(String, Option<String>)> {
+    let run = &state.run;
+    match &run.phase {
+        RunPhase::Finished => {
+            let seconds = run.seconds.unwrap_or(0.0);
+            Some((format!("{} slices in {}", run.total, duration(seconds)), None))
+        }
+        RunPhase::Cancelled => Some((format!("stopped at {} of {}", run.done, run.total), None)),
+        RunPhase::Failed(message) => Some(("the run failed".to_string(), Some(message.clone()))),
+        RunPhase::Idle | RunPhase::Running | RunPhase::Paused => None,
+    }
+}

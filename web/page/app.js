@@ -1,0 +1,108 @@
+// Loads the viewer with a bar that shows how far it is, and says in plain words why it cannot run where it cannot.
+
+// All files of the page are asked for under the version of this one.
+const version = new URL(import.meta.url).search;
+const script = document.querySelector("script[data-wasm-bytes]");
+const bar = document.getElementById("progress");
+const step = document.getElementById("step");
+
+function fail(...sentences) {
+  document.body.dataset.state = "failed";
+  document.getElementById("trouble").replaceChildren(
+    ...sentences.map((sentence) => Object.assign(document.createElement("p"), { textContent: sentence })),
+  );
+}
+
+// The smallest module that holds an instruction of fixed-width SIMD: (func (result v128) (i8x16.splat (i32.const 0))).
+const simd = new Uint8Array([
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 8, 1, 6, 0, 65, 0, 253, 15, 11,
+]);
+
+function canCompute() {
+  return typeof WebAssembly === "object" && WebAssembly.validate(simd);
+}
+
+async function hasWebGpu() {
+  try {
+    return Boolean(await navigator.gpu?.requestAdapter());
+  } catch {
+    return false;
+  }
+}
+
+// The binary, counted as it comes. Its size is known from the build: a compressed transfer does not say it.
+async function fetchBinary() {
+  const size = Number(script.dataset.wasmBytes);
+  const response = await fetch("attention_anatomy_web_bg.wasm" + version);
+  if (!response.ok) {
+    throw new Error(`the server answered ${response.status}`);
+  }
+  let received = 0;
+  const counter = new TransformStream({
+    transform(chunk, controller) {
+      received += chunk.length;
+      bar.value = Math.min(received / size, 1);
+      step.textContent = `Loading: ${(received / 1e6).toFixed(1)} of ${(size / 1e6).toFixed(1)} MB`;
+      controller.enqueue(chunk);
+    },
+  });
+  return new Response(response.body.pipeThrough(counter), { headers: { "Content-Type": "application/wasm" } });
+}
+
+async function keepForOffline() {
+  if (!("serviceWorker" in navigator)) {
+    return;
+  }
+  try {
+    await navigator.serviceWorker.register("service-worker.js");
+  } catch {
+    // A private window or a page that is not served over https: the viewer works, but not offline.
+  }
+}
+
+async function run() {
+  if (!canCompute()) {
+    fail(
+      "This browser cannot run the viewer: it lacks WebAssembly with SIMD.",
+      "Please use a current Chrome, Edge, Firefox or Safari (16.4 or later).",
+    );
+    return;
+  }
+  let viewer;
+  try {
+    const [bindings, binary] = await Promise.all([import("./attention_anatomy_web.js" + version), fetchBinary()]);
+    await bindings.default({ module_or_path: binary });
+    viewer = bindings;
+  } catch (error) {
+    fail("The viewer could not be loaded. Please check the connection and reload the page.", String(error));
+    return;
+  }
+  step.textContent = "Starting";
+  bar.removeAttribute("value");
+  const wanted = new URLSearchParams(location.search);
+  try {
+    await viewer.start({
+      canvas: document.getElementById("viewer"),
+      worker: "worker.js" + version,
+      webgpu: await hasWebGpu(),
+      sample: wanted.has("sample"),
+      device: wanted.get("device") ?? "",
+    });
+  } catch (error) {
+    fail(
+      "The viewer could not be started: this browser offers neither WebGPU nor WebGL 2 to draw with.",
+      "Please allow graphics acceleration in the settings of the browser, or use a current Chrome, Edge, Firefox or Safari.",
+      String(error),
+    );
+    return;
+  }
+  if (document.body.dataset.state === "loading") {
+    document.body.dataset.state = "running";
+  }
+  // For whoever drives the page from outside: what it shows, as data.
+  window.attention_anatomy_status = () => JSON.parse(viewer.status());
+  window.attention_anatomy_labels = (slice) => viewer.labels(slice);
+  keepForOffline();
+}
+
+run();

@@ -1,0 +1,44 @@
+//! What the viewer shows, as data: for demonstrations that drive the page from outside, and for its tests.
+
+use attention_anatomy_viewer::state::{RunPhase, State, Study};
+use attention_anatomy_viewer::worker::DeviceReady;
+use serde_json::{Value, json};
+
+/// The state in short. Never the name of a file, which may name a patient.
+pub fn of(state: &State) -> Value {
+    let run = &state.run;
+    json!({
+        "device": state.model.device.as_ref().map(|DeviceReady { name, kind, .. }| json!({ "name": name, "kind": kind })),
+        "weights": state.model.weights.as_ref().map(|weights| &weights.name),
+        "study": state.study.as_ref().map(|study| of_study(study, state.view.slice())),
+        "hover": state.view.hover.map(|(plane, voxel)| json!({ "plane": plane, "voxel": voxel })),
+        "run": { "phase": phase(&run.phase), "done": run.done, "total": run.total },
+        "notices": state.notices.iter().map(|n| format!("{:?}: {}", n.severity, n.text)).collect::<Vec<_>>(),
+    })
+}
+
+fn of_study(study: &Study, slice: usize) -> Value {
+    let mut voxels = [0usize; 256];
+    for &label in study.labels.layer().slice(slice) {
+        voxels[usize::from(label)] += 1;
+    }
+    let organs = (1..voxels.len()).filter(|&label| voxels[label] > 0);
+    json!({
+        "size": study.geometry().size,
+        "slice": slice,
+        "labelled_slices": study.labels.layer().revisions().iter().filter(|&&revision| revision > 0).count(),
+        "attention_slices": study.anatomy.iter().flatten().filter(|anatomy| anatomy.attention.is_some()).count(),
+        "voxels_on_slice": organs.map(|label| (label.to_string(), json!(voxels[label]))).collect::<serde_json::Map<_, _>>(),
+    })
+}
+
+fn phase(phase: &RunPhase) -> &'static str {
+    match phase {
+        RunPhase::Idle => "idle",
+        RunPhase::Running => "running",
+        RunPhase::Paused => "paused",
+        RunPhase::Finished => "finished",
+        RunPhase::Cancelled => "cancelled",
+        RunPhase::Failed(_) => "failed",
+    }
+}

@@ -1,0 +1,100 @@
+//! `cargo xtask web`: the viewer as a static folder, which any server can host.
+//!
+//! | file | what |
+//! |---|---|
+//! | `compile.rs` | the wasm binary and its JavaScript, as small as they get |
+//! | `pack.rs` | the folder: page, binary, weights, sample, all of one version |
+//! | `sizes.rs` | what a visitor downloads, and the limit that it must keep |
+//! | `serve.rs` | a server on this machine |
+
+mod compile;
+mod pack;
+mod serve;
+mod sizes;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+
+use crate::say;
+
+/// Port of `--serve` without a number.
+const PORT: u16 = 8080;
+
+/// Runs the command.
+pub fn run(arguments: &[String]) -> Result<ExitCode> {
+    let port = port(arguments)?;
+    let folder = build()?;
+    if let Some(port) = port {
+        serve::serve(&folder, port)?;
+    } else {
+        say::line("\nto look at it: cargo xtask web --serve; to host it, see web/README.md");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds the page; its folder. Fails when the page has grown too large.
+pub fn build() -> Result<PathBuf> {
+    let compiled = compile::compile()?;
+    let folder = target()?.join("web");
+    pack::pack(&compiled, &folder)?;
+    sizes::check(&folder)?;
+    say::line(&format!("the page is in {}", folder.display()));
+    Ok(folder)
+}
+
+/// The port to serve on, if it is to be served.
+fn port(arguments: &[String]) -> Result<Option<u16>> {
+    Ok(match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => None,
+        ["--serve"] => Some(PORT),
+        ["--serve", port] => Some(port.parse().with_context(|| format!("`{port}` is not a port number"))?),
+        _ => bail!("`web` takes nothing or `--serve [PORT]`"),
+    })
+}
+
+/// The folder that cargo builds into: this program lies in one of its profiles.
+fn target() -> Result<PathBuf> {
+    let own = std::env::current_exe().context("the folder of the programs is unknown")?;
+    let folder = own.parent().and_then(|profile| profile.parent()).context("the folder of the programs is unknown")?;
+    Ok(folder.to_path_buf())
+}
+
+/// Sixteen digits that differ between different contents: names a version of the page, not a secret.
+fn fingerprint<'a>(contents: impl IntoIterator<Item = &'a [u8]>) -> String {
+    use std::hash::Hasher;
+    let mut hasher = std::hash::DefaultHasher::new();
+    for bytes in contents {
+        hasher.write_usize(bytes.len());
+        hasher.write(bytes);
+    }
+    format!("{:016x}", hasher.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(arguments: &[&str]) -> Result<Option<u16>> {
+        port(&arguments.iter().map(ToString::to_string).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_port_is_a_number_or_the_usual_one() {
+        assert_eq!(ask(&[]).unwrap(), None);
+        assert_eq!(ask(&["--serve"]).unwrap(), Some(PORT));
+        assert_eq!(ask(&["--serve", "9000"]).unwrap(), Some(9000));
+        for wrong in [&["--serve", "nine"][..], &["--serve", "70000"], &["serve"], &["--serve", "1", "2"]] {
+            assert!(ask(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_fingerprint_tells_where_one_content_ends() {
+        let print = |parts: &[&'static str]| fingerprint(parts.iter().map(|p| p.as_bytes()));
+        assert_eq!(print(&["ab", "c"]), print(&["ab", "c"]));
+        assert_ne!(print(&["ab", "c"]), print(&["a", "bc"]));
+        assert_eq!(print(&[]).len(), 16);
+    }
+}
