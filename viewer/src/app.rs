@@ -142,3 +142,6 @@ impl eframe::App for ViewerApp {
         Some(self)
     }
 }
+
+#[cfg(test)]
+mod tests;

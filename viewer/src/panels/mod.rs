@@ -27,7 +27,7 @@ mod organs;
 mod side;
 mod status;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod top;
 mod tour;
 mod widgets;
