@@ -217,6 +217,13 @@ fn table(ui: &mut egui::Ui, state: &mut State) {
     }
     let mean = rows.iter().map(|(_, m)| m.dice).sum::<f64>() / rows.len() as f64;
     ui.label(format!("Mean Dice {mean:.3} over {} organs", rows.len()));
+    let Order { column, descending } = state.panels.compare;
+    let first = if descending { "largest" } else { "smallest" };
+    if column == Column::Organ {
+        ui.small("Click a heading to sort by it.");
+    } else {
+        ui.small(format!("Sorted by {}, the {first} first.", column.name()));
+    }
     let mut clicked = None;
     egui::ScrollArea::both().id_salt("compare").show(ui, |ui| {
         egui::Grid::new("metrics").striped(true).show(ui, |ui| {
@@ -246,14 +253,9 @@ fn table(ui: &mut egui::Ui, state: &mut State) {
 }
 
 fn header(ui: &mut egui::Ui, column: Column, order: &mut Order) {
-    let arrow = match (order.column == column, order.descending) {
-        (false, _) => "",
-        (true, false) => " \u{2191}",
-        (true, true) => " \u{2193}",
-    };
-    if ui.button(format!("{}{arrow}", column.name())).on_hover_text(column.hint()).clicked() {
-        let descending = order.column == column && !order.descending;
-        *order = Order { column, descending };
+    let chosen = order.column == column;
+    if ui.selectable_label(chosen, egui::RichText::new(column.name()).strong()).on_hover_text(column.hint()).clicked() {
+        *order = Order { column, descending: chosen && !order.descending };
     }
 }
 
@@ -366,8 +368,9 @@ mod tests {
         assert_eq!(order(harness.state()), [Organ::Spleen, Organ::Liver, Organ::Heart]);
         harness.get_by_label("HD95, mm").click();
         harness.run();
-        harness.get_by_label_contains("HD95, mm").click();
+        harness.get_by_label("HD95, mm").click();
         harness.run();
+        harness.get_by_label("Sorted by HD95, mm, the largest first.");
         assert_eq!(order(harness.state()), [Organ::Spleen, Organ::Liver, Organ::Heart]);
     }
 
