@@ -85,7 +85,7 @@ impl Files {
         if ctx.input(|input| input.raw.hovered_files.is_empty()) {
             return;
         }
-        let layer = egui::LayerId::new(egui::Order::Foreground, egui::Id::new("files are held over the window"));
+        let layer = egui::LayerId::new(egui::Order::Foreground, egui::Id::unique("files are held over the window"));
         let (painter, style) = (ctx.layer_painter(layer), ctx.global_style());
         let area = ctx.content_rect();
         painter.rect_filled(area, 0.0, style.visuals.window_fill.gamma_multiply(0.85));
