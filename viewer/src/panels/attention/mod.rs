@@ -13,7 +13,7 @@ mod scale;
 mod uncertain;
 mod what_if;
 
-use attention_anatomy::anatomy::{OrganSet, Region};
+use attention_anatomy::anatomy::Region;
 use attention_anatomy::report::{SliceAnatomy, region_order_warnings};
 use egui::{Align2, CornerRadius, Rect, RichText, Sense, Stroke, StrokeKind, TextStyle, Ui, pos2, vec2};
 
