@@ -8,7 +8,7 @@ use crate::anatomy::Organ;
 
 pub(super) const FAT: Fill = Fill::new(-102.0, 5.0, 7.0);
 const SKIN: Fill = Fill::new(15.0, 8.0, 4.0);
-pub(super) const CARTILAGE: Fill = Fill::new(110.0, 15.0, 4.0);
+const CARTILAGE: Fill = Fill::new(110.0, 15.0, 4.0);
 /// Mean thickness of the skin in mm.
 const SKIN_MM: f32 = 2.2;
 

@@ -27,7 +27,7 @@ pub fn pictures(ui: &mut Ui, plan: &LearnPlan, look: &LearnLook) {
     let (area, _) = ui.allocate_exact_size(size, Sense::hover());
     let texture = ui.ctx().load_texture_cached(
         "slices of the lesson",
-        Id::new("slices of the lesson"),
+        Id::unique("slices of the lesson"),
         compose(plan, look),
         TextureOptions::NEAREST,
     );
@@ -52,14 +52,14 @@ pub fn pictures(ui: &mut Ui, plan: &LearnPlan, look: &LearnLook) {
             ui.painter().image(texture.id(), rect, uv, Color32::WHITE);
             let said =
                 if r == 2 { format!("{}, {name}: {dice}", slice.title) } else { format!("{}, {name}", slice.title) };
-            picture(ui, rect, Id::new(("learn picture", c, r)), plan, slice, answer, said);
+            picture(ui, rect, Id::unique(("learn picture", c, r)), plan, slice, answer, said);
         }
         let mut y = area.top() + LINE + ROWS.len() as f32 * (side + GAP);
         ui.painter().text(pos2(centre, y), Align2::CENTER_TOP, dice, small.clone(), text);
         y += LINE;
         if let Some(p) = &answer.regions {
             let rect = Rect::from_min_size(pos2(x, y), vec2(side, BARS));
-            bars(ui, rect, Id::new(("learn regions", c)), slice, p);
+            bars(ui, rect, Id::unique(("learn regions", c)), slice, p);
             let best = Region::ALL.into_iter().max_by(|a, b| p[a.index()].total_cmp(&p[b.index()]));
             if let Some(best) = best {
                 let name = format!("{} {:.0} %", best.name(), 100.0 * p[best.index()]);
@@ -180,7 +180,7 @@ pub fn attention(ui: &mut Ui, plan: &LearnPlan, look: &LearnLook) {
             }
         }
         let column = Rect::from_min_max(pos2(left, top), pos2(left + cell, area.bottom()));
-        let response = ui.interact(column, Id::new(("learn attention", c)), Sense::hover());
+        let response = ui.interact(column, Id::unique(("learn attention", c)), Sense::hover());
         let off = values.iter().filter(|&&v| v < 0.5).count();
         name(&response, format!("{}, attention: {off} of {ORGAN_COUNT} organs below one half", slice.title));
         if let Some(at) = response.hover_pos()
