@@ -7,7 +7,7 @@ use crate::support::{files_below, program, promised, succeed};
 #[test]
 fn demo_needs_nothing_but_the_binary() {
     let folder = TempDir::new().unwrap();
-    let said = succeed(program("demo").args(["-o", "out", "--device", "cpu"]).current_dir(folder.path()));
+    let said = succeed(program("demo").args(["-o", "out", "--device", "cpu", "--no-view"]).current_dir(folder.path()));
     assert!(said.stdout.contains("report.html") && said.stdout.contains("Not a medical device"), "{said:#?}");
     assert_eq!(files_below(&folder.path().join("out")), promised());
     assert_eq!(files_below(folder.path()).len(), promised().len(), "something was written elsewhere");
@@ -37,7 +37,7 @@ fn devices_names_the_cpu() {
 #[test]
 fn help_names_every_command() {
     let said = succeed(&mut program("--help"));
-    for command in ["segment", "demo", "info", "devices", "train", "evaluate", "phantom", "bench"] {
+    for command in ["view", "segment", "demo", "info", "devices", "train", "evaluate", "phantom", "bench"] {
         let named = said.stdout.lines().any(|l| l.split_whitespace().next() == Some(command));
         assert!(named, "{command}: {said:#?}");
         let help = succeed(program(command).arg("--help"));

@@ -46,10 +46,9 @@ impl ViewerApp {
         if launch.remember {
             store::remember(&mut app.state);
         }
-        if launch.device != DevicePreference::Auto {
-            app.state.model.preference = launch.device;
-            app.state.send(Command::UseDevice(launch.device));
-        }
+        // Opened while the user still looks for a scan: a first shader may take seconds.
+        app.state.model.preference = launch.device;
+        app.state.send(Command::UseDevice(launch.device));
         if !launch.inputs.is_empty() {
             app.state.open(launch.inputs, OpenAs::Whatever);
         }
@@ -142,3 +141,6 @@ impl eframe::App for ViewerApp {
         Some(self)
     }
 }
+
+#[cfg(test)]
+mod tests;

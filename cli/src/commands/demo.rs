@@ -6,13 +6,16 @@ use std::process::ExitCode;
 use anyhow::Result;
 use attention_anatomy::formats;
 use attention_anatomy::report::NOT_A_MEDICAL_DEVICE;
+use attention_anatomy_viewer::Launch;
+use attention_anatomy_viewer::worker::Input;
 use attention_anatomy_viewer::worker::machine::{SAMPLE, SAMPLE_NAME};
 
 use super::segment::{Options, Session};
 use crate::device::DeviceChoice;
 use crate::progress;
 
-/// Segments the bundled CT with the bundled weights and writes masks, tables and a report.
+/// Segments the bundled CT with the bundled weights, writes masks, tables and a report, and opens the viewer where there
+/// is a display.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Output folder.
@@ -21,6 +24,9 @@ pub struct Args {
     /// Device.
     #[arg(long, value_enum, default_value_t)]
     device: DeviceChoice,
+    /// Do not open the viewer afterwards.
+    #[arg(long)]
+    no_view: bool,
 }
 
 /// Runs the command.
@@ -33,5 +39,19 @@ pub fn run(args: Args) -> Result<ExitCode> {
     progress::say(&summary.line("bundled neck and chest CT", &args.output));
     progress::say(&format!("open {} in a browser", args.output.join("report.html").display()));
     progress::say(NOT_A_MEDICAL_DEVICE);
+    if !args.no_view && has_display() {
+        progress::note("opening the viewer; close its window to end");
+        let launch = Launch { inputs: vec![Input::Sample], device: args.device.into(), remember: true };
+        // The files are there: a display on which nothing can be drawn is no failure of the demo.
+        if let Err(error) = attention_anatomy_viewer::run_native(launch) {
+            progress::note(&format!("the viewer cannot be opened here ({error})"));
+        }
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether a window has somewhere to go.
+fn has_display() -> bool {
+    let named = |name: &str| std::env::var_os(name).is_some_and(|v| !v.is_empty());
+    !cfg!(all(unix, not(target_os = "macos"))) || named("DISPLAY") || named("WAYLAND_DISPLAY")
 }

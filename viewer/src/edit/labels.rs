@@ -338,30 +338,32 @@ impl LabelStore {
         let labels = self.layer.slice_mut(k);
         let under = self.under[k]
             .get_or_insert_with(|| Under { network: vec![NOT_EDITED; area].into_boxed_slice(), edited: 0 });
-        let mut others = 0;
+        let (mut others, mut edited) = (0, 0i64);
         for (change, code) in changes {
-            for n in change.start as usize..(change.start + change.len) as usize {
-                let (label, network) = (labels[n], under.network[n]);
-                let base = if network == NOT_EDITED { label } else { network };
+            let run = change.start as usize..(change.start + change.len) as usize;
+            let places = run.clone().zip(labels[run.clone()].iter_mut().zip(&mut under.network[run]));
+            for (n, (label, network)) in places {
+                let base = if *network == NOT_EDITED { *label } else { *network };
                 let new = if code == NOT_EDITED { base } else { code };
-                if network != NOT_EDITED {
-                    count_difference(&mut self.changed, label, base, Sign::Minus);
-                    under.edited -= 1;
-                    self.edited -= 1;
+                if *network != NOT_EDITED {
+                    count_difference(&mut self.changed, *label, base, Sign::Minus);
+                    edited -= 1;
                 }
+                *network = NOT_EDITED;
                 if code != NOT_EDITED {
                     count_difference(&mut self.changed, new, base, Sign::Plus);
-                    under.edited += 1;
-                    self.edited += 1;
+                    edited += 1;
+                    *network = base;
                 }
-                under.network[n] = if code == NOT_EDITED { NOT_EDITED } else { base };
-                if new != label {
-                    self.tallies.change([n % nx, n / nx, k], hu[n], label, new);
-                    labels[n] = new;
+                if new != *label {
+                    self.tallies.change([n % nx, n / nx, k], hu[n], *label, new);
+                    *label = new;
                     others += 1;
                 }
             }
         }
+        self.edited = self.edited.saturating_add_signed(edited);
+        under.edited = under.edited.saturating_add_signed(edited as i32);
         if under.edited == 0 {
             self.under[k] = None;
         }

@@ -59,11 +59,19 @@ pub struct Files {
     platform: platform::Platform,
     chosen: VecDeque<Chosen>,
     outcomes: VecDeque<Result<String, String>>,
+    /// Requests that a test looks at, in place of dialogs that nobody would answer.
+    #[cfg(test)]
+    pub(crate) kept: Option<Vec<FileRequest>>,
 }
 
 impl Files {
     /// Does what was asked, in its own time.
     pub fn request(&mut self, request: FileRequest, ctx: &egui::Context) {
+        #[cfg(test)]
+        if let Some(kept) = &mut self.kept {
+            kept.push(request);
+            return;
+        }
         match request {
             FileRequest::OpenFiles => self.platform.choose(Dialog::Files, ctx),
             FileRequest::OpenFolder => self.platform.choose(Dialog::Folder, ctx),
@@ -85,7 +93,7 @@ impl Files {
         if ctx.input(|input| input.raw.hovered_files.is_empty()) {
             return;
         }
-        let layer = egui::LayerId::new(egui::Order::Foreground, egui::Id::new("files are held over the window"));
+        let layer = egui::LayerId::new(egui::Order::Foreground, egui::Id::unique("files are held over the window"));
         let (painter, style) = (ctx.layer_painter(layer), ctx.global_style());
         let area = ctx.content_rect();
         painter.rect_filled(area, 0.0, style.visuals.window_fill.gamma_multiply(0.85));

@@ -78,13 +78,7 @@ impl Column {
             Self::Hausdorff if m.missed => "missed".into(),
             Self::Hausdorff => "only here".into(),
             Self::SurfaceDice => format!("{:.3}", m.surface_dice),
-            Self::Volume => {
-                let difference = m.prediction_ml - m.truth_ml;
-                match m.truth_ml > 0.0 {
-                    true => format!("{difference:+.1} ({:+.0} %)", 100.0 * difference / m.truth_ml),
-                    false => format!("{difference:+.1}"),
-                }
-            }
+            Self::Volume => format!("{:+.1}", m.prediction_ml - m.truth_ml),
         }
     }
 }
@@ -217,9 +211,16 @@ fn table(ui: &mut egui::Ui, state: &mut State) {
     }
     let mean = rows.iter().map(|(_, m)| m.dice).sum::<f64>() / rows.len() as f64;
     ui.label(format!("Mean Dice {mean:.3} over {} organs", rows.len()));
+    let Order { column, descending } = state.panels.compare;
+    let first = if descending { "largest" } else { "smallest" };
+    if column == Column::Organ {
+        ui.small("Click a heading to sort by it.");
+    } else {
+        ui.small(format!("Sorted by {}, the {first} first.", column.name()));
+    }
     let mut clicked = None;
     egui::ScrollArea::both().id_salt("compare").show(ui, |ui| {
-        egui::Grid::new("metrics").striped(true).show(ui, |ui| {
+        egui::Grid::new("metrics").striped(true).spacing([8.0, 2.0]).show(ui, |ui| {
             for column in Column::ALL {
                 header(ui, column, &mut state.panels.compare);
             }
@@ -231,7 +232,10 @@ fn table(ui: &mut egui::Ui, state: &mut State) {
                     clicked = Some(*organ);
                 }
                 for column in &Column::ALL[1..] {
-                    ui.label(column.cell(*organ, metrics));
+                    let cell = ui.label(column.cell(*organ, metrics));
+                    if *column == Column::Volume {
+                        cell.on_hover_text(volumes(metrics));
+                    }
                 }
                 ui.end_row();
             }
@@ -245,15 +249,18 @@ fn table(ui: &mut egui::Ui, state: &mut State) {
     }
 }
 
+fn volumes(m: &OrganMetrics) -> String {
+    let both = format!("{:.1} ml here, {:.1} ml in the reference", m.prediction_ml, m.truth_ml);
+    match m.truth_ml > 0.0 {
+        true => format!("{both}: {:+.0} %", 100.0 * (m.prediction_ml / m.truth_ml - 1.0)),
+        false => both,
+    }
+}
+
 fn header(ui: &mut egui::Ui, column: Column, order: &mut Order) {
-    let arrow = match (order.column == column, order.descending) {
-        (false, _) => "",
-        (true, false) => " \u{2191}",
-        (true, true) => " \u{2193}",
-    };
-    if ui.button(format!("{}{arrow}", column.name())).on_hover_text(column.hint()).clicked() {
-        let descending = order.column == column && !order.descending;
-        *order = Order { column, descending };
+    let chosen = order.column == column;
+    if ui.selectable_label(chosen, egui::RichText::new(column.name()).strong()).on_hover_text(column.hint()).clicked() {
+        *order = Order { column, descending: chosen && !order.descending };
     }
 }
 
@@ -335,7 +342,8 @@ mod tests {
         harness.run();
         harness.get_by_label("Mean Dice 0.617 over 3 organs");
         harness.get_by_label("missed");
-        assert_eq!(harness.get_all_by_label("+2.0 (+20 %)").count(), 3);
+        assert_eq!(harness.get_all_by_label("+2.0").count(), 3);
+        assert_eq!(volumes(&metrics(0.9, 3.0).unwrap()), "12.0 ml here, 10.0 ml in the reference: +20 %");
 
         harness.state_mut().study.as_mut().unwrap().labels.reassign(Organ::Liver, None, 0..1);
         harness.run();
@@ -366,8 +374,9 @@ mod tests {
         assert_eq!(order(harness.state()), [Organ::Spleen, Organ::Liver, Organ::Heart]);
         harness.get_by_label("HD95, mm").click();
         harness.run();
-        harness.get_by_label_contains("HD95, mm").click();
+        harness.get_by_label("HD95, mm").click();
         harness.run();
+        harness.get_by_label("Sorted by HD95, mm, the largest first.");
         assert_eq!(order(harness.state()), [Organ::Spleen, Organ::Liver, Organ::Heart]);
     }
 

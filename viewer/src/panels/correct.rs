@@ -67,11 +67,11 @@ pub fn show(ui: &mut egui::Ui, state: &mut State) {
 
 /// Edits that were kept when the program ended unexpectedly.
 fn offer(ui: &mut egui::Ui, state: &mut State) {
-    let Some((voxels, age)) = state.memory.offer().map(|o| (o.edited_voxels(), o.age())) else { return };
+    let Some((count, age)) = state.memory.offer().map(|o| (voxels(o.edited_voxels()), o.age())) else { return };
     egui::Frame::group(ui.style()).show(ui, |ui| {
-        ui.label(format!("Edits of this CT that were not saved were found: {voxels} voxels, {age}."));
+        ui.label(format!("Edits of this CT that were not saved were found: {count}, {age}."));
         ui.horizontal(|ui| {
-            if ui.button(format!("Restore {voxels} edited voxels")).clicked() {
+            if ui.button(format!("Restore {count}")).clicked() {
                 store::restore_offer(state);
             } else if ui.button("Discard them").clicked() {
                 store::discard_offer(state);
@@ -162,9 +162,12 @@ fn act(state: &mut State, organ: Organ, action: impl FnOnce(&mut LabelStore, &Ed
     let changed = action(&mut study.labels, &state.edit);
     state.notices.info(match changed {
         0 => format!("{organ}: there was nothing to change"),
-        1 => format!("{organ}: 1 voxel changed"),
-        _ => format!("{organ}: {changed} voxels changed"),
+        _ => format!("{organ}: {} changed", voxels(changed as u64)),
     });
+}
+
+fn voxels(count: u64) -> String {
+    if count == 1 { "1 voxel".into() } else { format!("{count} voxels") }
 }
 
 fn actions(ui: &mut egui::Ui, state: &mut State) {
@@ -195,14 +198,12 @@ fn actions(ui: &mut egui::Ui, state: &mut State) {
                 act(state, organ, |l, s| l.fill_holes(organ, s.three_d, s.over));
             }
         });
-        ui.horizontal_wrapped(|ui| {
-            let hint =
-                "Rounds the surface and keeps the volume. What is thinner than the strength becomes thinner or goes.";
-            if ui.button("Smooth").on_hover_text(hint).clicked() {
-                act(state, organ, |l, s| l.smooth(organ, s.smooth_mm, s.three_d, s.over));
-            }
-            ui.add(Slider::new(&mut state.edit.smooth_mm, 0.5..=6.0).text("strength, mm"));
-        });
+        let hint =
+            "Rounds the surface and keeps the volume. What is thinner than the smoothing becomes thinner or goes.";
+        if ui.button("Smooth").on_hover_text(hint).clicked() {
+            act(state, organ, |l, s| l.smooth(organ, s.smooth_mm, s.three_d, s.over));
+        }
+        ui.add(Slider::new(&mut state.edit.smooth_mm, 0.5..=6.0).text("smoothing, mm"));
         ui.checkbox(&mut state.edit.this_slice, "Clear and reassign on this axial slice only");
         let range = if state.edit.this_slice { k..k + 1 } else { 0..slices };
         if ui.button("Clear").clicked() {
@@ -218,13 +219,13 @@ fn actions(ui: &mut egui::Ui, state: &mut State) {
 
 fn edited(ui: &mut egui::Ui, state: &mut State) {
     let Some(study) = state.study.as_mut() else { return };
-    let (voxels, organs) = (study.labels.edited_voxels(), study.labels.edited_organs());
+    let (count, organs) = (study.labels.edited_voxels(), study.labels.edited_organs());
     ui.strong("Edited by hand");
-    if voxels == 0 {
+    if count == 0 {
         ui.label("Nothing. What you edit here stays when the segmentation is run again.");
         return;
     }
-    ui.label(format!("{voxels} voxels. A further run leaves them as they are."));
+    ui.label(format!("{}. A further run leaves them as they are.", voxels(count)));
     if organs != OrganSet::EMPTY {
         ui.horizontal_wrapped(|ui| {
             for organ in organs.iter() {

@@ -61,7 +61,7 @@ pub fn show(ui: &mut Ui, state: &mut State) {
 
 fn group<'a>(ui: &mut Ui, name: &str, shortcuts: impl Iterator<Item = (&'a str, &'a str)>) {
     ui.label(RichText::new(name).strong());
-    Grid::new(name).num_columns(2).spacing([20.0, 3.0]).min_col_width(150.0).show(ui, |ui| {
+    Grid::new(name).num_columns(2).spacing([20.0, 2.0]).min_col_width(150.0).min_row_height(0.0).show(ui, |ui| {
         for (keys, what) in shortcuts {
             ui.label(RichText::new(keys).monospace());
             ui.label(what);

@@ -27,7 +27,7 @@ mod organs;
 mod side;
 mod status;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod top;
 mod tour;
 mod widgets;
@@ -137,7 +137,7 @@ pub fn show(ui: &mut egui::Ui, state: &mut State) {
     // A window that is too narrow for all keeps its views: the panels may then be reached one at a time.
     let roomy = ui.available_width();
     if !state.panels.hidden.organs && !has_board(state) {
-        let width = if roomy < 1100.0 { 216.0 } else { 244.0 };
+        let width = if roomy < 1100.0 { 236.0 } else { 244.0 };
         let panel = egui::Panel::left("organs").resizable(true).default_size(width).size_range(190.0..=380.0);
         panel.frame(frame.inner_margin(6)).show(ui, |ui| organs::show(ui, state));
     }
@@ -147,7 +147,8 @@ pub fn show(ui: &mut egui::Ui, state: &mut State) {
         panel.frame(frame.inner_margin(8)).show(ui, |ui| side::show(ui, state));
     }
     if !state.panels.hidden.along_body && state.study.is_some() && !has_board(state) {
-        let panel = egui::Panel::right("along_body").resizable(true).default_size(190.0).size_range(150.0..=300.0);
+        let width = if roomy < 1100.0 { 160.0 } else { 190.0 };
+        let panel = egui::Panel::right("along_body").resizable(true).default_size(width).size_range(150.0..=300.0);
         panel.frame(frame.inner_margin(6)).show(ui, |ui| along_body::show(ui, state));
     }
     state.panels.tour.saw(tour::Spot::Views, ui.available_rect_before_wrap());

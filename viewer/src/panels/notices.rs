@@ -146,7 +146,8 @@ fn gigabytes(bytes: u64) -> String {
 }
 
 fn question(ui: &mut Ui, state: &mut State, bytes: u64) {
-    let modal = egui::Modal::new(Id::unique("large")).show(ui.ctx(), |ui| {
+    let frame = Frame::window(ui.style());
+    let modal = egui::Modal::new(Id::unique("large")).frame(frame).show(ui.ctx(), |ui| {
         ui.set_width(380.0);
         ui.heading("This scan is large");
         ui.add_space(4.0);

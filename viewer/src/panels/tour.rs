@@ -172,7 +172,7 @@ pub fn show(ui: &mut Ui, state: &mut State) {
             if let Some(rect) = rect.filter(|r| r.is_positive()) {
                 let painter = ui.ctx().layer_painter(LayerId::new(Order::Foreground, Id::unique("tour frame")));
                 let stroke = Stroke::new(2.0, theme::accent_of(ui));
-                painter.rect_stroke(rect.shrink(1.0), CornerRadius::same(6), stroke, StrokeKind::Inside);
+                painter.rect_stroke(rect.expand(4.0), CornerRadius::same(6), stroke, StrokeKind::Inside);
             }
             card(ui, state, n, step);
         }

@@ -1,5 +1,6 @@
 //! Controls that several panels use. Each has a name that screen readers and tests find it by.
 
+use attention_anatomy::anatomy::Organ;
 use egui::{
     Color32, CornerRadius, EventFilter, FontId, Key, Rect, Response, Role, Sense, Stroke, StrokeKind, TextStyle, Ui,
     WidgetInfo, accesskit, vec2,
@@ -125,6 +126,11 @@ pub fn elided(ui: &Ui, text: &str, style: TextStyle, colour: Color32, width: f32
     ui.painter().layout_job(job)
 }
 
+/// The name of an organ where room is short. No side is ever cut off: left and right are what must not be mixed up.
+pub fn short_name(organ: Organ) -> String {
+    organ.name().replace("Submandibular gland", "Submandibular")
+}
+
 /// A heading within a panel.
 pub fn heading(ui: &mut Ui, text: &str) {
     ui.add_space(4.0);
@@ -181,6 +187,15 @@ pub fn duration(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_side_of_an_organ_is_never_what_is_cut_off() {
+        for organ in Organ::ALL {
+            let (name, short) = (organ.name(), short_name(organ));
+            assert!(short.len() <= 19, "{short}");
+            assert_eq!(name.rsplit(' ').next(), short.rsplit(' ').next());
+        }
+    }
 
     #[test]
     fn numbers_are_written_for_people() {

@@ -25,6 +25,11 @@ impl Model {
         self.weights.as_ref()?.info.trained_organs.iter().find(|t| t.organ == organ)
     }
 
+    /// Organs that the weights have learned; all while there are no weights to ask.
+    pub fn known(&self) -> OrganSet {
+        self.weights.as_ref().map_or(OrganSet::ALL, |w| w.info.organs(true))
+    }
+
     /// Organs that a run labels.
     pub fn drawn(&self) -> OrganSet {
         self.weights.as_ref().map_or(OrganSet::EMPTY, |w| w.info.organs(self.all_organs))

@@ -24,6 +24,8 @@ mod native;
 #[cfg(target_family = "wasm")]
 mod wasm;
 
+#[cfg(test)]
+pub(crate) use job::samples;
 pub use job::{Job, Step};
 #[cfg(not(target_family = "wasm"))]
 pub use native::{Options, Repaint, spawn, spawn_worker};

@@ -4,6 +4,7 @@ use attention_anatomy::anatomy::{ORGAN_COUNT, Organ, OrganSet, Region};
 use attention_anatomy::report::{SliceAnatomy, viridis};
 use egui::{Color32, ColorImage};
 
+use super::super::attention::Scale;
 use crate::state::Study;
 use crate::theme;
 
@@ -20,7 +21,7 @@ pub fn rows(slices: usize) -> usize {
 }
 
 /// The image of a study. Slices that were not run are transparent, organs that the weights do not know are grey.
-pub fn image(study: &Study, known: OrganSet) -> ColorImage {
+pub fn image(study: &Study, known: OrganSet, scale: Scale) -> ColorImage {
     let slices = study.anatomy.len();
     let rows = rows(slices);
     let map = viridis();
@@ -47,7 +48,7 @@ pub fn image(study: &Study, known: OrganSet) -> ColorImage {
         for organ in Organ::ALL {
             pixels.push(match anatomy.attention.map(|a| a[organ.index()]) {
                 Some(value) if known.contains(organ) => {
-                    theme::colour(map[(value.clamp(0.0, 1.0) * 255.0).round() as usize])
+                    theme::colour(map[(scale.place(value) * 255.0).round() as usize])
                 }
                 Some(_) => Color32::from_gray(70),
                 None => Color32::TRANSPARENT,
@@ -79,7 +80,7 @@ mod tests {
     fn the_head_is_at_the_top_and_every_column_is_what_it_says() {
         let study = sample::study();
         let known: OrganSet = Organ::ALL.into_iter().filter(|&o| o != Organ::Pancreas).collect();
-        let picture = image(&study, known);
+        let picture = image(&study, known, Scale::Linear);
         let slices = study.anatomy.len();
         assert_eq!(picture.size, [COLUMNS, slices]);
         let at = |column: usize, row: usize| picture.pixels[row * COLUMNS + column];
@@ -95,7 +96,7 @@ mod tests {
     fn slices_that_were_not_run_stay_empty() {
         let mut study = sample::study();
         study.anatomy[..10].fill(None);
-        let picture = image(&study, OrganSet::ALL);
+        let picture = image(&study, OrganSet::ALL, Scale::Linear);
         let last = &picture.pixels[picture.pixels.len() - COLUMNS..];
         assert!(last.iter().all(|&c| c == Color32::TRANSPARENT));
         assert!(rows(100_000) <= 2048 && rows(0) == 1);

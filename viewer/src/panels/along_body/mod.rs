@@ -11,6 +11,7 @@ use egui::{
     StrokeKind, TextStyle, TextureHandle, TextureOptions, Ui, WidgetInfo, pos2, vec2,
 };
 
+use super::attention::{Scale, number, scale_of};
 use super::tour::Spot;
 use super::widgets::slice_number;
 use crate::state::{State, Study};
@@ -31,7 +32,7 @@ impl std::fmt::Debug for Memory {
 /// The texture, and what it was made from.
 #[derive(Clone)]
 struct Drawn {
-    of: (u64, OrganSet),
+    of: (u64, OrganSet, Scale),
     texture: TextureHandle,
 }
 
@@ -94,13 +95,11 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     let (rect, response) = ui.allocate_exact_size(size, Sense::click_and_drag());
     let places = Places::new(rect.shrink2(vec2(1.0, 2.0)), study.anatomy.len());
 
-    let known: OrganSet = match &state.model.weights {
-        Some(weights) => weights.info.organs(true),
-        None => OrganSet::ALL,
-    };
-    let texture = texture(ui, &mut state.panels.along_body, study, known);
+    let known = state.model.known();
+    let scale = scale_of(state);
+    let texture = texture(ui, &mut state.panels.along_body, study, known, scale);
     paint(ui, state, study, &texture, &places, titles);
-    legend(ui);
+    legend(ui, scale);
     let slice = state.view.slice();
     let count = places.slices;
     response.widget_info(|| {
@@ -149,17 +148,17 @@ fn wanted(ui: &Ui, response: &Response, places: &Places, now: usize) -> Option<u
     (steps != 0).then(|| now.saturating_add_signed(steps).min(places.slices - 1))
 }
 
-fn texture(ui: &Ui, memory: &mut Memory, study: &Study, known: OrganSet) -> TextureHandle {
-    let of = (super::attention::fingerprint(study), known);
+fn texture(ui: &Ui, memory: &mut Memory, study: &Study, known: OrganSet, scale: Scale) -> TextureHandle {
+    let of = (super::attention::fingerprint(study), known, scale);
     match &mut memory.drawn {
         Some(drawn) if drawn.of == of => drawn.texture.clone(),
         Some(drawn) => {
             drawn.of = of;
-            drawn.texture.set(image::image(study, known), TextureOptions::NEAREST);
+            drawn.texture.set(image::image(study, known, scale), TextureOptions::NEAREST);
             drawn.texture.clone()
         }
         None => {
-            let picture = Arc::new(image::image(study, known));
+            let picture = Arc::new(image::image(study, known, scale));
             let texture = ui.ctx().load_texture("along the body", picture, TextureOptions::NEAREST);
             memory.drawn = Some(Drawn { of, texture: texture.clone() });
             texture
@@ -171,7 +170,7 @@ fn paint(ui: &Ui, state: &State, study: &Study, texture: &TextureHandle, places:
     let painter = ui.painter();
     let weak = ui.visuals().weak_text_color();
     let font = TextStyle::Small.resolve(ui.style());
-    for (rect, title) in [(places.band.union(places.stack), "Region"), (places.heat, "Attention, 33 organs")] {
+    for (rect, title) in [(places.band.union(places.stack), "Region"), (places.heat, "Attention")] {
         painter.text(pos2(rect.left(), titles.center().y), Align2::LEFT_CENTER, title, font.clone(), weak);
     }
     let columns = image::COLUMNS as f32;
@@ -257,7 +256,7 @@ fn entropy_line(ui: &Ui, study: &Study, places: &Places) {
 }
 
 /// What the colours mean.
-fn legend(ui: &mut Ui) {
+fn legend(ui: &mut Ui, scale: Scale) {
     let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 26.0), Sense::hover());
     let map = attention_anatomy::report::viridis();
     let bar = Rect::from_min_max(
@@ -274,7 +273,7 @@ fn legend(ui: &mut Ui) {
     let weak = ui.visuals().weak_text_color();
     let y = bar.bottom() + 7.0;
     for (x, align, text) in [
-        (bar.left(), Align2::LEFT_CENTER, "0"),
+        (bar.left(), Align2::LEFT_CENTER, scale.lower_end()),
         (bar.center().x, Align2::CENTER_CENTER, "attention"),
         (bar.right(), Align2::RIGHT_CENTER, "1"),
     ] {
@@ -292,7 +291,7 @@ fn readout(study: &Study, known: OrganSet, places: &Places, at: Pos2) -> String 
     let Some(anatomy) = study.anatomy_near(k) else { return format!("{place}\nnot segmented yet") };
     match (places.organ(at.x), anatomy.attention) {
         (Some(organ), Some(attention)) if known.contains(organ) => {
-            format!("{organ}: attention {:.2}\n{place}", attention[organ.index()])
+            format!("{organ}: attention {}\n{place}", number(attention[organ.index()]))
         }
         (Some(organ), Some(_)) => format!("{organ}: not in these weights\n{place}"),
         _ => {

@@ -3,12 +3,13 @@
 use attention_anatomy::anatomy::{ORGAN_COUNT, Organ, OrganSet};
 use egui::{Align2, CornerRadius, Rect, Sense, Stroke, StrokeKind, TextStyle, Ui, pos2, vec2};
 
-use super::super::widgets::{drag_bar, elided, swatch};
+use super::super::widgets::{drag_bar, elided, short_name, swatch};
+use super::scale::{self, Scale};
 use crate::theme;
 
 const ROW: f32 = 21.0;
 const NAME: f32 = 132.0;
-const NUMBER: f32 = 36.0;
+const NUMBER: f32 = 42.0;
 
 /// What the bars show.
 pub struct Bars<'a> {
@@ -16,6 +17,8 @@ pub struct Bars<'a> {
     pub values: [f32; ORGAN_COUNT],
     /// The network's own values, marked where they differ.
     pub own: [f32; ORGAN_COUNT],
+    /// How they are laid out.
+    pub scale: Scale,
     /// Organs that the weights know; the others are dimmed and cannot be dragged.
     pub known: OrganSet,
     /// Colours, by organ.
@@ -63,14 +66,19 @@ impl Bars<'_> {
         let name_rect = Rect::from_min_size(rect.min, vec2(NAME, ROW));
         let bar = Rect::from_min_max(pos2(rect.left() + NAME, rect.top()), pos2(rect.right() - NUMBER, rect.bottom()));
         let name = format!("Attention of {}", organ.name().to_lowercase());
-        let (response, changed) = drag_bar(ui, bar, id, &name, &mut value, known);
+        let mut place = self.scale.place(value);
+        let (response, changed) = drag_bar(ui, bar, id, &name, &mut place, known);
+        if changed {
+            value = self.scale.value(place);
+        }
         let chosen = ui.interact(name_rect, id.with("name"), Sense::CLICK);
         if ui.is_rect_visible(rect) {
             self.paint(ui, organ, value, rect, bar.shrink2(vec2(2.0, 4.0)), &response);
         }
         let hint = match known {
             true => {
-                format!("{organ}: {value:.3} (the network says {:.3})\nDrag to ask what if", self.own[organ.index()])
+                let (shown, own) = (scale::number(value), scale::number(self.own[organ.index()]));
+                format!("{organ}: {shown} (the network says {own})\nDrag to ask what if")
             }
             false => format!("{organ} is not in these weights: its value means nothing"),
         };
@@ -93,11 +101,11 @@ impl Bars<'_> {
         let ink = if known { visuals.text_color() } else { visuals.weak_text_color().gamma_multiply(0.7) };
         let colour = (self.colours)(organ);
         swatch(ui, Rect::from_center_size(pos2(rect.left() + 7.0, rect.center().y), vec2(9.0, 9.0)), colour, !known);
-        let name = elided(ui, organ.name(), TextStyle::Small, ink, NAME - 18.0);
+        let name = elided(ui, &short_name(organ), TextStyle::Small, ink, NAME - 18.0);
         painter.galley(pos2(rect.left() + 16.0, rect.center().y - name.size().y / 2.0), name, ink);
 
         painter.rect_filled(bar, CornerRadius::same(2), visuals.extreme_bg_color);
-        let x = |v: f32| egui::lerp(bar.x_range(), v.clamp(0.0, 1.0));
+        let x = |v: f32| egui::lerp(bar.x_range(), self.scale.place(v));
         let mut filled = bar;
         filled.set_right(x(value));
         let fill = theme::colour(colour).gamma_multiply(if known { 1.0 } else { 0.25 });
@@ -108,14 +116,15 @@ impl Bars<'_> {
             () => Stroke::new(1.0, visuals.widgets.noninteractive.bg_stroke.color),
         };
         painter.rect_stroke(bar, CornerRadius::same(2), edge, StrokeKind::Outside);
-        if (value - own).abs() > 0.002 {
+        let moved = (self.scale.place(value) - self.scale.place(own)).abs() > 0.002;
+        if moved {
             // Where the network's own value was.
             let mark = Stroke::new(2.0, visuals.strong_text_color());
             painter.vline(x(own), (bar.top() - 2.0)..=(bar.bottom() + 2.0), mark);
         }
-        let number = if known { format!("{value:.2}") } else { "\u{2013}".to_string() };
+        let number = if known { scale::number(value) } else { "\u{2013}".to_string() };
         let font = TextStyle::Small.resolve(ui.style());
-        let ink = if (value - own).abs() > 0.002 { theme::accent_of(ui) } else { ink };
+        let ink = if moved { theme::accent_of(ui) } else { ink };
         painter.text(pos2(rect.right() - 2.0, rect.center().y), Align2::RIGHT_CENTER, number, font, ink);
     }
 }

@@ -9,12 +9,15 @@
 
 mod bars;
 mod removed;
+mod scale;
 mod uncertain;
 mod what_if;
 
-use attention_anatomy::anatomy::{OrganSet, Region};
+use attention_anatomy::anatomy::Region;
 use attention_anatomy::report::{SliceAnatomy, region_order_warnings};
 use egui::{Align2, CornerRadius, Rect, RichText, Sense, Stroke, StrokeKind, TextStyle, Ui, pos2, vec2};
+
+pub use scale::{Scale, number};
 
 use super::icons::Icon;
 use super::tour::Spot;
@@ -36,6 +39,8 @@ pub struct Memory {
     pub wish: what_if::Wish,
     /// Bars in the order of the table, rather than the largest first.
     by_anatomy: bool,
+    /// The scale that the user has chosen.
+    scale: Option<scale::Scale>,
     scores: uncertain::Scores,
     warnings: (u64, Vec<String>),
 }
@@ -157,8 +162,16 @@ fn regions(ui: &mut Ui, anatomy: &SliceAnatomy, slice: usize) {
     });
 }
 
+/// The scale that attention is shown on: the user's, or the one that shows the study best.
+pub fn scale_of(state: &State) -> Scale {
+    let known = state.model.known();
+    let best = || state.study.as_ref().map_or(Scale::Linear, |study| Scale::best_for(study, known));
+    state.panels.attention.scale.unwrap_or_else(best)
+}
+
 fn switches(ui: &mut Ui, state: &mut State) {
     heading(ui, "Attention");
+    let shown_on = scale_of(state);
     let wish = &mut state.panels.attention.wish;
     ui.horizontal(|ui| {
         let mut off = wish.off;
@@ -175,6 +188,11 @@ fn switches(ui: &mut Ui, state: &mut State) {
             let mut sorted = !*by_anatomy;
             if ui.checkbox(&mut sorted, "Sort").on_hover_text("The largest value first").changed() {
                 *by_anatomy = !sorted;
+            }
+            let mut log = shown_on == Scale::Log;
+            let hint = "Attention on a logarithmic scale, from 0.0001 to 1, here and along the body";
+            if ui.checkbox(&mut log, "Log").on_hover_text(hint).changed() {
+                state.panels.attention.scale = Some(if log { Scale::Log } else { Scale::Linear });
             }
         });
     });
@@ -219,14 +237,12 @@ fn outcome(ui: &mut Ui, state: &State) {
 }
 
 fn values(ui: &mut Ui, state: &mut State, own: [f32; 33]) {
-    let known: OrganSet = match &state.model.weights {
-        Some(weights) => weights.info.organs(true),
-        None => OrganSet::ALL,
-    };
+    let known = state.model.known();
     let styles = state.view.styles;
     let bars = bars::Bars {
         values: state.panels.attention.wish.vector(&own),
         own,
+        scale: scale_of(state),
         known,
         colours: &|organ| styles[organ.index()].colour,
         selected: state.view.selected,

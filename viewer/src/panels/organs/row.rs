@@ -6,7 +6,7 @@ use egui::{CornerRadius, Popup, PopupCloseBehavior, Rect, Role, Sense, Stroke, S
 use egui::{pos2, vec2};
 
 use super::super::icons::Icon;
-use super::super::widgets::{elided, icon_button_at, millilitres, slice_number, swatch};
+use super::super::widgets::{elided, icon_button_at, millilitres, short_name, slice_number, swatch};
 use super::{Known, known};
 use crate::state::State;
 use crate::theme;
@@ -82,7 +82,7 @@ pub fn show(ui: &mut Ui, state: &mut State, organ: Organ) {
             () if present => (v.text_color(), v.weak_text_color()),
             () => (v.weak_text_color(), v.weak_text_color()),
         };
-        let name = elided(ui, organ.name(), TextStyle::Body, ink, width);
+        let name = elided(ui, &short_name(organ), TextStyle::Body, ink, width);
         let left = rect.left() + 28.0;
         match second {
             Some(second) => {

@@ -162,7 +162,11 @@ pub fn model(ui: &mut Ui, state: &mut State) {
         },
         None => "no device yet",
     };
-    let menu = ui.menu_button(format!("{weights} on {device}"), |ui| model_menu(ui, state));
+    let title = match state.model.weights {
+        Some(_) => format!("{weights} on {device}"),
+        None => weights.to_string(),
+    };
+    let menu = ui.menu_button(title, |ui| model_menu(ui, state));
     menu.response.accessible_name("Model and device").on_hover_ui(|ui| {
         if let Some(weights) = &state.model.weights {
             ui.label(format!("Weights {}, SHA-256 {}", weights.name, weights.sha256));

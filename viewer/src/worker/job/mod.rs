@@ -22,7 +22,7 @@ mod measure;
 mod open;
 mod questions;
 #[cfg(test)]
-pub(super) mod samples;
+pub(crate) mod samples;
 mod segment;
 mod study;
 #[cfg(test)]

@@ -1,0 +1,214 @@
+//! The whole application with its worker's thread, driven as a person drives it. The engine is a fake one that finds
+//! the bright rod of a small patient; windows are drawn on whatever device this machine has.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use attention_anatomy::anatomy::Organ;
+use attention_anatomy::formats::{self, nifti};
+use egui::{Event, Key, Modifiers, PointerButton, Pos2, vec2};
+use egui_kittest::{Harness, SnapshotOptions, kittest::Queryable};
+
+use super::*;
+use crate::panels::tests::sample;
+use crate::state::{RunPhase, Tool, WINDOW_PRESETS};
+use crate::worker::machine::FakeMachine;
+use crate::worker::{Options, samples, spawn};
+
+type Window = Harness<'static, ViewerApp>;
+
+fn window(machine: &FakeMachine) -> Window {
+    let machine = machine.clone();
+    let mut window = Harness::builder().with_size(vec2(1280.0, 720.0)).with_max_steps(64).wgpu().build_eframe(|cc| {
+        let ctx = cc.egui_ctx.clone();
+        let options = Options { machine: Box::new(move || Box::new(machine)) };
+        let worker = spawn(Arc::new(move || ctx.request_repaint()), options);
+        let mut app = ViewerApp::new(cc, worker, Launch::default());
+        app.files.kept = Some(Vec::new());
+        app.state.preferences.tour_seen = true;
+        app
+    });
+    window.step();
+    window
+}
+
+/// Draws frames until it has happened; a viewer that hangs fails the test.
+fn until(window: &mut Window, what: &str, happened: impl Fn(&ViewerApp) -> bool) {
+    let started = Instant::now();
+    while !happened(window.state()) {
+        assert!(started.elapsed() < Duration::from_secs(120), "never: {what}");
+        window.step();
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    window.step();
+}
+
+fn press(window: &mut Window, modifiers: Modifiers, key: Key) {
+    window.key_press_modifiers(modifiers, key);
+    window.step();
+    window.step();
+}
+
+fn click(window: &mut Window, name: &str) {
+    window.get_by_label(name).click_accesskit();
+    window.step();
+    window.step();
+}
+
+fn drag(window: &mut Window, from: Pos2, to: Pos2) {
+    let button = |pos, pressed| Event::PointerButton {
+        pos,
+        button: PointerButton::Primary,
+        pressed,
+        modifiers: Modifiers::NONE,
+    };
+    for event in [
+        Event::PointerMoved(from),
+        button(from, true),
+        Event::PointerMoved(from + (to - from) / 2.0),
+        Event::PointerMoved(to),
+        button(to, false),
+    ] {
+        window.event(event);
+        window.step();
+    }
+    window.step();
+}
+
+fn ml(window: &Window, organ: Organ) -> f64 {
+    window.state().state.study.as_ref().unwrap().labels.volume_ml(organ)
+}
+
+fn open_sample(window: &mut Window) {
+    click(window, "Open the sample CT");
+    until(window, "the sample is segmented", |app| app.state.run.phase == RunPhase::Finished);
+    assert!(window.state().state.notices.is_empty(), "{:?}", window.state().state.notices);
+}
+
+#[test]
+fn a_scan_is_opened_segmented_looked_at_corrected_questioned_and_saved() {
+    let machine = samples::machine();
+    machine.state().attention = 0.2;
+    let mut window = window(&machine);
+    open_sample(&mut window);
+    // The rod of 11 x 7 voxels through nine slices, 3 mm each; what lies apart is cleaned up.
+    let rod = 11.0 * 7.0 * 9.0 * 0.027;
+    assert!((ml(&window, samples::ORGAN) - rod).abs() < 0.2 * rod, "{} ml", ml(&window, samples::ORGAN));
+
+    let before = window.state().state.view.slice();
+    press(&mut window, Modifiers::NONE, Key::ArrowUp);
+    assert_eq!(window.state().state.view.slice(), before + 1);
+    press(&mut window, Modifiers::NONE, Key::Num3);
+    assert_eq!(window.state().state.view.window, WINDOW_PRESETS[2].window);
+    press(&mut window, Modifiers::NONE, Key::L);
+    assert!(!window.state().state.view.labels);
+    press(&mut window, Modifiers::NONE, Key::L);
+
+    // A stroke of the spleen across the middle of the axial view, and back.
+    let original = window.state().state.study.as_ref().unwrap().labels.layer().voxels().to_vec();
+    window.state_mut().state.view.selected = Some(Organ::Spleen);
+    press(&mut window, Modifiers::NONE, Key::B);
+    assert_eq!(window.state().state.view.tool, Tool::Brush);
+    let middle = window.get_by_label_contains("Axial view").rect().center();
+    drag(&mut window, middle + vec2(-30.0, 40.0), middle + vec2(30.0, 40.0));
+    assert!(ml(&window, Organ::Spleen) > 1.0, "{} ml", ml(&window, Organ::Spleen));
+    press(&mut window, Modifiers::COMMAND, Key::Z);
+    assert_eq!(window.state().state.study.as_ref().unwrap().labels.layer().voxels(), original);
+    press(&mut window, Modifiers::COMMAND | Modifiers::SHIFT, Key::Z);
+    let painted = ml(&window, Organ::Spleen);
+
+    // A run that is started again leaves the stroke alone.
+    window.state_mut().state.start_run();
+    until(&mut window, "the second run ends", |app| app.state.run.phase == RunPhase::Finished);
+    assert_eq!(ml(&window, Organ::Spleen), painted);
+
+    click(&mut window, "Attention off");
+    until(&mut window, "the question is answered", |app| {
+        app.state.study.as_ref().is_some_and(|s| s.what_if.as_ref().is_some_and(|w| w.labels.is_some()))
+    });
+
+    click(&mut window, "Save");
+    click(&mut window, "Labels, NIfTI");
+    until(&mut window, "a file is made", |app| app.files.kept.as_ref().is_some_and(|k| !k.is_empty()));
+    let saved = window.state_mut().files.kept.as_mut().unwrap().remove(0);
+    let FileRequest::Save { name, bytes } = saved else { panic!("{saved:?}") };
+    let read = formats::read_labels(vec![(name, bytes)]).unwrap();
+    let study = window.state().state.study.as_ref().unwrap();
+    assert_eq!(read.voxels, study.labels.layer().voxels(), "what is saved is what is shown, without the what-if");
+    assert!(read.geometry.same_grid(study.geometry(), 1e-3));
+}
+
+#[test]
+fn the_window_answers_while_the_engine_never_does() {
+    let machine = samples::machine();
+    machine.state().slow = u32::MAX;
+    let mut window = window(&machine);
+    click(&mut window, "Open the sample CT");
+    until(&mut window, "a slice is under way", |app| {
+        app.state.run.phase == RunPhase::Running && app.state.study.is_some()
+    });
+    until(&mut window, "the engine was asked", |_| !machine.state().submitted.is_empty());
+    let slice = window.state().state.view.slice();
+    press(&mut window, Modifiers::NONE, Key::ArrowUp);
+    assert_eq!(window.state().state.view.slice(), slice + 1);
+    press(&mut window, Modifiers::NONE, Key::Num1);
+    assert_eq!(window.state().state.view.window, WINDOW_PRESETS[0].window);
+    assert_eq!(window.state().state.run.done, 0);
+}
+
+#[test]
+fn a_device_lost_in_the_middle_of_a_run_keeps_window_labels_and_edits() {
+    let machine = samples::machine();
+    machine.state().fails_at = Some(1);
+    let mut window = window(&machine);
+    click(&mut window, "Open the sample CT");
+    until(&mut window, "the device is lost", |app| matches!(app.state.run.phase, RunPhase::Failed(_)));
+    assert!(window.state().state.notices.iter().any(|n| n.text.contains("stopped working")));
+    let done = ml(&window, samples::ORGAN);
+    assert!(done > 0.0, "slices that were there stay");
+    window.state_mut().state.view.selected = Some(Organ::Spleen);
+    press(&mut window, Modifiers::NONE, Key::B);
+    let middle = window.get_by_label_contains("Axial view").rect().center();
+    drag(&mut window, middle + vec2(-30.0, 40.0), middle + vec2(30.0, 40.0));
+    let painted = ml(&window, Organ::Spleen);
+    assert!(painted > 0.0);
+    window.state_mut().state.start_run();
+    until(&mut window, "the next run ends", |app| app.state.run.phase == RunPhase::Finished);
+    assert!(ml(&window, samples::ORGAN) > done);
+    assert_eq!(ml(&window, Organ::Spleen), painted);
+}
+
+#[test]
+fn what_cannot_be_opened_is_said_and_changes_nothing() {
+    let mut window = window(&samples::machine());
+    open_sample(&mut window);
+    let before = ml(&window, samples::ORGAN);
+    let small = nifti::write_labels(&samples::ct(3).with_voxels(vec![1; 60 * 60 * 3]), "").unwrap();
+    for (name, bytes) in [("letter.txt", b"Dear colleague".to_vec()), ("other.nii.gz", small)] {
+        let inputs = vec![Input::Bytes { name: name.into(), bytes: bytes.into() }];
+        window.state_mut().state.open(inputs, OpenAs::Whatever);
+        until(&mut window, "it is refused", |app| !app.state.notices.is_empty());
+        let text = window.state().state.notices.iter().map(|n| n.text.clone()).collect::<String>();
+        assert!(text.contains(name), "{text}");
+        window.state_mut().state.notices.clear();
+    }
+    assert_eq!(ml(&window, samples::ORGAN), before);
+}
+
+/// Fonts and lavapipe may round a few edges otherwise on another machine.
+fn picture(window: &mut Window, name: &str) {
+    window.run_steps(4);
+    let options = SnapshotOptions::new().threshold(2.0).max_failed_pixels(400);
+    window.snapshot_options(name, &options);
+}
+
+#[test]
+fn main_states_look_as_they_did() {
+    let mut window = window(&samples::machine());
+    picture(&mut window, "start");
+    window.state_mut().state = sample::state();
+    window.state_mut().state.preferences.tour_seen = true;
+    picture(&mut window, "study_dark");
+    window.state_mut().state.preferences.dark = false;
+    picture(&mut window, "study_light");
+}
