@@ -181,6 +181,7 @@ fn scores(ui: &mut Ui, learn: &mut Learn) {
 }
 
 fn switches_of(ui: &mut Ui, record: &Record) {
+    ui.set_min_width(140.0);
     let attention = if record.settings.attention { "attention" } else { "no attention" };
     ui.label(RichText::new(attention).small());
     ui.label(RichText::new(hpa_name(record.settings.hpa)).small());
