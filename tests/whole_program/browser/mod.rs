@@ -52,6 +52,18 @@ fn status(browser: &mut Chromium) -> Value {
     browser.evaluate(STATUS)
 }
 
+fn labels_of(browser: &mut Chromium, slice: u64) -> Vec<u8> {
+    let labels = browser.evaluate(&format!("Array.from(window.attention_anatomy_labels({slice}))"));
+    serde_json::from_value(labels).unwrap()
+}
+
+/// Labelled voxels of the first slice, and voxels in which the second differs.
+fn differing(expected: &[u8], labels: &[u8]) -> (usize, usize) {
+    assert_eq!(expected.len(), labels.len());
+    let different = expected.iter().zip(labels).filter(|(a, b)| a != b).count();
+    (expected.iter().filter(|&&label| label > 0).count(), different)
+}
+
 /// Nothing went wrong in the page, in its workers or in what it shows, and nothing was asked of anybody else.
 fn check_well(browser: &mut Chromium, host: &Host) {
     assert_eq!(browser.complaints, Vec::<String>::new());
@@ -122,8 +134,7 @@ fn check_label_pixels(browser: &mut Chromium, name: &str) {
     browser.press('l');
     let without = browser.screenshot(&format!("{name}-no-labels"));
     browser.press('l');
-    let labels = browser.evaluate(&format!("Array.from(window.attention_anatomy_labels({}))", view.slice));
-    let labels: Vec<u8> = serde_json::from_value(labels).unwrap();
+    let labels = labels_of(browser, view.slice as u64);
     let (width, mut right, mut wrong) = (128, [0, 0], Vec::new());
     for (n, &label) in labels.iter().enumerate() {
         let (i, j) = (n % width, n / width);
@@ -153,16 +164,22 @@ fn the_page_segments_the_sample_with_webgpu() {
     browser.open(&format!("{}?sample&device=gpu", host.origin));
     assert_eq!(browser.wait_for("navigator.gpu ? 'there' : false", 5), "there");
     browser.wait_for(&format!("{STATUS}?.study?.size"), 120);
-    browser.wait_for(&format!("{STATUS}.study.labelled_slices >= 3"), 240);
+    // Seconds for each slice on a machine without a GPU; minutes when it is busy.
+    browser.wait_for(&format!("{STATUS}.study.labelled_slices >= 2"), 400);
     let seen = status(&mut browser);
     assert_eq!(seen["study"]["size"], serde_json::json!([128, 128, 79]));
     assert!(["gpu", "software_gpu"].contains(&seen["device"]["kind"].as_str().unwrap()), "{seen:#}");
-    assert!(seen["study"]["attention_slices"].as_u64().unwrap() >= 3, "{seen:#}");
+    assert!(seen["study"]["attention_slices"].as_u64().unwrap() >= 2, "{seen:#}");
+    let slice = seen["study"]["slice"].as_u64().unwrap();
+    let on_gpu = labels_of(&mut browser, slice);
     browser.screenshot("with-webgpu");
     check_well(&mut browser, &host);
     // A software GPU computes for minutes; WebGPU draws what the processor computes, too.
     browser.open(&format!("{}?sample&device=cpu", host.origin));
     browser.wait_for(&format!("{STATUS}?.run.phase === 'finished'"), 180);
+    let on_cpu = labels_of(&mut browser, slice);
+    let (labelled, different) = differing(&on_gpu, &on_cpu);
+    assert!(labelled > 50 && different * 50 <= labelled, "{different} of {labelled} labelled voxels differ");
     check_label_pixels(&mut browser, "labels-with-webgpu");
     check_well(&mut browser, &host);
 }
@@ -186,15 +203,11 @@ fn the_page_segments_the_sample_without_webgpu_as_the_program_does() {
     succeed(&mut segment(&sample, folder.path()));
     let bytes = std::fs::read(folder.path().join("labels.nii.gz")).unwrap();
     let native = nifti::read_labels(&bytes, &ReadOptions::default()).unwrap();
-    let [nx, ny, nz] = native.geometry.size;
+    let [nx, ny, _] = native.geometry.size;
     let (mut labelled, mut different) = (0, 0);
-    for k in 0..nz {
-        let labels = browser.evaluate(&format!("Array.from(window.attention_anatomy_labels({k}))"));
-        let labels: Vec<u8> = serde_json::from_value(labels).unwrap();
-        let expected = &native.voxels[k * nx * ny..(k + 1) * nx * ny];
-        assert_eq!(labels.len(), expected.len());
-        labelled += expected.iter().filter(|&&l| l > 0).count();
-        different += labels.iter().zip(expected).filter(|(a, b)| a != b).count();
+    for (k, expected) in native.voxels.chunks_exact(nx * ny).enumerate() {
+        let (l, d) = differing(expected, &labels_of(&mut browser, k as u64));
+        (labelled, different) = (labelled + l, different + d);
     }
     // Of the labelled voxels, which is ten times as strict as of all.
     assert!(labelled > 1000 && different * 1000 <= labelled, "{different} of {labelled} labelled voxels differ");

@@ -155,6 +155,7 @@ impl Lesson {
             focal_norm: FocalNorm::PresentClasses,
             network: NetworkConfig { base: self.base, levels: 4, stack: 5, attention: settings.attention },
             input: InputChoice::Explicit(self.input()),
+            fold: None,
             data: Vec::new(),
             phases,
         }
