@@ -173,7 +173,7 @@ fn scores(ui: &mut Ui, learn: &mut Learn) {
     ui.label(
         RichText::new(
             "Outlined: organs at heights where every set that gets there outlines them. Contested: where some set shows \
-             an organ and leaves it out, as chest scans do with the liver.",
+             an organ and leaves it out, as chest scans do with the liver. A few per cent between two runs are chance.",
         )
         .small()
         .weak(),

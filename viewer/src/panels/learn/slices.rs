@@ -148,7 +148,7 @@ fn bars(ui: &Ui, rect: Rect, id: Id, slice: &LearnSlice, p: &[f32; 5]) {
 
 /// Draws the attention vectors of the slices: organs down, slices across.
 pub fn attention(ui: &mut Ui, plan: &LearnPlan, look: &LearnLook) {
-    const NAMES: f32 = 128.0;
+    const NAMES: f32 = 140.0;
     const ROW: f32 = 14.0;
     ui.strong("Attention vector of each slice");
     ui.small("All organs start alike. Dark: switched off here, unless the rest of the network is very sure.");
