@@ -84,6 +84,8 @@ fn viewer(cc: &CreationContext<'_>, options: &Options) -> ViewerApp {
     let device = match options.device().as_str() {
         "gpu" => DevicePreference::Gpu,
         "cpu" => DevicePreference::Cpu,
+        // Looking for one would only say once more, and less plainly, that there is none.
+        _ if !options.webgpu() => DevicePreference::Cpu,
         _ => DevicePreference::Auto,
     };
     let inputs = if options.sample() { vec![Input::Sample] } else { Vec::new() };
