@@ -2,10 +2,14 @@
 
 mod commands;
 mod device;
+mod evaluation;
+mod experiment;
 mod files;
+mod interrupt;
 mod model;
 mod pipeline;
 mod progress;
+mod training;
 
 use std::process::ExitCode;
 
@@ -31,6 +35,12 @@ enum Command {
     Devices(commands::info::DevicesArgs),
     Train(commands::train::Args),
     Evaluate(commands::evaluate::Args),
+    Compare(commands::compare::Args),
+    Crossval(commands::crossval::Args),
+    Ablation(commands::ablation::Args),
+    Figure(commands::figure::Args),
+    Export(commands::interchange::ExportArgs),
+    Import(commands::interchange::ImportArgs),
     Phantom(commands::phantom::Args),
     Bench(commands::bench::Args),
     #[command(hide = true)]
@@ -53,6 +63,12 @@ fn main() -> ExitCode {
         Command::Devices(args) => commands::info::devices(args),
         Command::Train(args) => commands::train::run(args),
         Command::Evaluate(args) => commands::evaluate::run(args),
+        Command::Compare(args) => commands::compare::run(args),
+        Command::Crossval(args) => commands::crossval::run(args),
+        Command::Ablation(args) => commands::ablation::run(args),
+        Command::Figure(args) => commands::figure::run(args),
+        Command::Export(args) => commands::interchange::export(args),
+        Command::Import(args) => commands::interchange::import(args),
         Command::Phantom(args) => commands::phantom::run(args),
         Command::Bench(args) => commands::bench::run(args),
         Command::BenchVolume(args) => commands::bench::volume(args),

@@ -9,8 +9,8 @@ use attention_anatomy::anatomy::OrganSet;
 use attention_anatomy::infer::{
     BurnEngine, ComputeDevice, ComputeKind, Engine, Message, RunOptions, VolumeRun, Wait, keep_largest_components,
 };
-use attention_anatomy::network::weights;
-use attention_anatomy::preprocess::ModelSlices;
+use attention_anatomy::network::{AttentionAnatomy, weights};
+use attention_anatomy::preprocess::{Body, ModelSlices};
 use attention_anatomy::report::SliceAnatomy;
 use attention_anatomy::volume::{CtVolume, LabelVolume};
 
@@ -23,6 +23,8 @@ pub struct Outcome {
     pub labels: LabelVolume,
     /// One entry a slice that was run, from the most inferior.
     pub slices: Vec<SliceAnatomy>,
+    /// The body that was found in the CT.
+    pub body: Arc<Body>,
     /// Voxels that the clean-up removed.
     pub removed: usize,
     /// Seconds by stage.
@@ -31,9 +33,19 @@ pub struct Outcome {
 
 /// An engine for the weights on a device.
 pub fn engine(model: &Model, device: &ComputeDevice, drawn: OrganSet) -> Result<BurnEngine> {
-    let (network, info) = weights::read(&model.bytes, &device.burn)?;
+    let (network, _) = weights::read(&model.bytes, &device.burn)?;
+    Ok(engine_for(network, model, device, drawn))
+}
+
+/// The same with attention off.
+pub fn engine_without_attention(model: &Model, device: &ComputeDevice, drawn: OrganSet) -> Result<BurnEngine> {
+    let (network, _) = weights::read(&model.bytes, &device.burn)?;
+    Ok(engine_for(network.without_attention(), model, device, drawn))
+}
+
+fn engine_for(network: AttentionAnatomy, model: &Model, device: &ComputeDevice, drawn: OrganSet) -> BurnEngine {
     let gpu = device.kind != ComputeKind::Cpu;
-    Ok(BurnEngine::new(network, info.input, drawn, device.burn.clone(), device.name.clone(), gpu))
+    BurnEngine::new(network, model.info.input.clone(), drawn, device.burn.clone(), device.name.clone(), gpu)
 }
 
 /// Segments a whole volume. `progress(done, total)` is called as slices finish.
@@ -75,5 +87,6 @@ pub fn segment(
         removed = keep_largest_components(&mut labels, ct.geometry.size).iter().sum();
         seconds.push(("clean up".to_string(), started.elapsed().as_secs_f64()));
     }
-    Ok(Outcome { labels: ct.with_voxels(labels), slices: anatomy, removed, seconds })
+    let body = run.slices().body().clone();
+    Ok(Outcome { labels: ct.with_voxels(labels), slices: anatomy, body, removed, seconds })
 }

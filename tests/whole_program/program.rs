@@ -37,7 +37,10 @@ fn devices_names_the_cpu() {
 #[test]
 fn help_names_every_command() {
     let said = succeed(&mut program("--help"));
-    for command in ["view", "segment", "demo", "info", "devices", "train", "evaluate", "phantom", "bench"] {
+    for command in [
+        "view", "segment", "demo", "info", "devices", "train", "evaluate", "compare", "crossval", "ablation", "figure",
+        "export", "import", "phantom", "bench",
+    ] {
         let named = said.stdout.lines().any(|l| l.split_whitespace().next() == Some(command));
         assert!(named, "{command}: {said:#?}");
         let help = succeed(program(command).arg("--help"));

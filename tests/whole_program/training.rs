@@ -6,10 +6,11 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use attention_anatomy::formats::nifti;
+use attention_anatomy::volume::LabelVolume;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{KIDNEY_RIGHT, Nifti, SPLEEN, phantom, program, segment, succeed};
+use crate::support::{KIDNEY_RIGHT, Nifti, SPLEEN, Table, phantom, program, run, segment, succeed};
 
 /// Cases of each set; one of them is held out.
 const CASES: usize = 3;
@@ -17,7 +18,7 @@ const CASES: usize = 3;
 const CHECKPOINT_STEPS: u64 = 6;
 
 /// Writes two sets of drawn bodies that show the same two organs: one set annotates the spleen alone, the other the right
-/// kidney alone. Returns the training file.
+/// kidney alone; the truth about both is kept aside. Returns the training file.
 fn write_sets(folder: &Path, steps: u64) -> PathBuf {
     for (n, (organ, label)) in [("spleen", SPLEEN), ("kidney_right", KIDNEY_RIGHT)].into_iter().enumerate() {
         let set = folder.join(format!("only_{organ}"));
@@ -26,12 +27,23 @@ fn write_sets(folder: &Path, steps: u64) -> PathBuf {
             .map(|case| {
                 let (ct, labels) = phantom(CASES * n + case);
                 let annotated = labels.voxels.iter().map(|&l| if l == label { l } else { 0 }).collect();
-                let labels = labels.with_voxels(annotated);
                 let (ct_name, label_name) = (format!("{case}.ct.nii.gz"), format!("{case}.labels.nii.gz"));
                 std::fs::write(set.join(&ct_name), nifti::write_ct(&ct, "drawn").unwrap()).unwrap();
-                std::fs::write(set.join(&label_name), nifti::write_labels(&labels, "drawn").unwrap()).unwrap();
-                let id = format!("{organ}-{case}");
-                json!({ "id": id, "split": "train", "ct": ct_name, "label": label_name, "annotated": [organ] })
+                let write = |name: &str, labels: &LabelVolume| {
+                    std::fs::write(set.join(name), nifti::write_labels(labels, "drawn").unwrap())
+                };
+                let truth_name = format!("{case}.truth.nii.gz");
+                write(&truth_name, &labels).unwrap();
+                write(&label_name, &labels.with_voxels(annotated)).unwrap();
+                json!({
+                    "id": format!("{organ}-{case}"),
+                    "split": "train",
+                    "ct": ct_name,
+                    "label": label_name,
+                    "truth": truth_name,
+                    "annotated": [organ],
+                    "region_boundaries_mm": [500.0, 400.0, 300.0, -100.0],
+                })
             })
             .collect();
         let manifest = json!({ "name": format!("only {organ}"), "license": "drawn", "cases": cases });
@@ -112,7 +124,7 @@ fn a_training_on_two_partial_sets_ends_in_weights_that_segment() {
     let config = write_sets(folder.path(), STEPS);
     let output = folder.path().join("training");
     let weights = output.join("final.safetensors");
-    let said = succeed(&mut train(&config, folder.path(), &output));
+    let said = succeed(train(&config, folder.path(), &output).arg("--report"));
     assert!(said.stdout.contains("final.safetensors"), "{said:#?}");
     assert!(weights.is_file());
 
@@ -143,12 +155,143 @@ fn a_training_on_two_partial_sets_ends_in_weights_that_segment() {
     let ids: BTreeSet<&str> = organs.iter().filter_map(|o| o["id"].as_str()).collect();
     assert_eq!(ids, ["spleen", "kidney_right"].into());
 
+    let page = std::fs::read_to_string(output.join("report.html")).unwrap();
+    assert!(page.contains("40 of 40") && page.contains("Spleen"), "the page ends before the training did");
+
+    let measured = folder.path().join("measured");
     let mut evaluate = program("evaluate");
-    evaluate.arg(&config).arg("--data").arg(folder.path()).arg("--weights").arg(&weights);
-    let table = succeed(evaluate.args(["--device", "cpu"])).stdout;
-    for text in ["| organ | patients | Dice |", "| Spleen | 1 | ", "| Kidney right | 1 | ", "1 of only spleen"] {
+    evaluate.arg(&config).arg("--data").arg(folder.path()).arg("--weights").arg(&weights).arg("-o").arg(&measured);
+    let table = succeed(evaluate.args(["--device", "cpu", "--attention"])).stdout;
+    for text in [
+        "| organ | patients | Dice |",
+        "| Spleen | 1 | ",
+        "| Kidney right | 1 | ",
+        "1 of only spleen",
+        "Organs that the cases do not annotate",
+        "switching it off changes",
+    ] {
         assert!(table.contains(text), "`{text}` is missing:\n{table}");
     }
+    assert_eq!(std::fs::read_to_string(measured.join("evaluation.md")).unwrap().trim_end(), table.trim_end());
+    let found: Value = serde_json::from_slice(&std::fs::read(measured.join("evaluation.json")).unwrap()).unwrap();
+    let organs = Table::read(&measured.join("evaluation.csv"));
+    assert_eq!((organs.len(), organs.cell(0, "truth"), organs.cell(2, "truth")), (4, "annotated", "unannotated"));
+    let dice = found["summary"][0]["dice"]["mean"].as_f64().unwrap();
+    assert!((organs.number(0, "dice_mean") - dice).abs() < 1e-4);
+    assert_eq!(
+        Table::read(&measured.join("cases.csv")).len(),
+        4,
+        "two patients, each with what it annotates and the rest"
+    );
+    let effect = &found["attention"];
+    assert!(effect["labelled"].as_u64().unwrap() >= effect["changed"].as_u64().unwrap());
+}
+
+#[test]
+fn folds_and_systems_go_on_where_they_stopped_and_end_in_tables() {
+    let folder = TempDir::new().unwrap();
+    let config = write_sets(folder.path(), 6);
+    let call = |command: &str, output: &Path, more: &[&str]| {
+        let mut call = program(command);
+        call.arg(&config).arg("--data").arg(folder.path()).arg("-o").arg(output).args(["--device", "cpu"]).args(more);
+        call
+    };
+
+    // Two tasks of an array job, and the one that puts them together.
+    let folds = folder.path().join("folds");
+    succeed(&mut call("crossval", &folds, &["--fold", "2/3"]));
+    let early = run(&mut call("crossval", &folds, &["--folds", "3", "--merge"]));
+    assert!(early.code != Some(0) && early.errors()[0].contains("fold 1/3, fold 3/3"), "{early:#?}");
+    let written = |path: &str| std::fs::metadata(folds.join(path)).unwrap().modified().unwrap();
+    let before = written("fold-2-of-3/evaluation.json");
+    let said = succeed(&mut call("crossval", &folds, &["--folds", "3"]));
+    assert_eq!(written("fold-2-of-3/evaluation.json"), before, "a fold that was done was done again");
+    assert!(said.stdout.contains("standard deviation over 3 folds"), "{said:#?}");
+    let held_out: BTreeSet<String> = (1..=3)
+        .flat_map(|k| {
+            let path = folds.join(format!("fold-{k}-of-3/evaluation.json"));
+            let found: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+            let names = found["cases"].as_array().unwrap().iter().map(|c| c["name"].as_str().unwrap().to_string());
+            names.collect::<Vec<_>>()
+        })
+        .collect();
+    assert_eq!(held_out.len(), 2 * CASES, "every patient is held out once: {held_out:?}");
+
+    let ablation = folder.path().join("ablation");
+    let said = succeed(&mut call("ablation", &ablation, &["--seeds", "1"]));
+    for text in [
+        "| Vanilla U-Net | Vanilla U-Net + HPA | AttentionAnatomy | AttentionAnatomy + HPA |",
+        "unannotated in the patient",
+    ] {
+        assert!(said.stdout.contains(text), "`{text}` is missing: {said:#?}");
+    }
+    let systems = Table::read(&ablation.join("systems.csv"));
+    let operations: Vec<f64> = (0..4).map(|n| systems.number(n, "multiply_adds")).collect();
+    assert!(operations[0] == operations[1] && operations[2] == operations[3] && operations[0] < operations[2]);
+    let again = succeed(&mut call("ablation", &ablation, &["--seeds", "1"]));
+    assert_eq!(again.stdout, said.stdout);
+    assert_eq!(again.stderr.matches("done before").count(), 4, "{again:#?}");
+
+    let figure = folder.path().join("figure");
+    let mut draw = call("figure", &figure, &[]);
+    succeed(draw.arg("--ablation").arg(&ablation));
+    let png = std::fs::read(figure.join("figure.png")).unwrap();
+    assert!(png.starts_with(b"\x89PNG") && png[16..20] == 1092u32.to_be_bytes(), "three panels of 360 pixels in a row");
+    let page = std::fs::read_to_string(figure.join("figure.html")).unwrap();
+    assert!(page.contains("Row 2, column 3: AttentionAnatomy + HPA"));
+}
+
+#[test]
+fn weights_go_to_pytorch_and_come_back() {
+    let folder = TempDir::new().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    let (onnx, torch, back, again) =
+        (file("a.onnx"), file("a.safetensors"), file("b.safetensors"), file("c.safetensors"));
+    succeed(program("export").arg("--onnx").arg(&onnx).arg("--pytorch").arg(&torch));
+    assert!(std::fs::metadata(&onnx).unwrap().len() > 4 << 20, "two million parameters of four bytes");
+    succeed(program("import").arg(&torch).arg("-o").arg(&back));
+    succeed(program("export").arg(&back).arg("--pytorch").arg(&again));
+    // A SafeTensors file is the length of its header, the header, and the numbers.
+    let numbers = |path: &Path| {
+        let bytes = std::fs::read(path).unwrap();
+        let header = u64::from_le_bytes(bytes[..8].try_into().unwrap());
+        bytes[8 + usize::try_from(header).unwrap()..].to_vec()
+    };
+    assert!(numbers(&torch) == numbers(&again), "a round trip changes nothing");
+    let info = succeed(program("info").arg(&back));
+    assert!(info.stdout.contains("Spinal cord"), "the description travels along: {info:#?}");
+
+    std::fs::write(file("x.pt"), b"PK\x03\x04").unwrap();
+    let refused = run(program("import").arg(file("x.pt")).arg("-o").arg(file("d.safetensors")));
+    assert!(refused.code == Some(1) && refused.errors()[0].contains("weights_only=True"), "{refused:#?}");
+    assert!(!file("d.safetensors").exists());
+}
+
+#[test]
+fn two_label_maps_are_compared_without_a_network() {
+    let folder = TempDir::new().unwrap();
+    let write = |name: &str, labels: &LabelVolume| {
+        std::fs::write(folder.path().join(name), nifti::write_labels(labels, "drawn").unwrap()).unwrap();
+        folder.path().join(name)
+    };
+    let (_, labels) = phantom(0);
+    let half = labels.with_voxels(
+        labels.voxels.iter().enumerate().map(|(n, &l)| if l == SPLEEN && n / (64 * 64) >= 4 { 0 } else { l }).collect(),
+    );
+    let (a, b) = (write("a.nii.gz", &labels), write("b.nii.gz", &half));
+    let output = folder.path().join("out");
+    let csv = succeed(program("compare").arg(&a).arg(&b).args(["--format", "csv", "-o"]).arg(&output)).stdout;
+    assert_eq!(csv.trim_end(), std::fs::read_to_string(output.join("evaluation.csv")).unwrap().trim_end());
+    let organs = Table::read(&output.join("evaluation.csv"));
+    assert_eq!((organs.len(), organs.cell(0, "organ"), organs.cell(1, "organ")), (2, "kidney_right", "spleen"));
+    assert_eq!((organs.number(0, "dice_mean"), organs.number(0, "added_path_mm_mean")), (1.0, 0.0));
+    // Three of six equal slices: 2 * 3 / (6 + 3).
+    assert!((organs.number(1, "dice_mean") - 2.0 / 3.0).abs() < 1e-4);
+    let only =
+        succeed(program("compare").arg(&a).arg(&b).args(["--organs", "spleen,liver", "--format", "json"])).stdout;
+    let only: Value = serde_json::from_str(&only).unwrap();
+    assert_eq!(only["summary"].as_array().unwrap().len(), 1, "nobody has a liver: nothing to compare");
+    assert_eq!(run(program("compare").arg(&a).arg(folder.path())).code, Some(1));
 }
 
 #[test]

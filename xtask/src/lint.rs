@@ -1,13 +1,16 @@
-//! `cargo xtask lint`: clippy over everything. Apart from `test`, because clippy cannot use what `cargo build` has built
-//! and checks all dependencies once more.
+//! `cargo xtask lint`: clippy over everything, and whether the program compiles for other desktops. Apart from `test`,
+//! because neither can use what `cargo build` has built: all dependencies are checked once more for each.
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::process::{cargo, succeeds};
+use crate::process::{cargo, succeeds, succeeds_with_errors};
 use crate::stages::{Outcome, Stages};
-use crate::test;
+use crate::{setup, test};
+
+/// Platforms whose code paths differ from those of the machine that runs this.
+const DESKTOPS: [&str; 2] = ["x86_64-pc-windows-msvc", "aarch64-apple-darwin"];
 
 /// Runs the command.
 pub fn run() -> Result<ExitCode> {
@@ -17,5 +20,47 @@ pub fn run() -> Result<ExitCode> {
         let arguments = ["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"];
         Ok(Outcome::passed(succeeds(&mut cargo(&arguments))?, "see above (missing? rustup component add clippy)"))
     });
+    for triple in DESKTOPS {
+        stages.run(&format!("program compiles for {triple}"), || match setup::target(triple) {
+            Ok(()) => check_desktop(triple),
+            Err(why) => Ok(Outcome::NotChecked(why)),
+        });
+    }
     Ok(stages.finish())
+}
+
+fn check_desktop(triple: &str) -> Result<Outcome> {
+    let arguments = ["check", "--release", "--package", "attention-anatomy-cli", "--target", triple];
+    let (passed, errors) = succeeds_with_errors(&mut cargo(&arguments))?;
+    Ok(match failed_build_script(&errors) {
+        _ if passed => Outcome::Ok,
+        Some(of) => Outcome::NotChecked(format!(
+            "the build script of {of} failed; most often it wants a C compiler for {triple}, which this machine lacks"
+        )),
+        None => Outcome::Failed("see above".into()),
+    })
+}
+
+/// The package whose build script made cargo fail: a lack of the machine, not a fault in our code. `None` when
+/// anything failed to compile.
+fn failed_build_script(errors: &str) -> Option<&str> {
+    if errors.contains("error: could not compile") {
+        return None;
+    }
+    let (_, rest) = errors.split_once("error: failed to run custom build command for `")?;
+    rest.split_once('`').map(|(package, _)| package)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_c_compiler_is_told_from_a_fault_in_the_code() {
+        let script = "   Compiling zstd-sys v2.1.3\nerror: failed to run custom build command for `zstd-sys v2.1.3`\n";
+        assert_eq!(failed_build_script(script), Some("zstd-sys v2.1.3"));
+        let fault = "error[E0308]: mismatched types\nerror: could not compile `attention_anatomy` (lib)\n";
+        assert_eq!(failed_build_script(fault), None);
+        assert_eq!(failed_build_script(&format!("{script}{fault}")), None);
+    }
 }

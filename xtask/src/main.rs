@@ -14,8 +14,8 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 Usage: cargo xtask COMMAND
 
-  test             everything that must pass before a change is taken: set-up, format, build, tests, other platforms
-  lint             format and clippy; warnings are errors
+  test             everything that must pass before a change is taken: set-up, format, build, page, tests
+  lint             format, clippy (warnings are errors), other platforms
   web [--serve [PORT]]
                    the viewer as a static folder, target/web; with --serve also on localhost
   bench [ARGS...]  `attention-anatomy bench ARGS`, then the peak memory of `segment` on a large CT

@@ -25,6 +25,16 @@ pub struct LoadedSet {
     pub validation_patients: usize,
 }
 
+impl LoadedSet {
+    /// Training and held-out patients.
+    pub fn divide(&self, config: &TrainingConfig) -> (Vec<&CaseEntry>, Vec<&CaseEntry>) {
+        match config.fold {
+            Some(fold) => self.set.fold(fold, config.seed),
+            None => self.set.divide(self.validation_patients, config.seed),
+        }
+    }
+}
+
 /// The text of a training file, and what it says.
 pub fn training_file(path: &Path) -> Result<(String, TrainingConfig)> {
     let named = || path.display().to_string();
@@ -52,15 +62,19 @@ pub fn manifests(config: &TrainingConfig, root: &Path) -> Result<Vec<LoadedSet>>
 
 /// CT and labels of a case.
 pub fn read_case(folder: &Path, entry: &CaseEntry) -> Result<(CtVolume, LabelVolume, OrganSet)> {
-    let read = |name: &str| -> Result<(PathBuf, files::NamedFiles)> {
-        let path = folder.join(name);
-        Ok((path.clone(), files::collect(&path)?))
-    };
-    let (path, bytes) = read(&entry.ct)?;
-    let ct = formats::read_ct(bytes).with_context(|| path.display().to_string())?;
-    let (path, bytes) = read(&entry.label)?;
-    let labels = formats::read_labels(bytes).with_context(|| path.display().to_string())?;
-    Ok((ct, labels, entry.organs()?))
+    let path = folder.join(&entry.ct);
+    let ct = formats::read_ct(files::collect(&path)?).with_context(|| path.display().to_string())?;
+    Ok((ct, read_labels(&folder.join(&entry.label))?, entry.organs()?))
+}
+
+/// The whole truth of a case, where its manifest has one.
+pub fn read_truth(folder: &Path, entry: &CaseEntry) -> Result<Option<LabelVolume>> {
+    entry.truth.as_ref().map(|truth| read_labels(&folder.join(truth))).transpose()
+}
+
+/// A label map.
+pub fn read_labels(path: &Path) -> Result<LabelVolume> {
+    formats::read_labels(files::collect(path)?).with_context(|| path.display().to_string())
 }
 
 /// Training and validation cases on the model grid. Cases are prepared on all cores; a case that cannot be used is
@@ -68,7 +82,7 @@ pub fn read_case(folder: &Path, entry: &CaseEntry) -> Result<(CtVolume, LabelVol
 pub fn prepare(config: &TrainingConfig, sets: &[LoadedSet]) -> Result<(Vec<PreparedCase>, Vec<PreparedCase>)> {
     let mut jobs: Vec<(usize, &CaseEntry, bool)> = Vec::new();
     for (n, set) in sets.iter().enumerate() {
-        let (training, validation) = set.set.divide(set.validation_patients, config.seed);
+        let (training, validation) = set.divide(config);
         jobs.extend(training.into_iter().map(|c| (n, c, false)));
         jobs.extend(validation.into_iter().map(|c| (n, c, true)));
     }

@@ -1,10 +1,15 @@
 //! One file a command.
 
+pub mod ablation;
 pub mod bench;
+pub mod compare;
+pub mod crossval;
 pub mod data;
 pub mod demo;
 pub mod evaluate;
+pub mod figure;
 pub mod info;
+pub mod interchange;
 pub mod phantom;
 pub mod segment;
 pub mod train;

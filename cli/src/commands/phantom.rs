@@ -2,10 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use attention_anatomy::anatomy::OrganSet;
 use attention_anatomy::dataset::sampler::hash;
 use attention_anatomy::dataset::{CaseEntry, DataSet};
@@ -14,7 +13,7 @@ use attention_anatomy::phantom::{Phantom, PhantomOptions, PhantomSlice, ScanSet,
 use attention_anatomy::volume::{LabelVolume, Modality, Volume};
 use indicatif::ProgressBar;
 
-use crate::{files, progress};
+use crate::{files, interrupt, progress};
 
 /// Draws synthetic whole-body CT with exact masks of all 33 organs: partially annotated sets, the full truth beside them, and a
 /// training file.
@@ -101,9 +100,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     Phantom::new(options(sets[0], args.seed))?;
     files::folder(&args.output)?;
 
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = stop.clone();
-    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).context("Ctrl-C cannot be caught")?;
+    let stop = interrupt::flag()?;
     for set in &sets {
         let manifests = [manifest_path(&args.output, *set), manifest_path(&args.output.join("truth"), *set)];
         // A manifest stands for a complete set; that of an earlier run does not stand for what is being written.
@@ -178,16 +175,18 @@ fn write_case(
     files::write(&folder.join(&names[0]), &nifti::write_ct(&ct, "AttentionAnatomy phantom")?)?;
     files::write(&folder.join(&names[1]), &nifti::write_labels(&drawn, "AttentionAnatomy phantom")?)?;
     files::write(&truth_folder.join(&names[1]), &nifti::write_labels(&truth, "AttentionAnatomy phantom")?)?;
-    let entry = |ct: String, annotated: OrganSet| CaseEntry {
+    let entry = |ct: String, truth: Option<String>, annotated: OrganSet| CaseEntry {
         id: id.to_string(),
         split: split.to_string(),
         ct,
         label: names[1].clone(),
+        truth,
         annotated: annotated.iter().map(|organ| organ.id().to_string()).collect(),
         region_boundaries_mm: Some(phantom.region_boundaries_mm()),
     };
-    let own = entry(names[0].clone(), set.annotated());
-    let full = entry(format!("../../{}/{}", set.id(), names[0]), shown(&truth.voxels));
+    let aside = format!("../truth/{}/{}", set.id(), names[1]);
+    let own = entry(names[0].clone(), Some(aside), set.annotated());
+    let full = entry(format!("../../{}/{}", set.id(), names[0]), None, shown(&truth.voxels));
     Ok(Some((own, full)))
 }
 

@@ -15,7 +15,7 @@ use attention_anatomy::volume::{CtVolume, check_is_ct};
 
 use crate::device::DeviceChoice;
 use crate::model::{self, Model};
-use crate::{files, pipeline, progress};
+use crate::{files, interrupt, pipeline, progress};
 
 /// Outlines the organs on one or several CTs and writes masks, tables and a report.
 #[derive(Debug, clap::Args)]
@@ -73,10 +73,7 @@ impl Session {
             progress::note(&format!("note: {note}"));
         }
         let engine = pipeline::engine(&model, &device, drawn).with_context(|| model.name.clone())?;
-        let cancel = Arc::new(AtomicBool::new(false));
-        let flag = cancel.clone();
-        ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).context("Ctrl-C cannot be caught")?;
-        Ok(Self { options, model, device, engine, drawn, cancel })
+        Ok(Self { options, model, device, engine, drawn, cancel: interrupt::flag()? })
     }
 
     fn cancelled(&self) -> bool {

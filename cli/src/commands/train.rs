@@ -1,24 +1,13 @@
 //! `attention-anatomy train`: from a training file to a weights file.
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
-use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
-use attention_anatomy::anatomy::{Organ, OrganSet};
-use attention_anatomy::dataset::{PreparedCase, Sampler};
-use attention_anatomy::network::weights::{self, DataSource, ModelInfo, Precision};
-use attention_anatomy::report::TrainedOrgan;
-use attention_anatomy::train::{StepReport, Trainer, TrainingConfig, ValidationReport, validate};
-use attention_anatomy::wait::ready;
-use serde::Serialize;
+use anyhow::Result;
 
-use super::data::{self, LoadedSet};
-use crate::{files, progress};
+use super::data;
+use crate::training::{self, Data, Ended, Options};
+use crate::{interrupt, progress};
 
 /// Trains a network as a TOML file says. Stop with Ctrl-C; the same command goes on where it stopped.
 #[derive(Debug, clap::Args)]
@@ -37,271 +26,23 @@ pub struct Args {
     /// Weights to begin with, instead of random ones. The patients that they were held out from must stay held out.
     #[arg(long, value_name = "WEIGHTS")]
     from: Option<PathBuf>,
+    /// Write `report.html` with the curves of losses and Dice, anew at every validation.
+    #[arg(long)]
+    report: bool,
     /// Device.
     #[arg(long, default_value = "cpu")]
     device: crate::device::DeviceChoice,
-}
-
-#[derive(Serialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
-enum Metric<'a> {
-    Step(&'a StepReport),
-    Validation {
-        step: u64,
-        seconds: f64,
-        #[serde(flatten)]
-        report: &'a ValidationReport,
-    },
 }
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<ExitCode> {
     let (text, config) = data::training_file(&args.config)?;
     let device = args.device.open()?;
-    let sets = data::manifests(&config, &args.data)?;
-    let (training, validation) = data::prepare(&config, &sets)?;
-    let set_weights: Vec<f64> = config.data.iter().map(|d| d.weight).collect();
-    let sampler = Sampler::new(&training, &set_weights, config.seed);
-    if sampler.is_empty() {
-        bail!("there is nothing to train on: no set with a weight has a usable case");
-    }
-    let learned = |c: &PreparedCase| if set_weights[c.set] > 0.0 { c.shown() } else { OrganSet::EMPTY };
-    let trained = training.iter().fold(OrganSet::EMPTY, |all, c| all.union(learned(c)));
-    progress::note(&format!(
-        "{} training and {} validation patients, {} organs; {} steps on {}",
-        training.len(),
-        validation.len(),
-        trained.len(),
-        config.total_steps(),
-        device.name,
-    ));
-
-    let last = args.output.join("last.safetensors");
-    let metrics_path = args.output.join("metrics.jsonl");
-    let mut trainer = if last.exists() && !args.restart {
-        let trainer = Trainer::resume(config.clone(), &files::read(&last)?, &device.burn)
-            .with_context(|| last.display().to_string())?;
-        progress::note(&format!("resuming after step {}", trainer.steps_done()));
-        let used = args.output.join("config.toml");
-        let before = std::fs::read_to_string(&used).unwrap_or_else(|_| text.clone());
-        if TrainingConfig::parse(&before).is_ok_and(|before| !before.same_split(&config)) {
-            bail!(
-                "{}: seed or validation patients differ from those this training began with; patients would change \
-                 sides. Undo that, or use another output folder",
-                args.config.display()
-            );
-        }
-        if before != text {
-            progress::note(
-                "note: the training file has changed since this training began; it goes on with the new one",
-            );
-            files::write(&used, text.as_bytes())?;
-        }
-        forget_after(&metrics_path, trainer.steps_done())?;
-        trainer
-    } else {
-        for old in ["last", "best", "final"] {
-            files::remove(&args.output.join(format!("{old}.safetensors")))?;
-        }
-        files::write(&args.output.join("config.toml"), text.as_bytes())?;
-        files::write(&metrics_path, b"")?;
-        match &args.from {
-            None => Trainer::new(config.clone(), &device.burn),
-            Some(path) => {
-                let (trainer, info) = Trainer::starting_from(config.clone(), &files::read(path)?, &device.burn)
-                    .with_context(|| path.display().to_string())?;
-                check_held_out(&info, &sets, &validation).with_context(|| path.display().to_string())?;
-                trainer
-            }
-        }
-    };
-    let mut metrics = std::fs::OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(&metrics_path)
-        .with_context(|| metrics_path.display().to_string())?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = stop.clone();
-    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).context("Ctrl-C cannot be caught")?;
-
-    let mut log = |metric: &Metric<'_>| -> Result<()> {
-        let line = serde_json::to_string(metric)?;
-        writeln!(metrics, "{line}").with_context(|| metrics_path.display().to_string())
-    };
-    let bar = progress::bar(config.total_steps(), "train");
-    bar.set_position(trainer.steps_done());
-    let started = Instant::now();
-    let mut best = best_so_far(&metrics_path);
-    let mut at_the_end = None;
-    std::thread::scope(|scope| -> Result<()> {
-        // The loader works two batches ahead.
-        let (send, batches) = mpsc::sync_channel(2);
-        let (first, cases, config, sampler) = (trainer.steps_done(), &training, &config, &sampler);
-        scope.spawn(move || {
-            for step in first..config.total_steps() {
-                if send.send(Trainer::batch(config, cases, sampler, step)).is_err() {
-                    return;
-                }
-            }
-        });
-        for batch in batches {
-            // On an error the last checkpoint stays: what is in memory may no longer be finite.
-            let report = trainer.step(&batch)?;
-            log(&Metric::Step(&report))?;
-            bar.set_position(report.step);
-            bar.set_message(message(&report));
-            let stopping = stop.load(Ordering::Relaxed);
-            let due = report.step % config.validate_every == 0 || trainer.finished();
-            // The checkpoint comes last: what it says was done, was validated, logged and kept.
-            if due && !validation.is_empty() {
-                let network = trainer.network();
-                let input = config.input();
-                let found =
-                    ready(validate(&network, &validation, &input, trained, config.validation_slices, &device.burn))?;
-                if found.mean_dice > best {
-                    best = found.mean_dice;
-                    let info = model_info(config, &sets, cases, &validation, trained, report.step, Some(&found));
-                    files::write(
-                        &args.output.join("best.safetensors"),
-                        &weights::write(&network, &info, Precision::Half)?,
-                    )?;
-                }
-                let seconds = started.elapsed().as_secs_f64();
-                log(&Metric::Validation { step: report.step, seconds, report: &found })?;
-                bar.suspend(|| progress::note(&summary(report.step, &found)));
-                at_the_end = trainer.finished().then_some(found);
-            }
-            if due || stopping {
-                files::write(&last, &trainer.checkpoint()?)?;
-            }
-            if stopping {
-                bar.abandon();
-                progress::note(&format!("stopped after step {}; the same command goes on from here", report.step));
-                return Ok(());
-            }
-        }
-        Ok(())
-    })?;
-    if trainer.finished() {
-        bar.finish();
-        let network = trainer.network();
-        // Not yet validated only where the training had ended before this call.
-        let found = match at_the_end {
-            None if !validation.is_empty() => {
-                let input = config.input();
-                Some(ready(validate(&network, &validation, &input, trained, config.validation_slices, &device.burn))?)
-            }
-            known => known,
-        };
-        let info = model_info(&config, &sets, &training, &validation, trained, trainer.steps_done(), found.as_ref());
-        let path = args.output.join("final.safetensors");
-        files::write(&path, &weights::write(&network, &info, Precision::Half)?)?;
-        progress::say(&format!("{}", path.display()));
+    let data = Data::load(&config, &args.data)?;
+    let stop = interrupt::flag()?;
+    let options = Options { restart: args.restart, from: args.from.as_deref(), report: args.report };
+    if training::train((&text, &config), &data, &args.output, options, &device, &stop)? == Ended::Finished {
+        progress::say(&args.output.join(training::FINAL).display().to_string());
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Refuses weights that may have seen one of the validation patients: its score would be worth nothing.
-fn check_held_out(info: &ModelInfo, sets: &[LoadedSet], validation: &[PreparedCase]) -> Result<()> {
-    let seen = validation.iter().find(|case| {
-        let known = info.data.iter().any(|d| d.name == sets[case.set].set.name);
-        known && !info.held_out.contains(&case.name)
-    });
-    match seen {
-        None => Ok(()),
-        Some(case) => bail!(
-            "these weights were trained on the set of validation patient {} and did not hold the patient out; use the \
-             seed and the validation patients of their training",
-            case.name
-        ),
-    }
-}
-
-fn message(report: &StepReport) -> String {
-    let term = |name: &str, v: Option<f32>| v.map_or(String::new(), |v| format!(" {name} {v:.3}"));
-    format!(
-        "{}:{}{}{}",
-        report.phase,
-        term("Dice", report.dice),
-        term("focal", report.focal),
-        term("region", report.region)
-    )
-}
-
-fn summary(step: u64, found: &ValidationReport) -> String {
-    let dice: Vec<String> = found.dice.iter().filter_map(|(organ, d)| d.map(|d| format!("{organ} {d:.2}"))).collect();
-    format!(
-        "step {step}: validation Dice {}, region accuracy {} | {}",
-        found.mean_dice.map_or("-".into(), |d| format!("{d:.3}")),
-        found.region_accuracy.map_or("-".into(), |a| format!("{a:.3}")),
-        dice.join(", ")
-    )
-}
-
-/// Drops the lines of steps that a checkpoint does not know; they are done again.
-fn forget_after(metrics: &std::path::Path, step: u64) -> Result<()> {
-    let text = std::fs::read_to_string(metrics).unwrap_or_default();
-    let known = |line: &&str| {
-        serde_json::from_str::<serde_json::Value>(line).is_ok_and(|v| v["step"].as_u64().is_some_and(|s| s <= step))
-    };
-    let kept: String = text.lines().filter(known).flat_map(|line| [line, "\n"]).collect();
-    files::write(metrics, kept.as_bytes())
-}
-
-/// The best mean Dice that an earlier part of this training has logged.
-fn best_so_far(metrics: &std::path::Path) -> Option<f64> {
-    let text = std::fs::read_to_string(metrics).ok()?;
-    text.lines()
-        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()?.get("mean_dice")?.as_f64())
-        .max_by(f64::total_cmp)
-}
-
-fn model_info(
-    config: &TrainingConfig,
-    sets: &[LoadedSet],
-    training: &[PreparedCase],
-    validation: &[PreparedCase],
-    trained: OrganSet,
-    steps: u64,
-    found: Option<&ValidationReport>,
-) -> ModelInfo {
-    let trained_organs = trained
-        .iter()
-        .map(|organ: Organ| {
-            let with = |c: &&PreparedCase| config.data[c.set].weight > 0.0 && c.shown().contains(organ);
-            let mut source: Vec<String> = training.iter().filter(with).map(|c| sets[c.set].set.name.clone()).collect();
-            source.dedup();
-            let dice = found.and_then(|f| f.dice[organ.index()].1);
-            let mut entry = TrainedOrgan {
-                organ,
-                patients: training.iter().filter(with).count(),
-                source,
-                validation_dice: None,
-                validation_patients: 0,
-                enabled: false,
-            };
-            entry.set_validation(dice, validation.iter().filter(|c| c.shown().contains(organ)).count());
-            entry
-        })
-        .collect();
-    let data = sets
-        .iter()
-        .enumerate()
-        .map(|(n, s)| DataSource {
-            name: s.set.name.clone(),
-            licence: s.set.license.clone(),
-            patients: training.iter().filter(|c| c.set == n).count(),
-        })
-        .collect();
-    ModelInfo {
-        format: weights::FORMAT_VERSION,
-        name: config.name.clone(),
-        network: config.network.clone(),
-        input: config.input(),
-        trained_organs,
-        data,
-        held_out: validation.iter().map(|c| c.name.clone()).collect(),
-        steps,
-        note: "Dice as measured while training, on slices of held-out patients on the model grid.".into(),
-    }
 }

@@ -92,10 +92,7 @@ impl PreparedCase {
         boundaries_mm: Option<[f64; LANDMARK_COUNT]>,
     ) -> Result<Self, PrepareError> {
         let slices = ModelSlices::new(ct.clone(), input)?;
-        let regions = match boundaries_mm {
-            Some(given) => RegionLabels::from_boundaries(&ct.geometry, given)?,
-            None => RegionLabels::derive(&ct, Some(labels), annotated, Some(slices.body()))?,
-        };
+        let regions = RegionLabels::of_case(&ct, labels, annotated, boundaries_mm, slices.body())?;
         let grid = slices.grid().clone();
         let depth = grid.slices;
         let pixel_mm2 = grid.spacing_mm[0] * grid.spacing_mm[1];

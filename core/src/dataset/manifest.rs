@@ -19,6 +19,22 @@ pub struct DataSet {
     pub cases: Vec<CaseEntry>,
 }
 
+/// A part of a cross-validation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fold {
+    /// Which part, from 1.
+    pub index: usize,
+    /// How many parts.
+    pub of: usize,
+}
+
+impl std::fmt::Display for Fold {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.index, self.of)
+    }
+}
+
 /// One case, which is one patient.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CaseEntry {
@@ -30,6 +46,10 @@ pub struct CaseEntry {
     pub ct: String,
     /// Label map on the CT's grid, relative to the manifest; values are the labels 1..=33 of the anatomy table.
     pub label: String,
+    /// The whole truth, where it is known and kept from the training, as on phantoms: a label map of every organ, relative to
+    /// the manifest. Only evaluation reads it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub truth: Option<String>,
     /// Organs annotated in this case.
     pub annotated: Vec<String>,
     /// Where it is known better than it can be derived: z (patient superior mm) of lung apex, top of the heart, liver dome
@@ -93,10 +113,25 @@ impl DataSet {
     /// The `train` cases, divided into training and `validation` patients by `seed`. The choice depends on the ids alone,
     /// not on their order in the file.
     pub fn divide(&self, validation: usize, seed: u64) -> (Vec<&CaseEntry>, Vec<&CaseEntry>) {
-        let mut cases: Vec<&CaseEntry> = self.cases.iter().filter(|c| c.split == "train").collect();
-        cases.sort_by_key(|c| (super::sampler::hash(seed, &format!("{}/{}", self.name, c.id)), c.id.clone()));
+        let mut cases = self.shuffled(seed);
         let held_out = cases.split_off(cases.len() - validation.min(cases.len()));
         (cases, held_out)
+    }
+
+    /// The `train` cases, divided into training patients and those of one fold. Every patient is held out in one fold, and
+    /// the sizes of the folds differ by one at most.
+    pub fn fold(&self, fold: Fold, seed: u64) -> (Vec<&CaseEntry>, Vec<&CaseEntry>) {
+        let (mut training, mut held_out) = (Vec::new(), Vec::new());
+        for (n, case) in self.shuffled(seed).into_iter().enumerate() {
+            if n % fold.of.max(1) + 1 == fold.index { held_out.push(case) } else { training.push(case) }
+        }
+        (training, held_out)
+    }
+
+    fn shuffled(&self, seed: u64) -> Vec<&CaseEntry> {
+        let mut cases: Vec<&CaseEntry> = self.cases.iter().filter(|c| c.split == "train").collect();
+        cases.sort_by_key(|c| (super::sampler::hash(seed, &format!("{}/{}", self.name, c.id)), c.id.clone()));
+        cases
     }
 }
 
@@ -115,6 +150,17 @@ impl CaseEntry {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_truth_beside_the_labels_is_optional() {
+        let set = |truth: &str| {
+            let case = format!(
+                "[[cases]]\nid = \"p1\"\nsplit = \"train\"\nct = \"a\"\nlabel = \"b\"\n{truth}annotated = []\n"
+            );
+            DataSet::parse(&format!("name = \"set\"\n{case}"), true).unwrap().cases[0].truth.clone()
+        };
+        assert_eq!((set(""), set("truth = \"c\"\n")), (None, Some("c".into())));
+    }
 
     fn text(cases: &str) -> String {
         format!(r#"{{"name": "set", "license": "x", "extra": 1, "cases": [{cases}]}}"#)
@@ -146,5 +192,20 @@ mod tests {
         assert!(names(&validation).iter().all(|v| !names(&train).contains(v)));
         assert_eq!(names(&validation), names(&again));
         assert_ne!(names(&validation), names(&a.divide(7, 4).1));
+    }
+    #[test]
+    fn every_patient_is_held_out_in_exactly_one_fold() {
+        let set = text(&(0..30).map(|n| case(&format!("p{n}"), "liver")).collect::<Vec<_>>().join(","));
+        let set = DataSet::parse(&set, false).unwrap();
+        let mut seen = Vec::new();
+        for index in 1..=7 {
+            let (training, held_out) = set.fold(Fold { index, of: 7 }, 3);
+            assert!((4..=5).contains(&held_out.len()) && training.len() + held_out.len() == 30);
+            assert!(held_out.iter().all(|h| training.iter().all(|t| t.id != h.id)));
+            seen.extend(held_out.iter().map(|c| c.id.clone()));
+        }
+        seen.sort();
+        seen.dedup();
+        assert_eq!(seen.len(), 30);
     }
 }

@@ -22,5 +22,5 @@ pub mod sampler;
 pub use augment::{Augmentation, Elastic};
 pub use batch::{Batch, make_batch};
 pub use case::{Hpa, PrepareError, PreparedCase};
-pub use manifest::{CaseEntry, DataSet, ManifestError};
+pub use manifest::{CaseEntry, DataSet, Fold, ManifestError};
 pub use sampler::{Sampler, SliceRef};

@@ -1,4 +1,5 @@
-//! How well a segmentation agrees with a reference: Dice, Hausdorff 95, surface Dice, mean surface distance.
+//! How well a segmentation agrees with a reference: Dice, Hausdorff 95, surface Dice, mean surface distance, added path
+//! length.
 //!
 //! Published figures differ by percent when two programs define "surface" or "percentile" differently, so the surface
 //! metrics follow one widely used definition exactly (see `surface.rs`), and the rules of counting are written here
@@ -6,18 +7,28 @@
 //! Hausdorff distance is over the finite values, and an organ that goes on beyond its contours is compared only on the
 //! slices where it was outlined.
 
+mod attention;
+mod evaluation;
 mod overlap;
+mod path;
+mod regions;
 mod surface;
+mod systems;
 
+pub use attention::{AttentionEffect, NEGLIGIBLE_SHARE, OrganChange};
+pub use evaluation::{CaseResult, CaseTruth, Evaluation, Impossible, OrganResult, Organs, OverOrgans};
 pub use overlap::{Overlap, annotated_slices, dice, overlaps};
+pub use path::added_path_mm;
+pub use regions::RegionConfusion;
 pub use surface::SurfaceDistances;
+pub use systems::{Comparison, OrganOverRuns, System};
 
 use crate::anatomy::{Organ, OrganSet};
 use crate::volume::LabelVolume;
 use serde::{Deserialize, Serialize};
 
-/// Tolerance of the surface Dice when nothing else is asked for, in mm.
-pub const DEFAULT_TOLERANCE_MM: f64 = 2.0;
+/// Tolerance of the surface Dice when nothing else is asked for, in mm: a voxel of the shipped weights.
+pub const DEFAULT_TOLERANCE_MM: f64 = 3.0;
 
 /// Largest distance between corresponding voxels of two grids that count as the same, in mm.
 const SAME_GRID_MM: f64 = 0.1;
@@ -35,6 +46,8 @@ pub struct OrganMetrics {
     /// Mean of the two mean surface distances; infinite when one side is empty.
     #[serde(with = "infinite_as_null")]
     pub mean_surface_distance_mm: f64,
+    /// Contour of the reference that would have to be drawn anew, in mm.
+    pub added_path_mm: f64,
     /// The reference has the organ, the prediction has not one voxel of it.
     pub missed: bool,
     /// Volume in the reference, ml (within the compared slices).
@@ -111,6 +124,7 @@ pub fn compare_organ(
         hausdorff_95_mm: surfaces.hausdorff(0.95).unwrap_or(f64::INFINITY),
         surface_dice: surfaces.surface_dice(tolerance_mm).unwrap_or(0.0),
         mean_surface_distance_mm: surfaces.mean_distance().unwrap_or(f64::INFINITY),
+        added_path_mm: added_path_mm(size, truth.geometry.spacing(), |n| a[n] == label, |n| b[n] == label),
         missed: overlap.truth > 0 && overlap.prediction == 0,
         truth_ml: overlap.truth as f64 * voxel_ml,
         prediction_ml: overlap.prediction as f64 * voxel_ml,
@@ -141,6 +155,22 @@ impl Moments {
         }
         Self { mean: (n > 0).then_some(mean), std: (n > 1).then(|| (squares / (n - 1) as f64).max(0.0).sqrt()), n }
     }
+
+    /// The moments of all values times `factor`, which is above 0.
+    pub fn scaled(&self, factor: f64) -> Self {
+        Self { mean: self.mean.map(|m| m * factor), std: self.std.map(|s| s * factor), n: self.n }
+    }
+
+    /// The mean for people; a dash without values.
+    pub fn mean_text(&self, decimals: usize) -> String {
+        self.mean.map_or_else(|| "-".into(), |mean| format!("{mean:.decimals$}"))
+    }
+
+    /// Mean and, where there is one, standard deviation for people; a dash without values.
+    pub fn text(&self, decimals: usize) -> String {
+        let spread = self.std.map_or_else(String::new, |std| format!(" ± {std:.decimals$}"));
+        self.mean_text(decimals) + &spread
+    }
 }
 
 /// One organ over many cases.
@@ -154,27 +184,25 @@ pub struct Summary {
     pub surface_dice: Moments,
     /// Mean surface distance in mm over the cases where it is finite.
     pub mean_surface_distance_mm: Moments,
+    /// Added path length in mm over all cases that have the organ.
+    pub added_path_mm: Moments,
     /// Cases in which the organ was not found at all.
     pub misses: usize,
 }
 
 impl Summary {
-    /// Summarises one organ; cases that do not annotate it (`None`) are skipped.
-    pub fn of<'a>(cases: impl IntoIterator<Item = &'a Option<OrganMetrics>>) -> Self {
-        let cases: Vec<&OrganMetrics> = cases.into_iter().flatten().collect();
+    /// Summarises one organ over the cases that have it.
+    pub fn of<'a>(cases: impl IntoIterator<Item = &'a OrganMetrics>) -> Self {
+        let cases: Vec<&OrganMetrics> = cases.into_iter().collect();
         let moments = |value: fn(&OrganMetrics) -> f64| Moments::of(cases.iter().map(|m| value(m)));
         Self {
             dice: moments(|m| m.dice),
             hausdorff_95_mm: moments(|m| m.hausdorff_95_mm),
             surface_dice: moments(|m| m.surface_dice),
             mean_surface_distance_mm: moments(|m| m.mean_surface_distance_mm),
+            added_path_mm: moments(|m| m.added_path_mm),
             misses: cases.iter().filter(|m| m.missed).count(),
         }
-    }
-
-    /// Summarises every organ of many cases, by organ index. `cases` are results of [`compare`].
-    pub fn of_cases(cases: &[Vec<Option<OrganMetrics>>]) -> Vec<Self> {
-        Organ::ALL.iter().map(|o| Self::of(cases.iter().filter_map(|case| case.get(o.index())))).collect()
     }
 }
 
@@ -219,6 +247,8 @@ mod tests {
         let spleen = result[Organ::Spleen.index()].unwrap();
         assert_eq!((spleen.dice, spleen.surface_dice, spleen.missed), (0.0, 0.0, true));
         assert!(spleen.hausdorff_95_mm.is_infinite() && spleen.mean_surface_distance_mm.is_infinite());
+        // Eight slices of 4 x 8 pixels: the outermost 20 of each are contour.
+        assert_eq!((liver.added_path_mm, spleen.added_path_mm), (0.0, 8.0 * 20.0));
         assert_eq!(result[Organ::Heart.index()], None, "heart is unknown in this case, not wrong");
         assert_eq!(result[Organ::Pancreas.index()], None, "nothing on either side");
 
@@ -263,18 +293,20 @@ mod tests {
                 hausdorff_95_mm: hd,
                 surface_dice: dice,
                 mean_surface_distance_mm: hd,
+                added_path_mm: 100.0 * (1.0 - dice),
                 missed,
                 truth_ml: 1.0,
                 prediction_ml: 1.0,
             })
         };
-        let summary =
-            Summary::of(&[case(0.9, 4.0, false), None, case(0.6, 8.0, false), case(0.0, f64::INFINITY, true)]);
+        let cases = [case(0.9, 4.0, false), None, case(0.6, 8.0, false), case(0.0, f64::INFINITY, true)];
+        let summary = Summary::of(cases.iter().flatten());
         assert_eq!((summary.dice.n, summary.hausdorff_95_mm.n, summary.misses), (3, 2, 1));
         assert!((summary.dice.mean.unwrap() - 0.5).abs() < 1e-12);
         assert!((summary.dice.std.unwrap() - 0.21f64.sqrt()).abs() < 1e-12);
         assert_eq!(summary.hausdorff_95_mm.mean, Some(6.0));
-        assert_eq!(Summary::of(&[None, None]), Summary::default());
+        assert!((summary.added_path_mm.mean.unwrap() - 50.0).abs() < 1e-12);
+        assert_eq!(Summary::of([]), Summary::default());
         assert_eq!(Moments::of([5.0]), Moments { mean: Some(5.0), std: None, n: 1 });
     }
 }

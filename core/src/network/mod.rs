@@ -10,10 +10,14 @@
 //! | `attention.rs` | equation (1) |
 //! | `count.rs` | multiply-adds, in closed form |
 //! | `weights.rs` | SafeTensors file with its model information |
+//! | `pytorch.rs` | the same in PyTorch's names and layout |
+//! | `onnx/` | the folded network for any ONNX runtime |
 
 pub mod attention;
 pub mod block;
 pub mod count;
+pub mod onnx;
+pub mod pytorch;
 pub mod region;
 pub mod unet;
 pub mod weights;
@@ -118,6 +122,11 @@ impl AttentionAnatomy {
         self.encoder.forward(stack).pop().map(|deepest| branch.forward(deepest))
     }
 
+    /// The same encoder and decoder without region branch: what the network draws when attention is off.
+    pub fn without_attention(self) -> Self {
+        Self { region: None, ..self }
+    }
+
     /// The same function with every batch normalisation folded into its convolution, for inference.
     pub fn fold(self) -> Self {
         Self { encoder: self.encoder.fold(), decoder: self.decoder.fold(), region: self.region.map(RegionBranch::fold) }
@@ -153,6 +162,16 @@ mod tests {
         let (b, a) = (before.region.unwrap(), after.region.unwrap());
         assert!((b.attention - a.attention).abs().max().into_scalar::<f32>() < 2e-5);
         assert!((b.regions - a.regions).abs().max().into_scalar::<f32>() < 2e-5);
+    }
+
+    #[test]
+    fn without_attention_the_logits_stay_and_nothing_modulates_them() {
+        let device = Device::flex();
+        let network = tiny().init(&device);
+        let x = Tensor::random([1, 5, 16, 16], Distribution::Uniform(0.0, 1.0), &device);
+        let (with, without) = (network.forward(x.clone()), network.clone().without_attention().forward(x));
+        assert_eq!(with.logits.into_data(), without.logits.into_data());
+        assert!(with.region.is_some() && without.region.is_none());
     }
 
     #[test]

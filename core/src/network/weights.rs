@@ -4,8 +4,8 @@
 //! an organ that no case annotated is never pushed down and paints at random. So configuration, trained organs and
 //! data travel in the one file, as JSON under the key [`METADATA_KEY`], and a file without it is refused.
 
-use burn::store::{HalfPrecisionAdapter, ModuleSnapshot, SafetensorsStore};
-use burn::tensor::Device;
+use burn::store::{FloatCastAdapter, HalfPrecisionAdapter, ModuleAdapter, ModuleSnapshot, SafetensorsStore};
+use burn::tensor::{DType, Device};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -180,9 +180,17 @@ pub fn read(bytes: &[u8], device: &Device) -> Result<(AttentionAnatomy, ModelInf
 
 /// Overwrites the tensors of `network` with those of a weights file of the same shape.
 pub fn load(network: &mut AttentionAnatomy, bytes: &[u8]) -> Result<(), WeightsError> {
-    let mut store = SafetensorsStore::from_bytes(Some(bytes.to_vec()))
-        .allow_partial(true)
-        .with_from_adapter(burn::store::FloatCastAdapter::to(burn::tensor::DType::F32));
+    load_with(network, bytes, FloatCastAdapter::to(DType::F32), |_| false)
+}
+
+/// As [`load`], through an adapter; `ignored` names tensors of the file that need no place in the network.
+pub(super) fn load_with(
+    network: &mut AttentionAnatomy,
+    bytes: &[u8],
+    adapter: impl ModuleAdapter + 'static,
+    ignored: fn(&str) -> bool,
+) -> Result<(), WeightsError> {
+    let mut store = SafetensorsStore::from_bytes(Some(bytes.to_vec())).allow_partial(true).with_from_adapter(adapter);
     let result = network.load_from(&mut store).map_err(|e| WeightsError::Mismatch(e.to_string()))?;
     if let Some((path, _)) = result.missing.first() {
         return Err(WeightsError::Mismatch(format!(
@@ -190,7 +198,7 @@ pub fn load(network: &mut AttentionAnatomy, bytes: &[u8]) -> Result<(), WeightsE
             result.missing.len() - 1
         )));
     }
-    if let Some(path) = result.unused.first() {
+    if let Some(path) = result.unused.iter().find(|path| !ignored(path)) {
         return Err(WeightsError::Mismatch(format!("tensor `{path}` has no place in the network")));
     }
     if let Some(error) = result.errors.first() {
@@ -199,17 +207,19 @@ pub fn load(network: &mut AttentionAnatomy, bytes: &[u8]) -> Result<(), WeightsE
     Ok(())
 }
 
-fn check_finite(bytes: &[u8]) -> Result<(), WeightsError> {
+pub(super) fn check_finite(bytes: &[u8]) -> Result<(), WeightsError> {
+    fn all<const N: usize>(data: &[u8], finite: fn([u8; N]) -> bool) -> bool {
+        data.as_chunks::<N>().0.iter().all(|&bytes| finite(bytes))
+    }
     let tensors =
         safetensors::SafeTensors::deserialize(bytes).map_err(|e| WeightsError::NotSafeTensors(e.to_string()))?;
     for (name, view) in tensors.tensors() {
+        let data = view.data();
         let finite = match view.dtype() {
-            safetensors::Dtype::F32 => {
-                view.data().chunks_exact(4).all(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]).is_finite())
-            }
-            safetensors::Dtype::F16 => {
-                view.data().chunks_exact(2).all(|b| half::f16::from_le_bytes([b[0], b[1]]).is_finite())
-            }
+            safetensors::Dtype::F64 => all(data, |b| f64::from_le_bytes(b).is_finite()),
+            safetensors::Dtype::F32 => all(data, |b| f32::from_le_bytes(b).is_finite()),
+            safetensors::Dtype::F16 => all(data, |b| half::f16::from_le_bytes(b).is_finite()),
+            safetensors::Dtype::BF16 => all(data, |b| half::bf16::from_le_bytes(b).is_finite()),
             _ => true,
         };
         if !finite {

@@ -10,6 +10,7 @@
 //! | `attention.csv`, `attention.json` | [`attention_csv`], [`attention_json`] | whoever studies the network |
 //! | `run.json` | [`run_manifest_json`] | repeating and auditing the run |
 //! | `report.html` | [`report_html`] | people: one page, no other file, no network |
+//! | `report.html` of a training | [`training_report_html`] | whoever trains |
 //!
 //! Everything is strings out, so that the command line and the browser write the same files.
 //!
@@ -21,7 +22,7 @@
 
 mod attention;
 mod contour;
-mod csv;
+pub(crate) mod csv;
 mod figures;
 mod html;
 mod input;
@@ -29,15 +30,17 @@ mod key_slices;
 mod manifest;
 #[cfg(test)]
 mod samples;
+mod side_by_side;
 mod statistics;
 
 pub use crate::network::weights::TrainedOrgan;
 pub use attention::{attention_csv, attention_json, region_order_warnings};
 pub use figures::viridis;
-pub use html::report_html;
+pub use html::{report_html, training_report_html};
 pub use input::{ReportError, RunInfo, Segmentation, SliceAnatomy};
 pub use key_slices::key_slices;
 pub use manifest::run_manifest_json;
+pub use side_by_side::{Panel, SideBySide};
 pub use statistics::{CutByScan, OrganStatistics, Statistics, statistics_csv};
 
 /// The sentence that accompanies every result.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::dataset::{Augmentation, Hpa};
+use crate::dataset::{Augmentation, Fold, Hpa};
 use crate::loss::{FocalNorm, LossWeights};
 use crate::network::NetworkConfig;
 use crate::preprocess::InputConfig;
@@ -37,6 +37,8 @@ pub struct TrainingConfig {
     pub network: NetworkConfig,
     /// How images are presented.
     pub input: InputChoice,
+    /// The fold whose patients are held out, instead of `validation_patients` of each set. `crossval` writes it.
+    pub fold: Option<Fold>,
     /// The sets.
     pub data: Vec<DataConfig>,
     /// The schedule.
@@ -135,6 +137,11 @@ impl TrainingConfig {
         if self.batch == 0 || self.micro_batch == Some(0) || self.steps_per_epoch == 0 || self.validate_every == 0 {
             return Err("batch, micro_batch, steps_per_epoch and validate_every must be at least 1".into());
         }
+        if let Some(Fold { index, of }) = self.fold
+            && (of < 2 || !(1..=of).contains(&index))
+        {
+            return Err(format!("fold {index} of {of} does not exist; folds count from 1, and there are at least 2"));
+        }
         let epochs = self.phases.iter().try_fold(0u64, |sum, p| sum.checked_add(p.epochs));
         if epochs.and_then(|n| n.checked_mul(self.steps_per_epoch)).is_none() {
             return Err("the schedule has more steps than can be counted".into());
@@ -175,10 +182,10 @@ impl TrainingConfig {
         }
     }
 
-    /// Whether two trainings hold out the same patients: same seed, same sets, same numbers.
+    /// Whether two trainings hold out the same patients: same seed, same fold, same sets, same numbers.
     pub fn same_split(&self, other: &Self) -> bool {
         let split = |c: &Self| c.data.iter().map(|d| (d.manifest.clone(), d.validation_patients)).collect::<Vec<_>>();
-        self.seed == other.seed && split(self) == split(other)
+        (self.seed, self.fold) == (other.seed, other.fold) && split(self) == split(other)
     }
 
     /// Steps of the whole schedule.

@@ -10,18 +10,21 @@
 //! | `adam.rs` | Adam with its state in plain sight |
 //! | `start.rs` | start weights that the seed alone determines |
 //! | `checkpoint.rs` | one SafeTensors file: network, optimiser, step |
+//! | `log.rs` | the lines of `metrics.jsonl` |
 //! | `predict.rs` | labels, regions and attention of a batch of slices |
 //! | `validation.rs` | Dice of held-out slices while training |
 
 pub mod adam;
 pub mod checkpoint;
 pub mod config;
+pub mod log;
 pub mod predict;
 pub mod start;
 pub mod validation;
 
 pub use checkpoint::CheckpointError;
 pub use config::{ConfigError, DataConfig, InputChoice, Phase, TrainingConfig};
+pub use log::{LogLine, Validation};
 pub use predict::{SlicePredictions, predict};
 pub use validation::{ValidationReport, validate};
 
@@ -48,7 +51,7 @@ pub struct Trainer {
 }
 
 /// What one step did. Terms that the phase does not use are `None`.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct StepReport {
     /// The step that was done, from 1.
     pub step: u64,

@@ -35,6 +35,7 @@ fn config(micro_batch: Option<usize>) -> TrainingConfig {
         focal_norm: FocalNorm::PresentClasses,
         network: NetworkConfig { base: 4, levels: 3, stack: 5, attention: true },
         input: InputChoice::Explicit(input()),
+        fold: None,
         data: Vec::new(),
         phases: vec![
             phase("region", LossWeights { dice: 0.0, focal: 0.0, region: 1.0 }),
@@ -306,7 +307,12 @@ fn a_broken_training_file_is_refused_with_the_reason() {
     let text = toml::to_string(&bad).unwrap();
     let error = TrainingConfig::parse(&text).unwrap_err().to_string();
     assert!(error.contains("30"), "{error}");
-    assert!(TrainingConfig::parse(&toml::to_string(&config(Some(2))).unwrap()).is_ok());
+    let mut good = config(Some(2));
+    good.fold = Some(crate::dataset::Fold { index: 7, of: 7 });
+    assert_eq!(TrainingConfig::parse(&toml::to_string(&good).unwrap()).unwrap(), good);
+    good.fold = Some(crate::dataset::Fold { index: 8, of: 7 });
+    let error = TrainingConfig::parse(&toml::to_string(&good).unwrap()).unwrap_err().to_string();
+    assert!(error.contains("fold 8 of 7"), "{error}");
     assert!(TrainingConfig::parse("name = 3").is_err());
 }
 

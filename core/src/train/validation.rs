@@ -4,7 +4,7 @@
 //! scan's own grid, through the same path as inference.
 
 use burn::tensor::{Device, ExecutionError};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::predict;
 use crate::anatomy::{ORGAN_COUNT, Organ, OrganSet};
@@ -13,7 +13,7 @@ use crate::network::{AttentionAnatomy, CLASS_COUNT};
 use crate::preprocess::InputConfig;
 
 /// What held-out slices say.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ValidationReport {
     /// Slices looked at.
     pub slices: usize,

@@ -315,6 +315,7 @@ mod tests {
             hausdorff_95_mm: hd,
             surface_dice: dice,
             mean_surface_distance_mm: hd,
+            added_path_mm: 0.0,
             missed: hd.is_infinite(),
             truth_ml: 10.0,
             prediction_ml: 12.0,

@@ -38,8 +38,8 @@ pub struct Compiled {
     pub script: (String, Vec<u8>),
 }
 
-/// Compiles the page's code.
-pub fn compile() -> Result<Compiled> {
+/// Compiles the page's code; `small` takes some minutes more.
+pub fn compile(small: bool) -> Result<Compiled> {
     setup::target(TRIPLE).map_err(|why| anyhow!(why))?;
     say::heading(&format!("{PACKAGE} for {TRIPLE}"));
     if !succeeds(&mut cargo(&["build", "--release", "--package", PACKAGE, "--target", TRIPLE]))? {
@@ -58,7 +58,7 @@ pub fn compile() -> Result<Compiled> {
     let bound = folder.join(format!("{NAME}_bg.wasm"));
     let script = folder.join(format!("{NAME}.js"));
     Ok(Compiled {
-        wasm: (format!("{NAME}_bg.wasm"), optimised(&bound, &target)?),
+        wasm: (format!("{NAME}_bg.wasm"), if small { optimised(&bound, &target)? } else { read(&bound)? }),
         script: (format!("{NAME}.js"), read(&script)?),
     })
 }

@@ -168,6 +168,23 @@ pub struct RegionLabels {
 }
 
 impl RegionLabels {
+    /// The regions of a case: between the boundaries that its manifest gives, else derived.
+    ///
+    /// # Errors
+    /// As for [`from_boundaries`](Self::from_boundaries) and [`derive`](Self::derive).
+    pub fn of_case(
+        ct: &CtVolume,
+        labels: &LabelVolume,
+        annotated: OrganSet,
+        given_mm: Option<[f64; LANDMARK_COUNT]>,
+        body: &Body,
+    ) -> Result<Self, RegionError> {
+        match given_mm {
+            Some(given) => Self::from_boundaries(&ct.geometry, given),
+            None => Self::derive(ct, Some(labels), annotated, Some(body)),
+        }
+    }
+
     /// Derives the regions of a scan from its labels (on the CT's grid) of the `annotated` organs and from the CT itself. Without a body it is
     /// found here.
     ///

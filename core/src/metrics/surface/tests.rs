@@ -34,6 +34,25 @@ fn two_voxels_two_apart() {
 }
 
 #[test]
+fn two_pixels_two_apart_in_a_plane() {
+    // The definition's two-dimensional example at 2 x 1 mm: four corners at [1, 1, 2, 2] of the other. A column of pixels has
+    // them in every layer of corners.
+    const LAYERS: usize = 5;
+    let column = |y: usize| move |[i, j, k]: [usize; 3]| i == 5 && j == y && (2..2 + LAYERS).contains(&k);
+    let d = between([12, 12, 12], [2.0, 1.0, 1.0], column(6), column(8));
+    for elements in d.directions() {
+        let distances: Vec<f64> = elements.iter().map(|e| e.distance_mm).collect();
+        let layers = 2 * (LAYERS + 1);
+        assert_eq!(distances, [vec![1.0; layers], vec![2.0; layers]].concat());
+    }
+    for mean in d.mean_distances().unwrap() {
+        close(mean, 1.5, 1e-12);
+    }
+    assert_eq!(d.hausdorff(1.0), Some(2.0));
+    close(d.surface_dice(1.0).unwrap(), 0.5, 1e-12);
+}
+
+#[test]
 fn a_slab_and_the_same_slab_with_one_layer_more() {
     // The example in the tests of the definition: half of a 100^3 volume, and half plus a layer, at 2 x 1 x 1 mm.
     let d = between([100; 3], [2.0, 1.0, 1.0], |[x, ..]| x < 50, |[x, ..]| x < 51);
@@ -46,6 +65,8 @@ fn a_slab_and_the_same_slab_with_one_layer_more() {
     close(a, 0.842, 1e-3);
     close(b, 0.830, 1e-3);
     close(d.surface_dice(1.0).unwrap(), 0.836, 1e-3);
+    let slab = |layers: usize| (0..100).map(|x| x < layers).collect::<Vec<bool>>();
+    close(crate::metrics::dice(&slab(50), &slab(51)).unwrap(), 0.990, 1e-3);
 }
 
 /// Two ragged blobs that contain every code; a hash decides about each voxel.

@@ -6,14 +6,20 @@
 
 mod along_body;
 mod axial;
+mod chart;
 mod maps;
 mod tables;
+mod training;
+
+pub use training::training_report_html;
 
 use super::figures::View;
 use super::key_slices;
 use super::{CutByScan, NOT_A_MEDICAL_DEVICE, OrganStatistics, ReportError, Segmentation, Statistics};
 use crate::anatomy::{Organ, Region};
 
+/// How pages look.
+pub(super) const STYLE: &str = include_str!("report.css");
 /// An outline below this Dice on validation patients is pointed out.
 const WEAK_DICE: f64 = 0.7;
 
@@ -37,10 +43,7 @@ pub fn report_html(seg: &Segmentation, statistics: &Statistics) -> Result<String
          style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n",
     );
     page.push_str("<meta name=\"color-scheme\" content=\"light dark\">\n");
-    page.push_str(&format!(
-        "<title>{title}</title>\n<style>\n{}</style>\n</head>\n<body>\n",
-        include_str!("report.css")
-    ));
+    page.push_str(&format!("<title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n"));
     page.push_str(&header(seg));
     page.push_str("<main>\n");
     page.push_str(&summary(seg, statistics));
@@ -198,7 +201,7 @@ fn cut_text(cut: CutByScan) -> &'static str {
 }
 
 /// Text that stands for itself in HTML, in elements and in quoted attributes.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -265,7 +268,7 @@ fn date(text: &str) -> String {
 }
 
 /// A colour as `#rrggbb`.
-fn hex([r, g, b]: [u8; 3]) -> String {
+pub(super) fn hex([r, g, b]: [u8; 3]) -> String {
     format!("#{r:02x}{g:02x}{b:02x}")
 }
 

@@ -56,7 +56,7 @@ impl Scale {
     pub fn lower_end(self) -> &'static str {
         match self {
             Self::Linear => "0",
-            Self::Log => "0.0001",
+            Self::Log => "1e-4",
         }
     }
 }

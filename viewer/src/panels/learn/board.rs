@@ -6,7 +6,7 @@ use super::{curves, slices};
 use crate::state::State;
 
 /// Width of the table of attention vectors.
-const TABLE: f32 = 318.0;
+const TABLE: f32 = 352.0;
 
 /// Draws the board; before the first training, what there will be to see.
 pub fn show(ui: &mut Ui, state: &mut State) {

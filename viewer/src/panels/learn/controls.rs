@@ -173,7 +173,7 @@ fn scores(ui: &mut Ui, learn: &mut Learn) {
     ui.label(
         RichText::new(
             "Outlined: organs at heights where every set that gets there outlines them. Contested: where some set shows \
-             an organ and leaves it out, as chest scans do with the liver.",
+             an organ and leaves it out, as chest scans do with the liver. A few per cent between two runs are chance.",
         )
         .small()
         .weak(),
@@ -181,6 +181,7 @@ fn scores(ui: &mut Ui, learn: &mut Learn) {
 }
 
 fn switches_of(ui: &mut Ui, record: &Record) {
+    ui.set_min_width(140.0);
     let attention = if record.settings.attention { "attention" } else { "no attention" };
     ui.label(RichText::new(attention).small());
     ui.label(RichText::new(hpa_name(record.settings.hpa)).small());

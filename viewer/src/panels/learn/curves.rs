@@ -1,7 +1,7 @@
 //! Losses and scores over the steps, with an earlier training in grey.
 
 use egui::{Color32, Ui};
-use egui_plot::{Legend, Line, LineStyle, Plot, PlotPoint, PlotPoints, Text, VLine};
+use egui_plot::{Corner, Legend, Line, LineStyle, Plot, PlotPoint, PlotPoints, Text, VLine};
 
 use super::record::{Record, label};
 use crate::worker::LearnLook;
@@ -12,7 +12,7 @@ const COLOURS: [Color32; 3] =
 
 /// Draws both plots side by side.
 pub fn show(ui: &mut Ui, record: &Record, earlier: Option<&Record>) {
-    let grey = ui.visuals().weak_text_color();
+    let (grey, text) = (ui.visuals().weak_text_color(), ui.visuals().text_color());
     ui.columns(2, |columns| {
         let [left, right] = columns else { return };
         left.strong("Loss of each batch");
@@ -22,13 +22,14 @@ pub fn show(ui: &mut Ui, record: &Record, earlier: Option<&Record>) {
                     plot.line(earlier_line(losses(earlier, n), format!("{name}, {}", label(&earlier.settings)), grey));
                 }
             }
-            phases(plot, record, grey);
             for (n, name) in LOSSES.iter().enumerate() {
                 plot.line(Line::new(*name, losses(record, n)).color(COLOURS[n]).width(1.5));
             }
+            phases(plot, record, text);
         });
         right.strong("On patients never learned from");
-        plot("learn scores", record).include_y(1.0).show(right, |plot| {
+        let legend = legend().position(Corner::LeftTop);
+        plot("learn scores", record).include_y(1.0).legend(legend).show(right, |plot| {
             if let Some(earlier) = earlier {
                 for (n, (name, value)) in SCORES.iter().enumerate() {
                     let line =
@@ -36,11 +37,11 @@ pub fn show(ui: &mut Ui, record: &Record, earlier: Option<&Record>) {
                     plot.line(if n == 1 { line.style(LineStyle::dashed_dense()) } else { line });
                 }
             }
-            phases(plot, record, grey);
             for (n, (name, value)) in SCORES.iter().enumerate() {
                 let line = Line::new(*name, scores(record, *value)).color(COLOURS[n]).width(2.0);
                 plot.line(if n == 1 { line.style(LineStyle::dashed_dense()) } else { line });
             }
+            phases(plot, record, text);
         });
         if let Some(earlier) = earlier {
             right.small(format!("Grey: {}", label(&earlier.settings)));
@@ -66,8 +67,12 @@ fn plot<'a>(id: &str, record: &Record) -> Plot<'a> {
         .allow_drag(false)
         .allow_zoom(false)
         .allow_boxed_zoom(false)
-        .legend(Legend::default().follow_insertion_order(true).background_alpha(0.5))
+        .legend(legend())
         .x_axis_label("step")
+}
+
+fn legend() -> Legend {
+    Legend::default().follow_insertion_order(true).background_alpha(0.5)
 }
 
 fn earlier_line(points: PlotPoints<'static>, name: String, grey: Color32) -> Line<'static> {
@@ -84,15 +89,17 @@ fn scores(record: &Record, score: Score) -> PlotPoints<'static> {
     record.looks.iter().filter_map(|l| score(l).map(|v| [l.step as f64, f64::from(v)])).collect()
 }
 
-fn phases(plot: &mut egui_plot::PlotUi<'_>, record: &Record, grey: Color32) {
+fn phases(plot: &mut egui_plot::PlotUi<'_>, record: &Record, colour: Color32) {
     let mut start = 0;
     for (name, end) in &record.plan.phases {
         if start > 0 {
-            plot.vline(VLine::new("", start as f64).color(grey).style(LineStyle::dotted_dense()).allow_hover(false));
+            plot.vline(VLine::new("", start as f64).color(colour).style(LineStyle::dotted_dense()).allow_hover(false));
         }
         let middle = (start + end) as f64 / 2.0;
         plot.text(
-            Text::new("", PlotPoint::new(middle, 0.02), name.as_str()).color(grey).anchor(egui::Align2::CENTER_BOTTOM),
+            Text::new("", PlotPoint::new(middle, 0.02), name.as_str())
+                .color(colour)
+                .anchor(egui::Align2::CENTER_BOTTOM),
         );
         start = *end;
     }

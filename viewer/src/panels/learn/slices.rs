@@ -16,6 +16,10 @@ const GAP: f32 = 4.0;
 const LABELS: f32 = 58.0;
 const BARS: f32 = 34.0;
 const LINE: f32 = 14.0;
+/// Attention that is drawn dark: it takes 7 from an organ's logits.
+const DARK: f32 = 0.001;
+/// Attention that is called off.
+const OFF: f32 = 0.05;
 
 /// Draws the slices side by side, from the head down.
 pub fn pictures(ui: &mut Ui, plan: &LearnPlan, look: &LearnLook) {
@@ -62,8 +66,7 @@ pub fn pictures(ui: &mut Ui, plan: &LearnPlan, look: &LearnLook) {
             bars(ui, rect, Id::unique(("learn regions", c)), slice, p);
             let best = Region::ALL.into_iter().max_by(|a, b| p[a.index()].total_cmp(&p[b.index()]));
             if let Some(best) = best {
-                let name = format!("{} {:.0} %", best.name(), 100.0 * p[best.index()]);
-                ui.painter().text(pos2(centre, y + BARS), Align2::CENTER_TOP, name, small.clone(), text);
+                ui.painter().text(pos2(centre, y + BARS), Align2::CENTER_TOP, best.name(), small.clone(), text);
             }
         }
     }
@@ -145,10 +148,10 @@ fn bars(ui: &Ui, rect: Rect, id: Id, slice: &LearnSlice, p: &[f32; 5]) {
 
 /// Draws the attention vectors of the slices: organs down, slices across.
 pub fn attention(ui: &mut Ui, plan: &LearnPlan, look: &LearnLook) {
-    const NAMES: f32 = 128.0;
+    const NAMES: f32 = 140.0;
     const ROW: f32 = 14.0;
     ui.strong("Attention vector of each slice");
-    ui.small("All organs start alike. Dark: this organ is switched off here.");
+    ui.small("All organs start alike. Dark: switched off here, unless the rest of the network is very sure.");
     let cell = ((ui.available_width().min(360.0) - NAMES) / plan.slices.len().max(1) as f32).clamp(18.0, 60.0).floor();
     let size = vec2(NAMES + cell * plan.slices.len() as f32, ROW * ORGAN_COUNT as f32 + 24.0);
     let (area, _) = ui.allocate_exact_size(size, Sense::hover());
@@ -173,7 +176,7 @@ pub fn attention(ui: &mut Ui, plan: &LearnPlan, look: &LearnLook) {
         for (organ, &value) in Organ::ALL.iter().zip(values) {
             let y = top + organ.index() as f32 * ROW;
             let rect = Rect::from_min_size(pos2(left, y), vec2(cell - 1.0, ROW - 1.0));
-            ui.painter().rect_filled(rect, 0.0, heat(value));
+            ui.painter().rect_filled(rect, 0.0, heat(strength(value)));
             // A dot marks what the slice shows: there attention must stay.
             if slice.truth.contains(&organ.label()) {
                 ui.painter().circle(rect.center(), 2.5, Color32::WHITE, Stroke::new(1.0, Color32::BLACK));
@@ -181,16 +184,24 @@ pub fn attention(ui: &mut Ui, plan: &LearnPlan, look: &LearnLook) {
         }
         let column = Rect::from_min_max(pos2(left, top), pos2(left + cell, area.bottom()));
         let response = ui.interact(column, Id::unique(("learn attention", c)), Sense::hover());
-        let off = values.iter().filter(|&&v| v < 0.5).count();
-        name(&response, format!("{}, attention: {off} of {ORGAN_COUNT} organs below one half", slice.title));
+        let off = values.iter().filter(|&&v| v < OFF).count();
+        name(&response, format!("{}, attention: {off} of {ORGAN_COUNT} organs below {OFF}", slice.title));
         if let Some(at) = response.hover_pos()
             && let Some(organ) = Organ::from_index(((at.y - top) / ROW).max(0.0) as usize)
             && let Some(value) = values.get(organ.index())
         {
-            response.on_hover_text(format!("{} in {}: {value:.3}", organ.name(), slice.title.to_lowercase()));
+            let place = slice.title.to_lowercase();
+            let logit = value.max(f32::MIN_POSITIVE).ln();
+            response.on_hover_text(format!("{} in {place}: {value:.4}, {logit:+.1} to its logit", organ.name()));
         }
     }
-    ui.small("White dots: organs that the slice really shows.");
+    ui.small("The colour is that of ln z4, which equation (1) adds to the organ's logits; at a dot the slice shows the organ.");
+}
+
+/// Attention acts through its logarithm, which equation (1) adds to an organ's logits: from 0 for [`DARK`] to 1 for no
+/// change.
+fn strength(value: f32) -> f32 {
+    1.0 - value.max(DARK).ln() / DARK.ln()
 }
 
 /// Dark blue over green to yellow, for 0 to 1.

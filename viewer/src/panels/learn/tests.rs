@@ -91,7 +91,7 @@ fn a_training_is_started_followed_held_and_ended_by_its_buttons() {
     teach(harness.state_mut(), run, 20);
     harness.run_steps(3);
     harness.get_by_label("Chest, Network: Dice 60 %");
-    harness.get_by_label("Neck, attention: 10 of 33 organs below one half");
+    harness.get_by_label("Neck, attention: 10 of 33 organs below 0.05");
     harness.get_by_label_contains("a test device");
 
     harness.get_by_label("Pause").click();

@@ -14,7 +14,7 @@ use super::lesson::{SETS, Scan};
 use crate::worker::protocol::{LearnAnswer, LearnLook, LearnSlice};
 
 /// Every so many slices of the patients that are not shown.
-const EVERY: usize = 6;
+const EVERY: usize = 8;
 /// Slices that go through the network at once.
 const AT_ONCE: usize = 8;
 

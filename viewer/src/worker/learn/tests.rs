@@ -13,11 +13,11 @@ fn small() -> Lesson {
         scans_of_set: 2,
         spacing_mm: 14.0,
         crop: 32,
-        base: 4,
-        batch: 8,
-        steps: [10, 60, 20],
-        rates: [1e-2, 1e-2, 4e-3],
-        look_every: 45,
+        base: 8,
+        batch: 6,
+        steps: [5, 80, 15],
+        rates: [5e-3, 1.5e-2, 5e-3],
+        look_every: 50,
     }
 }
 
@@ -59,14 +59,14 @@ fn a_short_lesson_lowers_the_loss_and_finds_organs_that_untrained_weights_do_not
     let looks: Vec<_> =
         news.iter().filter_map(|n| if let LearnNews::Look(look) = n { Some(look.clone()) } else { None }).collect();
     let plan = news.iter().find_map(|n| if let LearnNews::Started(plan) = n { Some(plan) } else { None }).unwrap();
-    assert_eq!((losses.len() as u64, plan.phases.last().unwrap().1), (90, 90));
-    assert!(losses[..10].iter().all(|l| l[0].is_none() && l[2].is_some()), "pre-training has only regions");
+    assert_eq!((losses.len() as u64, plan.phases.last().unwrap().1), (100, 100));
+    assert!(losses[..5].iter().all(|l| l[0].is_none() && l[2].is_some()), "pre-training has only regions");
     let mean = |l: &[[Option<f32>; 3]]| l.iter().filter_map(|l| l[0]).sum::<f32>() / l.len() as f32;
-    let (first, last) = (mean(&losses[10..15]), mean(&losses[85..]));
+    let (first, last) = (mean(&losses[5..10]), mean(&losses[95..]));
     assert!(last < first - 0.1, "Dice loss {first} -> {last}");
     let (untrained, trained) = (dice(&plan.slices, &looks[0].answers), dice(&plan.slices, &looks[2].answers));
     assert!(untrained < 0.15 && trained > 0.4, "Dice of large organs {untrained} -> {trained}");
-    assert!(looks[2].region_accuracy.unwrap() > 0.6, "{:?}", looks[2].region_accuracy);
+    assert!(looks[2].region_accuracy.unwrap() > 0.5, "{:?}", looks[2].region_accuracy);
     assert_eq!(news.last(), Some(&LearnNews::Finished));
 }
 

@@ -108,6 +108,7 @@ fn every_event_survives() {
         hausdorff_95_mm: f64::INFINITY,
         surface_dice: 0.25,
         mean_surface_distance_mm: 1.5,
+        added_path_mm: 40.0,
         missed: true,
         truth_ml: 3.0,
         prediction_ml: 0.0,

@@ -1,0 +1,152 @@
+//! `attention-anatomy ablation`: the paper's table, with and without attention and re-calibration.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use attention_anatomy::dataset::Hpa;
+use attention_anatomy::metrics::{Comparison, DEFAULT_TOLERANCE_MM, System};
+use attention_anatomy::network::count::multiply_adds;
+use attention_anatomy::train::TrainingConfig;
+
+use super::data;
+use crate::device::DeviceChoice;
+use crate::evaluation::Options;
+use crate::experiment::{self, Experiment, Part, Run};
+use crate::interrupt;
+
+/// Trains the four systems of the paper alike and puts them side by side. Stop with Ctrl-C; the same command goes on
+/// where it stopped.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Training file of the full system, AttentionAnatomy + HPA; the others are derived from it.
+    config: PathBuf,
+    /// Folder that the manifests of the training file are relative to.
+    #[arg(long, default_value = ".")]
+    data: PathBuf,
+    /// Folder for the trainings and the results.
+    #[arg(short, long)]
+    output: PathBuf,
+    /// Trainings of each system, with the seed of the training file and those that follow it.
+    #[arg(long, default_value_t = 3)]
+    seeds: u64,
+    /// Do only part k of n of the trainings, as one task of an array job.
+    #[arg(long, value_name = "K/N", conflicts_with = "merge")]
+    part: Option<Part>,
+    /// Do nothing but make the results of trainings that are done.
+    #[arg(long)]
+    merge: bool,
+    /// Surface within this distance in mm counts as right in the surface Dice.
+    #[arg(long, default_value_t = DEFAULT_TOLERANCE_MM)]
+    tolerance_mm: f64,
+    /// Device.
+    #[arg(long, default_value = "cpu")]
+    device: DeviceChoice,
+}
+
+/// A row of the paper's table.
+#[derive(Clone, Copy, Debug)]
+pub struct Ablated {
+    /// As the paper calls it.
+    pub name: &'static str,
+    /// Name of its folder.
+    pub id: &'static str,
+    attention: bool,
+    recalibrated: bool,
+}
+
+/// The rows, in the paper's order.
+pub const SYSTEMS: [Ablated; 4] = [
+    Ablated { name: "Vanilla U-Net", id: "vanilla", attention: false, recalibrated: false },
+    Ablated { name: "Vanilla U-Net + HPA", id: "vanilla-hpa", attention: false, recalibrated: true },
+    Ablated { name: "AttentionAnatomy", id: "attention", attention: true, recalibrated: false },
+    Ablated { name: "AttentionAnatomy + HPA", id: "attention-hpa", attention: true, recalibrated: true },
+];
+
+impl Ablated {
+    /// The training of this system. All share encoder, data, seed and number of segmentation steps; where there is no region
+    /// branch, its pre-training and its loss fall away.
+    pub fn run(&self, base: &TrainingConfig, seed: u64, output: &Path) -> Run {
+        let mut config = base.clone();
+        config.name = format!("{}, {}", base.name, self.name);
+        config.seed = seed;
+        config.network.attention = self.attention;
+        if !self.recalibrated {
+            config.hpa = Hpa::Off;
+        }
+        if !self.attention {
+            config.phases.retain(|phase| phase.loss.segments());
+            config.phases.iter_mut().for_each(|phase| phase.loss.region = 0.0);
+        }
+        Run {
+            name: format!("{}, seed {seed}", self.name),
+            config,
+            folder: output.join(self.id).join(format!("seed-{seed}")),
+        }
+    }
+}
+
+/// Reads the training file of the full system.
+pub fn full_system(path: &Path) -> Result<TrainingConfig> {
+    let (_, config) = data::training_file(path)?;
+    if !config.network.attention || config.hpa == Hpa::Off {
+        bail!(
+            "{}: an ablation begins with the full system; it needs network.attention = true and hpa = \"source_region\" or \"source\"",
+            path.display()
+        );
+    }
+    Ok(config)
+}
+
+/// Runs the command.
+pub fn run(args: Args) -> Result<ExitCode> {
+    let config = full_system(&args.config)?;
+    if args.seeds == 0 {
+        bail!("--seeds is 0; at least 1 is needed");
+    }
+    let seeds: Vec<u64> = (0..args.seeds).map(|n| config.seed.wrapping_add(n)).collect();
+    // Systems that share the preparation of a seed's patients come one after the other.
+    let order = [0, 2, 1, 3];
+    let runs_of = |system: &Ablated| seeds.iter().map(|&s| system.run(&config, s, &args.output)).collect::<Vec<_>>();
+    if !args.merge {
+        let all: Vec<Run> =
+            seeds.iter().flat_map(|&seed| order.map(|n| SYSTEMS[n].run(&config, seed, &args.output))).collect();
+        let mine: Vec<Run> = match args.part {
+            Some(Part(part)) => {
+                all.into_iter().enumerate().filter(|(n, _)| n % part.of + 1 == part.index).map(|(_, run)| run).collect()
+            }
+            None => all,
+        };
+        let device = args.device.open()?;
+        let options = Options { tolerance_mm: args.tolerance_mm, attention: false };
+        let mut experiment = Experiment::new(&args.data, &device, options, interrupt::flag()?);
+        if !experiment.all(&mine)? || args.part.is_some() {
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
+    let systems = SYSTEMS
+        .iter()
+        .map(|system| {
+            let runs = runs_of(system);
+            let network = &runs[0].config.network;
+            Ok(System {
+                name: system.name.into(),
+                multiply_adds: multiply_adds(network, config.input().crop).total(),
+                runs: experiment::results(&runs)?,
+            })
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let segmenting: u64 = config.phases.iter().filter(|p| p.loss.segments()).map(|p| p.epochs).sum();
+    let comparison = Comparison {
+        subject: format!(
+            "The four systems of the paper, trained alike on the data of {}: {} segmentation steps of {} slices each.",
+            config.name,
+            segmenting * config.steps_per_epoch,
+            config.batch
+        ),
+        over: "seeds".into(),
+        systems,
+    };
+    experiment::publish(&comparison, &args.output)?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,96 @@
+//! `attention-anatomy compare`: two label maps, whoever drew them.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use attention_anatomy::anatomy::{Organ, OrganSet};
+use attention_anatomy::metrics::{CaseResult, CaseTruth, DEFAULT_TOLERANCE_MM, Evaluation};
+use attention_anatomy::volume::LabelVolume;
+
+use super::data;
+use crate::evaluation::{self, Format};
+use crate::{files, progress};
+
+/// Compares label maps on the same grid, organ by organ, without any network.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The reference: a label map with the numbers of the anatomy table, or a folder of them.
+    truth: PathBuf,
+    /// What is judged: a label map, or a folder with files of the same names.
+    prediction: PathBuf,
+    /// Organs that the reference annotates, by id. Where not given: those that occur in it, and an organ that only the
+    /// prediction has is not judged.
+    #[arg(long, value_delimiter = ',')]
+    organs: Vec<String>,
+    /// Surface within this distance in mm counts as right in the surface Dice.
+    #[arg(long, default_value_t = DEFAULT_TOLERANCE_MM)]
+    tolerance_mm: f64,
+    /// What is printed.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Folder for `evaluation.md`, `evaluation.json`, `evaluation.csv` and `cases.csv`.
+    #[arg(short, long)]
+    output: Option<PathBuf>,
+}
+
+/// Runs the command.
+pub fn run(args: Args) -> Result<ExitCode> {
+    let chosen = (!args.organs.is_empty()).then(|| OrganSet::from_ids(&args.organs)).transpose()?;
+    let mut found = Evaluation {
+        subject: format!("{} against {}.", args.prediction.display(), args.truth.display()),
+        tolerance_mm: args.tolerance_mm,
+        cases: Vec::new(),
+        regions: None,
+        attention: None,
+    };
+    let pairs = pairs(&args.truth, &args.prediction)?;
+    let bar = progress::bar(pairs.len() as u64, "compare");
+    for (truth, prediction) in pairs {
+        let labels = data::read_labels(&truth)?;
+        let judged = data::read_labels(&prediction)?;
+        let annotated = chosen.unwrap_or_else(|| occurring(&labels));
+        let case = CaseTruth { labels: &labels, annotated, whole: None, regions: None };
+        let name = files::file_name(&truth);
+        let result = CaseResult::measure(name, &case, &judged, OrganSet::ALL, args.tolerance_mm);
+        found.cases.push(result.with_context(|| prediction.display().to_string())?);
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    evaluation::say(&found, args.format)?;
+    if let Some(output) = &args.output {
+        evaluation::write(&found, output)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn occurring(labels: &LabelVolume) -> OrganSet {
+    let mut seen = [false; 256];
+    labels.voxels.iter().for_each(|&label| seen[usize::from(label)] = true);
+    Organ::ALL.into_iter().filter(|o| seen[usize::from(o.label())]).collect()
+}
+
+/// The two files, or all files of the first folder with their partners in the second.
+fn pairs(truth: &Path, prediction: &Path) -> Result<Vec<(PathBuf, PathBuf)>> {
+    match (truth.is_dir(), prediction.is_dir()) {
+        (false, false) => Ok(vec![(truth.to_path_buf(), prediction.to_path_buf())]),
+        (true, true) => {
+            let names = |folder: &Path| -> Result<BTreeSet<String>> {
+                let entries =
+                    std::fs::read_dir(folder).with_context(|| format!("{}: cannot be read", folder.display()))?;
+                let files = entries.filter_map(|e| e.ok().map(|e| e.path())).filter(|p| p.is_file());
+                Ok(files.map(|p| files::file_name(&p)).filter(|n| !n.starts_with('.')).collect())
+            };
+            let (ours, theirs) = (names(truth)?, names(prediction)?);
+            if ours.is_empty() {
+                bail!("{}: the folder has no files", truth.display());
+            }
+            if let Some(name) = ours.difference(&theirs).next() {
+                bail!("{}: there is no {name} to compare with that of {}", prediction.display(), truth.display());
+            }
+            Ok(ours.into_iter().map(|name| (truth.join(&name), prediction.join(&name))).collect())
+        }
+        _ => bail!("compare two files or two folders, not a file with a folder"),
+    }
+}

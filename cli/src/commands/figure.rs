@@ -1,0 +1,109 @@
+//! `attention-anatomy figure`: what the systems of an ablation draw on one slice of a partially annotated scan.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow, bail};
+use attention_anatomy::anatomy::{Organ, OrganSet};
+use attention_anatomy::report::{Panel, SideBySide};
+use attention_anatomy::volume::LabelVolume;
+
+use super::ablation::{SYSTEMS, full_system};
+use super::data;
+use crate::device::DeviceChoice;
+use crate::evaluation::Patient;
+use crate::{files, interrupt, model, pipeline, progress, training};
+
+/// Draws one slice of a held-out patient: its labels, the truth, and what each system of an ablation makes of it.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Training file that the ablation was made with.
+    config: PathBuf,
+    /// Folder that the manifests of the training file are relative to.
+    #[arg(long, default_value = ".")]
+    data: PathBuf,
+    /// Output folder of the ablation.
+    #[arg(long)]
+    ablation: PathBuf,
+    /// Folder for `figure.png` and `figure.html`.
+    #[arg(short, long)]
+    output: PathBuf,
+    /// The patient, as set/id; the held-out one with the most telling slice where not given.
+    #[arg(long)]
+    case: Option<String>,
+    /// The slice, from 0 at the patient's feet; the one that shows most organs on either side of the annotation where not
+    /// given.
+    #[arg(long)]
+    slice: Option<usize>,
+    /// Device.
+    #[arg(long, value_enum, default_value_t)]
+    device: DeviceChoice,
+}
+
+/// Runs the command.
+pub fn run(args: Args) -> Result<ExitCode> {
+    let config = full_system(&args.config)?;
+    let sets = data::manifests(&config, &args.data)?;
+    let mut patients = Vec::new();
+    for set in &sets {
+        patients.extend(set.divide(&config).1.into_iter().map(|entry| Patient { set, entry }));
+    }
+    let mut best: Option<(usize, Patient<'_>, usize)> = None;
+    for patient in patients.into_iter().filter(|p| args.case.as_ref().is_none_or(|c| *c == p.name())) {
+        let truth = match data::read_truth(&patient.set.folder, patient.entry)? {
+            Some(truth) => truth,
+            None => data::read_labels(&patient.set.folder.join(&patient.entry.label))?,
+        };
+        let (told, slice) = telling_slice(&truth, patient.entry.organs()?, args.slice)
+            .ok_or_else(|| anyhow!("{}: the scan has only {} slices", patient.name(), truth.geometry.size[2]))?;
+        if best.as_ref().is_none_or(|b| told > b.0) {
+            best = Some((told, patient, slice));
+        }
+    }
+    let Some((_, patient, k)) = best else {
+        bail!("{} is not a held-out patient of this training", args.case.unwrap_or_else(|| "nobody".into()));
+    };
+    let (ct, labels, _) = data::read_case(&patient.set.folder, patient.entry)?;
+    let (ct, stop) = (Arc::new(ct), interrupt::flag()?);
+    let mut panels = vec![Panel { title: "What the set annotates".into(), labels: labels.slice(k).to_vec() }];
+    if let Some(truth) = data::read_truth(&patient.set.folder, patient.entry)? {
+        panels.push(Panel { title: "Truth".into(), labels: truth.slice(k).to_vec() });
+    }
+    let device = args.device.open()?;
+    for system in SYSTEMS {
+        let run = system.run(&config, config.seed, &args.ablation);
+        let model = model::open(Some(&run.folder.join(training::FINAL))).with_context(|| run.name.clone())?;
+        let mut engine = pipeline::engine(&model, &device, model.info.organs(true))?;
+        let bar = progress::bar(ct.geometry.size[2] as u64, system.name);
+        let outcome =
+            pipeline::segment(&ct, &model, &mut engine, true, &stop, |done, _| bar.set_position(done as u64))?;
+        bar.finish_and_clear();
+        panels.push(Panel { title: system.name.into(), labels: outcome.labels.slice(k).to_vec() });
+    }
+    let [sx, sy, _] = ct.geometry.spacing();
+    let [nx, ny, _] = ct.geometry.size;
+    let figure = SideBySide { size: [nx, ny], spacing: [sx, sy], hu: ct.slice(k).to_vec(), panels };
+    files::write(&args.output.join("figure.png"), &figure.png()?)?;
+    let caption = format!("{}, slice {k}", patient.name());
+    files::write(&args.output.join("figure.html"), figure.html(&caption)?.as_bytes())?;
+    progress::say(&args.output.join("figure.png").display().to_string());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The slice that shows the most organs, those that the set annotates and those that it does not counted alike and the lesser of
+/// both first. `None` when `given` is beyond the scan.
+fn telling_slice(truth: &LabelVolume, annotated: OrganSet, given: Option<usize>) -> Option<(usize, usize)> {
+    let told = |k: usize| {
+        let mut seen = [false; 256];
+        truth.slice(k).iter().for_each(|&label| seen[usize::from(label)] = true);
+        let shown = Organ::ALL.into_iter().filter(|o| seen[usize::from(o.label())]).collect::<OrganSet>();
+        let (yes, no) = (shown.intersection(annotated).len(), shown.difference(annotated).len());
+        100 * yes.min(no) + yes + no
+    };
+    let slices = 0..truth.geometry.size[2];
+    match given {
+        Some(k) => slices.contains(&k).then(|| (told(k), k)),
+        None => slices.map(|k| (told(k), k)).max_by_key(|&(told, k)| (told, std::cmp::Reverse(k))),
+    }
+}

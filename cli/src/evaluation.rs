@@ -1,0 +1,137 @@
+//! Weights against the labels of patients, through the same path as `segment`: what every command that measures shares.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::{Context, Result};
+use attention_anatomy::dataset::CaseEntry;
+use attention_anatomy::dataset::regions::RegionLabels;
+use attention_anatomy::infer::ComputeDevice;
+use attention_anatomy::metrics::{AttentionEffect, CaseResult, CaseTruth, Evaluation, RegionConfusion};
+
+use crate::commands::data::{self, LoadedSet};
+use crate::model::Model;
+use crate::{files, pipeline, progress};
+
+/// A patient to be measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Patient<'a> {
+    /// The set.
+    pub set: &'a LoadedSet,
+    /// The case.
+    pub entry: &'a CaseEntry,
+}
+
+impl Patient<'_> {
+    /// `set/id`.
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.set.set.name, self.entry.id)
+    }
+}
+
+/// How to measure.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Tolerance of the surface Dice.
+    pub tolerance_mm: f64,
+    /// Run everything again without attention.
+    pub attention: bool,
+}
+
+/// Segments and measures every patient. Every organ that was learned is measured, whether it is on by default or not.
+pub fn evaluate(
+    model: &Model,
+    device: &ComputeDevice,
+    patients: &[Patient<'_>],
+    subject: String,
+    options: Options,
+    stop: &Arc<AtomicBool>,
+) -> Result<Evaluation> {
+    let known = model.info.organs(true);
+    let mut engine = pipeline::engine(model, device, known)?;
+    let mut off = match options.attention && model.info.network.attention {
+        true => Some(pipeline::engine_without_attention(model, device, known)?),
+        false => None,
+    };
+    let mut evaluation = Evaluation {
+        subject,
+        tolerance_mm: options.tolerance_mm,
+        cases: Vec::new(),
+        regions: model.info.network.attention.then(RegionConfusion::default),
+        attention: off.is_some().then(AttentionEffect::default),
+    };
+    let bar = progress::bar(patients.len() as u64, "evaluate");
+    for patient in patients {
+        let (ct, labels, annotated) = data::read_case(&patient.set.folder, patient.entry)?;
+        let whole = data::read_truth(&patient.set.folder, patient.entry)?;
+        let ct = Arc::new(ct);
+        let outcome = pipeline::segment(&ct, model, &mut engine, true, stop, |_, _| {})?;
+        if let (Some(engine), Some(effect)) = (&mut off, &mut evaluation.attention) {
+            let without = pipeline::segment(&ct, model, engine, true, stop, |_, _| {})?;
+            effect.add(&outcome.labels.voxels, &without.labels.voxels);
+        }
+        let given = patient.entry.region_boundaries_mm;
+        let regions =
+            RegionLabels::of_case(&ct, &labels, annotated, given, &outcome.body).with_context(|| patient.name())?;
+        if let Some(confusion) = &mut evaluation.regions {
+            for slice in &outcome.slices {
+                if let (Some(truth), Some((seen, _))) = (regions.region(slice.slice), slice.most_likely_region()) {
+                    confusion.add(truth, seen);
+                }
+            }
+        }
+        let truth = CaseTruth { labels: &labels, annotated, whole: whole.as_ref(), regions: Some(&regions) };
+        let result = CaseResult::measure(patient.name(), &truth, &outcome.labels, known, options.tolerance_mm);
+        evaluation.cases.push(result.with_context(|| patient.name())?);
+        device.burn.memory_cleanup();
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(evaluation)
+}
+
+/// Whose weights were measured on whom, for the head of the tables.
+pub fn subject(model: &Model, split: &str, patients: &[Patient<'_>]) -> String {
+    let mut sets: Vec<(&str, usize)> = Vec::new();
+    for patient in patients {
+        let name = patient.set.set.name.as_str();
+        match sets.iter_mut().find(|s| s.0 == name) {
+            Some(set) => set.1 += 1,
+            None => sets.push((name, 1)),
+        }
+    }
+    let sets: Vec<String> = sets.iter().map(|(name, n)| format!("{n} of {name}")).collect();
+    format!("Weights {} (sha256 {}), {split} patients: {}.", model.name, &model.sha256[..12], sets.join(", "))
+}
+
+/// Writes `evaluation.md`, `evaluation.json`, `evaluation.csv` and `cases.csv`.
+pub fn write(evaluation: &Evaluation, folder: &Path) -> Result<()> {
+    for (name, text) in evaluation.files()? {
+        files::write(&folder.join(name), text.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// Tables for people.
+    #[default]
+    Markdown,
+    /// One row an organ.
+    Csv,
+    /// Everything.
+    Json,
+}
+
+/// Prints an evaluation.
+pub fn say(evaluation: &Evaluation, format: Format) -> Result<()> {
+    let text = match format {
+        Format::Markdown => evaluation.markdown(),
+        Format::Csv => evaluation.organs_csv(),
+        Format::Json => evaluation.json()?,
+    };
+    progress::say(text.trim_end());
+    Ok(())
+}

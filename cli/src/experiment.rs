@@ -1,0 +1,156 @@
+//! Trainings that are measured: what `crossval` and `ablation` are made of.
+//!
+//! A run is a folder: checkpoints, weights, and last of all `evaluation.json`. Where that is, the run is done and is not
+//! done again, so whatever was stopped or killed goes on with the same command.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result, bail};
+use attention_anatomy::dataset::{Fold, Hpa};
+use attention_anatomy::infer::ComputeDevice;
+use attention_anatomy::metrics::{Comparison, Evaluation};
+use attention_anatomy::train::TrainingConfig;
+
+use crate::evaluation::{self, Options, Patient};
+use crate::training::{self, Data, Ended};
+use crate::{files, model, progress};
+
+/// A training and where it goes.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// For messages.
+    pub name: String,
+    /// The training.
+    pub config: TrainingConfig,
+    /// Its folder.
+    pub folder: PathBuf,
+}
+
+impl Run {
+    fn results(&self) -> PathBuf {
+        self.folder.join("evaluation.json")
+    }
+
+    /// What was measured, if the run is done.
+    pub fn finished(&self) -> Result<Option<Evaluation>> {
+        let path = self.results();
+        if !path.exists() {
+            return Ok(None);
+        }
+        let evaluation = serde_json::from_slice(&files::read(&path)?);
+        Ok(Some(evaluation.with_context(|| format!("{}: not a result of this program", path.display()))?))
+    }
+
+    /// Refuses a folder in which another training was begun.
+    fn check(&self) -> Result<()> {
+        let Ok(text) = std::fs::read_to_string(self.folder.join("config.toml")) else { return Ok(()) };
+        if TrainingConfig::parse(&text).is_ok_and(|before| before == self.config) {
+            return Ok(());
+        }
+        bail!("{}: holds another training; use another output folder, or undo the change", self.folder.display())
+    }
+}
+
+/// Does runs one after the other. Patients are prepared once for all runs in a row that share them.
+#[derive(Debug)]
+pub struct Experiment<'a> {
+    /// Folder of the manifests.
+    pub root: &'a Path,
+    /// What computes.
+    pub device: &'a ComputeDevice,
+    /// How it is measured.
+    pub options: Options,
+    /// Set by Ctrl-C.
+    pub stop: Arc<AtomicBool>,
+    prepared: Option<((Hpa, u64, Option<Fold>), Data)>,
+}
+
+impl<'a> Experiment<'a> {
+    /// Nothing is read yet.
+    pub fn new(root: &'a Path, device: &'a ComputeDevice, options: Options, stop: Arc<AtomicBool>) -> Self {
+        Self { root, device, options, stop, prepared: None }
+    }
+
+    /// Trains and measures whatever is not done. False when it was asked to stop.
+    pub fn all(&mut self, runs: &[Run]) -> Result<bool> {
+        for (n, run) in runs.iter().enumerate() {
+            run.check()?;
+            let of = format!("{} ({} of {})", run.name, n + 1, runs.len());
+            if run.results().exists() {
+                progress::note(&format!("{of}: done before"));
+                continue;
+            }
+            progress::note(&format!("{of}: {}", run.folder.display()));
+            if !self.one(run).with_context(|| run.name.clone())? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn one(&mut self, run: &Run) -> Result<bool> {
+        let config = &run.config;
+        let key = (config.hpa, config.seed, config.fold);
+        // What is not needed any more goes before the next is read: both may not fit into memory.
+        self.prepared = self.prepared.take().filter(|(prepared, _)| *prepared == key);
+        let data = match self.prepared.take() {
+            Some((_, data)) => data,
+            None => Data::load(config, self.root)?,
+        };
+        let (_, data) = self.prepared.insert((key, data));
+        let text = toml::to_string(config).context("the training file cannot be written")?;
+        let options = training::Options { report: true, ..training::Options::default() };
+        if training::train((&text, config), data, &run.folder, options, self.device, &self.stop)? == Ended::Stopped {
+            return Ok(false);
+        }
+        let model = model::open(Some(&run.folder.join(training::FINAL)))?;
+        let mut patients = Vec::new();
+        for set in &data.sets {
+            patients.extend(set.divide(config).1.into_iter().map(|entry| Patient { set, entry }));
+        }
+        let subject = evaluation::subject(&model, "held-out", &patients);
+        let measured = evaluation::evaluate(&model, self.device, &patients, subject, self.options, &self.stop);
+        if self.stop.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        evaluation::write(&measured?, &run.folder)?;
+        Ok(true)
+    }
+}
+
+/// The part `k/n` of a larger job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part(pub Fold);
+
+impl std::str::FromStr for Part {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let numbers = text.split_once('/').and_then(|(k, n)| Some((k.parse().ok()?, n.parse().ok()?)));
+        match numbers {
+            Some((index, of)) if (1..=of).contains(&index) => Ok(Self(Fold { index, of })),
+            _ => Err("give k/n, with k from 1 to n".into()),
+        }
+    }
+}
+
+/// Prints a comparison and writes its files.
+pub fn publish(comparison: &Comparison, folder: &Path) -> Result<()> {
+    for (name, text) in comparison.files()? {
+        files::write(&folder.join(name), text.as_bytes())?;
+    }
+    progress::say(comparison.markdown().trim_end());
+    Ok(())
+}
+
+/// The results of all runs.
+pub fn results(runs: &[Run]) -> Result<Vec<Evaluation>> {
+    let found = runs.iter().map(Run::finished).collect::<Result<Vec<_>>>()?;
+    let missing: Vec<&str> = runs.iter().zip(&found).filter(|r| r.1.is_none()).map(|r| r.0.name.as_str()).collect();
+    if !missing.is_empty() {
+        bail!("not done yet: {}; the same command without --merge does what is missing", missing.join(", "));
+    }
+    Ok(found.into_iter().flatten().collect())
+}

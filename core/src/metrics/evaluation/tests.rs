@@ -1,0 +1,96 @@
+use super::*;
+use crate::volume::{Geometry, Modality};
+
+fn result(organ: Organ, dice: f64, hausdorff_95_mm: f64) -> OrganResult {
+    let missed = hausdorff_95_mm.is_infinite();
+    let metrics = OrganMetrics {
+        dice,
+        hausdorff_95_mm,
+        surface_dice: dice,
+        mean_surface_distance_mm: hausdorff_95_mm / 2.0,
+        added_path_mm: 12.0,
+        missed,
+        truth_ml: 10.0,
+        prediction_ml: if missed { 0.0 } else { 9.0 },
+    };
+    OrganResult { organ, metrics }
+}
+
+fn evaluation() -> Evaluation {
+    let case = |name: &str, annotated, unannotated| CaseResult {
+        name: name.into(),
+        annotated,
+        unannotated,
+        impossible: Vec::new(),
+    };
+    Evaluation {
+        subject: "A against B.".into(),
+        tolerance_mm: 3.0,
+        cases: vec![
+            case("set/a", vec![result(Organ::Liver, 0.9, 4.0)], vec![result(Organ::Heart, 0.5, 9.0)]),
+            case("set/b", vec![result(Organ::Liver, 0.7, 8.0), result(Organ::Spleen, 0.0, f64::INFINITY)], Vec::new()),
+        ],
+        regions: None,
+        attention: None,
+    }
+}
+
+#[test]
+fn a_case_is_measured_on_what_it_annotates_on_the_rest_and_where_nothing_can_be() {
+    // Four slices: head above, abdomen below. Liver is annotated, heart is only in the whole truth, and a brain stem is
+    // drawn in the abdomen.
+    let (liver, heart, stem) = (Organ::Liver, Organ::Heart, Organ::BrainStem);
+    let geometry = Geometry::axial([4, 4, 4], [10.0, 10.0, 100.0], [0.0; 3]).unwrap();
+    let map = |at: &[(usize, Organ)]| {
+        let voxels = (0..64).map(|n| at.iter().find(|a| a.0 == n).map_or(0, |a| a.1.label())).collect();
+        LabelVolume::from_stored(geometry.clone(), voxels, Modality::Unknown).unwrap()
+    };
+    let labels = map(&[(5, liver)]);
+    let whole = map(&[(5, liver), (38, heart), (60, stem)]);
+    let prediction = map(&[(5, liver), (38, heart), (39, heart), (10, stem), (60, stem)]);
+    let regions = RegionLabels::from_boundaries(&geometry, [250.0, 150.0, 50.0, 40.0]).unwrap();
+    let annotated: OrganSet = [liver].into_iter().collect();
+    let truth = CaseTruth { labels: &labels, annotated, whole: Some(&whole), regions: Some(&regions) };
+    let measured = CaseResult::measure("case".into(), &truth, &prediction, OrganSet::ALL, 1.0).unwrap();
+    let dice = |results: &[OrganResult]| results.iter().map(|r| (r.organ, r.metrics.dice)).collect::<Vec<_>>();
+    assert_eq!(dice(&measured.annotated), [(liver, 1.0)]);
+    assert_eq!(dice(&measured.unannotated), [(stem, 2.0 / 3.0), (heart, 2.0 / 3.0)]);
+    assert_eq!(measured.impossible, [Impossible { organ: stem, ml: 10.0 }]);
+
+    let drawn: OrganSet = [liver, stem].into_iter().collect();
+    let without = CaseTruth { whole: None, regions: None, ..truth };
+    let measured = CaseResult::measure("case".into(), &without, &prediction, drawn, 1.0).unwrap();
+    assert!(measured.unannotated.is_empty() && measured.impossible.is_empty());
+}
+
+#[test]
+fn the_json_can_be_read_back_and_holds_the_summaries() {
+    let evaluation = evaluation();
+    let json = evaluation.json().unwrap();
+    assert_eq!(serde_json::from_str::<Evaluation>(&json).unwrap(), evaluation);
+    let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(value["summary"][0]["organ"], "liver");
+    assert!((value["summary"][0]["dice"]["mean"].as_f64().unwrap() - 0.8).abs() < 1e-12);
+    assert_eq!(value["summary_unannotated"][0]["organ"], "heart");
+}
+
+#[test]
+fn tables_hold_every_organ_once_and_a_miss_counts_as_zero() {
+    let evaluation = evaluation();
+    let organs = evaluation.organs_csv();
+    let rows: Vec<Vec<&str>> = organs.split_terminator("\r\n").map(|l| l.split(',').collect()).collect();
+    let column = |name: &str| rows[0].iter().position(|h| *h == name).unwrap();
+    assert_eq!(rows.len(), 4);
+    let liver = &rows[1];
+    assert_eq!((liver[0], liver[1], liver[2], liver[3]), ("liver", "annotated", "2", "0"));
+    assert_eq!((liver[column("dice_mean")], liver[column("dice_std")]), ("0.8000", "0.1414"));
+    let spleen = &rows[2];
+    assert_eq!((spleen[0], spleen[3], spleen[column("dice_mean")]), ("spleen", "1", "0.0000"));
+    assert_eq!((spleen[column("hausdorff_95_mm_mean")], spleen[column("hausdorff_95_mm_n")]), ("", "0"));
+    assert_eq!((rows[3][0], rows[3][1]), ("heart", "unannotated"));
+
+    assert_eq!(evaluation.cases_csv().split_terminator("\r\n").count(), 1 + 4);
+    let text = evaluation.markdown();
+    assert!(text.contains("Mean over 2 organs: Dice 0.400, HD95 6.0 mm"), "{text}");
+    assert!(text.contains("| set/b | 2 | 0.350 | Spleen 0.000 | Spleen |"), "{text}");
+}

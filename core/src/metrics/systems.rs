@@ -1,0 +1,284 @@
+//! Several systems, each measured in several runs: folds of a cross-validation, or seeds.
+//!
+//! A run gives one number an organ, its mean over the patients of that run. The tables hold the mean and the standard deviation of
+//! those numbers over the runs, so that the spread says how much of a difference chance may explain.
+
+use super::evaluation::{Evaluation, Organs};
+use super::{Moments, Summary};
+use crate::anatomy::Organ;
+use crate::report::csv;
+use serde::Serialize;
+
+/// A system and its runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct System {
+    /// As the tables call it.
+    pub name: String,
+    /// Multiply-adds of a slice.
+    pub multiply_adds: u64,
+    /// Its runs.
+    pub runs: Vec<Evaluation>,
+}
+
+/// An organ over the runs of a system.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct OrganOverRuns {
+    /// Dice.
+    pub dice: Moments,
+    /// 95 % Hausdorff distance, mm, over runs in which it is finite for some patient.
+    pub hausdorff_95_mm: Moments,
+    /// Patients of all runs in which the organ was not found.
+    pub misses: usize,
+}
+
+impl System {
+    /// One organ; `None` where no run measures it.
+    pub fn organ(&self, which: Organs, organ: Organ) -> Option<OrganOverRuns> {
+        let runs: Vec<Summary> =
+            self.runs.iter().map(|run| run.summary(which, organ)).filter(|s| s.dice.n > 0).collect();
+        let moments = |value: fn(&Summary) -> Moments| Moments::of(runs.iter().filter_map(|s| value(s).mean));
+        (!runs.is_empty()).then(|| OrganOverRuns {
+            dice: moments(|s| s.dice),
+            hausdorff_95_mm: moments(|s| s.hausdorff_95_mm),
+            misses: runs.iter().map(|s| s.misses).sum(),
+        })
+    }
+
+    /// The mean organ; `None` where no run measures any.
+    pub fn mean(&self, which: Organs) -> Option<OrganOverRuns> {
+        let runs: Vec<_> = self.runs.iter().map(|run| run.over_organs(which)).filter(|m| m.dice.n > 0).collect();
+        (!runs.is_empty()).then(|| OrganOverRuns {
+            dice: Moments::of(runs.iter().filter_map(|m| m.dice.mean)),
+            hausdorff_95_mm: Moments::of(runs.iter().filter_map(|m| m.hausdorff_95_mm.mean)),
+            misses: Organ::ALL.iter().filter_map(|o| self.organ(which, *o)).map(|o| o.misses).sum(),
+        })
+    }
+
+    /// Volume drawn where the organ cannot be, ml for each patient.
+    pub fn impossible_ml(&self) -> Moments {
+        let runs = self.runs.iter().filter(|run| !run.cases.is_empty());
+        Moments::of(runs.map(|run| run.impossible_ml() / run.cases.len() as f64))
+    }
+}
+
+/// Systems side by side.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Comparison {
+    /// What was compared, on what, in a sentence or two.
+    pub subject: String,
+    /// What a run is, in plural: `folds`, `seeds`.
+    pub over: String,
+    /// The systems.
+    pub systems: Vec<System>,
+}
+
+impl Comparison {
+    /// All files: name and content.
+    ///
+    /// # Errors
+    /// The reason, should the JSON not be writable.
+    pub fn files(&self) -> Result<[(&'static str, String); 4], serde_json::Error> {
+        Ok([
+            ("results.md", self.markdown()),
+            ("results.json", self.json()?),
+            ("organs.csv", self.organs_csv()),
+            ("systems.csv", self.systems_csv()),
+        ])
+    }
+
+    /// The organs that some system measures, in table order.
+    fn organs(&self, which: Organs) -> Vec<Organ> {
+        let measured = |organ: &Organ| self.systems.iter().any(|s| s.organ(which, *organ).is_some());
+        Organ::ALL.into_iter().filter(measured).collect()
+    }
+
+    /// The tables that people read.
+    pub fn markdown(&self) -> String {
+        let runs: Vec<String> = self.systems.iter().map(|s| s.runs.len().to_string()).collect();
+        let mut text =
+            format!("{}\n\nMean ± standard deviation over {} {}.\n", self.subject, runs.join(", "), self.over);
+        for which in [Organs::Annotated, Organs::Unannotated] {
+            let organs = self.organs(which);
+            if organs.is_empty() {
+                continue;
+            }
+            let measures: [(&str, usize, fn(&OrganOverRuns) -> Moments); 2] =
+                [("Dice, %", 1, |o| o.dice.scaled(100.0)), ("95 % Hausdorff distance, mm", 1, |o| o.hausdorff_95_mm)];
+            for (title, decimals, value) in measures {
+                text.push_str(&format!("\n{title}, organs {} in the patient\n\n| organ |", which.name()));
+                self.systems.iter().for_each(|s| text.push_str(&format!(" {} |", s.name)));
+                text.push_str(&format!("\n|{}\n", "---|".repeat(self.systems.len() + 1)));
+                let mut row = |name: &str, cell: &dyn Fn(&System) -> Option<OrganOverRuns>| {
+                    text.push_str(&format!("| {name} |"));
+                    for system in &self.systems {
+                        text.push_str(&format!(" {} |", cell(system).map_or("-".into(), |o| value(&o).text(decimals))));
+                    }
+                    text.push('\n');
+                };
+                for organ in &organs {
+                    row(organ.name(), &|system| system.organ(which, *organ));
+                }
+                row("**mean**", &|system| system.mean(which));
+            }
+        }
+        text.push_str("\n| system | drawn where the organ cannot be, ml a patient | missed organs | multiply-adds a slice |\n|---|---|---|---|\n");
+        for system in &self.systems {
+            text.push_str(&format!(
+                "| {} | {} | {} | {:.3} G |\n",
+                system.name,
+                system.impossible_ml().text(2),
+                system.mean(Organs::Annotated).map_or(0, |o| o.misses),
+                system.multiply_adds as f64 * 1e-9
+            ));
+        }
+        text
+    }
+
+    /// Everything, for programs.
+    ///
+    /// # Errors
+    /// The reason, should it not be writable.
+    pub fn json(&self) -> Result<String, serde_json::Error> {
+        let organs = |system: &System, which: Organs| -> Vec<serde_json::Value> {
+            self.organs(which)
+                .into_iter()
+                .filter_map(|organ| {
+                    system.organ(which, organ).map(|over| serde_json::json!({ "organ": organ, "over_runs": over }))
+                })
+                .collect()
+        };
+        let systems: Vec<serde_json::Value> = self
+            .systems
+            .iter()
+            .map(|system| {
+                serde_json::json!({
+                    "name": system.name,
+                    "multiply_adds": system.multiply_adds,
+                    "runs": system.runs.len(),
+                    "impossible_ml_a_patient": system.impossible_ml(),
+                    "annotated": { "mean": system.mean(Organs::Annotated), "organs": organs(system, Organs::Annotated) },
+                    "unannotated": { "mean": system.mean(Organs::Unannotated), "organs": organs(system, Organs::Unannotated) },
+                })
+            })
+            .collect();
+        serde_json::to_string_pretty(
+            &serde_json::json!({ "subject": self.subject, "runs_are": self.over, "systems": systems }),
+        )
+    }
+
+    /// One row an organ of a system.
+    pub fn organs_csv(&self) -> String {
+        let mut out = String::new();
+        csv::push_record(
+            &mut out,
+            [
+                "system",
+                "truth",
+                "organ",
+                "runs",
+                "dice_mean",
+                "dice_std",
+                "hausdorff_95_mm_mean",
+                "hausdorff_95_mm_std",
+                "missed",
+            ],
+        );
+        let cell = |v: Option<f64>, decimals| csv::number(v.unwrap_or(f64::NAN), decimals);
+        for system in &self.systems {
+            for which in [Organs::Annotated, Organs::Unannotated] {
+                let organs = self.organs(which).into_iter().map(|o| (o.id(), system.organ(which, o)));
+                for (name, over) in organs.chain([("mean", system.mean(which))]) {
+                    let Some(o) = over else { continue };
+                    csv::push_record(
+                        &mut out,
+                        [
+                            system.name.clone(),
+                            which.name().into(),
+                            name.into(),
+                            o.dice.n.to_string(),
+                            cell(o.dice.mean, 4),
+                            cell(o.dice.std, 4),
+                            cell(o.hausdorff_95_mm.mean, 3),
+                            cell(o.hausdorff_95_mm.std, 3),
+                            o.misses.to_string(),
+                        ],
+                    );
+                }
+            }
+        }
+        out
+    }
+
+    /// One row a system.
+    pub fn systems_csv(&self) -> String {
+        let mut out = String::new();
+        csv::push_record(&mut out, ["system", "runs", "multiply_adds", "impossible_ml_mean", "impossible_ml_std"]);
+        for system in &self.systems {
+            let impossible = system.impossible_ml();
+            csv::push_record(
+                &mut out,
+                [
+                    system.name.clone(),
+                    system.runs.len().to_string(),
+                    system.multiply_adds.to_string(),
+                    csv::number(impossible.mean.unwrap_or(f64::NAN), 3),
+                    csv::number(impossible.std.unwrap_or(f64::NAN), 3),
+                ],
+            );
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::{CaseResult, Impossible, OrganMetrics, OrganResult};
+
+    fn run(liver: &[f64], heart: Option<f64>) -> Evaluation {
+        let result = |organ, dice: f64| OrganResult {
+            organ,
+            metrics: OrganMetrics {
+                dice,
+                hausdorff_95_mm: 10.0 * (1.0 - dice),
+                surface_dice: dice,
+                mean_surface_distance_mm: 1.0,
+                added_path_mm: 1.0,
+                missed: false,
+                truth_ml: 1.0,
+                prediction_ml: 1.0,
+            },
+        };
+        let cases = liver.iter().map(|&dice| CaseResult {
+            name: "case".into(),
+            annotated: vec![result(Organ::Liver, dice)],
+            unannotated: heart.map(|dice| result(Organ::Heart, dice)).into_iter().collect(),
+            impossible: vec![Impossible { organ: Organ::Heart, ml: 3.0 }],
+        });
+        Evaluation { subject: String::new(), tolerance_mm: 3.0, cases: cases.collect(), regions: None, attention: None }
+    }
+
+    #[test]
+    fn the_spread_is_that_of_the_runs_and_not_of_the_patients() {
+        let system =
+            System { name: "A".into(), multiply_adds: 5, runs: vec![run(&[0.9, 0.5], Some(0.2)), run(&[0.8], None)] };
+        let liver = system.organ(Organs::Annotated, Organ::Liver).unwrap();
+        assert_eq!(liver.dice.n, 2);
+        assert!((liver.dice.mean.unwrap() - 0.75).abs() < 1e-12);
+        assert!((liver.dice.std.unwrap() - 0.005f64.sqrt()).abs() < 1e-12, "0.7 and 0.8");
+        assert_eq!(system.organ(Organs::Unannotated, Organ::Heart).unwrap().dice.n, 1);
+        assert_eq!(system.organ(Organs::Annotated, Organ::Heart), None);
+        assert_eq!(system.impossible_ml().mean, Some(3.0), "a patient, whatever their number");
+
+        let plain = System { name: "B".into(), multiply_adds: 4, runs: vec![run(&[0.4], None)] };
+        let comparison =
+            Comparison { subject: "Two systems.".into(), over: "seeds".into(), systems: vec![system, plain] };
+        let text = comparison.markdown();
+        assert!(text.contains("| Liver | 75.0 ± 7.1 | 40.0 |"), "{text}");
+        assert!(text.contains("| Heart | 20.0 | - |"), "{text}");
+        assert_eq!(comparison.organs_csv().lines().count(), 1 + 4 + 2);
+        let json: serde_json::Value = serde_json::from_str(&comparison.json().unwrap()).unwrap();
+        assert_eq!(json["systems"][0]["unannotated"]["organs"][0]["organ"], "heart");
+        assert!(json["systems"][1]["unannotated"]["mean"].is_null());
+    }
+}
