@@ -7,8 +7,9 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Context, Result};
 use attention_anatomy::dataset::CaseEntry;
 use attention_anatomy::dataset::regions::RegionLabels;
-use attention_anatomy::infer::ComputeDevice;
+use attention_anatomy::infer::{ComputeDevice, Engine};
 use attention_anatomy::metrics::{AttentionEffect, CaseResult, CaseTruth, Evaluation, RegionConfusion};
+use attention_anatomy::network::weights::ModelInfo;
 
 use crate::commands::data::{self, LoadedSet};
 use crate::model::Model;
@@ -39,6 +40,18 @@ pub struct Options {
     pub attention: bool,
 }
 
+/// What is measured: engines, and what they know.
+pub struct Subject<'a> {
+    /// Weights whose input the engines take, and whose organs they draw.
+    pub info: &'a ModelInfo,
+    /// What computes.
+    pub engine: Box<dyn Engine>,
+    /// The same with attention off, where that is asked for.
+    pub without_attention: Option<Box<dyn Engine>>,
+    /// Whether the engine tells regions.
+    pub regions: bool,
+}
+
 /// Segments and measures every patient. Every organ that was learned is measured, whether it is on by default or not.
 pub fn evaluate(
     model: &Model,
@@ -49,26 +62,42 @@ pub fn evaluate(
     stop: &Arc<AtomicBool>,
 ) -> Result<Evaluation> {
     let known = model.info.organs(true);
-    let mut engine = pipeline::engine(model, device, known)?;
-    let mut off = match options.attention && model.info.network.attention {
-        true => Some(pipeline::engine_without_attention(model, device, known)?),
+    let engine = Box::new(pipeline::engine(model, device, known)?);
+    let without_attention: Option<Box<dyn Engine>> = match options.attention && model.info.network.attention {
+        true => Some(Box::new(pipeline::engine_without_attention(model, device, known)?)),
         false => None,
     };
+    let regions = model.info.network.attention;
+    let measured = Subject { info: &model.info, engine, without_attention, regions };
+    evaluate_engine(measured, device, patients, subject, options, stop)
+}
+
+/// [`evaluate`] for any engine.
+pub fn evaluate_engine(
+    measured: Subject<'_>,
+    device: &ComputeDevice,
+    patients: &[Patient<'_>],
+    subject: String,
+    options: Options,
+    stop: &Arc<AtomicBool>,
+) -> Result<Evaluation> {
+    let Subject { info, mut engine, without_attention: mut off, regions: tells_regions } = measured;
+    let known = info.organs(true);
     let mut evaluation = Evaluation {
         subject,
         tolerance_mm: options.tolerance_mm,
         cases: Vec::new(),
-        regions: model.info.network.attention.then(RegionConfusion::default),
+        regions: tells_regions.then(RegionConfusion::default),
         attention: off.is_some().then(AttentionEffect::default),
     };
     let bar = progress::bar(patients.len() as u64, "evaluate");
     for patient in patients {
-        let (ct, labels, annotated) = data::read_case(&patient.set.folder, patient.entry)?;
+        let (ct, labels, annotated) = data::read_case(patient.set, patient.entry)?;
         let whole = data::read_truth(&patient.set.folder, patient.entry)?;
         let ct = Arc::new(ct);
-        let outcome = pipeline::segment(&ct, model, &mut engine, true, stop, |_, _| {})?;
+        let outcome = pipeline::segment(&ct, info, engine.as_mut(), true, stop, |_, _| {})?;
         if let (Some(engine), Some(effect)) = (&mut off, &mut evaluation.attention) {
-            let without = pipeline::segment(&ct, model, engine, true, stop, |_, _| {})?;
+            let without = pipeline::segment(&ct, info, engine.as_mut(), true, stop, |_, _| {})?;
             effect.add(&outcome.labels.voxels, &without.labels.voxels);
         }
         let given = patient.entry.region_boundaries_mm;
@@ -93,6 +122,11 @@ pub fn evaluate(
 
 /// Whose weights were measured on whom, for the head of the tables.
 pub fn subject(model: &Model, split: &str, patients: &[Patient<'_>]) -> String {
+    format!("Weights {} (sha256 {}), {split} patients: {}.", model.name, &model.sha256[..12], by_set(patients))
+}
+
+/// How many patients of which sets.
+pub fn by_set(patients: &[Patient<'_>]) -> String {
     let mut sets: Vec<(&str, usize)> = Vec::new();
     for patient in patients {
         let name = patient.set.set.name.as_str();
@@ -102,7 +136,7 @@ pub fn subject(model: &Model, split: &str, patients: &[Patient<'_>]) -> String {
         }
     }
     let sets: Vec<String> = sets.iter().map(|(name, n)| format!("{n} of {name}")).collect();
-    format!("Weights {} (sha256 {}), {split} patients: {}.", model.name, &model.sha256[..12], sets.join(", "))
+    sets.join(", ")
 }
 
 /// Writes `evaluation.md`, `evaluation.json`, `evaluation.csv` and `cases.csv`.

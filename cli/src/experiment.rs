@@ -14,8 +14,9 @@ use attention_anatomy::metrics::{Comparison, Evaluation};
 use attention_anatomy::train::TrainingConfig;
 
 use crate::evaluation::{self, Options, Patient};
+use crate::model::{self, Model};
 use crate::training::{self, Data, Ended};
-use crate::{files, model, progress};
+use crate::{files, progress};
 
 /// A training and where it goes.
 #[derive(Clone, Debug)]
@@ -31,6 +32,11 @@ pub struct Run {
 impl Run {
     fn results(&self) -> PathBuf {
         self.folder.join("evaluation.json")
+    }
+
+    /// The weights that came out.
+    pub fn model(&self) -> Result<Model> {
+        model::open(Some(&self.folder.join(training::FINAL))).with_context(|| self.name.clone())
     }
 
     /// What was measured, if the run is done.
@@ -91,7 +97,51 @@ impl<'a> Experiment<'a> {
     }
 
     fn one(&mut self, run: &Run) -> Result<bool> {
-        let config = &run.config;
+        if !self.trained(run)? {
+            return Ok(false);
+        }
+        let model = run.model()?;
+        self.measured(run, |device, patients, options, stop| {
+            let subject = evaluation::subject(&model, "held-out", patients);
+            evaluation::evaluate(&model, device, patients, subject, options, stop)
+        })
+    }
+
+    /// Trains a run, unless that is done. False when it was asked to stop.
+    pub fn trained(&mut self, run: &Run) -> Result<bool> {
+        run.check()?;
+        if run.folder.join(training::FINAL).exists() {
+            return Ok(true);
+        }
+        let (device, stop) = (self.device, self.stop.clone());
+        let data = self.data(&run.config)?;
+        let text = toml::to_string(&run.config).context("the training file cannot be written")?;
+        let options = training::Options { report: true, ..training::Options::default() };
+        Ok(training::train((&text, &run.config), data, &run.folder, options, device, &stop)? == Ended::Finished)
+    }
+
+    /// Measures the held-out patients of a run and keeps the result in its folder. False when it was asked to stop.
+    pub fn measured(
+        &mut self,
+        run: &Run,
+        measure: impl FnOnce(&ComputeDevice, &[Patient<'_>], Options, &Arc<AtomicBool>) -> Result<Evaluation>,
+    ) -> Result<bool> {
+        let (device, options, stop) = (self.device, self.options, self.stop.clone());
+        let data = self.data(&run.config)?;
+        let mut patients = Vec::new();
+        for set in &data.sets {
+            patients.extend(set.divide(&run.config).1.into_iter().map(|entry| Patient { set, entry }));
+        }
+        let measured = measure(device, &patients, options, &stop);
+        if stop.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        evaluation::write(&measured?, &run.folder)?;
+        Ok(true)
+    }
+
+    /// The patients of a training, read unless the last one had the same.
+    fn data(&mut self, config: &TrainingConfig) -> Result<&Data> {
         let key = (config.hpa, config.seed, config.fold);
         // What is not needed any more goes before the next is read: both may not fit into memory.
         self.prepared = self.prepared.take().filter(|(prepared, _)| *prepared == key);
@@ -99,24 +149,7 @@ impl<'a> Experiment<'a> {
             Some((_, data)) => data,
             None => Data::load(config, self.root)?,
         };
-        let (_, data) = self.prepared.insert((key, data));
-        let text = toml::to_string(config).context("the training file cannot be written")?;
-        let options = training::Options { report: true, ..training::Options::default() };
-        if training::train((&text, config), data, &run.folder, options, self.device, &self.stop)? == Ended::Stopped {
-            return Ok(false);
-        }
-        let model = model::open(Some(&run.folder.join(training::FINAL)))?;
-        let mut patients = Vec::new();
-        for set in &data.sets {
-            patients.extend(set.divide(config).1.into_iter().map(|entry| Patient { set, entry }));
-        }
-        let subject = evaluation::subject(&model, "held-out", &patients);
-        let measured = evaluation::evaluate(&model, self.device, &patients, subject, self.options, &self.stop);
-        if self.stop.load(Ordering::Relaxed) {
-            return Ok(false);
-        }
-        evaluation::write(&measured?, &run.folder)?;
-        Ok(true)
+        Ok(&self.prepared.insert((key, data)).1)
     }
 }
 

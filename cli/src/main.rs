@@ -9,6 +9,7 @@ mod interrupt;
 mod model;
 mod pipeline;
 mod progress;
+mod router;
 mod training;
 
 use std::process::ExitCode;
@@ -33,6 +34,7 @@ enum Command {
     Demo(commands::demo::Args),
     Info(commands::info::InfoArgs),
     Devices(commands::info::DevicesArgs),
+    Sheet(commands::sheet::Args),
     Train(commands::train::Args),
     Evaluate(commands::evaluate::Args),
     Compare(commands::compare::Args),
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => commands::demo::run(args),
         Command::Info(args) => commands::info::info(args),
         Command::Devices(args) => commands::info::devices(args),
+        Command::Sheet(args) => commands::sheet::run(args),
         Command::Train(args) => commands::train::run(args),
         Command::Evaluate(args) => commands::evaluate::run(args),
         Command::Compare(args) => commands::compare::run(args),

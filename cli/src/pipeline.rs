@@ -9,6 +9,7 @@ use attention_anatomy::anatomy::OrganSet;
 use attention_anatomy::infer::{
     BurnEngine, ComputeDevice, ComputeKind, Engine, Message, RunOptions, VolumeRun, Wait, keep_largest_components,
 };
+use attention_anatomy::network::weights::ModelInfo;
 use attention_anatomy::network::{AttentionAnatomy, weights};
 use attention_anatomy::preprocess::{Body, ModelSlices};
 use attention_anatomy::report::SliceAnatomy;
@@ -51,14 +52,14 @@ fn engine_for(network: AttentionAnatomy, model: &Model, device: &ComputeDevice, 
 /// Segments a whole volume. `progress(done, total)` is called as slices finish.
 pub fn segment(
     ct: &Arc<CtVolume>,
-    model: &Model,
+    info: &ModelInfo,
     engine: &mut dyn Engine,
     cleanup: bool,
     cancel: &Arc<AtomicBool>,
     mut progress: impl FnMut(usize, usize),
 ) -> Result<Outcome> {
     let started = Instant::now();
-    let slices = ModelSlices::new(ct.clone(), &model.info.input)?;
+    let slices = ModelSlices::new(ct.clone(), &info.input)?;
     let mut run = VolumeRun::new(slices, &RunOptions { cancel: cancel.clone(), ..RunOptions::default() });
     let mut seconds = vec![("prepare".to_string(), started.elapsed().as_secs_f64())];
     let started = Instant::now();

@@ -71,10 +71,19 @@ pub fn train(
     stop: &AtomicBool,
 ) -> Result<Ended> {
     let Data { sets, training, validation } = data;
+    let of_region: Vec<PreparedCase>;
+    let training = match config.region {
+        None => training,
+        Some(region) => {
+            of_region = training.iter().map(|case| case.clone().of_region(region)).collect();
+            &of_region
+        }
+    };
     let set_weights: Vec<f64> = config.data.iter().map(|d| d.weight).collect();
     let sampler = Sampler::new(training, &set_weights, config.seed);
     if sampler.is_empty() {
-        bail!("there is nothing to train on: no set with a weight has a usable case");
+        let region = config.region.map_or(String::new(), |region| format!(" with slices of region {}", region.id()));
+        bail!("there is nothing to train on: no set with a weight has a usable case{region}");
     }
     let learned = |c: &PreparedCase| if set_weights[c.set] > 0.0 { c.shown() } else { OrganSet::EMPTY };
     let trained = training.iter().fold(OrganSet::EMPTY, |all, c| all.union(learned(c)));

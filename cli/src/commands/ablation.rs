@@ -13,9 +13,10 @@ use super::data;
 use crate::device::DeviceChoice;
 use crate::evaluation::Options;
 use crate::experiment::{self, Experiment, Part, Run};
-use crate::interrupt;
+use crate::router::{self, Router};
+use crate::{interrupt, progress};
 
-/// Trains the four systems of the paper alike and puts them side by side. Stop with Ctrl-C; the same command goes on
+/// Trains the four systems of the paper and a region router alike and puts them side by side. Stop with Ctrl-C; the same command goes on
 /// where it stopped.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -42,6 +43,12 @@ pub struct Args {
     /// Device.
     #[arg(long, default_value = "cpu")]
     device: DeviceChoice,
+}
+
+/// What is done in one go.
+enum Task<'a> {
+    Run(Box<Run>),
+    Router(&'a Router),
 }
 
 /// A row of the paper's table.
@@ -105,26 +112,39 @@ pub fn run(args: Args) -> Result<ExitCode> {
         bail!("--seeds is 0; at least 1 is needed");
     }
     let seeds: Vec<u64> = (0..args.seeds).map(|n| config.seed.wrapping_add(n)).collect();
-    // Systems that share the preparation of a seed's patients come one after the other.
-    let order = [0, 2, 1, 3];
     let runs_of = |system: &Ablated| seeds.iter().map(|&s| system.run(&config, s, &args.output)).collect::<Vec<_>>();
+    let routers: Vec<Router> = seeds.iter().map(|&s| Router::new(&config, s, &args.output)).collect();
     if !args.merge {
-        let all: Vec<Run> =
-            seeds.iter().flat_map(|&seed| order.map(|n| SYSTEMS[n].run(&config, seed, &args.output))).collect();
-        let mine: Vec<Run> = match args.part {
-            Some(Part(part)) => {
-                all.into_iter().enumerate().filter(|(n, _)| n % part.of + 1 == part.index).map(|(_, run)| run).collect()
-            }
-            None => all,
-        };
+        // Systems that share the preparation of a seed's patients come one after the other.
+        let order = [0, 2, 1, 3].map(|n| &SYSTEMS[n]);
+        let all: Vec<Task<'_>> = seeds
+            .iter()
+            .zip(&routers)
+            .flat_map(|(&seed, router)| {
+                let one = |system: &Ablated| Task::Run(Box::new(system.run(&config, seed, &args.output)));
+                order.map(one).into_iter().chain([Task::Router(router)]).collect::<Vec<_>>()
+            })
+            .collect();
+        let is_mine = |n: usize| args.part.is_none_or(|Part(part)| n % part.of + 1 == part.index);
+        let mine: Vec<&Task<'_>> = all.iter().enumerate().filter(|(n, _)| is_mine(*n)).map(|(_, task)| task).collect();
         let device = args.device.open()?;
         let options = Options { tolerance_mm: args.tolerance_mm, attention: false };
         let mut experiment = Experiment::new(&args.data, &device, options, interrupt::flag()?);
-        if !experiment.all(&mine)? || args.part.is_some() {
+        for (n, task) in mine.iter().enumerate() {
+            progress::note(&format!("training {} of {}", n + 1, mine.len()));
+            let finished = match task {
+                Task::Run(run) => experiment.all(std::slice::from_ref(&**run))?,
+                Task::Router(router) => router.run(&mut experiment)?,
+            };
+            if !finished {
+                return Ok(ExitCode::SUCCESS);
+            }
+        }
+        if args.part.is_some() {
             return Ok(ExitCode::SUCCESS);
         }
     }
-    let systems = SYSTEMS
+    let mut systems = SYSTEMS
         .iter()
         .map(|system| {
             let runs = runs_of(system);
@@ -136,10 +156,17 @@ pub fn run(args: Args) -> Result<ExitCode> {
             })
         })
         .collect::<Result<Vec<_>>>()?;
+    let whole: Vec<Run> = routers.iter().map(|router| router.whole.clone()).collect();
+    systems.push(System {
+        name: router::NAME.into(),
+        multiply_adds: routers[0].multiply_adds(),
+        runs: experiment::results(&whole)?,
+    });
     let segmenting: u64 = config.phases.iter().filter(|p| p.loss.segments()).map(|p| p.epochs).sum();
     let comparison = Comparison {
         subject: format!(
-            "The four systems of the paper, trained alike on the data of {}: {} segmentation steps of {} slices each.",
+            "The four systems of the paper and a router that has a network for each region, trained alike on the data of {}: \
+             {} segmentation steps of {} slices each.",
             config.name,
             segmenting * config.steps_per_epoch,
             config.batch

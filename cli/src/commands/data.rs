@@ -7,9 +7,10 @@ use std::sync::mpsc;
 
 use anyhow::{Context, Result, anyhow};
 use attention_anatomy::anatomy::OrganSet;
-use attention_anatomy::dataset::{CaseEntry, DataSet, PreparedCase};
+use attention_anatomy::dataset::{CaseEntry, DataSet, PreparedCase, regions};
 use attention_anatomy::formats;
-use attention_anatomy::train::TrainingConfig;
+use attention_anatomy::preprocess::Body;
+use attention_anatomy::train::{DataConfig, TrainingConfig};
 use attention_anatomy::volume::{CtVolume, LabelVolume};
 
 use crate::{files, progress};
@@ -23,6 +24,8 @@ pub struct LoadedSet {
     pub folder: PathBuf,
     /// Held-out patients.
     pub validation_patients: usize,
+    /// Whether lungs are labelled by rule where nobody annotated them.
+    pub derive_lungs: bool,
 }
 
 impl LoadedSet {
@@ -55,16 +58,22 @@ pub fn manifests(config: &TrainingConfig, root: &Path) -> Result<Vec<LoadedSet>>
             let toml = path.extension().is_some_and(|e| e == "toml");
             let set = DataSet::parse(&text, toml).with_context(|| path.display().to_string())?;
             let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
-            Ok(LoadedSet { set, folder, validation_patients: data.validation_patients })
+            let DataConfig { validation_patients, derive_lungs, .. } = *data;
+            Ok(LoadedSet { set, folder, validation_patients, derive_lungs })
         })
         .collect()
 }
 
-/// CT and labels of a case.
-pub fn read_case(folder: &Path, entry: &CaseEntry) -> Result<(CtVolume, LabelVolume, OrganSet)> {
-    let path = folder.join(&entry.ct);
+/// CT, labels and annotated organs of a case; with lungs labelled by rule where the set asks for it.
+pub fn read_case(set: &LoadedSet, entry: &CaseEntry) -> Result<(CtVolume, LabelVolume, OrganSet)> {
+    let path = set.folder.join(&entry.ct);
     let ct = formats::read_ct(files::collect(&path)?).with_context(|| path.display().to_string())?;
-    Ok((ct, read_labels(&folder.join(&entry.label))?, entry.organs()?))
+    let mut labels = read_labels(&set.folder.join(&entry.label))?;
+    let mut annotated = entry.organs()?;
+    if set.derive_lungs && regions::label_lungs(&ct, &Body::find(&ct), &mut labels, annotated) {
+        annotated = annotated.union(regions::LUNGS.into_iter().collect());
+    }
+    Ok((ct, labels, annotated))
 }
 
 /// The whole truth of a case, where its manifest has one.
@@ -99,7 +108,7 @@ pub fn prepare(config: &TrainingConfig, sets: &[LoadedSet]) -> Result<(Vec<Prepa
                 loop {
                     let n = next.fetch_add(1, Ordering::Relaxed);
                     let Some((set, entry, _)) = jobs.get(n) else { return };
-                    let result = read_case(&sets[*set].folder, entry).and_then(|(ct, labels, annotated)| {
+                    let result = read_case(&sets[*set], entry).and_then(|(ct, labels, annotated)| {
                         let name = format!("{}/{}", sets[*set].set.name, entry.id);
                         let ct = Arc::new(ct);
                         let given = entry.region_boundaries_mm;

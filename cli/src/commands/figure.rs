@@ -64,7 +64,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let Some((_, patient, k)) = best else {
         bail!("{} is not a held-out patient of this training", args.case.unwrap_or_else(|| "nobody".into()));
     };
-    let (ct, labels, _) = data::read_case(&patient.set.folder, patient.entry)?;
+    let (ct, labels, _) = data::read_case(patient.set, patient.entry)?;
     let (ct, stop) = (Arc::new(ct), interrupt::flag()?);
     let mut panels = vec![Panel { title: "What the set annotates".into(), labels: labels.slice(k).to_vec() }];
     if let Some(truth) = data::read_truth(&patient.set.folder, patient.entry)? {
@@ -77,7 +77,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         let mut engine = pipeline::engine(&model, &device, model.info.organs(true))?;
         let bar = progress::bar(ct.geometry.size[2] as u64, system.name);
         let outcome =
-            pipeline::segment(&ct, &model, &mut engine, true, &stop, |done, _| bar.set_position(done as u64))?;
+            pipeline::segment(&ct, &model.info, &mut engine, true, &stop, |done, _| bar.set_position(done as u64))?;
         bar.finish_and_clear();
         panels.push(Panel { title: system.name.into(), labels: outcome.labels.slice(k).to_vec() });
     }

@@ -12,5 +12,6 @@ pub mod info;
 pub mod interchange;
 pub mod phantom;
 pub mod segment;
+pub mod sheet;
 pub mod train;
 pub mod view;

@@ -93,10 +93,14 @@ impl Session {
         let clock = Instant::now();
         let ct = Arc::new(ct);
         let bar = progress::bar(ct.geometry.size[2] as u64, "segment");
-        let outcome =
-            pipeline::segment(&ct, &self.model, &mut self.engine, !self.options.no_cleanup, &self.cancel, |done, _| {
-                bar.set_position(done as u64)
-            });
+        let outcome = pipeline::segment(
+            &ct,
+            &self.model.info,
+            &mut self.engine,
+            !self.options.no_cleanup,
+            &self.cancel,
+            |done, _| bar.set_position(done as u64),
+        );
         bar.finish_and_clear();
         let outcome = outcome?;
         let mut seconds = vec![("read".to_string(), read_seconds)];

@@ -131,6 +131,13 @@ impl Region {
         Self::ALL.get(index).copied()
     }
 
+    /// The region of the largest of five probabilities, the upper one of two equal ones.
+    pub fn most_likely(probabilities: &[f32; REGION_COUNT]) -> Self {
+        let larger =
+            |best: Self, r: Self| if probabilities[r.index()] > probabilities[best.index()] { r } else { best };
+        Self::ALL.into_iter().fold(Self::Head, larger)
+    }
+
     /// Name for people.
     pub fn name(self) -> &'static str {
         match self {

@@ -25,6 +25,12 @@ pub struct Augmentation {
     /// Probability that HU are clipped to an abdominal window [-125, 275] as some public sets are, so that the window
     /// of a set cannot be told from its images.
     pub window_dropout: f64,
+    /// In-plane blur: width (FWHM) of a Gaussian, uniform from 0 to this many mm.
+    pub blur_mm: f64,
+    /// Blur along z, as thicker slices have it: every channel gives up to this share to each of its neighbours.
+    pub thick_slices: f64,
+    /// Contrast agent: what HU from 40 to 300 have above 40 is multiplied by 1 +- this.
+    pub contrast: f64,
     /// 2-D elastic deformation.
     pub elastic: Option<Elastic>,
 }
@@ -38,6 +44,9 @@ pub struct Elastic {
     /// Distance of control points in mm.
     pub grid_mm: f64,
 }
+
+/// What a contrast agent changes: from unenhanced blood to bone.
+const CONTRAST_HU: [f32; 2] = [40.0, 300.0];
 
 impl Augmentation {
     /// Checks the numbers.
@@ -53,6 +62,9 @@ impl Augmentation {
             ("hu_shift", self.hu_shift, 1000.0),
             ("noise_hu", self.noise_hu, 1000.0),
             ("window_dropout", self.window_dropout, 1.0),
+            ("blur_mm", self.blur_mm, 20.0),
+            ("thick_slices", self.thick_slices, 1.0 / 3.0),
+            ("contrast", self.contrast, 1.0),
             ("elastic.sigma_mm", elastic.sigma_mm, 100.0),
             ("elastic.grid_mm", elastic.grid_mm, 1000.0),
         ] {
@@ -103,6 +115,23 @@ impl Augmentation {
                 }
             }
         }
+        let mut up_to = |most: f64| if most > 0.0 { rng.random_range(0.0..=most) } else { 0.0 };
+        let (blur, share) = (up_to(self.blur_mm), up_to(self.thick_slices));
+        if blur > 0.0 {
+            for channel in stack.chunks_exact_mut(crop * crop) {
+                blur_slice(channel, crop, blur / pixel_mm);
+            }
+        }
+        if share > 0.0 {
+            blur_along_z(stack, crop * crop, share as f32);
+        }
+        if self.contrast > 0.0 {
+            let factor = 1.0 + rng.random_range(-self.contrast..=self.contrast) as f32;
+            for v in stack.iter_mut().filter(|v| (CONTRAST_HU[0]..CONTRAST_HU[1]).contains(*v)) {
+                // Enhanced or not, vessels and organs stay below bone.
+                *v = (CONTRAST_HU[0] + (*v - CONTRAST_HU[0]) * factor).min(CONTRAST_HU[1]);
+            }
+        }
         if clip {
             // What such sets do to their images: below the window everything but the air around the body is -125.
             for v in stack.iter_mut() {
@@ -115,6 +144,42 @@ impl Augmentation {
                     *v += hu_shift + if noise > 0.0 { noise * normal(&mut rng) } else { 0.0 };
                 }
             }
+        }
+    }
+}
+
+/// Gaussian blur of a square image by a width (FWHM) in pixels; edges are repeated.
+fn blur_slice(image: &mut [f32], side: usize, fwhm: f64) {
+    let sigma = fwhm / (8.0 * std::f64::consts::LN_2).sqrt();
+    let reach = (3.0 * sigma).ceil() as usize;
+    let weights: Vec<f32> =
+        (0..=2 * reach).map(|n| (-0.5 * ((n as f64 - reach as f64) / sigma).powi(2)).exp() as f32).collect();
+    let sum: f32 = weights.iter().sum();
+    let mut line = vec![0.0; side];
+    // Along x with pixels next to each other, then along y.
+    for (step, stride) in [(1, side), (side, 1)] {
+        for n in 0..side {
+            let at = |m: usize| n * stride + m * step;
+            for (m, out) in line.iter_mut().enumerate() {
+                let tap = |k: usize| (m + k).saturating_sub(reach).min(side - 1);
+                *out = weights.iter().enumerate().map(|(k, w)| w * image[at(tap(k))]).sum::<f32>() / sum;
+            }
+            for (m, v) in line.iter().enumerate() {
+                image[at(m)] = *v;
+            }
+        }
+    }
+}
+
+/// Every channel becomes a mean of itself and its neighbours, which have `share` each; the ends have one neighbour.
+fn blur_along_z(stack: &mut [f32], pixels: usize, share: f32) {
+    let source = stack.to_vec();
+    let channels = source.len() / pixels;
+    for c in 0..channels {
+        let (below, above) = (c.saturating_sub(1) * pixels, (c + 1).min(channels - 1) * pixels);
+        for n in 0..pixels {
+            stack[c * pixels + n] =
+                (1.0 - 2.0 * share) * source[c * pixels + n] + share * (source[below + n] + source[above + n]);
         }
     }
 }
@@ -214,6 +279,9 @@ mod tests {
             hu_shift: 20.0,
             noise_hu: 10.0,
             window_dropout: 0.5,
+            blur_mm: 4.0,
+            thick_slices: 0.3,
+            contrast: 0.4,
             elastic: Some(Elastic { sigma_mm: 4.0, grid_mm: 30.0 }),
         }
     }
@@ -249,5 +317,47 @@ mod tests {
             assert!(agree as f64 > 0.97 * f64::from(organ), "seed {seed}: {agree} of {organ} lie on tissue");
             assert!(sum_x / (organ as usize) < CROP / 2, "seed {seed}: the organ changed sides");
         }
+    }
+
+    #[test]
+    fn blur_has_the_width_that_it_says_and_keeps_the_mean() {
+        let mut image = vec![0.0f32; CROP * CROP];
+        image[16 * CROP + 16] = 1000.0;
+        blur_slice(&mut image, CROP, 4.0);
+        let (sum, peak) = (image.iter().sum::<f32>(), image[16 * CROP + 16]);
+        assert!((sum - 1000.0).abs() < 0.1, "{sum}");
+        // Half the peak at half the width, in both directions.
+        for n in [14, 18] {
+            assert!(
+                (image[16 * CROP + n] / peak - 0.5).abs() < 0.01 && (image[n * CROP + 16] / peak - 0.5).abs() < 0.01
+            );
+        }
+        let mut flat = vec![-1000.0f32; CROP * CROP];
+        blur_slice(&mut flat, CROP, 3.0);
+        assert!(flat.iter().all(|v| (v + 1000.0).abs() < 1e-2));
+    }
+
+    #[test]
+    fn thick_slices_share_with_their_neighbours() {
+        let mut stack = [0.0, 90.0, 0.0, 0.0, 30.0];
+        blur_along_z(&mut stack, 1, 1.0 / 3.0);
+        for (got, expected) in stack.iter().zip([30.0, 30.0, 30.0, 10.0, 20.0]) {
+            assert!((got - expected).abs() < 1e-4, "{stack:?}");
+        }
+    }
+
+    #[test]
+    fn a_contrast_agent_changes_neither_fat_nor_bone() {
+        let hu = [-100.0, 20.0, 140.0, 700.0];
+        let mut seen = Vec::new();
+        for seed in 0..20 {
+            let mut stack = hu.to_vec();
+            let contrast = Augmentation { contrast: 0.5, ..Augmentation::default() };
+            contrast.apply(&mut stack, &mut [0; 4], 2, 3.0, seed);
+            assert_eq!([stack[0], stack[1], stack[3]], [hu[0], hu[1], hu[3]]);
+            assert!((90.0..=190.0).contains(&stack[2]));
+            seen.push(stack[2]);
+        }
+        assert!(seen.iter().any(|v| *v < 120.0) && seen.iter().any(|v| *v > 160.0));
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::regions::{LANDMARK_COUNT, RegionError, RegionLabels};
-use crate::anatomy::{ORGAN_COUNT, Organ, OrganSet, REGION_COUNT};
+use crate::anatomy::{ORGAN_COUNT, Organ, OrganSet, REGION_COUNT, Region};
 use crate::preprocess::{InputConfig, ModelGrid, ModelSlices, PreprocessError, labels_on_grid};
 use crate::volume::{CtVolume, LabelVolume};
 
@@ -71,6 +71,14 @@ const TISSUE_HU: i16 = -300;
 const TISSUE_MM2: f64 = 6000.0;
 
 impl PreparedCase {
+    /// The same case for a training that is to see the slices of one region only: those of which it is the most likely one.
+    pub fn of_region(mut self, region: Region) -> Self {
+        let likely = |k: usize| self.regions[k].as_ref().map(Region::most_likely) == Some(region);
+        self.usable.retain(|&k| likely(k));
+        self.organ_slices.iter_mut().for_each(|slices| slices.retain(|&k| likely(k)));
+        self
+    }
+
     /// Organs that some slice of this case shows.
     pub fn shown(&self) -> OrganSet {
         Organ::ALL.into_iter().filter(|o| !self.organ_slices[o.index()].is_empty()).collect()

@@ -10,16 +10,28 @@ use crate::anatomy::{ORGAN_COUNT, REGION_COUNT};
 /// Multiply-adds for one slice, convolutions and fully connected layers only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MultiplyAdds {
-    /// Encoder, decoder and head.
-    pub unet: u64,
+    /// Encoder.
+    pub encoder: u64,
+    /// Decoder and head.
+    pub decoder: u64,
     /// Region classifier and attention; 0 without attention.
     pub branch: u64,
 }
 
 impl MultiplyAdds {
-    /// Both together.
+    /// The plain U-Net.
+    pub fn unet(&self) -> u64 {
+        self.encoder + self.decoder
+    }
+
+    /// What it takes to tell the region alone.
+    pub fn classifier(&self) -> u64 {
+        self.encoder + self.branch
+    }
+
+    /// All of it.
     pub fn total(&self) -> u64 {
-        self.unet + self.branch
+        self.unet() + self.branch
     }
 }
 
@@ -31,17 +43,17 @@ fn residual(input: u64, output: u64, changes: bool, pixels: u64) -> u64 {
 pub fn multiply_adds(config: &NetworkConfig, side: usize) -> MultiplyAdds {
     let pixels = |level: usize| ((side >> level) as u64).pow(2);
     let channels = |level: usize| config.channels(level) as u64;
-    let mut unet = 0;
+    let (mut encoder, mut decoder) = (0, 0);
     for level in 0..config.levels {
         let input = if level == 0 { config.stack as u64 } else { channels(level - 1) };
-        unet += residual(input, channels(level), input != channels(level) || level > 0, pixels(level));
+        encoder += residual(input, channels(level), input != channels(level) || level > 0, pixels(level));
     }
     for level in 0..config.levels - 1 {
         // Each output pixel of the 2x2 stride-2 transposed convolution receives exactly one tap.
-        unet += channels(level + 1) * channels(level) * pixels(level);
-        unet += residual(2 * channels(level), channels(level), true, pixels(level));
+        decoder += channels(level + 1) * channels(level) * pixels(level);
+        decoder += residual(2 * channels(level), channels(level), true, pixels(level));
     }
-    unet += channels(0) * CLASS_COUNT as u64 * pixels(0);
+    decoder += channels(0) * CLASS_COUNT as u64 * pixels(0);
     let branch = if config.attention {
         let width = BRANCH_CHANNELS as u64;
         let deepest = config.levels - 1;
@@ -51,7 +63,7 @@ pub fn multiply_adds(config: &NetworkConfig, side: usize) -> MultiplyAdds {
     } else {
         0
     };
-    MultiplyAdds { unet, branch }
+    MultiplyAdds { encoder, decoder, branch }
 }
 
 #[cfg(test)]
@@ -63,7 +75,7 @@ mod tests {
         for (base, side) in [(16, 160), (16, 320), (32, 320)] {
             let config = NetworkConfig { base, ..NetworkConfig::default() };
             let count = multiply_adds(&config, side);
-            let share = count.branch as f64 / count.unet as f64;
+            let share = count.branch as f64 / count.unet() as f64;
             assert!(share > 0.0 && share <= 0.0102, "base {base}, {side}: {:.3} %", share * 100.0);
         }
     }

@@ -30,6 +30,7 @@ mod key_slices;
 mod manifest;
 #[cfg(test)]
 mod samples;
+mod sheet;
 mod side_by_side;
 mod statistics;
 
@@ -40,6 +41,7 @@ pub use html::{report_html, training_report_html};
 pub use input::{ReportError, RunInfo, Segmentation, SliceAnatomy};
 pub use key_slices::key_slices;
 pub use manifest::run_manifest_json;
+pub use sheet::{SheetRow, Tile, sheet_png};
 pub use side_by_side::{Panel, SideBySide};
 pub use statistics::{CutByScan, OrganStatistics, Statistics, statistics_csv};
 

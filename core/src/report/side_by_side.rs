@@ -36,7 +36,7 @@ const COLUMNS: usize = 3;
 /// Picture pixels between panels.
 const GAP: usize = 6;
 /// How much of an organ's colour covers the CT inside its outline.
-const OPACITY: f32 = 0.4;
+pub(super) const OPACITY: f32 = 0.4;
 
 impl SideBySide {
     fn check(&self) -> Result<(), ReportError> {
@@ -168,7 +168,7 @@ impl SideBySide {
     }
 }
 
-fn encode([width, height]: [usize; 2], rgb: &[u8]) -> Result<Vec<u8>, ReportError> {
+pub(super) fn encode([width, height]: [usize; 2], rgb: &[u8]) -> Result<Vec<u8>, ReportError> {
     let failed = |e: png::EncodingError| ReportError::Picture { width, height, reason: e.to_string() };
     let mut out = Vec::new();
     let mut encoder = png::Encoder::new(&mut out, width as u32, height as u32);

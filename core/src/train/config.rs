@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::anatomy::Region;
 use crate::dataset::{Augmentation, Fold, Hpa};
 use crate::loss::{FocalNorm, LossWeights};
 use crate::network::NetworkConfig;
@@ -39,6 +40,8 @@ pub struct TrainingConfig {
     pub input: InputChoice,
     /// The fold whose patients are held out, instead of `validation_patients` of each set. `crossval` writes it.
     pub fold: Option<Fold>,
+    /// Train on slices of this body region alone; on all where absent.
+    pub region: Option<Region>,
     /// The sets.
     pub data: Vec<DataConfig>,
     /// The schedule.
@@ -86,6 +89,10 @@ pub struct DataConfig {
     /// Patients of the `train` split held out for validation.
     #[serde(default)]
     pub validation_patients: usize,
+    /// Whether the lungs are labelled by rule in cases that do not annotate them
+    /// ([`label_lungs`](crate::dataset::regions::label_lungs)), in training and in evaluation.
+    #[serde(default)]
+    pub derive_lungs: bool,
 }
 
 /// A part of the schedule.

@@ -42,7 +42,8 @@ impl ModuleMapper for Draw {
         let path = self.path.join(".");
         let attention = path.starts_with("region.attention.");
         let is_weight = path.ends_with(".weight");
-        if !is_weight && (attention || !path.ends_with(".bias")) {
+        let constant = attention || path == "decoder.head.bias" || !path.ends_with(".bias");
+        if !is_weight && constant {
             return param;
         }
         param.map(|tensor| {

@@ -36,6 +36,7 @@ fn config(micro_batch: Option<usize>) -> TrainingConfig {
         network: NetworkConfig { base: 4, levels: 3, stack: 5, attention: true },
         input: InputChoice::Explicit(input()),
         fold: None,
+        region: None,
         data: Vec::new(),
         phases: vec![
             phase("region", LossWeights { dice: 0.0, focal: 0.0, region: 1.0 }),

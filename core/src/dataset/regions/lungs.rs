@@ -5,13 +5,10 @@
 //! of lung tissue, by size further down or by reaching the end of the scan below shoulders, and by lying below
 //! everything that only a head has.
 
+use super::air::Cells;
 use crate::preprocess::Body;
 use crate::volume::CtVolume;
 
-/// Air and lung are below, soft tissue above.
-const AIR_BELOW_HU: i16 = -500;
-/// Lung tissue is above in the mean; sinuses, the airway, gas in the bowel and the air of a room are below.
-const LUNG_ABOVE_HU: f64 = -935.0;
 /// A lung's share of a slice that counts, in cm2 on each side.
 const BEGUN_CM2: f64 = 3.0;
 /// Slices in a row that must have it.
@@ -22,14 +19,8 @@ const LARGE_CM2: f64 = 25.0;
 const TIP_CM2: f64 = 0.5;
 /// ...and at most this far, in mm.
 const TIP_MM: f64 = 20.0;
-/// Half the width of the middle that belongs to the airway, in mm.
-const MIDDLE_MM: f64 = 12.0;
 /// Shoulders are wider, heads are narrower, in mm.
 const SHOULDERS_MM: f64 = 190.0;
-/// A slice with less of the patient, in cm2, or with less than this share of it in one piece, was cut to contours: some
-/// public sets blank everything outside structures and dose, and a lung that is not there says nothing.
-const WHOLE_CM2: f64 = 60.0;
-const WHOLE_SHARE: f64 = 0.75;
 /// The search works on pixels of about this size, in mm.
 const CELL_MM: f64 = 2.5;
 
@@ -126,129 +117,9 @@ fn all_slices(ct: &CtVolume, body: &Body) -> Vec<SliceAir> {
     slices.map(|k| slice_air(ct, body, k)).collect()
 }
 
-/// A closed body of lung-like air in one slice.
-struct Component {
-    /// Cells of the search grid.
-    cells: Vec<usize>,
-    /// cm2 beside the midline, towards lower and higher i.
-    sides: [f64; 2],
-}
-
-/// The search grid of one slice: every `step`-th pixel.
-struct Cells<'a> {
-    ct: &'a CtVolume,
-    body: &'a Body,
-    k: usize,
-    step: [usize; 2],
-    size: [usize; 2],
-}
-
-impl<'a> Cells<'a> {
-    fn new(ct: &'a CtVolume, body: &'a Body, k: usize) -> Self {
-        let spacing = ct.geometry.spacing();
-        let step: [usize; 2] = std::array::from_fn(|a| ((CELL_MM / spacing[a]) as usize).max(1));
-        Self { ct, body, k, step, size: std::array::from_fn(|a| ct.geometry.size[a].div_ceil(step[a])) }
-    }
-
-    fn count(&self) -> usize {
-        self.size[0] * self.size[1]
-    }
-
-    fn pixel(&self, n: usize) -> [usize; 2] {
-        [n % self.size[0] * self.step[0], n / self.size[0] * self.step[1]]
-    }
-
-    fn hu(&self, n: usize) -> i16 {
-        let [i, j] = self.pixel(n);
-        self.ct.slice(self.k)[i + self.ct.geometry.size[0] * j]
-    }
-
-    fn in_body(&self, n: usize) -> bool {
-        let [i, j] = self.pixel(n);
-        self.body.contains(i, j, self.k)
-    }
-
-    fn cm2(&self) -> f64 {
-        let spacing = self.ct.geometry.spacing();
-        spacing[0] * self.step[0] as f64 * spacing[1] * self.step[1] as f64 / 100.0
-    }
-
-    /// Takes all cells that are joined (by edges) to the seeds through open cells out of `open`, and returns them.
-    fn take(&self, open: &mut [bool], seeds: Vec<usize>) -> Vec<usize> {
-        let w = self.size[0];
-        let mut joined = seeds;
-        for &n in &joined {
-            open[n] = false;
-        }
-        let mut at = 0;
-        while let Some(&n) = joined.get(at) {
-            at += 1;
-            let x = n % w;
-            let neighbours = [
-                (x > 0).then(|| n - 1),
-                (x + 1 < w).then_some(n + 1),
-                n.checked_sub(w),
-                (n + w < open.len()).then_some(n + w),
-            ];
-            for m in neighbours.into_iter().flatten() {
-                if std::mem::take(&mut open[m]) {
-                    joined.push(m);
-                }
-            }
-        }
-        joined
-    }
-
-    /// All pieces of the open cells.
-    fn pieces(&self, mut open: Vec<bool>) -> Vec<Vec<usize>> {
-        let mut pieces = Vec::new();
-        for seed in 0..open.len() {
-            if open[seed] {
-                pieces.push(self.take(&mut open, vec![seed]));
-            }
-        }
-        pieces
-    }
-
-    /// Whether this is a whole section of the patient.
-    fn whole(&self) -> bool {
-        let tissue = (0..self.count()).map(|n| self.hu(n) >= AIR_BELOW_HU && self.in_body(n)).collect();
-        let pieces: Vec<usize> = self.pieces(tissue).iter().map(Vec::len).collect();
-        let sum = pieces.iter().sum::<usize>() as f64;
-        let largest = pieces.into_iter().max().unwrap_or(0) as f64;
-        largest * self.cm2() >= WHOLE_CM2 && largest >= WHOLE_SHARE * sum
-    }
-
-    /// The closed bodies of lung-like air.
-    fn components(&self) -> Vec<Component> {
-        let mut air: Vec<bool> = (0..self.count()).map(|n| self.hu(n) < AIR_BELOW_HU).collect();
-        // Air joined to the outside is none of the lungs'.
-        let outside = (0..self.count()).filter(|&n| air[n] && !self.in_body(n)).collect();
-        self.take(&mut air, outside);
-
-        let middle = self.body.centre(self.k)[0];
-        let column_mm = self.ct.geometry.spacing()[0];
-        let lung_like = |cells: &Vec<usize>| {
-            let mean = cells.iter().map(|&n| f64::from(self.hu(n))).sum::<f64>() / cells.len() as f64;
-            mean > LUNG_ABOVE_HU
-        };
-        let with_sides = |cells: Vec<usize>| {
-            let mut sides = [0.0; 2];
-            for &n in &cells {
-                let x = (self.pixel(n)[0] as f64 - middle) * column_mm;
-                if x.abs() > MIDDLE_MM {
-                    sides[usize::from(x > 0.0)] += self.cm2();
-                }
-            }
-            Component { cells, sides }
-        };
-        self.pieces(air).into_iter().filter(lung_like).map(with_sides).collect()
-    }
-}
-
 fn slice_air(ct: &CtVolume, body: &Body, k: usize) -> SliceAir {
     let Some([[left, right], _]) = body.extent(k) else { return SliceAir::default() };
-    let cells = Cells::new(ct, body, k);
+    let cells = Cells::new(ct, body, k, CELL_MM);
     let mut sides = [0.0; 2];
     for component in cells.components() {
         for side in 0..2 {
@@ -261,7 +132,7 @@ fn slice_air(ct: &CtVolume, body: &Body, k: usize) -> SliceAir {
 /// Follows the larger piece of each side from slice `start` up to where it ends; the slice of the tip.
 fn tip(ct: &CtVolume, body: &Body, start: usize, high: usize) -> usize {
     let mut lungs: Vec<usize> = Vec::new();
-    let pieces = Cells::new(ct, body, start).components();
+    let pieces = Cells::new(ct, body, start, CELL_MM).components();
     for side in 0..2 {
         if let Some(piece) = pieces.iter().max_by(|a, b| a.sides[side].total_cmp(&b.sides[side])) {
             lungs.extend(&piece.cells);
@@ -271,7 +142,7 @@ fn tip(ct: &CtVolume, body: &Body, start: usize, high: usize) -> usize {
     let mut tip = start;
     for k in start + 1..=(start + steps).min(high) {
         let below: std::collections::HashSet<usize> = lungs.drain(..).collect();
-        for piece in Cells::new(ct, body, k).components() {
+        for piece in Cells::new(ct, body, k, CELL_MM).components() {
             let shared = piece.cells.iter().any(|n| below.contains(n));
             if shared && piece.sides[0].max(piece.sides[1]) >= TIP_CM2 {
                 lungs.extend(piece.cells);

@@ -6,6 +6,8 @@
 //! labels, from the lungs in the CT, or from a typical distance to a landmark that is known, which doubles the band
 //! in which the region stays soft; a scan that ends too early leaves an inequality, and beyond that the region is unknown.
 
+mod air;
+mod lung_labels;
 mod lungs;
 
 use crate::anatomy::{Organ, OrganSet, REGION_COUNT, Region};
@@ -13,6 +15,8 @@ use crate::preprocess::Body;
 use crate::volume::{CtVolume, Geometry, LabelVolume};
 use lungs::Lungs;
 use serde::{Deserialize, Serialize};
+
+pub use lung_labels::{LUNGS, label_lungs};
 
 /// Half the height, in mm, over which the targets change from one region to the next at a known landmark.
 pub const BAND_MM: f64 = 15.0;
@@ -268,9 +272,7 @@ impl RegionLabels {
 
     /// The most probable region of slice `k`; `None` where it is unknown.
     pub fn region(&self, k: usize) -> Option<Region> {
-        let target = self.targets.get(k)?.as_ref()?;
-        let best = (0..REGION_COUNT).fold(0, |best, r| if target[r] > target[best] { r } else { best });
-        Region::from_index(best)
+        self.targets.get(k)?.as_ref().map(Region::most_likely)
     }
 }
 

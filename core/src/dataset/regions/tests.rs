@@ -261,3 +261,45 @@ fn empty_slices_have_no_region() {
     let regions = RegionLabels::derive(&nothing, None, OrganSet::EMPTY, None).unwrap();
     assert!(regions.targets.iter().all(Option::is_none));
 }
+
+#[test]
+fn lungs_are_labelled_by_rule_each_on_its_side() {
+    // With a vessel in the patient's left lung, and the airway's label in the way of the right one.
+    let vessel = |x: f64, y: f64| (80.0..90.0).contains(&x) && y.abs() < 6.0;
+    let ct = volume(0.0, 595.0, |x, y, z| if vessel(x, y) && z < 350.0 && z > DOME { 40 } else { hu(x, y, z) });
+    let trachea = |x: f64, z: f64| ((-90.0..-80.0).contains(&x) && z == 300.0).then_some(Organ::Trachea.label());
+    let mut labels = volume(0.0, 595.0, |x, _, z| trachea(x, z).unwrap_or(0));
+    let annotated: OrganSet = [Organ::Trachea].into_iter().collect();
+    assert!(label_lungs(&ct, &Body::find(&ct), &mut labels, annotated));
+    let truth = volume(0.0, 595.0, |x, y, z| match () {
+        () if trachea(x, z).is_some() => Organ::Trachea.label(),
+        () if hu(x, y, z) != -780 => 0,
+        () if x > 0.0 => Organ::LungLeft.label(),
+        () => Organ::LungRight.label(),
+    });
+    let count = |organ: Organ| truth.voxels.iter().filter(|&&l| l == organ.label()).count();
+    assert!(count(Organ::LungLeft) > 5000 && count(Organ::LungRight) > 5000);
+    // The tips, of less than half a square centimetre, may be missed.
+    let differing = truth.voxels.iter().zip(&labels.voxels).filter(|(a, b)| a != b);
+    assert!(differing.clone().all(|(_, &got)| got == 0), "nothing else is labelled");
+    assert!(differing.count() <= 8);
+}
+
+#[test]
+fn lungs_in_doubt_are_left_alone() {
+    let body = |ct: &CtVolume| Body::find(ct);
+    let unchanged = |ct: CtVolume, annotated: OrganSet| {
+        let mut labels = ct.with_voxels(vec![0u8; ct.voxels.len()]);
+        let done = label_lungs(&ct, &body(&ct), &mut labels, annotated);
+        !done && labels.voxels.iter().all(|&l| l == 0)
+    };
+    let whole = || volume(0.0, 595.0, hu);
+    assert!(!unchanged(whole(), OrganSet::EMPTY));
+    assert!(unchanged(whole(), [Organ::LungLeft].into_iter().collect()), "somebody drew them");
+    assert!(unchanged(volume(440.0, 595.0, hu), OrganSet::EMPTY), "no lungs in view");
+    let one = volume(0.0, 595.0, |x, y, z| if x > 0.0 && hu(x, y, z) == -780 { 40 } else { hu(x, y, z) });
+    assert!(unchanged(one, OrganSet::EMPTY), "one lung");
+    let far = |x: f64, y: f64| x.powi(2) + (y - 20.0).powi(2) > 20.0f64.powi(2);
+    let cut = volume(0.0, 595.0, |x, y, z| if z < 300.0 && far(x, y) { -1000 } else { hu(x, y, z) });
+    assert!(unchanged(cut, OrganSet::EMPTY), "sections cut to contours");
+}

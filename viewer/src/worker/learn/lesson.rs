@@ -156,6 +156,7 @@ impl Lesson {
             network: NetworkConfig { base: self.base, levels: 4, stack: 5, attention: settings.attention },
             input: InputChoice::Explicit(self.input()),
             fold: None,
+            region: None,
             data: Vec::new(),
             phases,
         }

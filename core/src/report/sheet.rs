@@ -1,0 +1,90 @@
+//! A contact sheet: what a training eats, to be looked at before it is believed.
+
+use super::ReportError;
+use super::side_by_side::{OPACITY, encode};
+use crate::anatomy::Organ;
+
+/// A row of square slices under one colour.
+#[derive(Clone, Debug, Default)]
+pub struct SheetRow {
+    /// Of the band at its left.
+    pub colour: [u8; 3],
+    /// Its slices.
+    pub tiles: Vec<Tile>,
+}
+
+/// A slice as the network sees it.
+#[derive(Clone, Debug)]
+pub struct Tile {
+    /// Intensities in `[0, 1]`, row by row.
+    pub intensities: Vec<f32>,
+    /// Label numbers, row by row.
+    pub labels: Vec<u8>,
+}
+
+/// Width of the band.
+const BAND: usize = 8;
+/// Between tiles.
+const GAP: usize = 2;
+
+/// All rows as one RGB PNG; tiles are of `side` x `side` pixels.
+///
+/// # Errors
+/// [`ReportError::Picture`] when a tile is not of that size or the encoder refuses.
+pub fn sheet_png(side: usize, rows: &[SheetRow]) -> Result<Vec<u8>, ReportError> {
+    let columns = rows.iter().map(|row| row.tiles.len()).max().unwrap_or(0);
+    let size = [BAND + columns * (side + GAP), rows.len() * (side + GAP)];
+    let mut rgb = vec![0u8; 3 * size[0] * size[1]];
+    let mut set = |x: usize, y: usize, colour: [u8; 3]| {
+        let at = 3 * (x + size[0] * y);
+        rgb[at..at + 3].copy_from_slice(&colour);
+    };
+    for (r, row) in rows.iter().enumerate() {
+        let top = r * (side + GAP);
+        for y in 0..side {
+            (0..BAND - GAP).for_each(|x| set(x, top + y, row.colour));
+        }
+        for (n, tile) in row.tiles.iter().enumerate() {
+            if tile.intensities.len() != side * side || tile.labels.len() != side * side {
+                let reason = "intensities and labels are not of this size".into();
+                return Err(ReportError::Picture { width: side, height: side, reason });
+            }
+            let left = BAND + n * (side + GAP);
+            for p in 0..side * side {
+                set(left + p % side, top + p / side, tile.colour(p));
+            }
+        }
+    }
+    encode(size, &rgb)
+}
+
+impl Tile {
+    fn colour(&self, p: usize) -> [u8; 3] {
+        let grey = 255.0 * self.intensities[p].clamp(0.0, 1.0);
+        let Some(organ) = Organ::from_label(self.labels[p]) else { return [grey as u8; 3] };
+        organ.colour().map(|c| (OPACITY * f32::from(c) + (1.0 - OPACITY) * grey).round() as u8)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_stand_beside_their_band_with_grey_and_colour_where_they_belong() {
+        let organ = Organ::Liver;
+        let tile = Tile { intensities: vec![0.0, 1.0, 0.5, 0.5], labels: vec![0, 0, 0, organ.label()] };
+        let rows = [SheetRow { colour: [9, 8, 7], tiles: vec![tile.clone(), tile.clone()] }, SheetRow::default()];
+        let png = sheet_png(2, &rows).unwrap();
+        let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap();
+        let mut rgb = vec![0; reader.output_buffer_size().unwrap()];
+        let info = reader.next_frame(&mut rgb).unwrap();
+        assert_eq!((info.width, info.height), (16, 8));
+        let at = |x: usize, y: usize| [0, 1, 2].map(|c| rgb[3 * (x + 16 * y) + c]);
+        assert_eq!((at(0, 0), at(5, 1), at(6, 0)), ([9, 8, 7], [9, 8, 7], [0, 0, 0]));
+        assert_eq!((at(8, 0), at(9, 0), at(8, 1)), ([0; 3], [255; 3], [127; 3]));
+        assert_eq!(at(13, 1), at(9, 1));
+        assert_eq!(at(9, 1), organ.colour().map(|c| (0.4 * f32::from(c) + 0.6 * 127.5).round() as u8));
+        assert!(sheet_png(3, &rows).is_err());
+    }
+}
