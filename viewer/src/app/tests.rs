@@ -2,22 +2,25 @@
 //! the bright rod of a small patient; windows are drawn on whatever device this machine has.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use attention_anatomy::anatomy::Organ;
 use attention_anatomy::formats::{self, nifti};
+use attention_anatomy::infer::{ComputeDevice, ComputeKind, DevicePreference, device};
+use attention_anatomy::wait::ready;
 use egui::{Event, Key, Modifiers, PointerButton, Pos2, vec2};
 use egui_kittest::{Harness, SnapshotOptions, kittest::Queryable};
 
 use super::*;
 use crate::panels::tests::sample;
 use crate::state::{RunPhase, Tool, WINDOW_PRESETS};
-use crate::worker::machine::FakeMachine;
-use crate::worker::{Options, samples, spawn};
+use crate::worker::machine::{FakeMachine, File, Machine, Promise};
+use crate::worker::{Input, Options, samples, spawn};
 
 type Window = Harness<'static, ViewerApp>;
 
-fn window(machine: &FakeMachine) -> Window {
+fn window(machine: &(impl Machine + Clone + Send + 'static)) -> Window {
     let machine = machine.clone();
     let mut window = Harness::builder().with_size(vec2(1280.0, 720.0)).with_max_steps(64).wgpu().build_eframe(|cc| {
         let ctx = cc.egui_ctx.clone();
@@ -175,6 +178,86 @@ fn a_device_lost_in_the_middle_of_a_run_keeps_window_labels_and_edits() {
     window.state_mut().state.start_run();
     until(&mut window, "the next run ends", |app| app.state.run.phase == RunPhase::Finished);
     assert!(ml(&window, samples::ORGAN) > done);
+    assert_eq!(ml(&window, Organ::Spleen), painted);
+}
+
+/// A machine with a real GPU (a software one where there is no other), and the processor once that is gone.
+#[derive(Clone)]
+struct RealDevice {
+    files: FakeMachine,
+    gpu: burn::tensor::wgpu::WgpuSetup,
+    opened: Arc<AtomicUsize>,
+}
+
+impl RealDevice {
+    fn new() -> Option<Self> {
+        let backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
+        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
+            backends,
+            ..wgpu::InstanceDescriptor::new_without_display_handle()
+        });
+        let adapter = ready(instance.enumerate_adapters(backends)).into_iter().next()?;
+        let unwanted = wgpu::Features::MAPPABLE_PRIMARY_BUFFERS | wgpu::Features::all_experimental_mask();
+        let (device, queue) = ready(adapter.request_device(&wgpu::DeviceDescriptor {
+            required_features: adapter.features() - unwanted,
+            required_limits: adapter.limits(),
+            ..Default::default()
+        }))
+        .ok()?;
+        let backend = adapter.get_info().backend;
+        let gpu = burn::tensor::wgpu::WgpuSetup { instance, adapter, device, queue, backend };
+        Some(Self { files: samples::machine(), gpu, opened: Arc::default() })
+    }
+}
+
+impl Machine for RealDevice {
+    fn list(&mut self, input: &Input) -> Result<Vec<File>, String> {
+        self.files.list(input)
+    }
+
+    fn weights(&mut self) -> Promise<Result<Vec<u8>, String>> {
+        self.files.weights()
+    }
+
+    fn memory_limit(&self) -> u64 {
+        u64::MAX
+    }
+
+    fn device(&mut self, _: DevicePreference) -> Promise<Result<ComputeDevice, String>> {
+        let device = match self.opened.fetch_add(1, Ordering::Relaxed) {
+            0 => {
+                let burn = burn::tensor::Device::wgpu_options().setup(self.gpu.clone()).init().unwrap();
+                ComputeDevice { kind: ComputeKind::Gpu, name: "doomed GPU".into(), burn, ..device::cpu() }
+            }
+            _ => device::cpu(),
+        };
+        Box::pin(async move { Ok(device) })
+    }
+}
+
+#[test]
+fn a_real_device_destroyed_in_the_middle_of_a_run_is_said_and_the_next_run_goes_on_without_it() {
+    let Some(machine) = RealDevice::new() else {
+        assert!(std::env::var_os("CI").is_none(), "there is no adapter to destroy");
+        return;
+    };
+    let mut window = window(&machine);
+    click(&mut window, "Open the sample CT");
+    until(&mut window, "the scan is there", |app| app.state.study.is_some());
+    window.state_mut().state.view.selected = Some(Organ::Spleen);
+    press(&mut window, Modifiers::NONE, Key::B);
+    let middle = window.get_by_label_contains("Axial view").rect().center();
+    drag(&mut window, middle + vec2(-30.0, 40.0), middle + vec2(30.0, 40.0));
+    let painted = ml(&window, Organ::Spleen);
+    until(&mut window, "a slice is computed", |app| app.state.run.done > 0);
+    machine.gpu.device.destroy();
+    until(&mut window, "the run ends", |app| matches!(app.state.run.phase, RunPhase::Failed(_)));
+    let notices = window.state().state.notices.iter().map(|n| n.text.clone()).collect::<String>();
+    assert!(notices.contains("doomed GPU stopped working"), "{notices}");
+    window.state_mut().state.start_run();
+    until(&mut window, "the next run ends", |app| app.state.run.phase == RunPhase::Finished);
+    assert_eq!(machine.opened.load(Ordering::Relaxed), 2, "a second device was opened");
+    assert!(painted > 0.0);
     assert_eq!(ml(&window, Organ::Spleen), painted);
 }
 

@@ -176,7 +176,10 @@ pub fn show(ui: &mut Ui, state: &mut State) {
             }
             card(ui, state, n, step);
         }
-        None if !state.preferences.tour_seen && state.run.phase == RunPhase::Finished => offer(ui, state),
+        // What there is to read comes first: both would stand in the same place.
+        None if !state.preferences.tour_seen && state.run.phase == RunPhase::Finished && state.notices.is_empty() => {
+            offer(ui, state);
+        }
         None => {}
     }
 }

@@ -33,7 +33,9 @@ pub struct Run {
     pub total: usize,
     /// When the first slice of it was asked for.
     pub started: Option<Instant>,
-    /// Seconds that it took, once it is over.
+    /// Since when it is held.
+    pub held: Option<Instant>,
+    /// Seconds that it took without those for which it was held, once it is over.
     pub seconds: Option<f64>,
 }
 
@@ -41,6 +43,29 @@ impl Run {
     /// Whether slices may still come.
     pub fn is_active(&self) -> bool {
         matches!(self.phase, RunPhase::Running | RunPhase::Paused)
+    }
+
+    /// Holds it, or lets it go on; the time between is not the engine's.
+    pub fn hold(&mut self, held: bool) {
+        self.phase = if held { RunPhase::Paused } else { RunPhase::Running };
+        if held {
+            self.held = Some(Instant::now());
+        } else {
+            self.forget_held_time();
+        }
+    }
+
+    /// Ends it.
+    pub fn end(&mut self, phase: RunPhase) {
+        self.forget_held_time();
+        self.seconds = self.started.map(|s| s.elapsed().as_secs_f64());
+        self.phase = phase;
+    }
+
+    fn forget_held_time(&mut self) {
+        if let (Some(held), Some(started)) = (self.held.take(), self.started.as_mut()) {
+            *started += held.elapsed();
+        }
     }
 
     /// Slices a second so far, once there is something to say.
@@ -52,5 +77,27 @@ impl Run {
     /// Seconds that it will still take.
     pub fn seconds_left(&self) -> Option<f64> {
         Some(self.total.saturating_sub(self.done) as f64 / self.slices_per_second()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn time_for_which_a_run_is_held_is_not_counted() {
+        let before = Instant::now().checked_sub(Duration::from_secs(100));
+        let mut run = Run { done: 10, total: 20, started: before, ..Run::default() };
+        run.hold(true);
+        run.held = Instant::now().checked_sub(Duration::from_secs(60));
+        run.hold(false);
+        let speed = run.slices_per_second().unwrap();
+        assert!((speed - 0.25).abs() < 0.01, "{speed}");
+        run.hold(true);
+        run.held = Instant::now().checked_sub(Duration::from_secs(30));
+        run.end(RunPhase::Cancelled);
+        assert!((run.seconds.unwrap() - 10.0).abs() < 1.0);
     }
 }

@@ -57,14 +57,14 @@ impl State {
             Event::Progress { run, done, total } if run == self.run.number => {
                 (self.run.done, self.run.total) = (done, total);
             }
-            Event::RunFinished { run, .. } if run == self.run.number => self.run_over(RunPhase::Finished),
-            Event::RunCancelled { run } if run == self.run.number => self.run_over(RunPhase::Cancelled),
+            Event::RunFinished { run, .. } if run == self.run.number => self.run.end(RunPhase::Finished),
+            Event::RunCancelled { run } if run == self.run.number => self.run.end(RunPhase::Cancelled),
             Event::RunFailed { run, message, device_lost } if run == self.run.number => {
                 if device_lost {
                     self.model.device = None;
                 }
                 self.notices.error(message.clone());
-                self.run_over(RunPhase::Failed(message));
+                self.run.end(RunPhase::Failed(message));
             }
             Event::Progress { .. }
             | Event::RunFinished { .. }
@@ -104,11 +104,6 @@ impl State {
     pub fn cancel_open(&mut self) {
         self.panels.opening = None;
         self.send(Command::CancelOpen);
-    }
-
-    fn run_over(&mut self, phase: RunPhase) {
-        self.run.phase = phase;
-        self.run.seconds = self.run.started.map(|s| s.elapsed().as_secs_f64());
     }
 
     fn opened(&mut self, what: Opened) {

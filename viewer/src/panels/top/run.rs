@@ -12,7 +12,7 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     match state.run.phase.clone() {
         RunPhase::Running => {
             if icon_button(ui, Icon::Pause, "Pause the run", "Slices under way are finished", None, true).clicked() {
-                state.run.phase = RunPhase::Paused;
+                state.run.hold(true);
                 state.send(Command::Pause(true));
             }
             cancel(ui, state);
@@ -20,7 +20,7 @@ pub fn show(ui: &mut Ui, state: &mut State) {
         }
         RunPhase::Paused => {
             if icon_button(ui, Icon::Play, "Go on with the run", "", None, true).clicked() {
-                state.run.phase = RunPhase::Running;
+                state.run.hold(false);
                 state.send(Command::Pause(false));
             }
             cancel(ui, state);

@@ -18,7 +18,8 @@ use crate::worker::{Event, RunRequest};
 pub(super) struct Segmenting {
     pub(super) request: RunRequest,
     cancel: Arc<AtomicBool>,
-    paused: bool,
+    /// Since when it is held.
+    held: Option<Instant>,
     /// `None` until weights and device are there.
     volume: Option<VolumeRun>,
     started: Instant,
@@ -33,7 +34,7 @@ impl Segmenting {
         Self {
             request,
             cancel: Arc::default(),
-            paused: false,
+            held: None,
             volume: None,
             started: Instant::now(),
             labels: Vec::new(),
@@ -49,7 +50,12 @@ impl Segmenting {
     }
 
     pub(super) fn pause(&mut self, paused: bool) {
-        self.paused = paused;
+        match (paused, self.held.take()) {
+            (true, held) => self.held = Some(held.unwrap_or_else(Instant::now)),
+            // Time for which it was held is not the engine's.
+            (false, Some(since)) => self.started += since.elapsed(),
+            (false, None) => {}
+        }
     }
 
     pub(super) fn cancel(&self) {
@@ -70,7 +76,7 @@ impl Segmenting {
 
     /// Whether an engine is needed for it now.
     fn wants_engine(&self) -> bool {
-        !self.complete && (!self.paused || self.under_way() > 0)
+        !self.complete && (self.held.is_none() || self.under_way() > 0)
     }
 
     fn under_way(&self) -> usize {
@@ -78,7 +84,7 @@ impl Segmenting {
     }
 
     fn feed(&mut self, engine: &mut dyn Engine) -> Vec<Message> {
-        let held = self.paused && !self.is_cancelled();
+        let held = self.held.is_some() && !self.is_cancelled();
         match &mut self.volume {
             Some(volume) if !held => volume.feed(engine),
             _ => Vec::new(),
@@ -167,6 +173,7 @@ impl Job {
         run.volume = Some(VolumeRun::new(slices, &options));
         run.labels = vec![0; study.ct.geometry.voxel_count()];
         run.started = Instant::now();
+        run.held = run.held.map(|_| run.started);
         study.record = Some(Record {
             weights: weights.ready.clone(),
             device: device.name.clone(),
