@@ -36,8 +36,19 @@ impl Patient<'_> {
 pub struct Options {
     /// Tolerance of the surface Dice.
     pub tolerance_mm: f64,
-    /// Run everything again without attention.
+    /// Run everything again without attention, and count what changes.
     pub attention: bool,
+    /// Measure the network with attention off.
+    pub attention_off: bool,
+    /// Measure what the network draws before anything is cleaned up.
+    pub raw: bool,
+}
+
+impl Options {
+    /// The network as it is, cleaned up.
+    pub fn new(tolerance_mm: f64) -> Self {
+        Self { tolerance_mm, attention: false, attention_off: false, raw: false }
+    }
 }
 
 /// What is measured: engines, and what they know.
@@ -62,12 +73,15 @@ pub fn evaluate(
     stop: &Arc<AtomicBool>,
 ) -> Result<Evaluation> {
     let known = model.info.organs(true);
-    let engine = Box::new(pipeline::engine(model, device, known)?);
+    let engine = match options.attention_off {
+        false => Box::new(pipeline::engine(model, device, known)?),
+        true => Box::new(pipeline::engine_without_attention(model, device, known)?),
+    };
     let without_attention: Option<Box<dyn Engine>> = match options.attention && model.info.network.attention {
         true => Some(Box::new(pipeline::engine_without_attention(model, device, known)?)),
         false => None,
     };
-    let regions = model.info.network.attention;
+    let regions = model.info.network.attention && !options.attention_off;
     let measured = Subject { info: &model.info, engine, without_attention, regions };
     evaluate_engine(measured, device, patients, subject, options, stop)
 }
@@ -95,9 +109,9 @@ pub fn evaluate_engine(
         let (ct, labels, annotated) = data::read_case(patient.set, patient.entry)?;
         let whole = data::read_truth(&patient.set.folder, patient.entry)?;
         let ct = Arc::new(ct);
-        let outcome = pipeline::segment(&ct, info, engine.as_mut(), true, stop, |_, _| {})?;
+        let outcome = pipeline::segment(&ct, info, engine.as_mut(), !options.raw, stop, |_, _| {})?;
         if let (Some(engine), Some(effect)) = (&mut off, &mut evaluation.attention) {
-            let without = pipeline::segment(&ct, info, engine.as_mut(), true, stop, |_, _| {})?;
+            let without = pipeline::segment(&ct, info, engine.as_mut(), !options.raw, stop, |_, _| {})?;
             effect.add(&outcome.labels.voxels, &without.labels.voxels);
         }
         let given = patient.entry.region_boundaries_mm;

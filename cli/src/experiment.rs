@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
-use attention_anatomy::dataset::{Fold, Hpa};
+use attention_anatomy::dataset::{Fold, Hpa, PreparedCase};
 use attention_anatomy::infer::ComputeDevice;
 use attention_anatomy::metrics::{Comparison, Evaluation};
 use attention_anatomy::train::TrainingConfig;
@@ -138,6 +138,16 @@ impl<'a> Experiment<'a> {
         }
         evaluation::write(&measured?, &run.folder)?;
         Ok(true)
+    }
+
+    /// Whether there are slices of the region that a training is about.
+    pub fn has_slices(&mut self, config: &TrainingConfig) -> Result<bool> {
+        let data = self.data(config)?;
+        let usable = |case: &PreparedCase| match config.region {
+            None => !case.usable.is_empty(),
+            Some(region) => !case.clone().of_region(region).usable.is_empty(),
+        };
+        Ok(data.training.iter().any(usable))
     }
 
     /// The patients of a training, read unless the last one had the same.

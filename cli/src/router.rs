@@ -1,7 +1,8 @@
 //! The fifth row of the table: a region router, the brute-force approach that the paper argues against.
 //!
 //! A classifier tells the region of a slice, and a plain U-Net of that region alone draws it: six trainings where
-//! AttentionAnatomy has one. The five share the segmentation steps that every other system has to itself.
+//! AttentionAnatomy has one. The five share the segmentation steps that every other system has to itself; a
+//! region of which the data have no slice has no network.
 
 use std::path::{Path, PathBuf};
 
@@ -14,6 +15,7 @@ use attention_anatomy::train::TrainingConfig;
 
 use crate::evaluation::{self, Subject};
 use crate::experiment::{Experiment, Run};
+use crate::model::Model;
 use crate::pipeline;
 
 /// As the table calls it.
@@ -70,7 +72,11 @@ impl Router {
         if self.whole.finished()?.is_some() {
             return Ok(true);
         }
-        for run in std::iter::once(&self.classifier).chain(&self.specialists) {
+        let mut specialists = Vec::new();
+        for run in &self.specialists {
+            specialists.push(experiment.has_slices(&run.config)?.then_some(run));
+        }
+        for run in std::iter::once(&self.classifier).chain(specialists.iter().copied().flatten()) {
             if !experiment.trained(run).with_context(|| run.name.clone())? {
                 return Ok(false);
             }
@@ -79,12 +85,15 @@ impl Router {
         let mut info = classifier.info.clone();
         info.trained_organs.clear();
         let mut networks = Vec::new();
-        for run in &self.specialists {
-            let model = run.model()?;
+        for run in specialists {
+            let Some(model) = run.map(Run::model).transpose()? else {
+                networks.push(None);
+                continue;
+            };
             let new = |t: &&TrainedOrgan| info.trained_organs.iter().all(|known| known.organ != t.organ);
             let more: Vec<TrainedOrgan> = model.info.trained_organs.iter().filter(new).cloned().collect();
             info.trained_organs.extend(more);
-            networks.push(model);
+            networks.push(Some(model));
         }
         experiment.measured(&self.whole, |device, patients, options, stop| {
             let mut engines = Vec::new();

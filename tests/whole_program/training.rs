@@ -220,14 +220,23 @@ fn folds_and_systems_go_on_where_they_stopped_and_end_in_tables() {
     let ablation = folder.path().join("ablation");
     let said = succeed(&mut call("ablation", &ablation, &["--seeds", "1"]));
     for text in [
-        "| Vanilla U-Net | Vanilla U-Net + HPA | AttentionAnatomy | AttentionAnatomy + HPA |",
+        "| Vanilla U-Net | Vanilla U-Net + HPA | AttentionAnatomy | AttentionAnatomy + HPA | Region router + HPA |",
         "unannotated in the patient",
     ] {
         assert!(said.stdout.contains(text), "`{text}` is missing: {said:#?}");
     }
     let systems = Table::read(&ablation.join("systems.csv"));
-    let operations: Vec<f64> = (0..4).map(|n| systems.number(n, "multiply_adds")).collect();
+    let operations: Vec<f64> = (0..5).map(|n| systems.number(n, "multiply_adds")).collect();
     assert!(operations[0] == operations[1] && operations[2] == operations[3] && operations[0] < operations[2]);
+    assert!(operations[4] > operations[2], "a router runs two networks");
+    // All slices are of one region: the others have no network.
+    let router: BTreeSet<String> = std::fs::read_dir(ablation.join("router-hpa/seed-7"))
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .filter(|entry| entry.path().is_dir())
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    assert_eq!(router, ["classifier", "upper_abdomen"].map(String::from).into());
     let again = succeed(&mut call("ablation", &ablation, &["--seeds", "1"]));
     assert_eq!(again.stdout, said.stdout);
     assert_eq!(again.stderr.matches("done before").count(), 4, "{again:#?}");
@@ -302,11 +311,14 @@ fn a_killed_training_goes_on_where_it_stopped() {
     let (whole, cut) = (folder.path().join("whole"), folder.path().join("cut"));
     succeed(&mut train(&config, folder.path(), &whole));
 
-    // The step after the first checkpoint is logged only when that checkpoint is on the disk.
+    // The step after the first checkpoint is logged only when that checkpoint is on the disk. It is killed at a random step
+    // after that, in the middle of whatever it is doing.
+    let random = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().subsec_nanos();
+    let at = CHECKPOINT_STEPS + u64::from(random) % (STEPS - 2 * CHECKPOINT_STEPS);
     let mut call = train(&config, folder.path(), &cut);
     let mut child = call.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let started = Instant::now();
-    let logged = || steps(&cut).last().is_some_and(|s| s.0 > CHECKPOINT_STEPS);
+    let logged = || steps(&cut).last().is_some_and(|s| s.0 > at);
     while !logged() && child.try_wait().unwrap().is_none() && started.elapsed() < Duration::from_secs(60) {
         std::thread::sleep(Duration::from_millis(2));
     }
@@ -323,10 +335,13 @@ fn a_killed_training_goes_on_where_it_stopped() {
         .unwrap_or_else(|| panic!("it started anew: {said:#?}"))
         .parse()
         .unwrap();
-    assert!((CHECKPOINT_STEPS..STEPS).contains(&from) && from.is_multiple_of(CHECKPOINT_STEPS), "{from}");
+    assert!(
+        (CHECKPOINT_STEPS..STEPS).contains(&from) && from.is_multiple_of(CHECKPOINT_STEPS),
+        "{from}, killed after step {at}"
+    );
 
     let weights = |output: &Path| std::fs::read(output.join("final.safetensors")).unwrap();
-    assert!(weights(&whole) == weights(&cut), "the two trainings ended in different weights");
+    assert!(weights(&whole) == weights(&cut), "killed after step {at}, the two trainings ended in different weights");
     // Losses, too: what was logged after the cut is what the training that was never cut has logged.
     let (all, resumed) = (steps(&whole), steps(&cut));
     let tail = usize::try_from(STEPS - from).unwrap();

@@ -1,5 +1,5 @@
 //! `cargo xtask bench`: the program's own measurements, and what it can hardly measure itself: its peak memory on a
-//! large CT.
+//! large CT, and the training step of another program.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitCode};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::process::{cargo, program, succeeds};
+use crate::process::{captured, cargo, program, root, succeeds};
 use crate::say;
 
 /// What `segment` may take of a CT of 512 x 512 x 600 voxels (which itself are 315 MB), in MB of 10^6 bytes.
@@ -18,6 +18,9 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
     say::heading("attention-anatomy bench");
     if !succeeds(cargo(&["run", "--release", "--", "bench"]).args(arguments))? {
         bail!("`attention-anatomy bench` failed");
+    }
+    if let Some(config) = arguments.iter().position(|a| a == "--training").and_then(|n| arguments.get(n + 1)) {
+        return pytorch(config, arguments);
     }
     say::heading("peak memory of `segment`, 512 x 512 x 600 voxels, CPU");
     let folder = Scratch::new()?;
@@ -42,6 +45,28 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
     let kept = mb < MOST_MB;
     say::line(&format!("peak memory: {mb:.0} MB, {} {MOST_MB:.0} MB", if kept { "below" } else { "NOT below" }));
     Ok(if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The same step in PyTorch on the processor, where that is installed.
+fn pytorch(config: &str, arguments: &[String]) -> Result<ExitCode> {
+    say::heading("the same step in PyTorch");
+    let python = if cfg!(windows) { "python" } else { "python3" };
+    let has_torch = captured(program(python).args(["-c", "import numpy, safetensors, torch"]));
+    if !has_torch.is_ok_and(|(found, _)| found) {
+        say::line("not measured: PyTorch is not there (python3 -m pip install torch numpy safetensors)");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut step = program(python);
+    step.arg(root().join("xtask/pytorch_step.py")).arg(config);
+    for option in ["--batch", "--steps"] {
+        if let Some(value) = arguments.iter().position(|a| a == option).and_then(|n| arguments.get(n + 1)) {
+            step.args([option, value]);
+        }
+    }
+    if !succeeds(&mut step)? {
+        bail!("the step in PyTorch failed");
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Waits for a program; the most memory that it held, in bytes, `None` where the system does not tell.

@@ -18,7 +18,8 @@ Usage: cargo xtask COMMAND
   lint             format, clippy (warnings are errors), other platforms
   web [--serve [PORT]]
                    the viewer as a static folder, target/web; with --serve also on localhost
-  bench [ARGS...]  `attention-anatomy bench ARGS`, then the peak memory of `segment` on a large CT
+  bench [ARGS...]  `attention-anatomy bench ARGS`, then the peak memory of `segment` on a large CT;
+                   with `--training CONFIG` a training step, beside PyTorch's where that is installed
   help             this text";
 
 fn main() -> ExitCode {

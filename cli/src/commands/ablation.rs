@@ -128,7 +128,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         let is_mine = |n: usize| args.part.is_none_or(|Part(part)| n % part.of + 1 == part.index);
         let mine: Vec<&Task<'_>> = all.iter().enumerate().filter(|(n, _)| is_mine(*n)).map(|(_, task)| task).collect();
         let device = args.device.open()?;
-        let options = Options { tolerance_mm: args.tolerance_mm, attention: false };
+        let options = Options::new(args.tolerance_mm);
         let mut experiment = Experiment::new(&args.data, &device, options, interrupt::flag()?);
         for (n, task) in mine.iter().enumerate() {
             progress::note(&format!("training {} of {}", n + 1, mine.len()));

@@ -1,22 +1,26 @@
 //! `attention-anatomy bench`: milliseconds per slice of each engine there is, beside the floor that the machine's measured
 //! peak sets; and a large synthetic CT for the measurement of memory.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::Result;
-use attention_anatomy::anatomy::OrganSet;
+use anyhow::{Result, bail};
+use attention_anatomy::anatomy::{ORGAN_COUNT, OrganSet, REGION_COUNT};
+use attention_anatomy::dataset::Batch;
 use attention_anatomy::formats::nifti;
 use attention_anatomy::infer::{ComputeKind, DevicePreference, Engine, SliceRequest, Tile, Wait};
+use attention_anatomy::loss::Target;
 use attention_anatomy::network::count::multiply_adds;
+use attention_anatomy::train::{Phase, Trainer, TrainingConfig};
 use attention_anatomy::volume::{Geometry, Modality, Volume};
 use burn::tensor::{Device, Distribution, Tensor};
 
+use super::data;
 use crate::device::DeviceChoice;
 use crate::{files, model, pipeline, progress};
 
-/// Measures milliseconds per slice of each engine there is.
+/// Measures milliseconds per slice of each engine there is, or a step of a training.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Slices to time, after one that is not timed.
@@ -25,10 +29,25 @@ pub struct Args {
     /// Also a software GPU adapter (seconds per slice).
     #[arg(long)]
     software: bool,
+    /// Instead: seconds and memory of an optimiser step of this training file, on made-up slices.
+    #[arg(long, value_name = "CONFIG")]
+    training: Option<PathBuf>,
+    /// Slices in a batch, instead of those of the training file.
+    #[arg(long, requires = "training")]
+    batch: Option<usize>,
+    /// Steps to time, after one that is not timed; with 0 that one is all.
+    #[arg(long, default_value_t = 3, requires = "training")]
+    steps: u64,
+    /// Device of the training.
+    #[arg(long, default_value = "cpu", requires = "training")]
+    device: DeviceChoice,
 }
 
 /// Runs `bench`.
 pub fn run(args: Args) -> Result<ExitCode> {
+    if let Some(config) = &args.training {
+        return training(config, &args);
+    }
     let model = model::open(None)?;
     let crop = model.info.input.crop;
     let operations = multiply_adds(&model.info.network, crop).total();
@@ -73,6 +92,75 @@ pub fn run(args: Args) -> Result<ExitCode> {
         ));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Seconds and memory of a step that has all losses.
+fn training(path: &Path, args: &Args) -> Result<ExitCode> {
+    let (_, mut config) = data::training_file(path)?;
+    config.batch = args.batch.unwrap_or(config.batch).max(1);
+    let all = |phase: &Phase| phase.loss.dice > 0.0 && phase.loss.focal > 0.0;
+    let Some(phase) = config.phases.iter().find(|phase| all(phase)).cloned() else {
+        bail!("{}: no phase has both Dice and focal loss", path.display());
+    };
+    config.phases = vec![phase];
+    let device = args.device.open()?;
+    let batch = made_up_batch(&config);
+    let mut trainer = Trainer::new(config.clone(), &device.burn);
+    let clock = Instant::now();
+    trainer.step(&batch)?;
+    let mut seconds = clock.elapsed().as_secs_f64();
+    if args.steps > 0 {
+        let clock = Instant::now();
+        for _ in 0..args.steps {
+            trainer.step(&batch)?;
+        }
+        seconds = clock.elapsed().as_secs_f64() / args.steps as f64;
+    }
+    progress::say(&format!(
+        "{}: batch of {} ({} at once), {crop} x {crop} pixels, base {}, on {}",
+        config.name,
+        config.batch,
+        config.micro_batch.unwrap_or(config.batch).min(config.batch),
+        config.network.base,
+        device.name,
+        crop = config.input().crop,
+    ));
+    progress::say(&format!("seconds per step{}: {seconds:.2}", if args.steps > 0 { "" } else { " (the first)" }));
+    match device.burn.memory_pool_usage() {
+        Some(usage) => progress::say(&format!("device memory reserved: {:.2} GB", usage.bytes_reserved as f64 * 1e-9)),
+        None => match peak_resident_bytes() {
+            Some(bytes) => progress::say(&format!("peak memory of the process: {:.2} GB", bytes as f64 * 1e-9)),
+            None => progress::say("memory: not measured (the device does not tell)"),
+        },
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Noise under labels in stripes: every class is there, as in a batch of mixed sets.
+fn made_up_batch(config: &TrainingConfig) -> Batch {
+    let crop = config.input().crop;
+    let pixels = crop * crop;
+    let stacks = (0..config.batch * config.network.stack * pixels).map(|n| (n * 7919 % 251) as f32 / 250.0).collect();
+    let labels = (0..config.batch * pixels).map(|n| if n % 3 == 0 { (n / 97 % 34) as u8 } else { 0 }).collect();
+    let mut head = [0.0; REGION_COUNT];
+    head[0] = 1.0;
+    Batch {
+        stacks,
+        target: Target {
+            labels,
+            size: [crop, crop],
+            weights: vec![[true; ORGAN_COUNT]; config.batch],
+            regions: vec![Some(head); config.batch],
+        },
+    }
+}
+
+/// `VmHWM` of /proc/self/status (proc(5)); `None` elsewhere than on Linux.
+fn peak_resident_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let kib: u64 =
+        text.lines().find_map(|l| l.strip_prefix("VmHWM:"))?.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
 }
 
 /// Multiply-adds per second of the best of several large matrix products on the device: what its library can do.

@@ -57,7 +57,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
             None => &all[..],
         };
         let device = args.device.open()?;
-        let options = Options { tolerance_mm: args.tolerance_mm, attention: false };
+        let options = Options::new(args.tolerance_mm);
         let mut experiment = Experiment::new(&args.data, &device, options, interrupt::flag()?);
         if !experiment.all(chosen)? || args.fold.is_some() {
             return Ok(ExitCode::SUCCESS);

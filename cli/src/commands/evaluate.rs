@@ -39,6 +39,12 @@ pub struct Args {
     /// Segment everything again with attention off, and say what that changes.
     #[arg(long)]
     attention: bool,
+    /// Measure the network with attention off.
+    #[arg(long, conflicts_with_all = ["attention", "update"])]
+    attention_off: bool,
+    /// Measure what the network draws, before all but the largest piece of each organ is removed.
+    #[arg(long, conflicts_with = "update")]
+    no_cleanup: bool,
     /// Write the measured Dice into this copy of the weights, and switch organs below 0.5 off in it.
     #[arg(long)]
     update: Option<PathBuf>,
@@ -60,7 +66,7 @@ enum Split {
 pub fn run(args: Args) -> Result<ExitCode> {
     let (_, config) = data::training_file(&args.config)?;
     let mut model = model::open(args.weights.as_deref())?;
-    if args.attention && !model.info.network.attention {
+    if (args.attention || args.attention_off) && !model.info.network.attention {
         bail!("{}: these weights have no attention to switch off", model.name);
     }
     let device = args.device.open()?;
@@ -84,8 +90,19 @@ pub fn run(args: Args) -> Result<ExitCode> {
         }
     }
     let split = format!("{:?}", args.split).to_lowercase();
-    let subject = evaluation::subject(&model, &split, &patients);
-    let options = Options { tolerance_mm: args.tolerance_mm, attention: args.attention };
+    let mut subject = evaluation::subject(&model, &split, &patients);
+    if args.attention_off {
+        subject.push_str(" Attention off.");
+    }
+    if args.no_cleanup {
+        subject.push_str(" Before the clean-up.");
+    }
+    let options = Options {
+        attention: args.attention,
+        attention_off: args.attention_off,
+        raw: args.no_cleanup,
+        ..Options::new(args.tolerance_mm)
+    };
     let found = evaluation::evaluate(&model, &device, &patients, subject, options, &interrupt::flag()?)?;
     evaluation::say(&found, args.format)?;
     if let Some(output) = &args.output {

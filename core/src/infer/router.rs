@@ -11,7 +11,7 @@ use crate::anatomy::{ORGAN_COUNT, OrganSet, REGION_COUNT, Region};
 /// A region classifier and one engine for each region.
 pub struct RegionRouter {
     classifier: Box<dyn Engine>,
-    specialists: [Box<dyn Engine>; REGION_COUNT],
+    specialists: [Option<Box<dyn Engine>>; REGION_COUNT],
     queue: VecDeque<SliceResult>,
     next: u64,
 }
@@ -23,8 +23,9 @@ impl std::fmt::Debug for RegionRouter {
 }
 
 impl RegionRouter {
-    /// `classifier` must tell regions; `specialists` are in the order of the regions.
-    pub fn new(classifier: Box<dyn Engine>, specialists: [Box<dyn Engine>; REGION_COUNT]) -> Self {
+    /// `classifier` must tell regions; `specialists` are in the order of the regions. Where a region has none, the most likely
+    /// region that has one takes its slices.
+    pub fn new(classifier: Box<dyn Engine>, specialists: [Option<Box<dyn Engine>>; REGION_COUNT]) -> Self {
         Self { classifier, specialists, queue: VecDeque::new(), next: 0 }
     }
 
@@ -36,8 +37,9 @@ impl RegionRouter {
             engine.poll(Wait::Yes).ok_or_else(|| unusable("there is none"))?.outcome
         };
         let probabilities = ask(&mut self.classifier, request.clone())?.regions.ok_or_else(|| unusable("no region"))?;
-        let region = Region::most_likely(&probabilities);
-        let prediction = ask(&mut self.specialists[region.index()], request)?;
+        let known = std::array::from_fn(|r| if self.specialists[r].is_some() { probabilities[r] } else { 0.0 });
+        let specialist = self.specialists[Region::most_likely(&known).index()].as_mut();
+        let prediction = ask(specialist.ok_or_else(|| unusable("no network for its region"))?, request)?;
         Ok(SlicePrediction { regions: Some(probabilities), ..prediction })
     }
 }
@@ -48,7 +50,7 @@ impl Engine for RegionRouter {
     }
 
     fn set_drawn(&mut self, drawn: OrganSet) {
-        self.specialists.iter_mut().for_each(|engine| engine.set_drawn(drawn));
+        self.specialists.iter_mut().flatten().for_each(|engine| engine.set_drawn(drawn));
     }
 
     /// Computes here, on any device: which network is next is not known before the region is.
@@ -105,7 +107,10 @@ mod tests {
     }
 
     fn router(regions: Option<[f32; REGION_COUNT]>) -> RegionRouter {
-        let specialist = |n: usize| -> Box<dyn Engine> { Box::new(Says(None, 10 + n as u8, None)) };
+        // The last region has none.
+        let specialist = |n: usize| -> Option<Box<dyn Engine>> {
+            (n < REGION_COUNT - 1).then(|| -> Box<dyn Engine> { Box::new(Says(None, 10 + n as u8, None)) })
+        };
         RegionRouter::new(Box::new(Says(regions, 1, None)), std::array::from_fn(specialist))
     }
 
@@ -126,6 +131,13 @@ mod tests {
             assert_eq!((prediction.classes, prediction.regions), (vec![0, 13], Some(regions)));
         }
         assert!(router.poll(Wait::Yes).is_none());
+    }
+
+    #[test]
+    fn a_region_without_a_network_is_served_by_the_next_likely_one() {
+        let mut router = router(Some([0.1, 0.2, 0.0, 0.1, 0.6]));
+        router.submit(request(1));
+        assert_eq!(router.poll(Wait::Yes).unwrap().outcome.unwrap().classes, [0, 11]);
     }
 
     #[test]

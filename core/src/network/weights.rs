@@ -292,7 +292,9 @@ mod tests {
         let device = Device::flex();
         let x = Tensor::random([1, 5, 16, 16], Distribution::Uniform(0.0, 1.0), &device);
         let expected = network.forward(x.clone()).logits;
-        for (precision, tolerance) in [(Precision::Full, 0.0), (Precision::Half, 2e-2)] {
+        let spread = (expected.clone().max() - expected.clone().min()).into_scalar::<f32>();
+        // Six bits are at most 0.8 % off in each weight.
+        for (precision, tolerance) in [(Precision::Full, 0.0), (Precision::Half, 0.016 * spread)] {
             let bytes = write(&network, &info(), precision).unwrap();
             let (read, read_info) = read(&bytes, &device).unwrap();
             assert_eq!(read_info, info());
