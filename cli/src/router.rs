@@ -98,11 +98,12 @@ impl Router {
         experiment.measured(&self.whole, |device, patients, options, stop| {
             let mut engines = Vec::new();
             for model in &networks {
-                let engine: Box<dyn Engine> = Box::new(pipeline::engine(model, device, model.info.organs(true))?);
-                engines.push(engine);
+                let engine = |model: &Model| -> Result<Box<dyn Engine>> {
+                    Ok(Box::new(pipeline::engine(model, device, model.info.organs(true))?))
+                };
+                engines.push(model.as_ref().map(engine).transpose()?);
             }
-            let specialists =
-                <[Box<dyn Engine>; REGION_COUNT]>::try_from(engines).ok().context("a region is missing")?;
+            let specialists = <[_; REGION_COUNT]>::try_from(engines).ok().context("a region is missing")?;
             let tells = Box::new(pipeline::engine(&classifier, device, OrganSet::EMPTY)?);
             let engine = Box::new(RegionRouter::new(tells, specialists));
             let subject = format!("{NAME}, held-out patients: {}.", evaluation::by_set(patients));

@@ -34,7 +34,7 @@ impl super::Machine for Machine {
             Input::Sample => Ok(vec![File {
                 name: SAMPLE_NAME.into(),
                 bytes: 0,
-                read: Box::new(|| Box::pin(fetch("sample.nii.gz"))),
+                read: Box::new(|| Box::pin(fetch("sample.nii"))),
             }]),
         }
     }
