@@ -31,11 +31,9 @@ impl super::Machine for Machine {
                 };
                 Ok(vec![File { name, bytes, read: Box::new(read) }])
             }
-            Input::Sample => Ok(vec![File {
-                name: SAMPLE_NAME.into(),
-                bytes: 0,
-                read: Box::new(|| Box::pin(fetch("sample.nii"))),
-            }]),
+            Input::Sample => {
+                Ok(vec![File { name: SAMPLE_NAME.into(), bytes: 0, read: Box::new(|| Box::pin(fetch("sample.nii"))) }])
+            }
         }
     }
 
