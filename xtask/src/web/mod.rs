@@ -36,23 +36,22 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
 
 /// Builds the page as it is hosted; its folder.
 fn build() -> Result<PathBuf> {
-    let (folder, optimised) = pack(true)?;
-    sizes::check(&folder, optimised)?;
+    let folder = pack(true)?;
+    sizes::report(&folder)?;
     say::line(&format!("the page is in {}", folder.display()));
     Ok(folder)
 }
 
 /// Builds the page for tests: the same code, without the minutes that a small binary takes.
 pub fn build_for_tests() -> Result<PathBuf> {
-    Ok(pack(false)?.0)
+    pack(false)
 }
 
-/// Compiles and packs; the folder, and whether its binary is as small as it gets.
-fn pack(small: bool) -> Result<(PathBuf, bool)> {
+fn pack(small: bool) -> Result<PathBuf> {
     let compiled = compile::compile(small)?;
     let folder = target()?.join("web");
     pack::pack(&compiled, &folder)?;
-    Ok((folder, compiled.optimised))
+    Ok(folder)
 }
 
 /// The port to serve on, if it is to be served.
