@@ -63,31 +63,26 @@ pub struct Subject<'a> {
     pub regions: bool,
 }
 
-/// Segments and measures every patient. Every organ that was learned is measured, whether it is on by default or not.
-pub fn evaluate(
-    model: &Model,
-    device: &ComputeDevice,
-    patients: &[Patient<'_>],
-    subject: String,
-    options: Options,
-    stop: &Arc<AtomicBool>,
-) -> Result<Evaluation> {
-    let known = model.info.organs(true);
-    let engine = match options.attention_off {
-        false => Box::new(pipeline::engine(model, device, known)?),
-        true => Box::new(pipeline::engine_without_attention(model, device, known)?),
-    };
-    let without_attention: Option<Box<dyn Engine>> = match options.attention && model.info.network.attention {
-        true => Some(Box::new(pipeline::engine_without_attention(model, device, known)?)),
-        false => None,
-    };
-    let regions = model.info.network.attention && !options.attention_off;
-    let measured = Subject { info: &model.info, engine, without_attention, regions };
-    evaluate_engine(measured, device, patients, subject, options, stop)
+impl<'a> Subject<'a> {
+    /// Weights on a device.
+    pub fn of(model: &'a Model, device: &ComputeDevice, options: Options) -> Result<Self> {
+        let known = model.info.organs(true);
+        let attention = model.info.network.attention;
+        let engine = match options.attention_off {
+            false => pipeline::engine(model, device, known)?,
+            true => pipeline::engine_without_attention(model, device, known)?,
+        };
+        let without_attention: Option<Box<dyn Engine>> = match options.attention && attention {
+            true => Some(Box::new(pipeline::engine_without_attention(model, device, known)?)),
+            false => None,
+        };
+        let regions = attention && !options.attention_off;
+        Ok(Self { info: &model.info, engine: Box::new(engine), without_attention, regions })
+    }
 }
 
-/// [`evaluate`] for any engine.
-pub fn evaluate_engine(
+/// Segments and measures every patient. Every organ that was learned is measured, whether it is on by default or not.
+pub fn evaluate(
     measured: Subject<'_>,
     device: &ComputeDevice,
     patients: &[Patient<'_>],

@@ -13,7 +13,7 @@ use attention_anatomy::infer::ComputeDevice;
 use attention_anatomy::metrics::{Comparison, Evaluation};
 use attention_anatomy::train::TrainingConfig;
 
-use crate::evaluation::{self, Options, Patient};
+use crate::evaluation::{self, Options, Patient, Subject};
 use crate::model::{self, Model};
 use crate::training::{self, Data, Ended};
 use crate::{files, progress};
@@ -103,7 +103,8 @@ impl<'a> Experiment<'a> {
         let model = run.model()?;
         self.measured(run, |device, patients, options, stop| {
             let subject = evaluation::subject(&model, "held-out", patients);
-            evaluation::evaluate(&model, device, patients, subject, options, stop)
+            let measured = Subject::of(&model, device, options)?;
+            evaluation::evaluate(measured, device, patients, subject, options, stop)
         })
     }
 
@@ -143,10 +144,8 @@ impl<'a> Experiment<'a> {
     /// Whether there are slices of the region that a training is about.
     pub fn has_slices(&mut self, config: &TrainingConfig) -> Result<bool> {
         let data = self.data(config)?;
-        let usable = |case: &PreparedCase| match config.region {
-            None => !case.usable.is_empty(),
-            Some(region) => !case.clone().of_region(region).usable.is_empty(),
-        };
+        let wanted = |case: &PreparedCase, k: usize| config.region.is_none() || case.region(k) == config.region;
+        let usable = |case: &PreparedCase| case.usable.iter().any(|&k| wanted(case, k));
         Ok(data.training.iter().any(usable))
     }
 

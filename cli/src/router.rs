@@ -108,7 +108,7 @@ impl Router {
             let engine = Box::new(RegionRouter::new(tells, specialists));
             let subject = format!("{NAME}, held-out patients: {}.", evaluation::by_set(patients));
             let measured = Subject { info: &info, engine, without_attention: None, regions: true };
-            evaluation::evaluate_engine(measured, device, patients, subject, options, stop)
+            evaluation::evaluate(measured, device, patients, subject, options, stop)
         })
     }
 }

@@ -16,8 +16,8 @@ use crate::experiment::{self, Experiment, Part, Run};
 use crate::router::{self, Router};
 use crate::{interrupt, progress};
 
-/// Trains the four systems of the paper and a region router alike and puts them side by side. Stop with Ctrl-C; the same command goes on
-/// where it stopped.
+/// Trains the four systems of the paper and a region router alike and puts them side by side. Stop with Ctrl-C; the same
+/// command goes on where it stopped.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Training file of the full system, AttentionAnatomy + HPA; the others are derived from it.

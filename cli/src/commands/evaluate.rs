@@ -10,7 +10,7 @@ use attention_anatomy::network::weights::{self, ENABLE_DICE, Precision};
 
 use super::data;
 use crate::device::DeviceChoice;
-use crate::evaluation::{self, Format, Options, Patient};
+use crate::evaluation::{self, Format, Options, Patient, Subject};
 use crate::{files, interrupt, model};
 
 /// Measures Dice, surface distances and added path length of weights on held-out patients.
@@ -103,7 +103,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
         raw: args.no_cleanup,
         ..Options::new(args.tolerance_mm)
     };
-    let found = evaluation::evaluate(&model, &device, &patients, subject, options, &interrupt::flag()?)?;
+    let measured = Subject::of(&model, &device, options)?;
+    let found = evaluation::evaluate(measured, &device, &patients, subject, options, &interrupt::flag()?)?;
     evaluation::say(&found, args.format)?;
     if let Some(output) = &args.output {
         evaluation::write(&found, output)?;

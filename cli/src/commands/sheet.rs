@@ -83,8 +83,7 @@ fn annotations(cases: &[PreparedCase], set: usize) -> String {
 fn slices(cases: &[PreparedCase], set: usize, region: Option<Region>) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     for (c, case) in cases.iter().enumerate().filter(|(_, case)| case.set == set) {
-        let most_likely = |k: usize| case.regions[k].as_ref().map(Region::most_likely);
-        found.extend(case.usable.iter().filter(|&&k| most_likely(k) == region).map(|&k| (c, k)));
+        found.extend(case.usable.iter().filter(|&&k| case.region(k) == region).map(|&k| (c, k)));
     }
     found
 }

@@ -71,11 +71,17 @@ const TISSUE_HU: i16 = -300;
 const TISSUE_MM2: f64 = 6000.0;
 
 impl PreparedCase {
+    /// The most likely region of slice `k`; `None` where it is unknown.
+    pub fn region(&self, k: usize) -> Option<Region> {
+        self.regions[k].as_ref().map(Region::most_likely)
+    }
+
     /// The same case for a training that is to see the slices of one region only: those of which it is the most likely one.
     pub fn of_region(mut self, region: Region) -> Self {
-        let likely = |k: usize| self.regions[k].as_ref().map(Region::most_likely) == Some(region);
-        self.usable.retain(|&k| likely(k));
-        self.organ_slices.iter_mut().for_each(|slices| slices.retain(|&k| likely(k)));
+        let likely: Vec<bool> = (0..self.regions.len()).map(|k| self.region(k) == Some(region)).collect();
+        for slices in std::iter::once(&mut self.usable).chain(&mut self.organ_slices) {
+            slices.retain(|&k| likely[k]);
+        }
         self
     }
 

@@ -310,29 +310,9 @@ mod tests {
         }
     }
 
-    /// A device of its own, so that no other test loses it.
-    fn own_gpu() -> Option<burn::tensor::wgpu::WgpuSetup> {
-        use crate::wait::ready;
-        let backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
-        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
-            backends,
-            ..wgpu::InstanceDescriptor::new_without_display_handle()
-        });
-        let adapter = ready(instance.enumerate_adapters(backends)).into_iter().next()?;
-        let unwanted = wgpu::Features::MAPPABLE_PRIMARY_BUFFERS | wgpu::Features::all_experimental_mask();
-        let (device, queue) = ready(adapter.request_device(&wgpu::DeviceDescriptor {
-            required_features: adapter.features() - unwanted,
-            required_limits: adapter.limits(),
-            ..Default::default()
-        }))
-        .ok()?;
-        let backend = adapter.get_info().backend;
-        Some(burn::tensor::wgpu::WgpuSetup { instance, adapter, device, queue, backend })
-    }
-
     #[test]
     fn a_device_that_is_destroyed_is_an_error_and_no_wait_for_ever() {
-        let Some(setup) = own_gpu() else {
+        let Some(setup) = crate::infer::device::separate_gpu() else {
             assert!(std::env::var_os("CI").is_none(), "there is no adapter to destroy");
             return;
         };

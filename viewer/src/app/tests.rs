@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use attention_anatomy::anatomy::Organ;
 use attention_anatomy::formats::{self, nifti};
 use attention_anatomy::infer::{ComputeDevice, ComputeKind, DevicePreference, device};
-use attention_anatomy::wait::ready;
 use egui::{Event, Key, Modifiers, PointerButton, Pos2, vec2};
 use egui_kittest::{Harness, SnapshotOptions, kittest::Queryable};
 
@@ -191,21 +190,7 @@ struct RealDevice {
 
 impl RealDevice {
     fn new() -> Option<Self> {
-        let backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
-        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
-            backends,
-            ..wgpu::InstanceDescriptor::new_without_display_handle()
-        });
-        let adapter = ready(instance.enumerate_adapters(backends)).into_iter().next()?;
-        let unwanted = wgpu::Features::MAPPABLE_PRIMARY_BUFFERS | wgpu::Features::all_experimental_mask();
-        let (device, queue) = ready(adapter.request_device(&wgpu::DeviceDescriptor {
-            required_features: adapter.features() - unwanted,
-            required_limits: adapter.limits(),
-            ..Default::default()
-        }))
-        .ok()?;
-        let backend = adapter.get_info().backend;
-        let gpu = burn::tensor::wgpu::WgpuSetup { instance, adapter, device, queue, backend };
+        let gpu = device::separate_gpu()?;
         Some(Self { files: samples::machine(), gpu, opened: Arc::default() })
     }
 }

@@ -10,7 +10,7 @@ mod native;
 mod wasm;
 
 #[cfg(not(target_family = "wasm"))]
-pub use native::{Adapter, adapters};
+pub use native::{Adapter, adapters, separate_gpu};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};

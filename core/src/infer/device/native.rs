@@ -1,5 +1,6 @@
 //! Adapters and devices outside the browser: through wgpu's list of them.
 
+use burn::tensor::wgpu::WgpuSetup;
 use burn::tensor::{Device, DeviceKind};
 use serde::Serialize;
 use wgpu::{Backends, DeviceType, Instance, InstanceDescriptor};
@@ -33,13 +34,33 @@ enum Selector {
     Software,
 }
 
+/// All adapters, as wgpu lists them.
+fn enumerate() -> (Instance, Vec<wgpu::Adapter>) {
+    let backends = Backends::VULKAN | Backends::METAL | Backends::DX12;
+    let instance = Instance::new(InstanceDescriptor { backends, ..InstanceDescriptor::new_without_display_handle() });
+    let found = ready(instance.enumerate_adapters(backends));
+    (instance, found)
+}
+
+/// A device of the first adapter that nothing else in the program shares, with all that the adapter offers: one that a test
+/// may destroy. `None` where there is no adapter.
+pub fn separate_gpu() -> Option<WgpuSetup> {
+    let (instance, found) = enumerate();
+    let adapter = found.into_iter().next()?;
+    let unwanted = wgpu::Features::MAPPABLE_PRIMARY_BUFFERS | wgpu::Features::all_experimental_mask();
+    let (device, queue) = ready(adapter.request_device(&wgpu::DeviceDescriptor {
+        required_features: adapter.features() - unwanted,
+        required_limits: adapter.limits(),
+        ..Default::default()
+    }))
+    .ok()?;
+    let backend = adapter.get_info().backend;
+    Some(WgpuSetup { instance, adapter, device, queue, backend })
+}
+
 /// Graphics adapters, best first.
 pub fn adapters() -> Vec<Adapter> {
-    let instance = Instance::new(InstanceDescriptor {
-        backends: Backends::VULKAN | Backends::METAL | Backends::DX12,
-        ..InstanceDescriptor::new_without_display_handle()
-    });
-    let found = ready(instance.enumerate_adapters(Backends::VULKAN | Backends::METAL | Backends::DX12));
+    let (_, found) = enumerate();
     // One API, as the tensor library counts adapters within one: the same GPU through a second API is no second GPU.
     let api = [wgpu::Backend::Metal, wgpu::Backend::Vulkan, wgpu::Backend::Dx12]
         .into_iter()
