@@ -36,18 +36,21 @@ pub struct Compiled {
     pub wasm: (String, Vec<u8>),
     /// Its JavaScript, with its name on the page.
     pub script: (String, Vec<u8>),
+    /// Whether `wasm-opt` was there.
+    pub optimised: bool,
 }
 
-/// Compiles the page's code; `small` takes some minutes more.
+/// Compiles the page's code: as quickly as it goes, or `small`, with a profile of its own, which takes many minutes more.
 pub fn compile(small: bool) -> Result<Compiled> {
     setup::target(TRIPLE).map_err(|why| anyhow!(why))?;
     say::heading(&format!("{PACKAGE} for {TRIPLE}"));
-    if !succeeds(&mut cargo(&["build", "--release", "--package", PACKAGE, "--target", TRIPLE]))? {
+    let profile = if small { "page" } else { "release" };
+    if !succeeds(&mut cargo(&["build", "--profile", profile, "--package", PACKAGE, "--target", TRIPLE]))? {
         bail!("the page's code does not compile");
     }
     let target = target()?;
     let folder = target.join("web-build");
-    let raw = target.join(TRIPLE).join("release").join(format!("{NAME}.wasm"));
+    let raw = target.join(TRIPLE).join(profile).join(format!("{NAME}.wasm"));
     Bindgen::new()
         .input_path(&raw)
         .web(true)
@@ -57,21 +60,23 @@ pub fn compile(small: bool) -> Result<Compiled> {
         .with_context(|| format!("wasm-bindgen cannot read {}", raw.display()))?;
     let bound = folder.join(format!("{NAME}_bg.wasm"));
     let script = folder.join(format!("{NAME}.js"));
+    let smallest = if small { optimised(&bound, &target)? } else { None };
     Ok(Compiled {
-        wasm: (format!("{NAME}_bg.wasm"), if small { optimised(&bound, &target)? } else { read(&bound)? }),
+        optimised: smallest.is_some(),
+        wasm: (format!("{NAME}_bg.wasm"), smallest.map_or_else(|| read(&bound), Ok)?),
         script: (format!("{NAME}.js"), read(&script)?),
     })
 }
 
-/// The binary as `wasm-opt` makes it; as it is where there is no npm. Kept, because it takes minutes.
-fn optimised(bound: &Path, target: &Path) -> Result<Vec<u8>> {
+/// The binary as `wasm-opt` makes it; `None` where there is no npm. Kept, because it takes minutes.
+fn optimised(bound: &Path, target: &Path) -> Result<Option<Vec<u8>>> {
     let bytes = read(bound)?;
     let key = fingerprint([bytes.as_slice(), BINARYEN.as_bytes()]);
     let result = bound.with_file_name(format!("{key}.wasm"));
     if result.is_file() {
-        return read(&result);
+        return read(&result).map(Some);
     }
-    let Some(wasm_opt) = wasm_opt(target)? else { return Ok(bytes) };
+    let Some(wasm_opt) = wasm_opt(target)? else { return Ok(None) };
     say::heading("wasm-opt");
     forget_older(bound)?;
     let unfinished = bound.with_extension("unfinished");
@@ -81,7 +86,7 @@ fn optimised(bound: &Path, target: &Path) -> Result<Vec<u8>> {
         bail!("wasm-opt failed on {}", bound.display());
     }
     std::fs::rename(&unfinished, &result).with_context(|| format!("{} cannot be written", result.display()))?;
-    read(&result)
+    read(&result).map(Some)
 }
 
 /// The program `wasm-opt`, fetched where npm is there.
