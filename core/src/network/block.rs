@@ -9,6 +9,8 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, Initializer, PaddingConfig2d};
 use burn::tensor::{Device, Tensor, activation::relu};
 
+use super::processor::{convolve, normalise};
+
 /// A convolution followed by batch normalisation; after [`fold`](Self::fold) a convolution with a bias.
 #[derive(Module, Debug)]
 pub struct ConvNorm {
@@ -31,9 +33,9 @@ impl ConvNorm {
 
     /// `[B, in, H, W]` to `[B, out, H / stride, W / stride]`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let x = self.conv.forward(x);
+        let x = convolve(&self.conv, x);
         match &self.norm {
-            Some(norm) => norm.forward(x),
+            Some(norm) => normalise(norm, x),
             None => x,
         }
     }

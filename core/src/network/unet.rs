@@ -5,6 +5,7 @@ use burn::nn::conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfi
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::block::ResidualBlock;
+use super::processor::convolve;
 use super::{CLASS_COUNT, NetworkConfig};
 
 /// One residual block per level; every level but the first halves the size.
@@ -89,7 +90,7 @@ impl Decoder {
         for (step, skip) in self.steps.iter().zip(features.into_iter().rev()) {
             x = step.block.forward(Tensor::cat(vec![step.up.forward(x), skip], 1));
         }
-        self.head.forward(x)
+        convolve(&self.head, x)
     }
 
     /// With the normalisations folded into the convolutions.

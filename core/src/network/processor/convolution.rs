@@ -1,0 +1,406 @@
+//! Convolutions: direct, on padded planes, without a matrix of columns.
+//!
+//! A kernel position (a tap) of an input channel is an offset into the padded planes: the output at `p` takes the input at
+//! `p + offset`, for all positions of an image at once, because the rows of input and output have the same pitch. What is
+//! computed in the gap between two rows is thrown away. At stride 2 the planes are first split by even and odd rows and
+//! columns, which makes neighbours of what an output takes.
+
+use pulp::{Arch, Simd, WithSimd, bytemuck};
+use rayon::prelude::*;
+
+/// Output channels computed at once.
+const CHANNELS: usize = 4;
+/// Vectors of output positions computed at once; with [`CHANNELS`] as many sums as a processor has registers for.
+const VECTORS: usize = 3;
+/// Columns of which the weights' gradient is computed at once.
+const COLUMNS: usize = 3;
+/// Positions after which the weights' gradient goes on to other columns, so that all stay in the cache.
+const STRETCH: usize = 2048;
+/// Groups of columns of which one thread computes the weights' gradient.
+const AT_ONCE: usize = 16;
+/// Output positions computed at once.
+const BAND: usize = 2048;
+/// The longest vector of any processor.
+const LANES: usize = 16;
+/// What vectors may read and write past the last plane.
+const SLACK: usize = VECTORS * LANES;
+
+/// Shape of a convolution with a square kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// Images.
+    pub batch: usize,
+    /// Channels in and out.
+    pub channels: [usize; 2],
+    /// Rows and columns of the input.
+    pub size: [usize; 2],
+    /// Rows and columns of the kernel; odd.
+    pub kernel: usize,
+    /// Step of the output.
+    pub stride: usize,
+}
+
+impl Shape {
+    fn pad(&self) -> usize {
+        self.kernel / 2
+    }
+
+    /// Rows and columns of the output.
+    pub fn output(&self) -> [usize; 2] {
+        self.size.map(|n| (n + 2 * self.pad() - self.kernel) / self.stride + 1)
+    }
+}
+
+/// Padded planes of one image, and where the taps find theirs.
+struct Layout {
+    /// Distance between rows.
+    pitch: usize,
+    /// Length of a channel's planes.
+    channel: usize,
+    /// Offset of each tap in its channel's planes.
+    taps: Vec<usize>,
+}
+
+impl Layout {
+    /// Offsets of all taps of all channels, in the order of the weights.
+    fn columns(&self, channels: usize) -> Vec<usize> {
+        (0..channels).flat_map(|c| self.taps.iter().map(move |tap| c * self.channel + tap)).collect()
+    }
+}
+
+/// How a channel of the input is padded and split by the stride.
+fn input_layout(shape: Shape) -> Layout {
+    let Shape { size, kernel, stride, .. } = shape;
+    let [rows, pitch] = size.map(|n| (n + 2 * shape.pad()).div_ceil(stride));
+    let phase = rows * pitch;
+    let offset =
+        |[dy, dx]: [usize; 2]| (dy % stride * stride + dx % stride) * phase + dy / stride * pitch + dx / stride;
+    let taps = (0..kernel * kernel).map(|tap| offset([tap / kernel, tap % kernel])).collect();
+    Layout { pitch, channel: phase * stride * stride, taps }
+}
+
+/// Pads and splits one channel of the input.
+fn split(shape: Shape, layout: &Layout, from: &[f32], to: &mut [f32]) {
+    let Shape { size: [_, width], stride, .. } = shape;
+    let (pad, phase) = (shape.pad(), layout.channel / (stride * stride));
+    for (y, row) in from.chunks_exact(width).enumerate() {
+        let y = y + pad;
+        for remainder in 0..stride {
+            // The first column whose number, with the padding, leaves this remainder.
+            let first = (remainder + stride - pad % stride) % stride;
+            let start = (y % stride * stride + remainder) * phase + y / stride * layout.pitch + (first + pad) / stride;
+            if stride == 1 {
+                to[start..start + width].copy_from_slice(row);
+            } else {
+                for (to, from) in to[start..].iter_mut().zip(row.iter().skip(first).step_by(stride)) {
+                    *to = *from;
+                }
+            }
+        }
+    }
+}
+
+/// Copies rows of `width` to rows of another pitch.
+fn spread(width: usize, pitch: usize, from: &[f32], to: &mut [f32]) {
+    for (from, to) in from.chunks_exact(width).zip(to.chunks_mut(pitch)) {
+        to[..width].copy_from_slice(from);
+    }
+}
+
+/// `[B, in, H, W]` with `[out, in, k, k]` to `[B, out, H', W']`.
+pub fn forward(shape: Shape, x: &[f32], weight: &[f32]) -> Vec<f32> {
+    let Shape { channels: [from, to], size: [height, width], .. } = shape;
+    let layout = input_layout(shape);
+    let columns = layout.columns(from);
+    let weights = Packed::new(to, columns.len(), |o, column| weight[o * columns.len() + column]);
+    let input = Planes {
+        values: x,
+        channel: height * width,
+        fill: |from: &[f32], to: &mut [f32]| split(shape, &layout, from, to),
+    };
+    correlate(&input, from, &layout, &columns, &weights, shape.output())
+}
+
+/// The gradient of [`forward`] by its input, from the one by its output.
+pub fn input_gradient(shape: Shape, dy: &[f32], weight: &[f32]) -> Vec<f32> {
+    let Shape { batch, channels: [from, to], size, kernel, stride, .. } = shape;
+    let (pad, [height, width]) = (shape.pad(), shape.output());
+    // An input at padded row `stride * q + r` took part in output row `q - j` through kernel row `stride * j + r`.
+    let before = (kernel - 1) / stride;
+    let [rows, pitch] = size.map(|n| (n - 1 + pad) / stride + 1 + before);
+    let fill = |from: &[f32], to: &mut [f32]| spread(width, pitch, from, &mut to[before * (pitch + 1)..]);
+    let output = Planes { values: dy, channel: height * width, fill };
+    let mut dx = if stride == 1 { Vec::new() } else { vec![0.0; batch * from * size[0] * size[1]] };
+    for remainder in (0..stride * stride).map(|n| [n / stride, n % stride]) {
+        let [ys, xs] = remainder.map(|r| (r..kernel).step_by(stride));
+        let taps: Vec<[usize; 2]> = ys.flat_map(|dy| xs.clone().map(move |dx| [dy, dx])).collect();
+        // The first row and column of this remainder that lie in the image, not in its padding.
+        let first = remainder.map(|r| pad.saturating_sub(r).div_ceil(stride));
+        let count = [0, 1].map(|a| (size[a] + pad - remainder[a]).div_ceil(stride) - first[a]);
+        if taps.is_empty() || count.contains(&0) {
+            continue;
+        }
+        let offset =
+            |&[dy, dx]: &[usize; 2]| (before + first[0] - dy / stride) * pitch + before + first[1] - dx / stride;
+        let layout = Layout { pitch, channel: rows * pitch, taps: taps.iter().map(offset).collect() };
+        let columns = layout.columns(to);
+        let weights = Packed::new(from, columns.len(), |c, column| {
+            let ([dy, dx], o) = (taps[column % taps.len()], column / taps.len());
+            weight[((o * from + c) * kernel + dy) * kernel + dx]
+        });
+        let part = correlate(&output, to, &layout, &columns, &weights, count);
+        if stride == 1 {
+            return part;
+        }
+        let [top, left] = [0, 1].map(|a| stride * first[a] + remainder[a] - pad);
+        dx.par_chunks_mut(size[0] * size[1]).zip(part.par_chunks(count[0] * count[1])).for_each(|(to, from)| {
+            let rows = to.chunks_exact_mut(size[1]).skip(top).step_by(stride);
+            for (to, from) in rows.zip(from.chunks_exact(count[1])) {
+                for (to, from) in to[left..].iter_mut().step_by(stride).zip(from) {
+                    *to = *from;
+                }
+            }
+        });
+    }
+    dx
+}
+
+/// The gradient of [`forward`] by its weights, from the one by its output.
+pub fn weight_gradient(shape: Shape, x: &[f32], dy: &[f32]) -> Vec<f32> {
+    let Shape { channels: [from, to], size: [height, width], .. } = shape;
+    let [rows, row] = shape.output();
+    let layout = input_layout(shape);
+    let columns = layout.columns(from);
+    let input = Planes {
+        values: x,
+        channel: height * width,
+        fill: |from: &[f32], to: &mut [f32]| split(shape, &layout, from, to),
+    };
+    // The output's rows at the distance of the input's, with nothing in the gaps.
+    let output = Planes {
+        values: dy,
+        channel: rows * row,
+        fill: |from: &[f32], to: &mut [f32]| spread(row, layout.pitch, from, to),
+    };
+    let channel = rows * layout.pitch;
+    // Small images are taken together.
+    let together = (STRETCH / channel).clamp(1, shape.batch);
+    let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
+    inputs.resize_with(together, || input.room(from, layout.channel));
+    // A channel past the last is empty.
+    outputs.resize_with(together, || output.room(to.next_multiple_of(CHANNELS), channel));
+    let groups = columns.len().div_ceil(COLUMNS);
+    let mut sums = vec![[[0.0; COLUMNS]; CHANNELS]; to.div_ceil(CHANNELS) * groups];
+    for first in (0..shape.batch).step_by(together) {
+        let count = together.min(shape.batch - first);
+        let (inputs, outputs) = (&mut inputs[..count], &mut outputs[..count]);
+        inputs.iter_mut().enumerate().for_each(|(n, room)| input.fill(first + n, from, layout.channel, room));
+        outputs.iter_mut().enumerate().for_each(|(n, room)| output.fill(first + n, to, channel, room));
+        let (inputs, outputs) = (&*inputs, &*outputs);
+        sums.par_chunks_mut(groups).enumerate().for_each(|(block, sums)| {
+            let origin = block * CHANNELS * channel;
+            sums.par_chunks_mut(AT_ONCE).zip(columns.par_chunks(AT_ONCE * COLUMNS)).for_each(|(sums, columns)| {
+                Arch::new().dispatch(Products { inputs, outputs, origin, channel, columns, sums });
+            });
+        });
+    }
+    let of =
+        |(o, column): (usize, usize)| sums[o / CHANNELS * groups + column / COLUMNS][o % CHANNELS][column % COLUMNS];
+    (0..to).flat_map(|o| (0..columns.len()).map(move |column| (o, column))).map(of).collect()
+}
+
+/// Images whose channels are laid out anew before they are used.
+struct Planes<'a, F> {
+    values: &'a [f32],
+    /// Length of a channel as it is.
+    channel: usize,
+    fill: F,
+}
+
+impl<F: Fn(&[f32], &mut [f32]) + Sync> Planes<'_, F> {
+    /// Room for one image, zero where [`fill`](Self::fill) does not write.
+    fn room(&self, channels: usize, channel: usize) -> Vec<f32> {
+        vec![0.0; channels * channel + SLACK]
+    }
+
+    /// Lays out an image.
+    fn fill(&self, image: usize, channels: usize, channel: usize, room: &mut [f32]) {
+        let image = &self.values[image * channels * self.channel..][..channels * self.channel];
+        let room = &mut room[..channels * channel];
+        room.par_chunks_mut(channel).zip(image.par_chunks(self.channel)).for_each(|(to, from)| (self.fill)(from, to));
+    }
+}
+
+/// Weights in the order in which they are used.
+struct Packed {
+    /// Channels of the output.
+    channels: usize,
+    /// Of each block of channels, for each column; zero for channels past the last.
+    blocks: Vec<Vec<[f32; CHANNELS]>>,
+}
+
+impl Packed {
+    fn new(channels: usize, columns: usize, weight: impl Fn(usize, usize) -> f32) -> Self {
+        let blocks = (0..channels.div_ceil(CHANNELS)).map(|block| {
+            let at = |column| {
+                std::array::from_fn(|n| {
+                    let channel = block * CHANNELS + n;
+                    if channel < channels { weight(channel, column) } else { 0.0 }
+                })
+            };
+            (0..columns).map(at).collect()
+        });
+        Self { channels, blocks: blocks.collect() }
+    }
+}
+
+/// Of every image and output channel the sum over columns of weight times plane; `[B, channels, size]`.
+fn correlate<F: Fn(&[f32], &mut [f32]) + Sync>(
+    input: &Planes<'_, F>,
+    channels: usize,
+    layout: &Layout,
+    columns: &[usize],
+    weights: &Packed,
+    [height, width]: [usize; 2],
+) -> Vec<f32> {
+    let Layout { pitch, channel, .. } = *layout;
+    let batch = input.values.len() / (channels * input.channel);
+    let mut result = vec![0.0; batch * weights.channels * height * width];
+    let images = result.par_chunks_mut(weights.channels * height * width).enumerate();
+    images.for_each_init(
+        || input.room(channels, channel),
+        |room, (image, result)| {
+            input.fill(image, channels, channel, room);
+            let room: &[f32] = room;
+            result.par_chunks_mut(CHANNELS * height * width).zip(&weights.blocks).for_each(|(result, weights)| {
+                // As many rows at once as stay in the nearest cache with what they take.
+                let band = (BAND / pitch).clamp(1, height);
+                let length = band * pitch + SLACK;
+                let mut sums = vec![0.0; CHANNELS * length];
+                for start in (0..height).step_by(band) {
+                    let rows = band.min(height - start);
+                    let input = &room[start * pitch..];
+                    Arch::new().dispatch(Sums { input, columns, weights, positions: rows * pitch, sums: &mut sums });
+                    for (result, sums) in result.chunks_exact_mut(height * width).zip(sums.chunks_exact(length)) {
+                        let rows = result[start * width..].chunks_exact_mut(width).take(rows);
+                        for (to, from) in rows.zip(sums.chunks_exact(pitch)) {
+                            to.copy_from_slice(&from[..width]);
+                        }
+                    }
+                }
+            });
+        },
+    );
+    result
+}
+
+/// One band of rows of one block of channels.
+struct Sums<'a> {
+    input: &'a [f32],
+    columns: &'a [usize],
+    weights: &'a [[f32; CHANNELS]],
+    positions: usize,
+    /// Of each channel.
+    sums: &'a mut [f32],
+}
+
+impl WithSimd for Sums<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let step = VECTORS * S::F32_LANES;
+        let length = self.sums.len() / CHANNELS;
+        for at in (0..self.positions).step_by(step) {
+            let mut sums = [[simd.splat_f32s(0.0); VECTORS]; CHANNELS];
+            for (&column, weights) in self.columns.iter().zip(self.weights) {
+                let from = &self.input[at + column..][..step];
+                let values: [S::f32s; VECTORS] = std::array::from_fn(|v| load::<S>(&from[v * S::F32_LANES..]));
+                for (sums, &weight) in sums.iter_mut().zip(weights) {
+                    let weight = simd.splat_f32s(weight);
+                    for (sum, value) in sums.iter_mut().zip(values) {
+                        *sum = simd.mul_add_e_f32s(weight, value, *sum);
+                    }
+                }
+            }
+            for (channel, sums) in sums.iter().enumerate() {
+                self.sums[channel * length + at..][..step].copy_from_slice(bytemuck::cast_slice(sums));
+            }
+        }
+    }
+}
+
+/// The products of one block of output channels with some columns.
+struct Products<'a> {
+    /// Of each image.
+    inputs: &'a [Vec<f32>],
+    /// Of each image.
+    outputs: &'a [Vec<f32>],
+    /// Where the block begins in an image's output.
+    origin: usize,
+    /// Length of a channel of the output.
+    channel: usize,
+    columns: &'a [usize],
+    /// Of each group of columns.
+    sums: &'a mut [[[f32; COLUMNS]; CHANNELS]],
+}
+
+impl WithSimd for Products<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        for start in (0..self.channel).step_by(STRETCH) {
+            let length = STRETCH.min(self.channel - start);
+            for (columns, totals) in self.columns.chunks(COLUMNS).zip(self.sums.iter_mut()) {
+                let mut sums = [[simd.splat_f32s(0.0); COLUMNS]; CHANNELS];
+                for (input, output) in self.inputs.iter().zip(self.outputs) {
+                    let outputs: [&[f32]; CHANNELS] =
+                        std::array::from_fn(|c| &output[self.origin + c * self.channel + start..][..length]);
+                    // In place of a column past the last, the last again: its sums are not used.
+                    let inputs: [&[f32]; COLUMNS] =
+                        std::array::from_fn(|n| &input[columns[n.min(columns.len() - 1)] + start..][..length]);
+                    products(simd, outputs, inputs, &mut sums, totals);
+                }
+                for (totals, sums) in totals.iter_mut().zip(sums) {
+                    for (total, sum) in totals.iter_mut().zip(sums) {
+                        *total += simd.reduce_sum_f32s(sum);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Adds the scalar product of each output with each input: whole vectors to `sums`, the rest to `rests`.
+#[inline(always)]
+fn products<S: Simd>(
+    simd: S,
+    outputs: [&[f32]; CHANNELS],
+    inputs: [&[f32]; COLUMNS],
+    sums: &mut [[S::f32s; COLUMNS]; CHANNELS],
+    rests: &mut [[f32; COLUMNS]; CHANNELS],
+) {
+    let whole = outputs[0].len() / S::F32_LANES;
+    let a = outputs.map(|values| &S::as_simd_f32s(values).0[..whole]);
+    let b = inputs.map(|values| &S::as_simd_f32s(values).0[..whole]);
+    for at in 0..whole {
+        let b: [S::f32s; COLUMNS] = std::array::from_fn(|n| b[n][at]);
+        for (sums, a) in sums.iter_mut().zip(a) {
+            for (sum, b) in sums.iter_mut().zip(b) {
+                *sum = simd.mul_add_e_f32s(a[at], b, *sum);
+            }
+        }
+    }
+    for (rests, output) in rests.iter_mut().zip(outputs) {
+        for (rest, input) in rests.iter_mut().zip(inputs) {
+            let pairs = output.iter().zip(input).skip(whole * S::F32_LANES);
+            *rest += pairs.map(|(a, b)| a * b).sum::<f32>();
+        }
+    }
+}
+
+#[inline(always)]
+fn load<S: Simd>(values: &[f32]) -> S::f32s {
+    bytemuck::pod_read_unaligned(bytemuck::cast_slice(&values[..S::F32_LANES]))
+}

@@ -1,0 +1,50 @@
+//! What training on a processor spends its time in: convolutions and batch normalisations, with their gradients.
+//!
+//! On a GPU and in the browser they are burn's. burn's CPU backend unrolls a convolution into a matrix that is nine times as
+//! large as its input, and makes of a normalisation a dozen operations that each go through memory.
+//!
+//! | file | what |
+//! |---|---|
+//! | `convolution.rs` | the convolution and its gradients, of slices of numbers |
+//! | `normalisation.rs` | the batch normalisation and its gradients, of slices of numbers |
+//! | `backend.rs` | both as operations of burn's CPU backend that can be differentiated |
+
+#[cfg(not(target_family = "wasm"))]
+mod backend;
+#[cfg(not(target_family = "wasm"))]
+mod convolution;
+#[cfg(not(target_family = "wasm"))]
+mod normalisation;
+#[cfg(all(test, not(target_family = "wasm")))]
+mod tests;
+
+use burn::nn::BatchNorm;
+use burn::nn::conv::Conv2d;
+use burn::tensor::Tensor;
+
+/// `[B, in, H, W]` to `[B, out, H / stride, W / stride]`, with a square odd kernel and a padding that keeps the size at stride
+/// 1.
+pub fn convolve(conv: &Conv2d, x: Tensor<4>) -> Tensor<4> {
+    #[cfg(not(target_family = "wasm"))]
+    if backend::computes(&x) {
+        let y = backend::convolve(x, conv.weight.val(), conv.stride[0]);
+        return match &conv.bias {
+            Some(bias) => y + bias.val().reshape([1, -1, 1, 1]),
+            None => y,
+        };
+    }
+    conv.forward(x)
+}
+
+/// `[B, C, H, W]`, normalised over batch and space: in training by the batch, whose statistics go into the running ones.
+pub fn normalise(norm: &BatchNorm, x: Tensor<4>) -> Tensor<4> {
+    #[cfg(not(target_family = "wasm"))]
+    if x.device().is_autodiff() && norm.training.is_enabled() && backend::computes(&x) {
+        let (y, mean, variance) = backend::normalise(x, norm.gamma.val(), norm.beta.val(), norm.epsilon);
+        for (running, now) in [(&norm.running_mean, mean), (&norm.running_var, variance)] {
+            running.update((running.value_sync() * (1.0 - norm.momentum) + now * norm.momentum).detach());
+        }
+        return y;
+    }
+    norm.forward(x)
+}
