@@ -39,7 +39,7 @@ thread_local! {
     static RUNNER: RefCell<Option<WebRunner>> = const { RefCell::new(None) };
 }
 
-const NO_WEBGPU: &str = "this browser offers no WebGPU, so organs are outlined on the processor: a few slices a second. \
+const NO_WEBGPU: &str = "This browser offers no WebGPU, so organs are outlined on the processor: a few slices a second. \
     For the graphics card use Chrome or Edge 113, Safari 26 or Firefox 141 or later, over https";
 
 const FAULT: &str = "The viewer has stopped because of a fault in it. Please reload the page.";

@@ -1,6 +1,7 @@
 //! What the viewer shows, as data: for demonstrations that drive the page from outside, and for its tests.
 
 use attention_anatomy_viewer::state::{RunPhase, State, Study};
+use attention_anatomy_viewer::store::Offer;
 use attention_anatomy_viewer::worker::DeviceReady;
 use serde_json::{Value, json};
 
@@ -12,6 +13,9 @@ pub fn of(state: &State) -> Value {
         "weights": state.model.weights.as_ref().map(|weights| &weights.name),
         "study": state.study.as_ref().map(|study| of_study(study, state.view.slice())),
         "hover": state.view.hover.map(|(plane, voxel)| json!({ "plane": plane, "voxel": voxel })),
+        "offered_edits": state.memory.offer().map(Offer::edited_voxels),
+        // Dice, focal and region loss of every step so far.
+        "lesson": state.panels.lesson.current.as_ref().map(|record| &record.losses),
         "run": { "phase": phase(&run.phase), "done": run.done, "total": run.total },
         "notices": state.notices.iter().map(|n| format!("{:?}: {}", n.severity, n.text)).collect::<Vec<_>>(),
     })
@@ -27,6 +31,7 @@ fn of_study(study: &Study, slice: usize) -> Value {
         "size": study.geometry().size,
         "slice": slice,
         "labelled_slices": study.labels.layer().revisions().iter().filter(|&&revision| revision > 0).count(),
+        "edited_voxels": study.labels.edited_voxels(),
         "attention_slices": study.anatomy.iter().flatten().filter(|anatomy| anatomy.attention.is_some()).count(),
         "voxels_on_slice": organs.map(|label| (label.to_string(), json!(voxels[label]))).collect::<serde_json::Map<_, _>>(),
     })

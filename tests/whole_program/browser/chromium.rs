@@ -221,6 +221,19 @@ impl Chromium {
         self.settle();
     }
 
+    /// Presses the left button, moves to each of the places and releases it at the last.
+    pub fn drag(&mut self, places: &[[usize; 2]]) {
+        self.move_to(places[0]);
+        let mut mouse = |kind: &str, [x, y]: [usize; 2], held: u32| {
+            let event = json!({ "type": kind, "x": x, "y": y, "button": "left", "buttons": held, "clickCount": 1 });
+            self.call("Input.dispatchMouseEvent", &event);
+            self.settle();
+        };
+        mouse("mousePressed", places[0], 1);
+        places.iter().skip(1).for_each(|&place| mouse("mouseMoved", place, 1));
+        mouse("mouseReleased", places[places.len() - 1], 0);
+    }
+
     /// Drops files and folders of this machine on the page, as from a file manager.
     pub fn drop(&mut self, paths: &[&Path], [x, y]: [usize; 2]) {
         let data = json!({ "items": [], "files": paths, "dragOperationsMask": 1 });

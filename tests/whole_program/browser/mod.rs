@@ -254,3 +254,42 @@ fn a_folder_that_is_dropped_on_the_page_opens() {
     assert_eq!(size[2], 4);
     check_well(&mut browser, &host);
 }
+
+#[test]
+fn edits_come_back_after_the_tab_was_closed() {
+    let Some(stage) = stage() else { return };
+    let host = Host::of(&stage.page);
+    let mut browser = Chromium::start(&stage.program, false);
+    browser.open(&format!("{}?sample&device=cpu", host.origin));
+    browser.wait_for(&format!("{STATUS}?.study?.labelled_slices >= 3"), 120);
+    browser.press('b');
+    browser.drag(&[[500, 300], [520, 310], [540, 320]]);
+    let edited = browser.wait_for(&format!("{STATUS}.study.edited_voxels > 0 && {STATUS}.study.edited_voxels"), 30);
+    // A tab that is closed is told so, but not asked to wait.
+    browser.open("about:blank");
+    browser.open(&format!("{}?sample&device=cpu", host.origin));
+    assert_eq!(browser.wait_for(&format!("{STATUS}?.offered_edits"), 60), edited);
+    browser.screenshot("edits-offered");
+    check_well(&mut browser, &host);
+}
+
+#[test]
+fn a_network_learns_in_the_page() {
+    let Some(stage) = stage() else { return };
+    let host = Host::of(&stage.page);
+    let mut browser = Chromium::start(&stage.program, false);
+    browser.open(&format!("{}?device=cpu", host.origin));
+    browser.wait_for(&format!("{STATUS}?.weights"), 60);
+    // The tab "Learn" and the button "Start" in a window of 1280 by 720.
+    browser.drag(&[[1217, 96]]);
+    browser.drag(&[[1003, 419]]);
+    browser.wait_for(&format!("{STATUS}.lesson?.length >= 60"), 300);
+    let losses: Vec<[Option<f64>; 3]> = serde_json::from_value(status(&mut browser)["lesson"].clone()).unwrap();
+    // The region loss counts from the first step; the others come later.
+    let mean =
+        |losses: &[[Option<f64>; 3]]| losses.iter().map(|step| step[2].unwrap()).sum::<f64>() / losses.len() as f64;
+    let (first, last) = (mean(&losses[..10]), mean(&losses[losses.len() - 10..]));
+    assert!(last < 0.8 * first, "the region loss of the first ten steps is {first}, of the last {last}");
+    browser.screenshot("learning");
+    check_well(&mut browser, &host);
+}
