@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn the_shipped_training_files_are_valid_and_the_paper_has_its_schedule() {
-        for name in ["light", "fine", "paper", "quick"] {
+        for name in ["light", "fine", "light_without_btcv", "paper", "quick"] {
             assert_eq!(shipped(name).name, name);
         }
         let paper = shipped("paper");
