@@ -30,7 +30,8 @@ async function hasWebGpu() {
   }
 }
 
-// The binary, counted as it comes. Its size is known from the build: a compressed transfer does not say it.
+// The binary, counted and compiled as it comes: a host that serves one file after the other may not get to the next before
+// this one is taken. Its size is known from the build: a compressed transfer does not say it.
 async function fetchBinary() {
   const size = Number(script.dataset.wasmBytes);
   const response = await fetch("attention_anatomy_web_bg.wasm" + version);
@@ -46,7 +47,8 @@ async function fetchBinary() {
       controller.enqueue(chunk);
     },
   });
-  return new Response(response.body.pipeThrough(counter), { headers: { "Content-Type": "application/wasm" } });
+  const counted = response.body.pipeThrough(counter);
+  return WebAssembly.compileStreaming(new Response(counted, { headers: { "Content-Type": "application/wasm" } }));
 }
 
 async function keepForOffline() {

@@ -262,6 +262,8 @@ fn edits_come_back_after_the_tab_was_closed() {
     let mut browser = Chromium::start(&stage.program, false);
     browser.open(&format!("{}?sample&device=cpu", host.origin));
     browser.wait_for(&format!("{STATUS}?.study?.labelled_slices >= 3"), 120);
+    // "Brain stem" in the list of organs, in a window of 1280 by 720.
+    browser.drag(&[[66, 182]]);
     browser.press('b');
     browser.drag(&[[500, 300], [520, 310], [540, 320]]);
     let edited = browser.wait_for(&format!("{STATUS}.study.edited_voxels > 0 && {STATUS}.study.edited_voxels"), 30);
