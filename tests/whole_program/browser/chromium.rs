@@ -221,17 +221,30 @@ impl Chromium {
         self.settle();
     }
 
+    /// Clicks with the left button.
+    pub fn click(&mut self, place: [usize; 2]) {
+        self.move_to(place);
+        // At once: what is held for long is no click.
+        self.mouse("mousePressed", place, 1);
+        self.mouse("mouseReleased", place, 0);
+        self.settle();
+    }
+
     /// Presses the left button, moves to each of the places and releases it at the last.
     pub fn drag(&mut self, places: &[[usize; 2]]) {
         self.move_to(places[0]);
-        let mut mouse = |kind: &str, [x, y]: [usize; 2], held: u32| {
-            let event = json!({ "type": kind, "x": x, "y": y, "button": "left", "buttons": held, "clickCount": 1 });
-            self.call("Input.dispatchMouseEvent", &event);
+        self.mouse("mousePressed", places[0], 1);
+        for &place in &places[1..] {
+            self.mouse("mouseMoved", place, 1);
             self.settle();
-        };
-        mouse("mousePressed", places[0], 1);
-        places.iter().skip(1).for_each(|&place| mouse("mouseMoved", place, 1));
-        mouse("mouseReleased", places[places.len() - 1], 0);
+        }
+        self.mouse("mouseReleased", places[places.len() - 1], 0);
+        self.settle();
+    }
+
+    fn mouse(&mut self, kind: &str, [x, y]: [usize; 2], held: u32) {
+        let event = json!({ "type": kind, "x": x, "y": y, "button": "left", "buttons": held, "clickCount": 1 });
+        self.call("Input.dispatchMouseEvent", &event);
     }
 
     /// Drops files and folders of this machine on the page, as from a file manager.

@@ -255,19 +255,29 @@ fn a_folder_that_is_dropped_on_the_page_opens() {
     check_well(&mut browser, &host);
 }
 
+/// Whether the browser keeps any edits.
+const KEPT: &str = "new Promise((kept) => {
+    const open = indexedDB.open('attention-anatomy');
+    open.onsuccess = () => {
+        const count = open.result.transaction('edits').objectStore('edits').count();
+        count.onsuccess = () => { open.result.close(); kept(count.result > 0); };
+    };
+})";
+
 #[test]
 fn edits_come_back_after_the_tab_was_closed() {
     let Some(stage) = stage() else { return };
     let host = Host::of(&stage.page);
     let mut browser = Chromium::start(&stage.program, false);
     browser.open(&format!("{}?sample&device=cpu", host.origin));
-    browser.wait_for(&format!("{STATUS}?.study?.labelled_slices >= 3"), 120);
+    browser.wait_for(&format!("{STATUS}?.run.phase === 'finished'"), 300);
     // "Brain stem" in the list of organs, in a window of 1280 by 720.
-    browser.drag(&[[66, 182]]);
+    browser.click([66, 182]);
     browser.press('b');
     browser.drag(&[[500, 300], [520, 310], [540, 320]]);
     let edited = browser.wait_for(&format!("{STATUS}.study.edited_voxels > 0 && {STATUS}.study.edited_voxels"), 30);
-    // A tab that is closed is told so, but not asked to wait.
+    // Some seconds after the stroke they are kept.
+    browser.wait_for(KEPT, 60);
     browser.open("about:blank");
     browser.open(&format!("{}?sample&device=cpu", host.origin));
     assert_eq!(browser.wait_for(&format!("{STATUS}?.offered_edits"), 60), edited);
@@ -283,8 +293,8 @@ fn a_network_learns_in_the_page() {
     browser.open(&format!("{}?device=cpu", host.origin));
     browser.wait_for(&format!("{STATUS}?.weights"), 60);
     // The tab "Learn" and the button "Start" in a window of 1280 by 720.
-    browser.drag(&[[1217, 96]]);
-    browser.drag(&[[1003, 419]]);
+    browser.click([1217, 96]);
+    browser.click([1003, 419]);
     browser.wait_for(&format!("{STATUS}.lesson?.length >= 60"), 300);
     let losses: Vec<[Option<f64>; 3]> = serde_json::from_value(status(&mut browser)["lesson"].clone()).unwrap();
     // The region loss counts from the first step; the others come later.
