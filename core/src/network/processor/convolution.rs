@@ -109,16 +109,11 @@ fn spread(width: usize, pitch: usize, from: &[f32], to: &mut [f32]) {
 
 /// `[B, in, H, W]` with `[out, in, k, k]` to `[B, out, H', W']`.
 pub fn forward(shape: Shape, x: &[f32], weight: &[f32]) -> Vec<f32> {
-    let Shape { channels: [from, to], size: [height, width], .. } = shape;
+    let [from, to] = shape.channels;
     let layout = input_layout(shape);
     let columns = layout.columns(from);
     let weights = Packed::new(to, columns.len(), |o, column| weight[o * columns.len() + column]);
-    let input = Planes {
-        values: x,
-        channel: height * width,
-        fill: |from: &[f32], to: &mut [f32]| split(shape, &layout, from, to),
-    };
-    correlate(&input, from, &layout, &columns, &weights, shape.output())
+    correlate(&input_planes(shape, &layout, x), layout.pitch, &columns, &weights, shape.output())
 }
 
 /// The gradient of [`forward`] by its input, from the one by its output.
@@ -129,7 +124,7 @@ pub fn input_gradient(shape: Shape, dy: &[f32], weight: &[f32]) -> Vec<f32> {
     let before = (kernel - 1) / stride;
     let [rows, pitch] = size.map(|n| (n - 1 + pad) / stride + 1 + before);
     let fill = |from: &[f32], to: &mut [f32]| spread(width, pitch, from, &mut to[before * (pitch + 1)..]);
-    let output = Planes { values: dy, channel: height * width, fill };
+    let output = Planes { values: dy, channels: to, lengths: [height * width, rows * pitch], fill };
     let mut dx = if stride == 1 { Vec::new() } else { vec![0.0; batch * from * size[0] * size[1]] };
     for remainder in (0..stride * stride).map(|n| [n / stride, n % stride]) {
         let [ys, xs] = remainder.map(|r| (r..kernel).step_by(stride));
@@ -148,7 +143,7 @@ pub fn input_gradient(shape: Shape, dy: &[f32], weight: &[f32]) -> Vec<f32> {
             let ([dy, dx], o) = (taps[column % taps.len()], column / taps.len());
             weight[((o * from + c) * kernel + dy) * kernel + dx]
         });
-        let part = correlate(&output, to, &layout, &columns, &weights, count);
+        let part = correlate(&output, pitch, &columns, &weights, count);
         if stride == 1 {
             return part;
         }
@@ -167,35 +162,26 @@ pub fn input_gradient(shape: Shape, dy: &[f32], weight: &[f32]) -> Vec<f32> {
 
 /// The gradient of [`forward`] by its weights, from the one by its output.
 pub fn weight_gradient(shape: Shape, x: &[f32], dy: &[f32]) -> Vec<f32> {
-    let Shape { channels: [from, to], size: [height, width], .. } = shape;
-    let [rows, row] = shape.output();
+    let [from, to] = shape.channels;
+    let [height, width] = shape.output();
     let layout = input_layout(shape);
     let columns = layout.columns(from);
-    let input = Planes {
-        values: x,
-        channel: height * width,
-        fill: |from: &[f32], to: &mut [f32]| split(shape, &layout, from, to),
-    };
+    let input = input_planes(shape, &layout, x);
     // The output's rows at the distance of the input's, with nothing in the gaps.
-    let output = Planes {
-        values: dy,
-        channel: rows * row,
-        fill: |from: &[f32], to: &mut [f32]| spread(row, layout.pitch, from, to),
-    };
-    let channel = rows * layout.pitch;
+    let channel = height * layout.pitch;
+    let fill = |from: &[f32], to: &mut [f32]| spread(width, layout.pitch, from, to);
+    let output = Planes { values: dy, channels: to, lengths: [height * width, channel], fill };
     // Small images are taken together.
     let together = (STRETCH / channel).clamp(1, shape.batch);
-    let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
-    inputs.resize_with(together, || input.room(from, layout.channel));
-    // A channel past the last is empty.
-    outputs.resize_with(together, || output.room(to.next_multiple_of(CHANNELS), channel));
+    let mut inputs: Vec<_> = (0..together).map(|_| input.room()).collect();
+    let mut outputs: Vec<_> = (0..together).map(|_| output.room()).collect();
     let groups = columns.len().div_ceil(COLUMNS);
     let mut sums = vec![[[0.0; COLUMNS]; CHANNELS]; to.div_ceil(CHANNELS) * groups];
     for first in (0..shape.batch).step_by(together) {
         let count = together.min(shape.batch - first);
         let (inputs, outputs) = (&mut inputs[..count], &mut outputs[..count]);
-        inputs.iter_mut().enumerate().for_each(|(n, room)| input.fill(first + n, from, layout.channel, room));
-        outputs.iter_mut().enumerate().for_each(|(n, room)| output.fill(first + n, to, channel, room));
+        inputs.iter_mut().enumerate().for_each(|(n, room)| input.fill(first + n, room));
+        outputs.iter_mut().enumerate().for_each(|(n, room)| output.fill(first + n, room));
         let (inputs, outputs) = (&*inputs, &*outputs);
         sums.par_chunks_mut(groups).enumerate().for_each(|(block, sums)| {
             let origin = block * CHANNELS * channel;
@@ -212,23 +198,31 @@ pub fn weight_gradient(shape: Shape, x: &[f32], dy: &[f32]) -> Vec<f32> {
 /// Images whose channels are laid out anew before they are used.
 struct Planes<'a, F> {
     values: &'a [f32],
-    /// Length of a channel as it is.
-    channel: usize,
+    channels: usize,
+    /// Length of a channel as it is, and as it is laid out.
+    lengths: [usize; 2],
     fill: F,
 }
 
 impl<F: Fn(&[f32], &mut [f32]) + Sync> Planes<'_, F> {
-    /// Room for one image, zero where [`fill`](Self::fill) does not write.
-    fn room(&self, channels: usize, channel: usize) -> Vec<f32> {
-        vec![0.0; channels * channel + SLACK]
+    /// Room for one image, zero where [`fill`](Self::fill) does not write; with channels past the last up to a whole block.
+    fn room(&self) -> Vec<f32> {
+        vec![0.0; self.channels.next_multiple_of(CHANNELS) * self.lengths[1] + SLACK]
     }
 
     /// Lays out an image.
-    fn fill(&self, image: usize, channels: usize, channel: usize, room: &mut [f32]) {
-        let image = &self.values[image * channels * self.channel..][..channels * self.channel];
-        let room = &mut room[..channels * channel];
-        room.par_chunks_mut(channel).zip(image.par_chunks(self.channel)).for_each(|(to, from)| (self.fill)(from, to));
+    fn fill(&self, image: usize, room: &mut [f32]) {
+        let [from, to] = self.lengths;
+        let image = &self.values[image * self.channels * from..][..self.channels * from];
+        room.par_chunks_mut(to).zip(image.par_chunks(from)).for_each(|(to, from)| (self.fill)(from, to));
     }
+}
+
+/// The input, padded and split.
+fn input_planes<'a>(shape: Shape, layout: &'a Layout, x: &'a [f32]) -> Planes<'a, impl Fn(&[f32], &mut [f32]) + Sync> {
+    let Shape { channels: [channels, _], size: [height, width], .. } = shape;
+    let fill = move |from: &[f32], to: &mut [f32]| split(shape, layout, from, to);
+    Planes { values: x, channels, lengths: [height * width, layout.channel], fill }
 }
 
 /// Weights in the order in which they are used.
@@ -257,20 +251,18 @@ impl Packed {
 /// Of every image and output channel the sum over columns of weight times plane; `[B, channels, size]`.
 fn correlate<F: Fn(&[f32], &mut [f32]) + Sync>(
     input: &Planes<'_, F>,
-    channels: usize,
-    layout: &Layout,
+    pitch: usize,
     columns: &[usize],
     weights: &Packed,
     [height, width]: [usize; 2],
 ) -> Vec<f32> {
-    let Layout { pitch, channel, .. } = *layout;
-    let batch = input.values.len() / (channels * input.channel);
+    let batch = input.values.len() / (input.channels * input.lengths[0]);
     let mut result = vec![0.0; batch * weights.channels * height * width];
     let images = result.par_chunks_mut(weights.channels * height * width).enumerate();
     images.for_each_init(
-        || input.room(channels, channel),
+        || input.room(),
         |room, (image, result)| {
-            input.fill(image, channels, channel, room);
+            input.fill(image, room);
             let room: &[f32] = room;
             result.par_chunks_mut(CHANNELS * height * width).zip(&weights.blocks).for_each(|(result, weights)| {
                 // As many rows at once as stay in the nearest cache with what they take.
