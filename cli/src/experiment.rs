@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
-use attention_anatomy::dataset::{Fold, Hpa, PreparedCase};
+use attention_anatomy::dataset::{Fold, PreparedCase};
 use attention_anatomy::infer::ComputeDevice;
 use attention_anatomy::metrics::{Comparison, Evaluation};
-use attention_anatomy::train::TrainingConfig;
+use attention_anatomy::train::{DataConfig, TrainingConfig};
 
+use crate::commands::data::{self, Prepared};
 use crate::evaluation::{self, Options, Patient, Subject};
 use crate::model::{self, Model};
 use crate::training::{self, Data, Ended};
@@ -59,7 +60,7 @@ impl Run {
     }
 }
 
-/// Does runs one after the other. Patients are prepared once for all runs in a row that share them.
+/// Does runs one after the other. Patients are prepared once for all of them.
 #[derive(Debug)]
 pub struct Experiment<'a> {
     /// Folder of the manifests.
@@ -70,13 +71,14 @@ pub struct Experiment<'a> {
     pub options: Options,
     /// Set by Ctrl-C.
     pub stop: Arc<AtomicBool>,
-    prepared: Option<((Hpa, u64, Option<Fold>), Data)>,
+    prepared: Prepared,
+    divided: Option<((u64, Option<Fold>, Vec<DataConfig>), Data)>,
 }
 
 impl<'a> Experiment<'a> {
     /// Nothing is read yet.
     pub fn new(root: &'a Path, device: &'a ComputeDevice, options: Options, stop: Arc<AtomicBool>) -> Self {
-        Self { root, device, options, stop, prepared: None }
+        Self { root, device, options, stop, prepared: Prepared::default(), divided: None }
     }
 
     /// Trains and measures whatever is not done. False when it was asked to stop.
@@ -149,16 +151,15 @@ impl<'a> Experiment<'a> {
         Ok(data.training.iter().any(usable))
     }
 
-    /// The patients of a training, read unless the last one had the same.
+    /// The patients of a training, divided as it asks for.
     fn data(&mut self, config: &TrainingConfig) -> Result<&Data> {
-        let key = (config.hpa, config.seed, config.fold);
-        // What is not needed any more goes before the next is read: both may not fit into memory.
-        self.prepared = self.prepared.take().filter(|(prepared, _)| *prepared == key);
-        let data = match self.prepared.take() {
-            Some((_, data)) => data,
-            None => Data::load(config, self.root)?,
+        data::not_prepared(self.root)?;
+        let key = (config.seed, config.fold, config.data.clone());
+        let data = match self.divided.take() {
+            Some((known, data)) if known == key => data,
+            _ => Data::load(config, self.root, &mut self.prepared)?,
         };
-        Ok(&self.prepared.insert((key, data)).1)
+        Ok(&self.divided.insert((key, data)).1)
     }
 }
 

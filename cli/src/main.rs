@@ -11,6 +11,7 @@ mod pipeline;
 mod progress;
 mod router;
 mod training;
+mod variant;
 
 use std::process::ExitCode;
 
@@ -35,11 +36,13 @@ enum Command {
     Info(commands::info::InfoArgs),
     Devices(commands::info::DevicesArgs),
     Sheet(commands::sheet::Args),
+    Prepare(commands::prepare::Args),
     Train(commands::train::Args),
     Evaluate(commands::evaluate::Args),
     Compare(commands::compare::Args),
     Crossval(commands::crossval::Args),
     Ablation(commands::ablation::Args),
+    Trials(commands::trials::Args),
     Figure(commands::figure::Args),
     Export(commands::interchange::ExportArgs),
     Import(commands::interchange::ImportArgs),
@@ -64,11 +67,13 @@ fn main() -> ExitCode {
         Command::Info(args) => commands::info::info(args),
         Command::Devices(args) => commands::info::devices(args),
         Command::Sheet(args) => commands::sheet::run(args),
+        Command::Prepare(args) => commands::prepare::run(args),
         Command::Train(args) => commands::train::run(args),
         Command::Evaluate(args) => commands::evaluate::run(args),
         Command::Compare(args) => commands::compare::run(args),
         Command::Crossval(args) => commands::crossval::run(args),
         Command::Ablation(args) => commands::ablation::run(args),
+        Command::Trials(args) => commands::trials::run(args),
         Command::Figure(args) => commands::figure::run(args),
         Command::Export(args) => commands::interchange::export(args),
         Command::Import(args) => commands::interchange::import(args),

@@ -15,7 +15,7 @@ use attention_anatomy::report::{self, TrainedOrgan};
 use attention_anatomy::train::{LogLine, StepReport, Trainer, TrainingConfig, Validation, ValidationReport, validate};
 use attention_anatomy::wait::ready;
 
-use crate::commands::data::{self, LoadedSet};
+use crate::commands::data::{self, LoadedSet, Prepared};
 use crate::{files, progress};
 
 /// The weights after the last step.
@@ -33,10 +33,17 @@ pub struct Data {
 }
 
 impl Data {
-    /// Reads and prepares everything that a training file names; `root` is the folder of its manifests.
-    pub fn load(config: &TrainingConfig, root: &Path) -> Result<Self> {
-        let sets = data::manifests(config, root)?;
-        let (training, validation) = data::prepare(config, &sets)?;
+    /// Reads and prepares everything that a training file names and that is not in `prepared`; `root` is the folder of its
+    /// manifests, or a file of prepared cases.
+    pub fn load(config: &TrainingConfig, root: &Path, prepared: &mut Prepared) -> Result<Self> {
+        let sets = if root.is_file() {
+            let sets;
+            (*prepared, sets) = Prepared::read(root, config)?;
+            sets
+        } else {
+            data::manifests(config, root)?
+        };
+        let (training, validation) = prepared.divide(config, &sets)?;
         Ok(Self { sets, training, validation })
     }
 }
@@ -80,7 +87,7 @@ pub fn train(
         }
     };
     let set_weights: Vec<f64> = config.data.iter().map(|d| d.weight).collect();
-    let sampler = Sampler::new(training, &set_weights, config.seed);
+    let sampler = Sampler::new(training, &set_weights, config.mixed, config.seed);
     if sampler.is_empty() {
         let region = config.region.map_or(String::new(), |region| format!(" with slices of region {}", region.id()));
         bail!("there is nothing to train on: no set with a weight has a usable case{region}");

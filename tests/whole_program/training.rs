@@ -251,6 +251,75 @@ fn folds_and_systems_go_on_where_they_stopped_and_end_in_tables() {
 }
 
 #[test]
+fn packed_cases_are_trained_on_like_the_scans_that_they_come_from() {
+    let folder = TempDir::new().unwrap();
+    let config = write_sets(folder.path(), 4);
+    let packed = folder.path().join("cases.zip");
+    let said = succeed(program("prepare").arg(&config).arg("--data").arg(folder.path()).arg("-o").arg(&packed));
+    assert!(said.stderr.contains(&format!("{} cases", 2 * CASES)), "{said:#?}");
+    let outputs = [(folder.path(), "from-scans"), (packed.as_path(), "from-packed")].map(|(data, name)| {
+        let output = folder.path().join(name);
+        succeed(&mut train(&config, data, &output));
+        output
+    });
+    let [scans, cases] = outputs.map(|output| steps(&output));
+    assert_eq!(scans.len(), 4);
+    for ((step, a), (_, b)) in scans.into_iter().zip(cases) {
+        assert!((a - b).abs() < 0.02 * a, "step {step}: loss {a} with scans, {b} with packed cases");
+    }
+
+    let measured = run(program("evaluate").arg(&config).arg("--data").arg(&packed));
+    assert!(measured.errors()[0].contains("cases.zip: a file, not the folder"), "{measured:#?}");
+    let finer = folder.path().join("finer.toml");
+    let text = std::fs::read_to_string(&config).unwrap().replace("spacing_mm = 4.0", "spacing_mm = 3.5");
+    std::fs::write(&finer, text).unwrap();
+    let other = run(&mut train(&finer, &packed, &folder.path().join("finer")));
+    assert!(other.errors()[0].contains("another [input]"), "{other:#?}");
+}
+
+#[test]
+fn variants_of_a_training_are_judged_against_each_other() {
+    let folder = TempDir::new().unwrap();
+    write_sets(folder.path(), 4);
+    let trials = folder.path().join("trials.toml");
+    let of = |against: &str| {
+        format!(
+            r#"
+training = "training.toml"
+seeds = 2
+organs = ["spleen"]
+
+[[variant]]
+name = "as it is"
+
+[[variant]]
+name = "plain, of one set a batch"
+against = "{against}"
+attention = false
+mixed = false
+hpa = "off"
+"#
+        )
+    };
+    let output = folder.path().join("trials");
+    let mut call = program("trials");
+    call.arg(&trials).arg("--data").arg(folder.path()).arg("-o").arg(&output).args(["--device", "cpu"]);
+    std::fs::write(&trials, of("as it is")).unwrap();
+    let said = succeed(&mut call);
+    assert!(said.stdout.contains("paired by run, over Spleen"), "{said:#?}");
+    assert!(said.stdout.contains("| plain, of one set a batch | as it is | "), "{said:#?}");
+    assert!(output.join("plain-of-one-set-a-batch/seed-8/evaluation.json").exists());
+    let used = std::fs::read_to_string(output.join("plain-of-one-set-a-batch/seed-8/config.toml")).unwrap();
+    assert!(used.contains("mixed = false") && used.contains("hpa = \"off\""), "{used}");
+    let again = succeed(&mut call);
+    assert_eq!((again.stderr.matches("done before").count(), &again.stdout), (4, &said.stdout));
+
+    std::fs::write(&trials, of("nobody")).unwrap();
+    let lost = run(&mut call);
+    assert!(lost.errors()[0].contains("and none has that name"), "{lost:#?}");
+}
+
+#[test]
 fn weights_go_to_pytorch_and_come_back() {
     let folder = TempDir::new().unwrap();
     let file = |name: &str| folder.path().join(name);

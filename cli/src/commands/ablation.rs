@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use attention_anatomy::dataset::Hpa;
 use attention_anatomy::metrics::{Comparison, DEFAULT_TOLERANCE_MM, System};
-use attention_anatomy::network::count::multiply_adds;
 use attention_anatomy::train::TrainingConfig;
 
 use super::data;
@@ -14,6 +13,7 @@ use crate::device::DeviceChoice;
 use crate::evaluation::Options;
 use crate::experiment::{self, Experiment, Part, Run};
 use crate::router::{self, Router};
+use crate::variant::{self, Variant};
 use crate::{interrupt, progress};
 
 /// Trains the four systems of the paper and a region router alike and puts them side by side. Stop with Ctrl-C; the same
@@ -56,39 +56,34 @@ enum Task<'a> {
 pub struct Ablated {
     /// As the paper calls it.
     pub name: &'static str,
-    /// Name of its folder.
-    pub id: &'static str,
+    /// The system that it is judged against.
+    against: Option<&'static str>,
     attention: bool,
     recalibrated: bool,
 }
 
 /// The rows, in the paper's order.
 pub const SYSTEMS: [Ablated; 4] = [
-    Ablated { name: "Vanilla U-Net", id: "vanilla", attention: false, recalibrated: false },
-    Ablated { name: "Vanilla U-Net + HPA", id: "vanilla-hpa", attention: false, recalibrated: true },
-    Ablated { name: "AttentionAnatomy", id: "attention", attention: true, recalibrated: false },
-    Ablated { name: "AttentionAnatomy + HPA", id: "attention-hpa", attention: true, recalibrated: true },
+    Ablated { name: "Vanilla U-Net", against: None, attention: false, recalibrated: false },
+    Ablated { name: "Vanilla U-Net + HPA", against: Some("Vanilla U-Net"), attention: false, recalibrated: true },
+    Ablated { name: "AttentionAnatomy", against: Some("Vanilla U-Net"), attention: true, recalibrated: false },
+    Ablated { name: "AttentionAnatomy + HPA", against: Some("AttentionAnatomy"), attention: true, recalibrated: true },
 ];
 
 impl Ablated {
     /// The training of this system. All share encoder, data, seed and number of segmentation steps; where there is no region
     /// branch, its pre-training and its loss fall away.
     pub fn run(&self, base: &TrainingConfig, seed: u64, output: &Path) -> Run {
-        let mut config = base.clone();
-        config.name = format!("{}, {}", base.name, self.name);
-        config.seed = seed;
-        config.network.attention = self.attention;
-        if !self.recalibrated {
-            config.hpa = Hpa::Off;
-        }
-        if !self.attention {
-            config.phases.retain(|phase| phase.loss.segments());
-            config.phases.iter_mut().for_each(|phase| phase.loss.region = 0.0);
-        }
-        Run {
-            name: format!("{}, seed {seed}", self.name),
-            config,
-            folder: output.join(self.id).join(format!("seed-{seed}")),
+        self.variant().run(base, seed, output)
+    }
+
+    fn variant(&self) -> Variant {
+        Variant {
+            name: self.name.into(),
+            against: self.against.map(String::from),
+            attention: Some(self.attention),
+            hpa: (!self.recalibrated).then_some(Hpa::Off),
+            ..Variant::default()
         }
     }
 }
@@ -112,7 +107,6 @@ pub fn run(args: Args) -> Result<ExitCode> {
         bail!("--seeds is 0; at least 1 is needed");
     }
     let seeds: Vec<u64> = (0..args.seeds).map(|n| config.seed.wrapping_add(n)).collect();
-    let runs_of = |system: &Ablated| seeds.iter().map(|&s| system.run(&config, s, &args.output)).collect::<Vec<_>>();
     let routers: Vec<Router> = seeds.iter().map(|&s| Router::new(&config, s, &args.output)).collect();
     if !args.merge {
         // Systems that share the preparation of a seed's patients come one after the other.
@@ -144,23 +138,13 @@ pub fn run(args: Args) -> Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
     }
-    let mut systems = SYSTEMS
-        .iter()
-        .map(|system| {
-            let runs = runs_of(system);
-            let network = &runs[0].config.network;
-            Ok(System {
-                name: system.name.into(),
-                multiply_adds: multiply_adds(network, config.input().crop).total(),
-                runs: experiment::results(&runs)?,
-            })
-        })
-        .collect::<Result<Vec<_>>>()?;
+    let mut systems = variant::systems(&SYSTEMS.map(|s| s.variant()), &config, &seeds, &args.output)?;
     let whole: Vec<Run> = routers.iter().map(|router| router.whole.clone()).collect();
     systems.push(System {
         name: router::NAME.into(),
         multiply_adds: routers[0].multiply_adds(),
         runs: experiment::results(&whole)?,
+        against: None,
     });
     let segmenting: u64 = config.phases.iter().filter(|p| p.loss.segments()).map(|p| p.epochs).sum();
     let comparison = Comparison {
@@ -173,6 +157,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         ),
         over: "seeds".into(),
         systems,
+        chosen: None,
     };
     experiment::publish(&comparison, &args.output)?;
     Ok(ExitCode::SUCCESS)

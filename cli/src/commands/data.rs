@@ -1,39 +1,43 @@
 //! Loading the sets of a training from disk.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use attention_anatomy::anatomy::OrganSet;
-use attention_anatomy::dataset::{CaseEntry, DataSet, PreparedCase, regions};
+use attention_anatomy::dataset::{CaseEntry, Compact, DataSet, PreparedCase, regions};
 use attention_anatomy::formats;
-use attention_anatomy::preprocess::Body;
+use attention_anatomy::preprocess::{Body, InputConfig};
 use attention_anatomy::train::{DataConfig, TrainingConfig};
 use attention_anatomy::volume::{CtVolume, LabelVolume};
 
 use crate::{files, progress};
 
-/// A set of a training, its cases divided by patient.
+/// A set of a training.
 #[derive(Debug)]
 pub struct LoadedSet {
-    /// As its manifest describes it.
+    /// As the manifest describes it.
     pub set: DataSet,
     /// The folder that its paths are relative to.
     pub folder: PathBuf,
-    /// Held-out patients.
-    pub validation_patients: usize,
-    /// Whether lungs are labelled by rule where nobody annotated them.
-    pub derive_lungs: bool,
+    /// What the training file says of it.
+    pub config: DataConfig,
 }
 
 impl LoadedSet {
+    fn key(&self, id: &str) -> Key {
+        let DataConfig { manifest, derive_lungs, organs, .. } = &self.config;
+        (manifest.clone(), *derive_lungs, organs.clone(), id.to_string())
+    }
+
     /// Training and held-out patients.
     pub fn divide(&self, config: &TrainingConfig) -> (Vec<&CaseEntry>, Vec<&CaseEntry>) {
         match config.fold {
             Some(fold) => self.set.fold(fold, config.seed),
-            None => self.set.divide(self.validation_patients, config.seed),
+            None => self.set.divide(self.config.validation_patients, config.seed),
         }
     }
 }
@@ -46,8 +50,17 @@ pub fn training_file(path: &Path) -> Result<(String, TrainingConfig)> {
     Ok((text, config))
 }
 
+/// Refuses a file of prepared cases where scans and contours are needed.
+pub fn not_prepared(root: &Path) -> Result<()> {
+    if root.is_file() {
+        bail!("{}: a file, not the folder of the data sets; prepared cases can only be trained on", root.display());
+    }
+    Ok(())
+}
+
 /// Reads the manifests of a training; `root` is the folder that they are relative to.
 pub fn manifests(config: &TrainingConfig, root: &Path) -> Result<Vec<LoadedSet>> {
+    not_prepared(root)?;
     config
         .data
         .iter()
@@ -58,19 +71,18 @@ pub fn manifests(config: &TrainingConfig, root: &Path) -> Result<Vec<LoadedSet>>
             let toml = path.extension().is_some_and(|e| e == "toml");
             let set = DataSet::parse(&text, toml).with_context(|| path.display().to_string())?;
             let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
-            let DataConfig { validation_patients, derive_lungs, .. } = *data;
-            Ok(LoadedSet { set, folder, validation_patients, derive_lungs })
+            Ok(LoadedSet { set, folder, config: data.clone() })
         })
         .collect()
 }
 
-/// CT, labels and annotated organs of a case; with lungs labelled by rule where the set asks for it.
+/// CT, labels and annotated organs of a case: those that the training uses, with lungs labelled by rule where it asks for that.
 pub fn read_case(set: &LoadedSet, entry: &CaseEntry) -> Result<(CtVolume, LabelVolume, OrganSet)> {
     let path = set.folder.join(&entry.ct);
     let ct = formats::read_ct(files::collect(&path)?).with_context(|| path.display().to_string())?;
     let mut labels = read_labels(&set.folder.join(&entry.label))?;
-    let mut annotated = entry.organs()?;
-    if set.derive_lungs && regions::label_lungs(&ct, &Body::find(&ct), &mut labels, annotated) {
+    let mut annotated = set.config.used(entry.organs()?)?;
+    if set.config.derive_lungs && regions::label_lungs(&ct, &Body::find(&ct), &mut labels, annotated) {
         annotated = annotated.union(regions::LUNGS.into_iter().collect());
     }
     Ok((ct, labels, annotated))
@@ -86,34 +98,94 @@ pub fn read_labels(path: &Path) -> Result<LabelVolume> {
     formats::read_labels(files::collect(path)?).with_context(|| path.display().to_string())
 }
 
-/// Training and validation cases on the model grid. Cases are prepared on all cores; a case that cannot be used is
-/// named and ends the run: a training on other data than asked for is not the training asked for.
-pub fn prepare(config: &TrainingConfig, sets: &[LoadedSet]) -> Result<(Vec<PreparedCase>, Vec<PreparedCase>)> {
-    let mut jobs: Vec<(usize, &CaseEntry, bool)> = Vec::new();
-    for (n, set) in sets.iter().enumerate() {
-        let (training, validation) = set.divide(config);
-        jobs.extend(training.into_iter().map(|c| (n, c, false)));
-        jobs.extend(validation.into_iter().map(|c| (n, c, true)));
+/// Manifest, whether lungs are labelled by rule, organs, id.
+type Key = (String, bool, Option<Vec<String>>, String);
+
+/// Cases on the model grid, each prepared once for all trainings of a run of the program that use it.
+#[derive(Debug, Default)]
+pub struct Prepared {
+    input: Option<InputConfig>,
+    /// By manifest, what is used of its labels, and id.
+    cases: HashMap<Key, PreparedCase>,
+}
+
+impl Prepared {
+    /// What a file of prepared cases holds for a training: the cases, and the sets of which they are.
+    pub fn read(path: &Path, config: &TrainingConfig) -> Result<(Self, Vec<LoadedSet>)> {
+        let compact = Compact::read(&files::read(path)?).with_context(|| path.display().to_string())?;
+        let mut prepared = Self { input: Some(compact.input), cases: HashMap::new() };
+        if prepared.input != Some(config.input()) {
+            bail!("{}: prepared for another [input] than the training file's; make it anew with `prepare`", path.display());
+        }
+        let mut known = compact.sets;
+        let mut sets = Vec::new();
+        for data in &config.data {
+            let used = |c: &DataConfig| (c.manifest.clone(), c.derive_lungs, c.organs.clone());
+            let Some(n) = known.iter().position(|set| used(&set.config) == used(data)) else {
+                bail!("{}: does not hold {} as the training file uses it; make it anew with `prepare`", path.display(), data.manifest);
+            };
+            let found = known.swap_remove(n);
+            let set = LoadedSet { set: found.set, folder: PathBuf::new(), config: data.clone() };
+            prepared.cases.extend(found.cases.into_iter().map(|(id, case)| (set.key(&id), case)));
+            sets.push(set);
+        }
+        Ok((prepared, sets))
     }
+
+    /// All that are known of a set, by id.
+    pub fn of_set(&self, set: &LoadedSet) -> Vec<(String, PreparedCase)> {
+        let known = |entry: &CaseEntry| Some((entry.id.clone(), self.cases.get(&set.key(&entry.id))?.clone()));
+        set.set.cases.iter().filter_map(known).collect()
+    }
+
+    /// Training and validation cases. What is not known yet is prepared on all cores; a case that cannot be used is named and
+    /// ends the run: a training on other data than asked for is not the training asked for.
+    pub fn divide(
+        &mut self,
+        config: &TrainingConfig,
+        sets: &[LoadedSet],
+    ) -> Result<(Vec<PreparedCase>, Vec<PreparedCase>)> {
+        let input = config.input();
+        if self.input.as_ref() != Some(&input) {
+            *self = Self { input: Some(input.clone()), cases: HashMap::new() };
+        }
+        let divided: Vec<_> = sets.iter().map(|set| (set, set.divide(config))).collect();
+        let wanted = divided.iter().flat_map(|(set, (a, b))| a.iter().chain(b).map(move |entry| (*set, *entry)));
+        let missing: Vec<_> = wanted.filter(|(set, entry)| !self.cases.contains_key(&set.key(&entry.id))).collect();
+        for ((set, entry), case) in missing.iter().zip(prepare(&missing, &input)?) {
+            self.cases.insert(set.key(&entry.id), case);
+        }
+        let known = |n: usize, set: &LoadedSet, entry: &CaseEntry| {
+            self.cases.get(&set.key(&entry.id)).map(|case| PreparedCase { set: n, ..case.clone() })
+        };
+        let (mut training, mut validation) = (Vec::new(), Vec::new());
+        for (n, (set, (learned, held_out))) in divided.iter().enumerate() {
+            training.extend(learned.iter().filter_map(|entry| known(n, set, entry)));
+            validation.extend(held_out.iter().filter_map(|entry| known(n, set, entry)));
+        }
+        Ok((training, validation))
+    }
+}
+
+/// Brings cases to the model grid.
+fn prepare(jobs: &[(&LoadedSet, &CaseEntry)], input: &InputConfig) -> Result<Vec<PreparedCase>> {
     let bar = progress::bar(jobs.len() as u64, "prepare");
-    let input = config.input();
     let next = AtomicUsize::new(0);
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
     let mut prepared: Vec<Option<PreparedCase>> = jobs.iter().map(|_| None).collect();
     std::thread::scope(|scope| -> Result<()> {
         let (send, receive) = mpsc::channel();
         for _ in 0..threads {
-            let (send, next, jobs, input) = (send.clone(), &next, &jobs, &input);
+            let (send, next) = (send.clone(), &next);
             scope.spawn(move || {
                 loop {
                     let n = next.fetch_add(1, Ordering::Relaxed);
-                    let Some((set, entry, _)) = jobs.get(n) else { return };
-                    let result = read_case(&sets[*set], entry).and_then(|(ct, labels, annotated)| {
-                        let name = format!("{}/{}", sets[*set].set.name, entry.id);
+                    let Some((set, entry)) = jobs.get(n) else { return };
+                    let result = read_case(set, entry).and_then(|(ct, labels, annotated)| {
+                        let name = format!("{}/{}", set.set.name, entry.id);
                         let ct = Arc::new(ct);
                         let given = entry.region_boundaries_mm;
-                        PreparedCase::prepare(name.clone(), *set, ct, &labels, annotated, input, config.hpa, given)
-                            .context(name)
+                        PreparedCase::prepare(name.clone(), 0, ct, &labels, annotated, input, given).context(name)
                     });
                     if send.send((n, result)).is_err() {
                         return;
@@ -129,9 +201,5 @@ pub fn prepare(config: &TrainingConfig, sets: &[LoadedSet]) -> Result<(Vec<Prepa
         Ok(())
     })?;
     bar.finish_and_clear();
-    let (mut training, mut validation) = (Vec::new(), Vec::new());
-    for (case, (_, _, held_out)) in prepared.into_iter().flatten().zip(&jobs) {
-        if *held_out { validation.push(case) } else { training.push(case) }
-    }
-    Ok((training, validation))
+    Ok(prepared.into_iter().flatten().collect())
 }

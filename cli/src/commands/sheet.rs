@@ -46,7 +46,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
             None => anyhow::bail!("--phase {n}: the training file has the phases 1 to {}", config.phases.len()),
         },
     };
-    let data = Data::load(&config, &args.data)?;
+    let data = Data::load(&config, &args.data, &mut data::Prepared::default())?;
     let mut rows = Vec::new();
     for (set, loaded) in data.sets.iter().enumerate() {
         progress::say(&format!("{}: {}", loaded.set.name, annotations(&data.training, set)));
@@ -101,7 +101,7 @@ fn spread(slices: &[(usize, usize)], count: usize) -> Vec<SliceRef> {
 
 fn tiles(cases: &[PreparedCase], shown: &[SliceRef], config: &TrainingConfig, change: &Augmentation) -> Vec<Tile> {
     let input = config.input();
-    let batch = make_batch(cases, shown, &input, change);
+    let batch = make_batch(cases, shown, &input, config.hpa, change);
     let pixels = input.crop * input.crop;
     let middle = input.stack / 2 * pixels;
     let stacks = batch.stacks.chunks_exact(input.stack * pixels);

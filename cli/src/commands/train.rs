@@ -38,7 +38,7 @@ pub struct Args {
 pub fn run(args: Args) -> Result<ExitCode> {
     let (text, config) = data::training_file(&args.config)?;
     let device = args.device.open()?;
-    let data = Data::load(&config, &args.data)?;
+    let data = Data::load(&config, &args.data, &mut data::Prepared::default())?;
     let stop = interrupt::flag()?;
     let options = Options { restart: args.restart, from: args.from.as_deref(), report: args.report };
     if training::train((&text, &config), &data, &args.output, options, &device, &stop)? == Ended::Finished {

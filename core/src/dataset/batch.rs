@@ -1,6 +1,6 @@
 //! The stacks and targets of a batch.
 
-use super::{Augmentation, PreparedCase, SliceRef};
+use super::{Augmentation, Hpa, PreparedCase, SliceRef};
 use crate::loss::Target;
 use crate::preprocess::{InputConfig, crop_stack_hu};
 
@@ -18,6 +18,7 @@ pub fn make_batch(
     cases: &[PreparedCase],
     slices: &[SliceRef],
     input: &InputConfig,
+    hpa: Hpa,
     augmentation: &Augmentation,
 ) -> Batch {
     let crop = input.crop;
@@ -37,7 +38,7 @@ pub fn make_batch(
         target: Target {
             labels: Vec::with_capacity(slices.len() * crop * crop),
             size: [crop, crop],
-            weights: slices.iter().map(|r| cases[r.case].weights[r.slice]).collect(),
+            weights: slices.iter().map(|r| cases[r.case].weights(r.slice, hpa)).collect(),
             regions: slices.iter().map(|r| cases[r.case].regions[r.slice]).collect(),
         },
     };

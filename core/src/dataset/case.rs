@@ -22,8 +22,8 @@ pub enum Hpa {
     SourceRegion,
 }
 
-/// A case on the model grid.
-#[derive(Debug, Clone)]
+/// A case on the model grid. Without its pixels when stored as text ([`Compact`](super::Compact) keeps them apart).
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PreparedCase {
     /// `set/id`.
     pub name: String,
@@ -34,13 +34,17 @@ pub struct PreparedCase {
     /// The grid of the slices.
     pub grid: ModelGrid,
     /// HU of every slice, `[h, w]`, low-passed and body-masked.
+    #[serde(skip)]
     pub hu: Vec<Arc<[i16]>>,
     /// Labels of every slice, `[h, w]`.
+    #[serde(skip)]
     pub labels: Vec<Arc<[u8]>>,
-    /// w of equation (4), per slice.
-    pub weights: Vec<[bool; ORGAN_COUNT]>,
     /// Organs whose labels may be evaluated in a slice: annotated, and inside the annotated extent where that matters.
+    #[serde(with = "bits")]
     pub evaluable: Vec<[bool; ORGAN_COUNT]>,
+    /// Organs that can occur in a slice, as far as its region tells.
+    #[serde(with = "bits")]
+    pub possible: Vec<[bool; ORGAN_COUNT]>,
     /// Soft region targets, per slice.
     pub regions: Vec<Option<[f32; REGION_COUNT]>>,
     /// Top left model pixel of the centred crop, per slice.
@@ -49,6 +53,23 @@ pub struct PreparedCase {
     pub usable: Vec<usize>,
     /// Slices that show each organ.
     pub organ_slices: Vec<Vec<usize>>,
+}
+
+/// Organs of each slice as a number, one bit an organ.
+mod bits {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::anatomy::ORGAN_COUNT;
+
+    pub fn serialize<S: Serializer>(slices: &[[bool; ORGAN_COUNT]], serializer: S) -> Result<S::Ok, S::Error> {
+        let number = |organs: &[bool; ORGAN_COUNT]| organs.iter().rev().fold(0u64, |n, &o| n << 1 | u64::from(o));
+        slices.iter().map(number).collect::<Vec<u64>>().serialize(serializer)
+    }
+
+    pub fn deserialize<'a, D: Deserializer<'a>>(deserializer: D) -> Result<Vec<[bool; ORGAN_COUNT]>, D::Error> {
+        let numbers = Vec::<u64>::deserialize(deserializer)?;
+        Ok(numbers.into_iter().map(|n| std::array::from_fn(|c| n >> c & 1 == 1)).collect())
+    }
 }
 
 /// Why a case cannot be trained on.
@@ -71,6 +92,28 @@ const TISSUE_HU: i16 = -300;
 const TISSUE_MM2: f64 = 6000.0;
 
 impl PreparedCase {
+    /// Whether all its parts are of one size and name only slices that there are.
+    pub fn fits(&self) -> bool {
+        let depth = self.grid.slices;
+        let pixels = self.grid.size[0] * self.grid.size[1];
+        let parts = [self.hu.len(), self.labels.len(), self.evaluable.len(), self.possible.len()];
+        let slices = self.organ_slices.iter().chain([&self.usable]).flatten();
+        parts.into_iter().chain([self.regions.len(), self.origins.len()]).all(|n| n == depth)
+            && self.organ_slices.len() == ORGAN_COUNT
+            && slices.into_iter().all(|&k| k < depth)
+            && self.hu.iter().all(|slice| slice.len() == pixels)
+            && self.labels.iter().all(|slice| slice.len() == pixels)
+    }
+
+    /// w of equation (4) of slice `k`.
+    pub fn weights(&self, k: usize, hpa: Hpa) -> [bool; ORGAN_COUNT] {
+        std::array::from_fn(|c| match hpa {
+            Hpa::Off => true,
+            Hpa::Source => self.evaluable[k][c],
+            Hpa::SourceRegion => self.evaluable[k][c] || !self.possible[k][c],
+        })
+    }
+
     /// The most likely region of slice `k`; `None` where it is unknown.
     pub fn region(&self, k: usize) -> Option<Region> {
         self.regions[k].as_ref().map(Region::most_likely)
@@ -102,7 +145,6 @@ impl PreparedCase {
         labels: &LabelVolume,
         annotated: OrganSet,
         input: &InputConfig,
-        hpa: Hpa,
         boundaries_mm: Option<[f64; LANDMARK_COUNT]>,
     ) -> Result<Self, PrepareError> {
         let slices = ModelSlices::new(ct.clone(), input)?;
@@ -152,23 +194,16 @@ impl PreparedCase {
                 })
             })
             .collect();
-        let weights = (0..depth)
-            .map(|k| {
-                std::array::from_fn(|c| match hpa {
-                    Hpa::Off => true,
-                    Hpa::Source => evaluable[k][c],
-                    Hpa::SourceRegion => evaluable[k][c] || !regions.can_occur(k, Organ::ALL[c]),
-                })
-            })
-            .collect();
+        let possible =
+            (0..depth).map(|k| std::array::from_fn(|c| regions.can_occur(k, Organ::ALL[c]))).collect();
         Ok(Self {
             name,
             set,
             annotated,
             hu,
             labels: maps,
-            weights,
             evaluable,
+            possible,
             regions: regions.targets.clone(),
             origins: (0..depth).map(|k| slices.centre_origin(k)).collect(),
             usable,

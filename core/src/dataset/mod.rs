@@ -11,10 +11,12 @@
 //! | `sampler.rs` | which slices make the batch of a step: a pure function of seed and step |
 //! | `augment.rs` | geometry and intensity changes, never a left-right mirror |
 //! | `batch.rs` | stacks and targets of a batch |
+//! | `compact.rs` | prepared cases in one small file |
 
 pub mod augment;
 pub mod batch;
 pub mod case;
+pub mod compact;
 pub mod manifest;
 pub mod regions;
 pub mod sampler;
@@ -22,5 +24,6 @@ pub mod sampler;
 pub use augment::{Augmentation, Elastic};
 pub use batch::{Batch, make_batch};
 pub use case::{Hpa, PrepareError, PreparedCase};
+pub use compact::{Compact, CompactError, CompactSet};
 pub use manifest::{CaseEntry, DataSet, Fold, ManifestError};
 pub use sampler::{Sampler, SliceRef};

@@ -35,6 +35,7 @@ pub fn hash(seed: u64, text: &str) -> u64 {
 #[derive(Debug, Clone)]
 pub struct Sampler {
     seed: u64,
+    mixed: bool,
     sets: Vec<SetOfCases>,
 }
 
@@ -48,8 +49,8 @@ struct SetOfCases {
 const ORGAN_SHARE: f64 = 0.7;
 
 impl Sampler {
-    /// `set_weights[s]` is the share of set s in every batch; sets without cases are left out.
-    pub fn new(cases: &[PreparedCase], set_weights: &[f64], seed: u64) -> Self {
+    /// `set_weights[s]` is the share of set s in every batch, or if not `mixed` of the batches; sets without cases are left out.
+    pub fn new(cases: &[PreparedCase], set_weights: &[f64], mixed: bool, seed: u64) -> Self {
         let sets = set_weights
             .iter()
             .enumerate()
@@ -59,7 +60,7 @@ impl Sampler {
             })
             .filter(|s| s.weight > 0.0 && !s.cases.is_empty())
             .collect();
-        Self { seed, sets }
+        Self { seed, mixed, sets }
     }
 
     /// Whether there is nothing to draw from.
@@ -75,7 +76,8 @@ impl Sampler {
         let offset: f64 = rng.random();
         (0..batch)
             .map(|n| {
-                let mut at = (n as f64 + offset) / batch as f64 * total;
+                let place = if self.mixed { (n as f64 + offset) / batch as f64 } else { offset };
+                let mut at = place * total;
                 let set = self
                     .sets
                     .iter()

@@ -166,6 +166,12 @@ impl Moments {
         self.mean.map_or_else(|| "-".into(), |mean| format!("{mean:.decimals$}"))
     }
 
+    /// As [`text`](Self::text), with the sign of the mean.
+    pub fn signed(&self, decimals: usize) -> String {
+        let plus = self.mean.is_some_and(|mean| mean > 0.0);
+        if plus { format!("+{}", self.text(decimals)) } else { self.text(decimals) }
+    }
+
     /// Mean and, where there is one, standard deviation for people; a dash without values.
     pub fn text(&self, decimals: usize) -> String {
         let spread = self.std.map_or_else(String::new, |std| format!(" ± {std:.decimals$}"));

@@ -5,7 +5,7 @@
 
 use super::evaluation::{Evaluation, Organs};
 use super::{Moments, Summary};
-use crate::anatomy::Organ;
+use crate::anatomy::{Organ, OrganSet};
 use crate::report::csv;
 use serde::Serialize;
 
@@ -18,6 +18,8 @@ pub struct System {
     pub multiply_adds: u64,
     /// Its runs.
     pub runs: Vec<Evaluation>,
+    /// Which of the systems it is judged against, run by run.
+    pub against: Option<usize>,
 }
 
 /// An organ over the runs of a system.
@@ -70,7 +72,19 @@ pub struct Comparison {
     pub over: String,
     /// The systems.
     pub systems: Vec<System>,
+    /// Organs whose mean Dice decides between systems; all that are measured where nothing is said.
+    pub chosen: Option<OrganSet>,
 }
+
+/// How much more Dice a system has than the one it is judged against.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Difference {
+    /// Of the mean Dice of organs, over the runs.
+    pub dice: Moments,
+    /// Runs in which it is above 0.
+    pub above: usize,
+}
+
 
 impl Comparison {
     /// All files: name and content.
@@ -84,6 +98,21 @@ impl Comparison {
             ("organs.csv", self.organs_csv()),
             ("systems.csv", self.systems_csv()),
         ])
+    }
+
+    /// The difference of system `n` to the one it is judged against, run by run.
+    pub fn difference(&self, which: Organs, n: usize) -> Option<Difference> {
+        let system = &self.systems[n];
+        let other = &self.systems[system.against?];
+        let mean = |run: &Evaluation| {
+            let deciding = |o: &Organ| self.chosen.is_none_or(|chosen| chosen.contains(*o));
+            let dice = Organ::ALL.into_iter().filter(deciding).filter_map(|o| run.summary(which, o).dice.mean);
+            Moments::of(dice).mean
+        };
+        let pairs = system.runs.iter().zip(&other.runs);
+        let differences: Vec<f64> = pairs.filter_map(|(a, b)| Some(mean(a)? - mean(b)?)).collect();
+        let above = differences.iter().filter(|d| **d > 0.0).count();
+        (!differences.is_empty()).then(|| Difference { dice: Moments::of(differences.into_iter()), above })
     }
 
     /// The organs that some system measures, in table order.
@@ -121,6 +150,7 @@ impl Comparison {
                 row("**mean**", &|system| system.mean(which));
             }
         }
+        text.push_str(&self.differences_markdown());
         text.push_str("\n| system | drawn where the organ cannot be, ml a patient | missed organs | multiply-adds a slice |\n|---|---|---|---|\n");
         for system in &self.systems {
             text.push_str(&format!(
@@ -132,6 +162,31 @@ impl Comparison {
             ));
         }
         text
+    }
+
+    fn differences_markdown(&self) -> String {
+        let mut rows = String::new();
+        for (n, system) in self.systems.iter().enumerate() {
+            let Some(other) = system.against else { continue };
+            let cell = |which| match self.difference(which, n) {
+                Some(d) => format!("{} | {} of {}", d.dice.scaled(100.0).signed(1), d.above, d.dice.n),
+                None => "- | -".into(),
+            };
+            let cells = [Organs::Annotated, Organs::Unannotated].map(cell).join(" | ");
+            rows.push_str(&format!("| {} | {} | {cells} |\n", system.name, self.systems[other].name));
+        }
+        if rows.is_empty() {
+            return rows;
+        }
+        let organs = match &self.chosen {
+            None => "all measured organs".into(),
+            Some(organs) => organs.iter().map(Organ::name).collect::<Vec<_>>().join(", "),
+        };
+        format!(
+            "\nDifference of the mean Dice, points, paired by run, over {organs}\n\n\
+             | system | against | annotated organs | above in | unannotated organs | above in |\n{}\n{rows}",
+            "|---|---|---|---|---|---|"
+        )
     }
 
     /// Everything, for programs.
@@ -150,9 +205,13 @@ impl Comparison {
         let systems: Vec<serde_json::Value> = self
             .systems
             .iter()
-            .map(|system| {
+            .enumerate()
+            .map(|(n, system)| {
                 serde_json::json!({
                     "name": system.name,
+                    "against": system.against.map(|other| &self.systems[other].name),
+                    "difference_annotated": self.difference(Organs::Annotated, n),
+                    "difference_unannotated": self.difference(Organs::Unannotated, n),
                     "multiply_adds": system.multiply_adds,
                     "runs": system.runs.len(),
                     "impossible_ml_a_patient": system.impossible_ml(),
@@ -261,7 +320,7 @@ mod tests {
     #[test]
     fn the_spread_is_that_of_the_runs_and_not_of_the_patients() {
         let system =
-            System { name: "A".into(), multiply_adds: 5, runs: vec![run(&[0.9, 0.5], Some(0.2)), run(&[0.8], None)] };
+            System { name: "A".into(), multiply_adds: 5, runs: vec![run(&[0.9, 0.5], Some(0.2)), run(&[0.8], None)], against: None };
         let liver = system.organ(Organs::Annotated, Organ::Liver).unwrap();
         assert_eq!(liver.dice.n, 2);
         assert!((liver.dice.mean.unwrap() - 0.75).abs() < 1e-12);
@@ -270,12 +329,17 @@ mod tests {
         assert_eq!(system.organ(Organs::Annotated, Organ::Heart), None);
         assert_eq!(system.impossible_ml().mean, Some(3.0), "a patient, whatever their number");
 
-        let plain = System { name: "B".into(), multiply_adds: 4, runs: vec![run(&[0.4], None)] };
-        let comparison =
-            Comparison { subject: "Two systems.".into(), over: "seeds".into(), systems: vec![system, plain] };
+        let plain = System { name: "B".into(), multiply_adds: 4, runs: vec![run(&[0.4], None)], against: Some(0) };
+        let comparison = Comparison {
+            subject: "Two systems.".into(),
+            over: "seeds".into(),
+            systems: vec![system, plain],
+            chosen: None,
+        };
         let text = comparison.markdown();
         assert!(text.contains("| Liver | 75.0 ± 7.1 | 40.0 |"), "{text}");
         assert!(text.contains("| Heart | 20.0 | - |"), "{text}");
+        assert!(text.contains("| B | A | -30.0 | 0 of 1 | - | - |"), "the first runs of both: {text}");
         assert_eq!(comparison.organs_csv().lines().count(), 1 + 4 + 2);
         let json: serde_json::Value = serde_json::from_str(&comparison.json().unwrap()).unwrap();
         assert_eq!(json["systems"][0]["unannotated"]["organs"][0]["organ"], "heart");

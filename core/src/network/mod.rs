@@ -30,6 +30,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::anatomy::ORGAN_COUNT;
 use region::{RegionBranch, RegionOutput};
+pub use unet::ORGAN_LOGIT;
 use unet::{Decoder, Encoder};
 
 /// Output channels: background and the 33 organs.

@@ -55,7 +55,7 @@ pub struct UpStep {
 /// start the network would first have to suppress all organs everywhere, and would do so with what is quickest to learn,
 /// the attention: it would then be small for organs that are there, and no longer tell a slice with the organ from one
 /// without.
-pub const ORGAN_LOGIT: f32 = -4.6;
+pub const ORGAN_LOGIT: f64 = -4.6;
 
 /// The way back to full resolution, and the 1x1 head.
 #[derive(Module, Debug)]
@@ -78,7 +78,7 @@ impl Decoder {
             })
             .collect();
         let mut head = Conv2dConfig::new([config.base, CLASS_COUNT], [1, 1]).init(device);
-        let mut bias = vec![ORGAN_LOGIT; CLASS_COUNT];
+        let mut bias = vec![ORGAN_LOGIT as f32; CLASS_COUNT];
         bias[0] = 0.0;
         head.bias = Some(Param::from_tensor(Tensor::from_data(TensorData::new(bias, [CLASS_COUNT]), device)));
         Self { steps, head }

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::anatomy::Region;
+use crate::anatomy::{OrganSet, Region, UnknownOrgan};
 use crate::dataset::{Augmentation, Fold, Hpa};
 use crate::loss::{FocalNorm, LossWeights};
-use crate::network::NetworkConfig;
+use crate::network::{NetworkConfig, ORGAN_LOGIT};
 use crate::preprocess::InputConfig;
 
 /// A training.
@@ -33,6 +33,12 @@ pub struct TrainingConfig {
     /// What the focal loss is divided by.
     #[serde(default)]
     pub focal_norm: FocalNorm,
+    /// Whether every batch mixes the sets; each batch is of one set otherwise.
+    #[serde(default = "default_mixed")]
+    pub mixed: bool,
+    /// Where the logits of organs begin.
+    #[serde(default = "default_organ_logit")]
+    pub organ_logit: f64,
     /// The network.
     #[serde(default)]
     pub network: NetworkConfig,
@@ -51,6 +57,14 @@ pub struct TrainingConfig {
 
 fn default_validation_slices() -> usize {
     400
+}
+
+fn default_mixed() -> bool {
+    true
+}
+
+fn default_organ_logit() -> f64 {
+    ORGAN_LOGIT
 }
 
 /// A named preset, or every number.
@@ -93,6 +107,21 @@ pub struct DataConfig {
     /// ([`label_lungs`](crate::dataset::regions::label_lungs)), in training and in evaluation.
     #[serde(default)]
     pub derive_lungs: bool,
+    /// Ids of the organs whose labels are used, the others counting as not annotated; all where absent.
+    pub organs: Option<Vec<String>>,
+}
+
+impl DataConfig {
+    /// Those of `annotated` whose labels are used.
+    ///
+    /// # Errors
+    /// An id that no organ has.
+    pub fn used(&self, annotated: OrganSet) -> Result<OrganSet, UnknownOrgan> {
+        match &self.organs {
+            None => Ok(annotated),
+            Some(ids) => Ok(annotated.intersection(OrganSet::from_ids(ids)?)),
+        }
+    }
 }
 
 /// A part of the schedule.
@@ -144,6 +173,9 @@ impl TrainingConfig {
         if self.batch == 0 || self.micro_batch == Some(0) || self.steps_per_epoch == 0 || self.validate_every == 0 {
             return Err("batch, micro_batch, steps_per_epoch and validate_every must be at least 1".into());
         }
+        if !(-20.0..=20.0).contains(&self.organ_logit) {
+            return Err(format!("organ_logit is {}; it must be between -20 and 20", self.organ_logit));
+        }
         if let Some(Fold { index, of }) = self.fold
             && (of < 2 || !(1..=of).contains(&index))
         {
@@ -172,6 +204,9 @@ impl TrainingConfig {
                     phase.name
                 ));
             }
+        }
+        for data in &self.data {
+            data.used(OrganSet::ALL).map_err(|e| format!("data.organs of {}: {e}", data.manifest))?;
         }
         if self.data.iter().any(|d| !d.weight.is_finite() || d.weight < 0.0) {
             return Err("data.weight must be at least 0".into());

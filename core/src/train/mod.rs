@@ -91,7 +91,7 @@ impl Trainer {
     /// A new training on `device` (a plain device; gradients are switched on here).
     pub fn new(config: TrainingConfig, device: &Device) -> Self {
         let device = device.clone().autodiff();
-        let network = start::seeded(config.network.init(&device), config.seed);
+        let network = start::seeded(config.network.init(&device), config.seed, config.organ_logit);
         Self { config, network, adam: Adam::default(), device, step: 0 }
     }
 
@@ -151,7 +151,7 @@ impl Trainer {
     pub fn batch(config: &TrainingConfig, cases: &[PreparedCase], sampler: &Sampler, step: u64) -> Batch {
         let (phase, _) = config.phase_at(step);
         let slices = sampler.draw(cases, step, config.batch);
-        make_batch(cases, &slices, &config.input(), &phase.augmentation)
+        make_batch(cases, &slices, &config.input(), config.hpa, &phase.augmentation)
     }
 
     fn forward(&self, stacks: &[f32], slices: usize, segments: bool) -> NetworkOutput {

@@ -17,13 +17,15 @@ use crate::network::AttentionAnatomy;
 const ATTENTION_STD: f64 = 0.01;
 
 /// `network` with all its random numbers drawn anew, each from the distribution that its layer declares: convolutions
-/// before a normalisation He-normal, other layers uniform in +- 1 / sqrt(fan in). Constants stay.
-pub fn seeded(network: AttentionAnatomy, seed: u64) -> AttentionAnatomy {
-    network.map(&mut Draw { seed, path: Vec::new(), fan_in: 1 })
+/// before a normalisation He-normal, other layers uniform in +- 1 / sqrt(fan in). The logits of organs begin at `organ_logit`, that
+/// of the background at 0; other constants stay.
+pub fn seeded(network: AttentionAnatomy, seed: u64, organ_logit: f64) -> AttentionAnatomy {
+    network.map(&mut Draw { seed, organ_logit, path: Vec::new(), fan_in: 1 })
 }
 
 struct Draw {
     seed: u64,
+    organ_logit: f64,
     path: Vec<String>,
     /// Of the last weight: the bias of a layer follows its weight.
     fan_in: usize,
@@ -42,8 +44,14 @@ impl ModuleMapper for Draw {
         let path = self.path.join(".");
         let attention = path.starts_with("region.attention.");
         let is_weight = path.ends_with(".weight");
-        let constant = attention || path == "decoder.head.bias" || !path.ends_with(".bias");
-        if !is_weight && constant {
+        if path == "decoder.head.bias" {
+            return param.map(|tensor| {
+                let mut values = vec![self.organ_logit as f32; tensor.shape().num_elements()];
+                values[0] = 0.0;
+                put(values, tensor)
+            });
+        }
+        if !is_weight && (attention || !path.ends_with(".bias")) {
             return param;
         }
         param.map(|tensor| {
@@ -62,10 +70,15 @@ impl ModuleMapper for Draw {
             } else {
                 (0..n).map(|_| rng.random_range(-bound..=bound) as f32).collect()
             };
-            let fresh = Tensor::from_data(TensorData::new(values, tensor.shape()), &tensor.device());
-            if tensor.is_require_grad() { fresh.require_grad() } else { fresh }
+            put(values, tensor)
         })
     }
+}
+
+/// `values` in the place of `tensor`.
+fn put<const D: usize>(values: Vec<f32>, tensor: Tensor<D>) -> Tensor<D> {
+    let fresh = Tensor::from_data(TensorData::new(values, tensor.shape()), &tensor.device());
+    if tensor.is_require_grad() { fresh.require_grad() } else { fresh }
 }
 
 #[cfg(test)]
@@ -76,7 +89,7 @@ mod tests {
     use burn::tensor::Device;
 
     use super::*;
-    use crate::network::NetworkConfig;
+    use crate::network::{NetworkConfig, ORGAN_LOGIT};
 
     #[derive(Default)]
     struct Collect {
@@ -99,7 +112,7 @@ mod tests {
     fn start(attention: bool, seed: u64) -> BTreeMap<String, Vec<f32>> {
         let config = NetworkConfig { base: 8, levels: 3, stack: 5, attention };
         let mut collect = Collect::default();
-        seeded(config.init(&Device::flex().autodiff()), seed).visit(&mut collect);
+        seeded(config.init(&Device::flex().autodiff()), seed, ORGAN_LOGIT).visit(&mut collect);
         collect.values
     }
 

@@ -33,6 +33,8 @@ fn config(micro_batch: Option<usize>) -> TrainingConfig {
         validation_slices: 10,
         hpa: Hpa::SourceRegion,
         focal_norm: FocalNorm::PresentClasses,
+        mixed: true,
+        organ_logit: ORGAN_LOGIT,
         network: NetworkConfig { base: 4, levels: 3, stack: 5, attention: true },
         input: InputChoice::Explicit(input()),
         fold: None,
@@ -69,8 +71,8 @@ fn cases() -> Vec<PreparedCase> {
                 grid,
                 hu: vec![slice; 6],
                 labels: vec![labels; 6],
-                weights: vec![weights; 6],
                 evaluable: vec![weights; 6],
+                possible: vec![[true; ORGAN_COUNT]; 6],
                 regions: vec![Some(target); 6],
                 origins: vec![[0, 0]; 6],
                 usable: (0..6).collect(),
@@ -82,7 +84,7 @@ fn cases() -> Vec<PreparedCase> {
 
 fn run(trainer: &mut Trainer, until: u64) -> Vec<StepReport> {
     let cases = cases();
-    let sampler = Sampler::new(&cases, &[1.0, 1.0], trainer.config().seed);
+    let sampler = Sampler::new(&cases, &[1.0, 1.0], true, trainer.config().seed);
     let mut reports = Vec::new();
     while trainer.steps_done() < until {
         let batch = Trainer::batch(trainer.config(), &cases, &sampler, trainer.steps_done());
@@ -132,7 +134,7 @@ fn accumulation_has_the_gradients_of_the_unsplit_batch() {
     let network = config(None).network.init(&device);
     let network = network.map(&mut FreezeStatistics);
     let cases = cases();
-    let sampler = Sampler::new(&cases, &[1.0, 1.0], 3);
+    let sampler = Sampler::new(&cases, &[1.0, 1.0], true, 3);
     let batch = Trainer::batch(&config(None), &cases, &sampler, 2);
     let loss = LossWeights { dice: 1.0, focal: 1.0, region: 1.0 };
     let counts = BatchCounts::of(&batch.target);
@@ -287,7 +289,7 @@ fn gradients_match_finite_differences_on_wgpu() {
 fn a_training_on_wgpu_follows_the_one_on_the_cpu() {
     let Some(device) = wgpu() else { return };
     let cases = cases();
-    let sampler = Sampler::new(&cases, &[1.0, 1.0], 7);
+    let sampler = Sampler::new(&cases, &[1.0, 1.0], true, 7);
     // The same start on both: the random numbers of two devices differ.
     let start = Trainer::new(config(None), &Device::flex()).checkpoint().unwrap();
     let losses = |device: &Device| -> Vec<f32> {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::predict;
 use crate::anatomy::{ORGAN_COUNT, Organ, OrganSet};
-use crate::dataset::{Augmentation, PreparedCase, SliceRef, make_batch};
+use crate::dataset::{Augmentation, Hpa, PreparedCase, SliceRef, make_batch};
 use crate::network::{AttentionAnatomy, CLASS_COUNT};
 use crate::preprocess::InputConfig;
 
@@ -55,7 +55,7 @@ pub async fn validate(
     let mut counts = [[0u64; 3]; CLASS_COUNT];
     let (mut right, mut known) = (0usize, 0usize);
     for chunk in slices.chunks(8) {
-        let batch = make_batch(cases, chunk, input, &Augmentation::default());
+        let batch = make_batch(cases, chunk, input, Hpa::Off, &Augmentation::default());
         let found = predict(&network, &batch, trained, device).await?;
         let truth = batch.target.labels.chunks_exact(pixels);
         for ((r, truth), guess) in chunk.iter().zip(truth).zip(found.labels.chunks_exact(pixels)) {

@@ -272,7 +272,9 @@ fn correlate<F: Fn(&[f32], &mut [f32]) + Sync>(
                 for start in (0..height).step_by(band) {
                     let rows = band.min(height - start);
                     let input = &room[start * pitch..];
-                    Arch::new().dispatch(Sums { input, columns, weights, positions: rows * pitch, sums: &mut sums });
+                    // Without the gap behind the last row: what it would take may lie beyond the last plane.
+                    let positions = (rows - 1) * pitch + width;
+                    Arch::new().dispatch(Sums { input, columns, weights, positions, sums: &mut sums });
                     for (result, sums) in result.chunks_exact_mut(height * width).zip(sums.chunks_exact(length)) {
                         let rows = result[start * width..].chunks_exact_mut(width).take(rows);
                         for (to, from) in rows.zip(sums.chunks_exact(pitch)) {

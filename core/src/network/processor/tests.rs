@@ -8,7 +8,7 @@ use super::convolution::{Shape, forward, input_gradient, weight_gradient};
 use super::{convolve, normalise};
 
 /// All kernels and strides of the network, with sizes that are no multiple of anything.
-const SHAPES: [Shape; 8] = [
+const SHAPES: [Shape; 9] = [
     shape([5, 8], [9, 11], 3, 1),
     shape([6, 7], [10, 12], 3, 2),
     shape([3, 4], [9, 11], 3, 2),
@@ -17,6 +17,8 @@ const SHAPES: [Shape; 8] = [
     shape([3, 4], [7, 9], 1, 2),
     shape([2, 3], [1, 1], 3, 1),
     shape([16, 16], [33, 70], 3, 1),
+    // With the gaps between rows one position more than whole vectors have, of 8 or of 16 numbers.
+    shape([2, 3], [5, 27], 3, 1),
 ];
 
 const fn shape(channels: [usize; 2], size: [usize; 2], kernel: usize, stride: usize) -> Shape {

@@ -5,7 +5,7 @@
 //! heights where some set gets there and leaves them out.
 
 use attention_anatomy::anatomy::{ORGAN_COUNT, Organ, OrganSet};
-use attention_anatomy::dataset::{Augmentation, Batch, PreparedCase, SliceRef, make_batch};
+use attention_anatomy::dataset::{Augmentation, Batch, Hpa, PreparedCase, SliceRef, make_batch};
 use attention_anatomy::preprocess::InputConfig;
 use attention_anatomy::train::{SlicePredictions, Trainer, predict};
 use burn::tensor::Device;
@@ -46,7 +46,7 @@ impl Exam {
         let refs: Vec<SliceRef> = slices.into_iter().map(|(case, slice)| SliceRef { case, slice, seed: 0 }).collect();
         let cases: Vec<PreparedCase> = held_out.into_iter().map(|scan| scan.case).collect();
         let batches =
-            refs.chunks(AT_ONCE).map(|chunk| make_batch(&cases, chunk, input, &Augmentation::default())).collect();
+            refs.chunks(AT_ONCE).map(|chunk| make_batch(&cases, chunk, input, Hpa::Off, &Augmentation::default())).collect();
         Self { batches, contested, titles }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use attention_anatomy::anatomy::OrganSet;
 use attention_anatomy::dataset::{Augmentation, PreparedCase};
 use attention_anatomy::loss::{FocalNorm, LossWeights};
-use attention_anatomy::network::NetworkConfig;
+use attention_anatomy::network::{NetworkConfig, ORGAN_LOGIT};
 use attention_anatomy::phantom::{Phantom, PhantomOptions, ScanSet};
 use attention_anatomy::preprocess::InputConfig;
 use attention_anatomy::train::{InputChoice, Phase, TrainingConfig};
@@ -114,7 +114,6 @@ impl Lesson {
             &labels,
             annotated,
             &self.input(),
-            settings.hpa,
             Some(boundaries_mm),
         )
         .map_err(|e| e.to_string())?;
@@ -153,6 +152,8 @@ impl Lesson {
             validation_slices: 0,
             hpa: settings.hpa,
             focal_norm: FocalNorm::PresentClasses,
+            mixed: true,
+            organ_logit: ORGAN_LOGIT,
             network: NetworkConfig { base: self.base, levels: 4, stack: 5, attention: settings.attention },
             input: InputChoice::Explicit(self.input()),
             fold: None,

@@ -124,7 +124,7 @@ impl Setup {
         let exam = Exam::new(held_out, &scans, &config.input());
         let trainer = Trainer::new(config, &self.device);
         let cases: Vec<PreparedCase> = scans.into_iter().map(|scan| scan.case).collect();
-        let sampler = Sampler::new(&cases, &[1.0; lesson::SETS.len()], self.settings.seed);
+        let sampler = Sampler::new(&cases, &[1.0; lesson::SETS.len()], true, self.settings.seed);
         let plan = LearnPlan {
             device: self.device_name,
             phases: lesson::ends(trainer.config()),
