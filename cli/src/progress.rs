@@ -1,5 +1,7 @@
 //! What the program says while it works. Standard output is for results, standard error for everything else.
-#![expect(clippy::print_stderr, clippy::print_stdout, reason = "the one place that talks to the terminal")]
+#![expect(clippy::print_stderr, reason = "the one place that talks to the terminal")]
+
+use std::io::Write;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -14,9 +16,9 @@ pub fn bar(length: u64, what: &str) -> ProgressBar {
     bar
 }
 
-/// One line on standard output.
+/// One line on standard output. That nobody reads on (`| head`) is no reason to stop the work.
 pub fn say(text: &str) {
-    println!("{text}");
+    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 /// One line on standard error.

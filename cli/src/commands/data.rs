@@ -115,14 +115,21 @@ impl Prepared {
         let compact = Compact::read(&files::read(path)?).with_context(|| path.display().to_string())?;
         let mut prepared = Self { input: Some(compact.input), cases: HashMap::new() };
         if prepared.input != Some(config.input()) {
-            bail!("{}: prepared for another [input] than the training file's; make it anew with `prepare`", path.display());
+            bail!(
+                "{}: prepared for another [input] than the training file's; make it anew with `prepare`",
+                path.display()
+            );
         }
         let mut known = compact.sets;
         let mut sets = Vec::new();
         for data in &config.data {
             let used = |c: &DataConfig| (c.manifest.clone(), c.derive_lungs, c.organs.clone());
             let Some(n) = known.iter().position(|set| used(&set.config) == used(data)) else {
-                bail!("{}: does not hold {} as the training file uses it; make it anew with `prepare`", path.display(), data.manifest);
+                bail!(
+                    "{}: does not hold {} as the training file uses it; make it anew with `prepare`",
+                    path.display(),
+                    data.manifest
+                );
             };
             let found = known.swap_remove(n);
             let set = LoadedSet { set: found.set, folder: PathBuf::new(), config: data.clone() };

@@ -194,8 +194,7 @@ impl PreparedCase {
                 })
             })
             .collect();
-        let possible =
-            (0..depth).map(|k| std::array::from_fn(|c| regions.can_occur(k, Organ::ALL[c]))).collect();
+        let possible = (0..depth).map(|k| std::array::from_fn(|c| regions.can_occur(k, Organ::ALL[c]))).collect();
         Ok(Self {
             name,
             set,

@@ -85,7 +85,6 @@ pub struct Difference {
     pub above: usize,
 }
 
-
 impl Comparison {
     /// All files: name and content.
     ///
@@ -319,8 +318,12 @@ mod tests {
 
     #[test]
     fn the_spread_is_that_of_the_runs_and_not_of_the_patients() {
-        let system =
-            System { name: "A".into(), multiply_adds: 5, runs: vec![run(&[0.9, 0.5], Some(0.2)), run(&[0.8], None)], against: None };
+        let system = System {
+            name: "A".into(),
+            multiply_adds: 5,
+            runs: vec![run(&[0.9, 0.5], Some(0.2)), run(&[0.8], None)],
+            against: None,
+        };
         let liver = system.organ(Organs::Annotated, Organ::Liver).unwrap();
         assert_eq!(liver.dice.n, 2);
         assert!((liver.dice.mean.unwrap() - 0.75).abs() < 1e-12);

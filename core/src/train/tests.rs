@@ -4,7 +4,7 @@ use super::*;
 use crate::anatomy::{ORGAN_COUNT, Organ, OrganSet};
 use crate::dataset::{Augmentation, Hpa};
 use crate::loss::{FocalNorm, LossWeights, Target};
-use crate::network::{CLASS_COUNT, NetworkConfig};
+use crate::network::{CLASS_COUNT, NetworkConfig, ORGAN_LOGIT};
 use crate::preprocess::{InputConfig, ModelGrid};
 use crate::volume::Geometry;
 use crate::wait::ready;

@@ -45,8 +45,10 @@ impl Exam {
         let contested = slices.iter().map(|&(case, k)| contested(held_out[case].z_mm(k), training)).collect();
         let refs: Vec<SliceRef> = slices.into_iter().map(|(case, slice)| SliceRef { case, slice, seed: 0 }).collect();
         let cases: Vec<PreparedCase> = held_out.into_iter().map(|scan| scan.case).collect();
-        let batches =
-            refs.chunks(AT_ONCE).map(|chunk| make_batch(&cases, chunk, input, Hpa::Off, &Augmentation::default())).collect();
+        let batches = refs
+            .chunks(AT_ONCE)
+            .map(|chunk| make_batch(&cases, chunk, input, Hpa::Off, &Augmentation::default()))
+            .collect();
         Self { batches, contested, titles }
     }
 
