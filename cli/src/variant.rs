@@ -32,6 +32,8 @@ pub struct Variant {
     pub organ_logit: Option<f64>,
     /// Steps that count as an epoch: a longer or shorter training.
     pub steps_per_epoch: Option<u64>,
+    /// How often each set of the training is drawn, in its order.
+    pub weights: Option<Vec<f64>>,
     /// Sets that are trained on besides.
     #[serde(default)]
     pub add: Vec<DataConfig>,
@@ -54,6 +56,9 @@ impl Variant {
         config.mixed = self.mixed.unwrap_or(config.mixed);
         config.organ_logit = self.organ_logit.unwrap_or(config.organ_logit);
         config.steps_per_epoch = self.steps_per_epoch.unwrap_or(config.steps_per_epoch);
+        for (set, weight) in config.data.iter_mut().zip(self.weights.iter().flatten()) {
+            set.weight = *weight;
+        }
         config.data.extend(self.add.iter().cloned());
         if let Some(augmentation) = &self.augmentation {
             config.phases.iter_mut().for_each(|phase| phase.augmentation = augmentation.clone());

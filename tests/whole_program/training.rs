@@ -282,7 +282,7 @@ fn variants_of_a_training_are_judged_against_each_other() {
     let folder = TempDir::new().unwrap();
     write_sets(folder.path(), 4);
     let trials = folder.path().join("trials.toml");
-    let of = |against: &str| {
+    let of = |against: &str, weights: &str| {
         format!(
             r#"
 training = "training.toml"
@@ -298,25 +298,30 @@ against = "{against}"
 attention = false
 mixed = false
 hpa = "off"
+weights = {weights}
 "#
         )
     };
     let output = folder.path().join("trials");
     let mut call = program("trials");
     call.arg(&trials).arg("--data").arg(folder.path()).arg("-o").arg(&output).args(["--device", "cpu"]);
-    std::fs::write(&trials, of("as it is")).unwrap();
+    std::fs::write(&trials, of("as it is", "[2.0, 0.5]")).unwrap();
     let said = succeed(&mut call);
     assert!(said.stdout.contains("paired by run, over Spleen"), "{said:#?}");
     assert!(said.stdout.contains("| plain, of one set a batch | as it is | "), "{said:#?}");
     assert!(output.join("plain-of-one-set-a-batch/seed-8/evaluation.json").exists());
     let used = std::fs::read_to_string(output.join("plain-of-one-set-a-batch/seed-8/config.toml")).unwrap();
+    assert!(used.contains("weight = 2.0") && used.contains("weight = 0.5"), "{used}");
     assert!(used.contains("mixed = false") && used.contains("hpa = \"off\""), "{used}");
     let again = succeed(&mut call);
     assert_eq!((again.stderr.matches("done before").count(), &again.stdout), (4, &said.stdout));
 
-    std::fs::write(&trials, of("nobody")).unwrap();
+    std::fs::write(&trials, of("nobody", "[2.0, 0.5]")).unwrap();
     let lost = run(&mut call);
     assert!(lost.errors()[0].contains("and none has that name"), "{lost:#?}");
+    std::fs::write(&trials, of("as it is", "[1.0]")).unwrap();
+    let short = run(&mut call);
+    assert!(short.errors()[0].contains("one number for each of 2 sets"), "{short:#?}");
 }
 
 #[test]

@@ -69,7 +69,6 @@ pub fn run(args: Args) -> Result<ExitCode> {
     if (args.attention || args.attention_off) && !model.info.network.attention {
         bail!("{}: these weights have no attention to switch off", model.name);
     }
-    let device = args.device.open()?;
     let sets = data::manifests(&config, &args.data)?;
     let mut patients = Vec::new();
     for set in &sets {
@@ -103,6 +102,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         raw: args.no_cleanup,
         ..Options::new(args.tolerance_mm)
     };
+    let device = args.device.open()?;
     let measured = Subject::of(&model, &device, options)?;
     let found = evaluation::evaluate(measured, &device, &patients, subject, options, &interrupt::flag()?)?;
     evaluation::say(&found, args.format)?;

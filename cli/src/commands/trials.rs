@@ -77,6 +77,10 @@ impl Trials {
             {
                 bail!("{}: variant `{}` is judged against `{other}`, and none has that name", named(), variant.name);
             }
+            if variant.weights.as_ref().is_some_and(|weights| weights.len() != base.data.len()) {
+                let sets = base.data.len();
+                bail!("{}: variant `{}`: weights must be one number for each of {sets} sets", named(), variant.name);
+            }
             let text = toml::to_string(&variant.training(&base, base.seed)).with_context(named)?;
             TrainingConfig::parse(&text).with_context(|| format!("{}: variant `{}`", named(), variant.name))?;
         }

@@ -252,6 +252,7 @@ mod tests {
         assert!((liver.truth_ml - 0.256).abs() < 1e-12);
         let spleen = result[Organ::Spleen.index()].unwrap();
         assert_eq!((spleen.dice, spleen.surface_dice, spleen.missed), (0.0, 0.0, true));
+        assert!(spleen.surface_dice.is_sign_positive(), "-0 in a table");
         assert!(spleen.hausdorff_95_mm.is_infinite() && spleen.mean_surface_distance_mm.is_infinite());
         // Eight slices of 4 x 8 pixels: the outermost 20 of each are contour.
         assert_eq!((liver.added_path_mm, spleen.added_path_mm), (0.0, 8.0 * 20.0));

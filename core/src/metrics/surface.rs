@@ -134,7 +134,8 @@ fn area(elements: &[SurfaceElement]) -> f64 {
 }
 
 fn area_within(elements: &[SurfaceElement], tolerance_mm: f64) -> f64 {
-    elements.iter().filter(|e| e.distance_mm <= tolerance_mm).map(|e| e.area_mm2).sum()
+    // `sum` would make -0 of nothing.
+    elements.iter().filter(|e| e.distance_mm <= tolerance_mm).fold(0.0, |sum, e| sum + e.area_mm2)
 }
 
 /// Some of the eight voxels around the corner are inside and some outside.
