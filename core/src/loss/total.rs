@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use super::batch_dice::{DiceSums, batch_dice, micro_batch_surrogate};
 use super::focal::{class_weights, focal};
-use super::recalibration::recalibrate;
+use super::recalibration::{Recalibrated, recalibrate};
 use super::region::region_cross_entropy;
 use crate::anatomy::{ORGAN_COUNT, REGION_COUNT};
-use crate::network::attention::modulate;
-use crate::network::{CLASS_COUNT, NetworkOutput};
+use crate::network::attention::{log_weights, modulate};
+use crate::network::{CLASS_COUNT, NetworkOutput, processor};
 
 /// alpha, beta and gamma of equation (2).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -138,10 +138,53 @@ pub fn modulated(output: &NetworkOutput) -> Tensor<4> {
     }
 }
 
+/// What the losses over voxels are made of.
+enum Voxels {
+    /// As maps.
+    Maps { p: Recalibrated, truth: Tensor<4> },
+    /// Summed already: of p^, of p^ where the class is true, and of what the focal loss weighs, `[34]` each.
+    Sums { probability: Tensor<1>, intersection: Tensor<1>, focal: Tensor<1>, truth: Tensor<1> },
+}
+
+impl Voxels {
+    fn of(output: &NetworkOutput, target: &Target) -> Self {
+        let device = output.logits.device();
+        let shift = || match &output.region {
+            Some(region) => log_weights(region.attention.clone()).reshape([target.len(), CLASS_COUNT]),
+            None => Tensor::zeros([target.len(), CLASS_COUNT], &device),
+        };
+        match processor::loss_sums(&output.logits, shift, &target.labels, &target.weights) {
+            Some(sums) => {
+                let row = |n: usize| sums.clone().slice(n..n + 1).reshape([CLASS_COUNT]);
+                let truth: Vec<f32> = BatchCounts::of(target).voxels.iter().map(|&n| n as f32).collect();
+                let truth = Tensor::from_data(TensorData::new(truth, [CLASS_COUNT]), &device);
+                Self::Sums { probability: row(0), intersection: row(1), focal: row(2), truth }
+            }
+            None => Self::Maps { p: recalibrate(modulated(output), &target.weights), truth: target.one_hot(&device) },
+        }
+    }
+
+    fn focal(&self, weights: &[f32; CLASS_COUNT]) -> Tensor<1> {
+        match self {
+            Self::Maps { p, truth } => focal(p, truth.clone(), weights),
+            Self::Sums { focal, .. } => {
+                let weights = Tensor::from_data(TensorData::new(weights.to_vec(), [CLASS_COUNT]), &focal.device());
+                (focal.clone() * weights).sum().neg()
+            }
+        }
+    }
+
+    fn dice_sums(self) -> DiceSums {
+        match self {
+            Self::Maps { p, truth } => DiceSums::of(p.probability, truth),
+            Self::Sums { probability, intersection, truth, .. } => DiceSums { intersection, probability, truth },
+        }
+    }
+}
+
 /// The Dice sums of a micro-batch, for the first pass of the accumulation.
 pub fn dice_sums(output: &NetworkOutput, target: &Target) -> DiceSums {
-    let p = recalibrate(modulated(output), &target.weights);
-    DiceSums::of(p.probability, target.one_hot(&output.logits.device()))
+    Voxels::of(output, target).dice_sums()
 }
 
 /// Equation (2). `counts` are those of the whole batch. `whole` holds the whole batch's Dice sums when `target` is only
@@ -158,20 +201,19 @@ pub fn total(
     let mut sum = Tensor::<1>::zeros([1], &device);
     let (mut dice, mut focal_term, mut region) = (None, None, None);
     if loss.segments() {
-        let p = recalibrate(modulated(output), &target.weights);
-        let truth = target.one_hot(&device);
+        let voxels = Voxels::of(output, target);
         let present = counts.present();
         if loss.focal != 0.0 {
             let norm = match norm {
                 FocalNorm::PresentClasses => present.iter().filter(|&&p| p).count() as f64,
                 FocalNorm::Paper => counts.voxels.iter().sum::<u64>() as f64,
             };
-            let term = focal(&p, truth.clone(), &class_weights(&counts.voxels, norm));
+            let term = voxels.focal(&class_weights(&counts.voxels, norm));
             sum = sum + term.clone() * loss.focal;
             focal_term = Some(term);
         }
         if loss.dice != 0.0 {
-            let sums = DiceSums::of(p.probability, truth);
+            let sums = voxels.dice_sums();
             let term = match whole {
                 None => batch_dice(sums, &present),
                 Some(whole) => micro_batch_surrogate(sums, whole, &present),

@@ -5,7 +5,7 @@
 //! | file | what |
 //! |---|---|
 //! | `block.rs` | convolution + batch normalisation, residual block, folding |
-//! | `processor/` | convolution and normalisation on a processor, with their gradients |
+//! | `processor/` | convolutions, normalisations and losses on a processor, with their gradients |
 //! | `unet.rs` | encoder and decoder |
 //! | `region.rs` | region classifier and attention vector z4 |
 //! | `attention.rs` | equation (1) |
@@ -18,7 +18,7 @@ pub mod attention;
 pub mod block;
 pub mod count;
 pub mod onnx;
-mod processor;
+pub(crate) mod processor;
 pub mod pytorch;
 pub mod region;
 pub mod unet;
