@@ -33,8 +33,8 @@ fn phantom_sets_are_partial_with_the_truth_beside_them() {
         let truth = manifest(&out, &format!("truth/{}/dataset.json", set.id()));
         assert_eq!((drawn.cases.len(), truth.cases.len()), (2, 2));
         for (case, full) in drawn.cases.iter().zip(&truth.cases) {
-            let own = labels(&out.join(set.id()).join(&case.label));
-            let all = labels(&out.join("truth").join(set.id()).join(&full.label));
+            let own = labels(&out.join(set.id()).join(case.label.as_ref().unwrap()));
+            let all = labels(&out.join("truth").join(set.id()).join(full.label.as_ref().unwrap()));
             assert!(shown(&own.voxels).difference(case.organs().unwrap()).is_empty());
             assert_eq!(shown(&all.voxels), full.organs().unwrap());
             assert!(full.organs().unwrap().len() > case.organs().unwrap().len());

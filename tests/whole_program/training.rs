@@ -14,11 +14,14 @@ use crate::support::{KIDNEY_RIGHT, Nifti, SPLEEN, Table, phantom, program, run, 
 
 /// Cases of each set; one of them is held out.
 const CASES: usize = 3;
+/// What stands for the spleen in the label maps of its set.
+const OWN_NUMBER: u8 = 117;
 /// Steps between two checkpoints.
 const CHECKPOINT_STEPS: u64 = 6;
 
 /// Writes two sets of drawn bodies that show the same two organs: one set annotates the spleen alone, the other the right
-/// kidney alone; the truth about both is kept aside. Returns the training file.
+/// kidney alone; the truth about both is kept aside. The first has label maps with numbers of its own, the second masks. Returns the
+/// training file.
 fn write_sets(folder: &Path, steps: u64) -> PathBuf {
     for (n, (organ, label)) in [("spleen", SPLEEN), ("kidney_right", KIDNEY_RIGHT)].into_iter().enumerate() {
         let set = folder.join(format!("only_{organ}"));
@@ -26,7 +29,8 @@ fn write_sets(folder: &Path, steps: u64) -> PathBuf {
         let cases: Vec<Value> = (0..CASES)
             .map(|case| {
                 let (ct, labels) = phantom(CASES * n + case);
-                let annotated = labels.voxels.iter().map(|&l| if l == label { l } else { 0 }).collect();
+                let number = [OWN_NUMBER, 1][n];
+                let annotated = labels.voxels.iter().map(|&l| if l == label { number } else { 0 }).collect();
                 let (ct_name, label_name) = (format!("{case}.ct.nii.gz"), format!("{case}.labels.nii.gz"));
                 std::fs::write(set.join(&ct_name), nifti::write_ct(&ct, "drawn").unwrap()).unwrap();
                 let write = |name: &str, labels: &LabelVolume| {
@@ -35,18 +39,26 @@ fn write_sets(folder: &Path, steps: u64) -> PathBuf {
                 let truth_name = format!("{case}.truth.nii.gz");
                 write(&truth_name, &labels).unwrap();
                 write(&label_name, &labels.with_voxels(annotated)).unwrap();
-                json!({
+                let mut entry = json!({
                     "id": format!("{organ}-{case}"),
                     "split": "train",
                     "ct": ct_name,
-                    "label": label_name,
                     "truth": truth_name,
-                    "annotated": [organ],
                     "region_boundaries_mm": [500.0, 400.0, 300.0, -100.0],
-                })
+                });
+                if n == 0 {
+                    entry["label"] = json!(label_name);
+                    entry["annotated"] = json!([organ]);
+                } else {
+                    entry["masks"] = json!({ organ: label_name });
+                }
+                entry
             })
             .collect();
-        let manifest = json!({ "name": format!("only {organ}"), "license": "drawn", "cases": cases });
+        let mut manifest = json!({ "name": format!("only {organ}"), "license": "drawn", "cases": cases });
+        if n == 0 {
+            manifest["labels"] = json!({ "background": 0, organ: OWN_NUMBER, "tumour": OWN_NUMBER + 1 });
+        }
         std::fs::write(set.join("dataset.json"), manifest.to_string()).unwrap();
     }
     let config = folder.join("training.toml");

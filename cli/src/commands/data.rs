@@ -8,7 +8,8 @@ use std::sync::mpsc;
 
 use anyhow::{Context, Result, anyhow, bail};
 use attention_anatomy::anatomy::OrganSet;
-use attention_anatomy::dataset::{CaseEntry, Compact, DataSet, PreparedCase, regions};
+use attention_anatomy::dataset::labels::{self, JoinedMasks};
+use attention_anatomy::dataset::{CaseEntry, Compact, DataSet, LabelFiles, PreparedCase, regions};
 use attention_anatomy::formats;
 use attention_anatomy::preprocess::{Body, InputConfig};
 use attention_anatomy::train::{DataConfig, TrainingConfig};
@@ -80,12 +81,31 @@ pub fn manifests(config: &TrainingConfig, root: &Path) -> Result<Vec<LoadedSet>>
 pub fn read_case(set: &LoadedSet, entry: &CaseEntry) -> Result<(CtVolume, LabelVolume, OrganSet)> {
     let path = set.folder.join(&entry.ct);
     let ct = formats::read_ct(files::collect(&path)?).with_context(|| path.display().to_string())?;
-    let mut labels = read_labels(&set.folder.join(&entry.label))?;
+    let mut labels = read_drawn(set, entry)?;
     let mut annotated = set.config.used(entry.organs()?)?;
     if set.config.derive_lungs && regions::label_lungs(&ct, &Body::find(&ct), &mut labels, annotated) {
         annotated = annotated.union(regions::LUNGS.into_iter().collect());
     }
     Ok((ct, labels, annotated))
+}
+
+/// What was drawn for a case, with the labels of the anatomy table.
+pub fn read_drawn(set: &LoadedSet, entry: &CaseEntry) -> Result<LabelVolume> {
+    match set.set.label_files(entry)? {
+        LabelFiles::Map(path, meant) => {
+            let mut labels = read_labels(&set.folder.join(path))?;
+            labels::renumber(&mut labels, &meant);
+            Ok(labels)
+        }
+        LabelFiles::Masks(masks) => {
+            let mut joined = JoinedMasks::default();
+            for (organ, path) in masks {
+                let path = set.folder.join(path);
+                joined.add(organ, read_labels(&path)?).with_context(|| path.display().to_string())?;
+            }
+            joined.finish().ok_or_else(|| anyhow!("{}: there is no mask", entry.id))
+        }
+    }
 }
 
 /// The whole truth of a case, where its manifest has one.

@@ -53,7 +53,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     for patient in patients.into_iter().filter(|p| args.case.as_ref().is_none_or(|c| *c == p.name())) {
         let truth = match data::read_truth(&patient.set.folder, patient.entry)? {
             Some(truth) => truth,
-            None => data::read_labels(&patient.set.folder.join(&patient.entry.label))?,
+            None => data::read_drawn(patient.set, patient.entry)?,
         };
         let (told, slice) = telling_slice(&truth, patient.entry.organs()?, args.slice)
             .ok_or_else(|| anyhow!("{}: the scan has only {} slices", patient.name(), truth.geometry.size[2]))?;

@@ -1,5 +1,6 @@
 //! `attention-anatomy phantom`: synthetic patients as data sets ready for training.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -125,7 +126,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
         }
         bar.finish_and_clear();
         for (path, cases) in manifests.iter().zip([drawn, truth]) {
-            let set = DataSet { name: format!("phantom_{}", set.id()), license: TERMS.into(), cases };
+            let name = format!("phantom_{}", set.id());
+            let set = DataSet { name, license: TERMS.into(), labels: BTreeMap::new(), cases };
             files::write(path, serde_json::to_string_pretty(&set)?.as_bytes())?;
         }
     }
@@ -179,9 +181,10 @@ fn write_case(
         id: id.to_string(),
         split: split.to_string(),
         ct,
-        label: names[1].clone(),
+        label: Some(names[1].clone()),
+        masks: BTreeMap::new(),
         truth,
-        annotated: annotated.iter().map(|organ| organ.id().to_string()).collect(),
+        annotated: Some(annotated.iter().map(|organ| organ.id().to_string()).collect()),
         region_boundaries_mm: Some(phantom.region_boundaries_mm()),
     };
     let aside = format!("../truth/{}/{}", set.id(), names[1]);

@@ -3,6 +3,8 @@
 //! JSON or TOML with the same keys. A case lists the organs that are annotated *in it*; the set as a whole promises
 //! nothing. Keys that the program does not use (source, quality notes...) are kept out of its way and ignored.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::anatomy::{Organ, OrganSet};
@@ -15,8 +17,41 @@ pub struct DataSet {
     /// Terms under which the images may be used.
     #[serde(default, alias = "licence")]
     pub license: String,
+    /// The numbers that the organs have in the label maps of this set, by name; those of the anatomy table where there are none.
+    /// Names that are no organ's are of no interest: what has their numbers is background.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, OneOrMore<u32>>,
     /// The cases.
     pub cases: Vec<CaseEntry>,
+}
+
+/// One or more, in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum OneOrMore<T> {
+    /// Without a list.
+    One(T),
+    /// In a list.
+    More(Vec<T>),
+}
+
+impl<T> OneOrMore<T> {
+    /// All of them.
+    pub fn as_slice(&self) -> &[T] {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::More(all) => all,
+        }
+    }
+}
+
+/// Where the labels of a case are, and how they become those of the anatomy table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LabelFiles<'a> {
+    /// A label map, and what each of its numbers means: 0 or the label of an organ.
+    Map(&'a str, Box<[u8; 256]>),
+    /// Masks, each of one organ or of a part of it.
+    Masks(Vec<(Organ, &'a str)>),
 }
 
 /// A part of a cross-validation.
@@ -44,14 +79,19 @@ pub struct CaseEntry {
     pub split: String,
     /// CT file, relative to the manifest.
     pub ct: String,
-    /// Label map on the CT's grid, relative to the manifest; values are the labels 1..=33 of the anatomy table.
-    pub label: String,
+    /// Label map on the CT's grid, relative to the manifest; its numbers are those of the set's `labels`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Or masks on the CT's grid, relative to the manifest, by the name of the organ; of one that consists of parts all parts.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub masks: BTreeMap<String, OneOrMore<String>>,
     /// The whole truth, where it is known and kept from the training, as on phantoms: a label map of every organ, relative to
     /// the manifest. Only evaluation reads it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub truth: Option<String>,
-    /// Organs annotated in this case.
-    pub annotated: Vec<String>,
+    /// Organs annotated in this case. With masks it may be left out: those that have a mask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub annotated: Option<Vec<String>>,
     /// Where it is known better than it can be derived: z (patient superior mm) of lung apex, top of the heart, liver dome
     /// and middle of the kidneys. A boundary that the scan does not reach is given as a height beyond its end.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,6 +113,44 @@ pub enum ManifestError {
         case: String,
         /// The name as written.
         name: String,
+    },
+    /// A mask of nothing known.
+    #[error(
+        "case {case}: `masks` names `{name}`, which is not one of the 33 organs; `attention-anatomy info --organs` lists them"
+    )]
+    Mask {
+        /// The case.
+        case: String,
+        /// The name as written.
+        name: String,
+    },
+    /// No labels, or labels twice.
+    #[error("case {0}: give either `label`, one map of all organs, or `masks`, one for each organ")]
+    Labels(String),
+    /// A label map, and nothing about what it shows.
+    #[error(
+        "case {0}: `annotated` is missing; name the organs that were drawn for this case, whether or not they are in view"
+    )]
+    NotAnnotated(String),
+    /// An annotated organ without a number.
+    #[error(
+        "case {case}: `annotated` names {organ}, to which `labels` gives no number; add it there, or do not call it annotated"
+    )]
+    NoNumber {
+        /// The case.
+        case: String,
+        /// The organ.
+        organ: Organ,
+    },
+    /// A number for two organs, or too large a one.
+    #[error("`labels`: {number} stands for {organ}, but {why}")]
+    Number {
+        /// The number.
+        number: u32,
+        /// The organ.
+        organ: Organ,
+        /// What is wrong.
+        why: String,
     },
     /// Two cases of one id.
     #[error(
@@ -105,9 +183,55 @@ impl DataSet {
             if !["train", "test"].contains(&case.split.as_str()) {
                 return Err(ManifestError::Split { case: case.id.clone(), split: case.split.clone() });
             }
-            case.organs()?;
+            let (annotated, files) = (case.organs()?, set.label_files(case)?);
+            if let (LabelFiles::Map(_, organs), false) = (files, set.labels.is_empty())
+                && let Some(organ) = annotated.iter().find(|organ| !organs.contains(&organ.label()))
+            {
+                return Err(ManifestError::NoNumber { case: case.id.clone(), organ });
+            }
         }
         Ok(set)
+    }
+
+    /// Where the labels of one of its cases are.
+    ///
+    /// # Errors
+    /// [`ManifestError`], which [`parse`](Self::parse) has looked for.
+    pub fn label_files<'a>(&self, case: &'a CaseEntry) -> Result<LabelFiles<'a>, ManifestError> {
+        match (&case.label, case.masks.is_empty()) {
+            (Some(map), true) => Ok(LabelFiles::Map(map, Box::new(self.numbers()?))),
+            (None, false) => {
+                let mut masks = Vec::new();
+                for (organ, files) in case.mask_organs()?.into_iter().zip(case.masks.values()) {
+                    masks.extend(files.as_slice().iter().map(|file| (organ, file.as_str())));
+                }
+                Ok(LabelFiles::Masks(masks))
+            }
+            _ => Err(ManifestError::Labels(case.id.clone())),
+        }
+    }
+
+    /// What each number of the label maps means.
+    fn numbers(&self) -> Result<[u8; 256], ManifestError> {
+        if self.labels.is_empty() {
+            return Ok(std::array::from_fn(|n| n as u8));
+        }
+        let mut meant = [0u8; 256];
+        for (name, numbers) in &self.labels {
+            let Some(organ) = organ_named(name) else { continue };
+            for &number in numbers.as_slice() {
+                let wrong = |why: String| Err(ManifestError::Number { number, organ, why });
+                match meant.get_mut(number as usize) {
+                    None => return wrong("label maps have numbers up to 255".into()),
+                    Some(_) if number == 0 => return wrong("0 is the background".into()),
+                    Some(label) => match Organ::from_label(*label) {
+                        Some(other) if other != organ => return wrong(format!("also for {other}")),
+                        _ => *label = organ.label(),
+                    },
+                }
+            }
+        }
+        Ok(meant)
     }
 
     /// The `train` cases, divided into training and `validation` patients by `seed`. The choice depends on the ids alone,
@@ -138,13 +262,30 @@ impl DataSet {
 impl CaseEntry {
     /// The annotated organs.
     pub fn organs(&self) -> Result<OrganSet, ManifestError> {
-        self.annotated
-            .iter()
-            .map(|name| {
-                Organ::from_id(name).ok_or_else(|| ManifestError::Organ { case: self.id.clone(), name: name.clone() })
-            })
-            .collect()
+        let Some(annotated) = &self.annotated else {
+            return match self.masks.is_empty() {
+                true => Err(ManifestError::NotAnnotated(self.id.clone())),
+                false => Ok(self.mask_organs()?.into_iter().collect()),
+            };
+        };
+        let organ = |name: &String| {
+            Organ::from_id(name).ok_or_else(|| ManifestError::Organ { case: self.id.clone(), name: name.clone() })
+        };
+        annotated.iter().map(organ).collect()
     }
+
+    /// The organ of every entry of `masks`.
+    fn mask_organs(&self) -> Result<Vec<Organ>, ManifestError> {
+        let organ = |name: &String| {
+            organ_named(name).ok_or_else(|| ManifestError::Mask { case: self.id.clone(), name: name.clone() })
+        };
+        self.masks.keys().map(organ).collect()
+    }
+}
+
+/// The organ of an id, or of a name that hospitals give it.
+fn organ_named(name: &str) -> Option<Organ> {
+    Organ::from_id(name).or_else(|| Organ::from_name(name))
 }
 
 #[cfg(test)]
@@ -160,6 +301,49 @@ mod tests {
             DataSet::parse(&format!("name = \"set\"\n{case}"), true).unwrap().cases[0].truth.clone()
         };
         assert_eq!((set(""), set("truth = \"c\"\n")), (None, Some("c".into())));
+    }
+
+    /// As nnU-Net numbers its sets, with parts of a lung.
+    #[test]
+    fn a_set_may_have_numbers_of_its_own() {
+        let set = |labels: &str, annotated: &str| {
+            let case = format!(r#"{{"id": "p1", "split": "train", "ct": "a", "label": "b"{annotated}}}"#);
+            DataSet::parse(&format!(r#"{{"name": "set", "labels": {labels}, "cases": [{case}]}}"#), false)
+        };
+        let labels = r#"{"background": 0, "spleen": 1, "Kidney_L": 3, "lung_left": [7, 8], "tumour": 9}"#;
+        let good = set(labels, r#", "annotated": ["spleen", "kidney_left", "lung_left"]"#).unwrap();
+        let LabelFiles::Map("b", meant) = good.label_files(&good.cases[0]).unwrap() else { panic!() };
+        let expected = [(1, Organ::Spleen), (3, Organ::KidneyLeft), (7, Organ::LungLeft), (8, Organ::LungLeft)];
+        for (number, label) in meant.into_iter().enumerate() {
+            let organ = expected.iter().find(|e| e.0 == number).map(|e| e.1);
+            assert_eq!(Organ::from_label(label), organ, "{number}");
+        }
+        let error = |labels: &str, annotated: &str| set(labels, annotated).unwrap_err().to_string();
+        assert!(error(labels, "").contains("`annotated` is missing"));
+        assert!(error(labels, r#", "annotated": ["liver"]"#).contains("to which `labels` gives no number"));
+        let annotated = r#", "annotated": ["spleen"]"#;
+        assert!(error(r#"{"spleen": 300}"#, annotated).contains("up to 255"));
+        assert!(error(r#"{"spleen": 0}"#, annotated).contains("0 is the background"));
+        assert!(error(r#"{"spleen": 2, "liver": 2}"#, annotated).contains("also for"));
+    }
+
+    #[test]
+    fn masks_name_their_organs_and_are_annotated() {
+        let set = |rest: &str| {
+            let case = format!("[[cases]]\nid = \"p1\"\nsplit = \"train\"\nct = \"a\"\n{rest}\n");
+            DataSet::parse(&format!("name = \"set\"\n{case}"), true)
+        };
+        let good = set("masks = { liver = \"l.nii\", \"lung left\" = [\"u.nii\", \"v.nii\"] }").unwrap();
+        let files = vec![(Organ::Liver, "l.nii"), (Organ::LungLeft, "u.nii"), (Organ::LungLeft, "v.nii")];
+        assert_eq!(good.label_files(&good.cases[0]).unwrap(), LabelFiles::Masks(files));
+        assert_eq!(good.cases[0].organs().unwrap(), [Organ::Liver, Organ::LungLeft].into_iter().collect());
+        let fewer = set("annotated = [\"liver\"]\nmasks = { liver = \"l.nii\", heart = \"h.nii\" }").unwrap();
+        assert_eq!(fewer.cases[0].organs().unwrap(), [Organ::Liver].into_iter().collect());
+        let error = |rest: &str| set(rest).unwrap_err().to_string();
+        assert!(error("masks = { livver = \"l.nii\" }").contains("`livver`"));
+        for rest in ["annotated = []", "annotated = []\nlabel = \"b\"\nmasks = { liver = \"l.nii\" }"] {
+            assert!(error(rest).contains("either `label`"), "{}", error(rest));
+        }
     }
 
     fn text(cases: &str) -> String {

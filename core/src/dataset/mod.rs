@@ -6,6 +6,7 @@
 //! | file | what |
 //! |---|---|
 //! | `manifest.rs` | a set as its index file describes it; splits by patient |
+//! | `labels.rs` | label maps with numbers of their own, and masks, become labels of the anatomy table |
 //! | `regions/` | which body region each slice shows, derived from landmarks |
 //! | `case.rs` | a case on the model grid, with its re-calibration weights |
 //! | `sampler.rs` | which slices make the batch of a step: a pure function of seed and step |
@@ -17,6 +18,7 @@ pub mod augment;
 pub mod batch;
 pub mod case;
 pub mod compact;
+pub mod labels;
 pub mod manifest;
 pub mod regions;
 pub mod sampler;
@@ -25,5 +27,5 @@ pub use augment::{Augmentation, Elastic};
 pub use batch::{Batch, make_batch};
 pub use case::{Hpa, PrepareError, PreparedCase};
 pub use compact::{Compact, CompactError, CompactSet};
-pub use manifest::{CaseEntry, DataSet, Fold, ManifestError};
+pub use manifest::{CaseEntry, DataSet, Fold, LabelFiles, ManifestError, OneOrMore};
 pub use sampler::{Sampler, SliceRef};
