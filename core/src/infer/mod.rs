@@ -14,7 +14,7 @@
 //! | `reduce.rs` | probabilities to labels on the input matrix |
 //! | `volume_run.rs` | streaming over a volume, with progress and cancel |
 //! | `router.rs` | a network for each region, for comparison |
-//! | `cleanup.rs` | largest component of every organ |
+//! | `cleanup.rs` | pieces of organs: the largest ones stay |
 
 pub mod burn_engine;
 pub mod cleanup;
@@ -27,7 +27,7 @@ pub mod router;
 pub mod volume_run;
 
 pub use burn_engine::BurnEngine;
-pub use cleanup::keep_largest_components;
+pub use cleanup::{keep_largest_components, remove_small_components};
 pub use device::{ComputeDevice, ComputeKind, DeviceError, DevicePreference};
 pub use engine::{Engine, EngineError, SliceRequest, SliceResult, Ticket, Tile, Wait};
 pub use fake::FakeEngine;
