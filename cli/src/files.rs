@@ -3,9 +3,12 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use attention_anatomy::dataset::Bytes;
 use attention_anatomy_viewer::worker::machine;
+use tempfile::NamedTempFile;
 
 /// The bytes of a file; the error names it.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
@@ -29,6 +32,13 @@ pub fn remove(path: &Path) -> Result<()> {
 
 /// Writes a file as a whole or not at all.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file = create(path)?;
+    file.write_all(bytes).with_context(|| format!("{}: cannot be written", path.display()))?;
+    keep(file, path)
+}
+
+/// A file that has a name for the time being, beside what it is to become.
+pub fn create(path: &Path) -> Result<NamedTempFile> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     self::folder(folder)?;
     let mut builder = tempfile::Builder::new();
@@ -39,13 +49,26 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
-    let mut file =
-        builder.tempfile_in(folder).with_context(|| format!("{}: no file can be written here", folder.display()))?;
-    file.write_all(bytes)
-        .and_then(|()| file.as_file().sync_all())
-        .with_context(|| format!("{}: cannot be written", path.display()))?;
-    file.persist(path).with_context(|| format!("{}: cannot be written", path.display()))?;
+    builder.tempfile_in(folder).with_context(|| format!("{}: no file can be written here", folder.display()))
+}
+
+/// Gives a file of [`create`] its name.
+pub fn keep(file: NamedTempFile, path: &Path) -> Result<()> {
+    let cannot = || format!("{}: cannot be written", path.display());
+    file.as_file().sync_all().with_context(cannot)?;
+    file.persist(path).with_context(cannot)?;
     Ok(())
+}
+
+/// The bytes of a file, read from the disk when they are looked at.
+#[expect(unsafe_code, reason = "a file that is mapped may be changed by others")]
+pub fn map(path: &Path) -> Result<Bytes> {
+    let cannot = || format!("{}: cannot be read", path.display());
+    let file = std::fs::File::open(path).with_context(cannot)?;
+    // SAFETY: the map is only read. Who cuts the file while it is in use ends this program; who writes into it changes what is trained
+    // on, as with any data: all bytes are valid values of what they are read as, and labels are checked again where they are used.
+    let map = unsafe { memmap2::Mmap::map(&file) }.with_context(cannot)?;
+    Ok(Arc::new(map))
 }
 
 /// Files by name, for messages, with their bytes.

@@ -266,16 +266,21 @@ fn folds_and_systems_go_on_where_they_stopped_and_end_in_tables() {
 fn packed_cases_are_trained_on_like_the_scans_that_they_come_from() {
     let folder = TempDir::new().unwrap();
     let config = write_sets(folder.path(), 4);
-    let packed = folder.path().join("cases.zip");
-    let said = succeed(program("prepare").arg(&config).arg("--data").arg(folder.path()).arg("-o").arg(&packed));
-    assert!(said.stderr.contains(&format!("{} cases", 2 * CASES)), "{said:#?}");
-    let outputs = [(folder.path(), "from-scans"), (packed.as_path(), "from-packed")].map(|(data, name)| {
+    let [packed, mapped] = [("cases.zip", None), ("exact.zip", Some("--mapped"))].map(|(name, how)| {
+        let file = folder.path().join(name);
+        let mut prepare = program("prepare");
+        prepare.arg(&config).arg("--data").arg(folder.path()).arg("-o").arg(&file).args(how);
+        let said = succeed(&mut prepare);
+        assert!(said.stderr.contains(&format!("{} cases", 2 * CASES)), "{said:#?}");
+        file
+    });
+    let data = [(folder.path(), "from-scans"), (packed.as_path(), "from-packed"), (mapped.as_path(), "from-mapped")];
+    let [scans, cases, exact] = data.map(|(data, name)| {
         let output = folder.path().join(name);
         succeed(&mut train(&config, data, &output));
-        output
+        steps(&output)
     });
-    let [scans, cases] = outputs.map(|output| steps(&output));
-    assert_eq!(scans.len(), 4);
+    assert_eq!((scans.len(), &exact), (4, &scans));
     for ((step, a), (_, b)) in scans.into_iter().zip(cases) {
         assert!((a - b).abs() < 0.02 * a, "step {step}: loss {a} with scans, {b} with packed cases");
     }

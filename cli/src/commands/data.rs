@@ -132,7 +132,7 @@ pub struct Prepared {
 impl Prepared {
     /// What a file of prepared cases holds for a training: the cases, and the sets of which they are.
     pub fn read(path: &Path, config: &TrainingConfig) -> Result<(Self, Vec<LoadedSet>)> {
-        let compact = Compact::read(&files::read(path)?).with_context(|| path.display().to_string())?;
+        let compact = Compact::read(&files::map(path)?).with_context(|| path.display().to_string())?;
         let mut prepared = Self { input: Some(compact.input), cases: HashMap::new() };
         if prepared.input != Some(config.input()) {
             bail!(
@@ -159,12 +159,6 @@ impl Prepared {
         Ok((prepared, sets))
     }
 
-    /// All that are known of a set, by id.
-    pub fn of_set(&self, set: &LoadedSet) -> Vec<(String, PreparedCase)> {
-        let known = |entry: &CaseEntry| Some((entry.id.clone(), self.cases.get(&set.key(&entry.id))?.clone()));
-        set.set.cases.iter().filter_map(known).collect()
-    }
-
     /// Training and validation cases. What is not known yet is prepared on all cores; a case that cannot be used is named and
     /// ends the run: a training on other data than asked for is not the training asked for.
     pub fn divide(
@@ -179,9 +173,11 @@ impl Prepared {
         let divided: Vec<_> = sets.iter().map(|set| (set, set.divide(config))).collect();
         let wanted = divided.iter().flat_map(|(set, (a, b))| a.iter().chain(b).map(move |entry| (*set, *entry)));
         let missing: Vec<_> = wanted.filter(|(set, entry)| !self.cases.contains_key(&set.key(&entry.id))).collect();
-        for ((set, entry), case) in missing.iter().zip(prepare(&missing, &input)?) {
+        prepare(&missing, &input, |n, case| {
+            let (set, entry) = missing[n];
             self.cases.insert(set.key(&entry.id), case);
-        }
+            Ok(())
+        })?;
         let known = |n: usize, set: &LoadedSet, entry: &CaseEntry| {
             self.cases.get(&set.key(&entry.id)).map(|case| PreparedCase { set: n, ..case.clone() })
         };
@@ -194,14 +190,17 @@ impl Prepared {
     }
 }
 
-/// Brings cases to the model grid.
-fn prepare(jobs: &[(&LoadedSet, &CaseEntry)], input: &InputConfig) -> Result<Vec<PreparedCase>> {
+/// Brings cases to the model grid, on all cores, and hands each over with its number when it is ready.
+pub fn prepare(
+    jobs: &[(&LoadedSet, &CaseEntry)],
+    input: &InputConfig,
+    mut take: impl FnMut(usize, PreparedCase) -> Result<()>,
+) -> Result<()> {
     let bar = progress::bar(jobs.len() as u64, "prepare");
     let next = AtomicUsize::new(0);
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
-    let mut prepared: Vec<Option<PreparedCase>> = jobs.iter().map(|_| None).collect();
     std::thread::scope(|scope| -> Result<()> {
-        let (send, receive) = mpsc::channel();
+        let (send, receive) = mpsc::sync_channel(threads);
         for _ in 0..threads {
             let (send, next) = (send.clone(), &next);
             scope.spawn(move || {
@@ -222,11 +221,11 @@ fn prepare(jobs: &[(&LoadedSet, &CaseEntry)], input: &InputConfig) -> Result<Vec
         }
         drop(send);
         for (n, result) in receive {
-            prepared[n] = Some(result?);
+            take(n, result?)?;
             bar.inc(1);
         }
         Ok(())
     })?;
     bar.finish_and_clear();
-    Ok(prepared.into_iter().flatten().collect())
+    Ok(())
 }

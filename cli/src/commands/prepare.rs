@@ -1,12 +1,12 @@
-//! `attention-anatomy prepare`: what a training needs of its data, in one small file.
+//! `attention-anatomy prepare`: what a training needs of its data, in one file.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use attention_anatomy::dataset::{Compact, CompactSet};
+use attention_anatomy::dataset::{CompactSet, CompactWriter, Storage};
 
-use super::data::{self, Prepared};
+use super::data;
 use crate::{files, progress};
 
 /// Brings the cases of a training to its model grid and packs them into one file, which `train` takes as its `--data`: to train on
@@ -21,24 +21,39 @@ pub struct Args {
     /// The file to write; a name ending in .zip suits it.
     #[arg(short, long)]
     output: PathBuf,
+    /// Keep HU as they are, uncompressed: a large file that `train` maps into memory instead of reading it, for more data than memory
+    /// holds.
+    #[arg(long)]
+    mapped: bool,
 }
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<ExitCode> {
     let (_, config) = data::training_file(&args.config)?;
     let sets = data::manifests(&config, &args.data)?;
-    let mut prepared = Prepared::default();
-    prepared.divide(&config, &sets)?;
-    let compact = |set: &data::LoadedSet| CompactSet {
-        config: set.config.clone(),
-        set: set.set.clone(),
-        cases: prepared.of_set(set),
-    };
-    let compact = Compact::new(config.input(), sets.iter().map(compact).collect());
-    let bytes = compact.write()?;
-    files::write(&args.output, &bytes)?;
-    let cases: usize = compact.sets.iter().map(|set| set.cases.len()).sum();
-    progress::note(&format!("{cases} cases, {:.1} MiB", bytes.len() as f64 / 1024.0 / 1024.0));
+    let (mut jobs, mut set_of) = (Vec::new(), Vec::new());
+    for (n, set) in sets.iter().enumerate() {
+        let (training, held_out) = set.divide(&config);
+        jobs.extend(training.into_iter().chain(held_out).map(|entry| (set, entry)));
+        set_of.resize(jobs.len(), n);
+    }
+    let mut compact: Vec<CompactSet> = sets
+        .iter()
+        .map(|set| CompactSet { config: set.config.clone(), set: set.set.clone(), cases: Vec::new() })
+        .collect();
+    let mut file = files::create(&args.output)?;
+    let storage = if args.mapped { Storage::Mapped } else { Storage::Packed };
+    let mut writer = CompactWriter::new(file.as_file_mut(), config.input(), storage);
+    data::prepare(&jobs, &config.input(), |n, mut case| {
+        let (set, id) = (set_of[n], jobs[n].1.id.clone());
+        writer.add(set, &id, &case)?;
+        (case.hu, case.labels) = Default::default();
+        compact[set].cases.push((id, case));
+        Ok(())
+    })?;
+    let size = writer.finish(compact)?.metadata().map(|file| file.len() as f64 / 1024.0 / 1024.0);
+    files::keep(file, &args.output)?;
+    progress::note(&format!("{} cases, {:.1} MiB", jobs.len(), size?));
     progress::say(&args.output.display().to_string());
     Ok(ExitCode::SUCCESS)
 }

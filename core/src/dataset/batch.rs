@@ -25,7 +25,7 @@ pub fn make_batch(
     let one = |r: &SliceRef| {
         let case = &cases[r.case];
         let origin = case.origins[r.slice];
-        let mut stack = crop_stack_hu(|n| case.hu[n].clone(), &case.grid, input, r.slice, origin);
+        let mut stack = crop_stack_hu(|n| &case.hu[n], &case.grid, input, r.slice, origin);
         let mut labels = crop_labels(&case.labels[r.slice], case.grid.size, crop, origin);
         augmentation.apply(&mut stack, &mut labels, crop, case.grid.spacing_mm[0], r.seed);
         for v in &mut stack {

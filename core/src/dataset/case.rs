@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::Planes;
 use super::regions::{LANDMARK_COUNT, RegionError, RegionLabels};
 use crate::anatomy::{ORGAN_COUNT, Organ, OrganSet, REGION_COUNT, Region};
 use crate::preprocess::{InputConfig, ModelGrid, ModelSlices, PreprocessError, labels_on_grid};
@@ -35,10 +36,10 @@ pub struct PreparedCase {
     pub grid: ModelGrid,
     /// HU of every slice, `[h, w]`, low-passed and body-masked.
     #[serde(skip)]
-    pub hu: Vec<Arc<[i16]>>,
+    pub hu: Planes<i16>,
     /// Labels of every slice, `[h, w]`.
     #[serde(skip)]
-    pub labels: Vec<Arc<[u8]>>,
+    pub labels: Planes<u8>,
     /// Organs whose labels may be evaluated in a slice: annotated, and inside the annotated extent where that matters.
     #[serde(with = "bits")]
     pub evaluable: Vec<[bool; ORGAN_COUNT]>,
@@ -92,7 +93,7 @@ const TISSUE_HU: i16 = -300;
 const TISSUE_MM2: f64 = 6000.0;
 
 impl PreparedCase {
-    /// Whether all its parts are of one size and name only slices that there are.
+    /// Whether all its parts are of one size and name only slices and organs that there are.
     pub fn fits(&self) -> bool {
         let depth = self.grid.slices;
         let pixels = self.grid.size[0] * self.grid.size[1];
@@ -101,8 +102,9 @@ impl PreparedCase {
         parts.into_iter().chain([self.regions.len(), self.origins.len()]).all(|n| n == depth)
             && self.organ_slices.len() == ORGAN_COUNT
             && slices.into_iter().all(|&k| k < depth)
-            && self.hu.iter().all(|slice| slice.len() == pixels)
-            && self.labels.iter().all(|slice| slice.len() == pixels)
+            && self.hu.pixels() == pixels
+            && self.labels.pixels() == pixels
+            && self.labels.all().iter().all(|&label| usize::from(label) <= ORGAN_COUNT)
     }
 
     /// w of equation (4) of slice `k`.
@@ -152,21 +154,22 @@ impl PreparedCase {
         let grid = slices.grid().clone();
         let depth = grid.slices;
         let pixel_mm2 = grid.spacing_mm[0] * grid.spacing_mm[1];
-        let mut hu: Vec<Arc<[i16]>> = Vec::with_capacity(depth);
-        let mut maps: Vec<Arc<[u8]>> = Vec::with_capacity(depth);
+        let pixels = grid.size[0] * grid.size[1];
+        let mut hu: Vec<i16> = Vec::with_capacity(depth * pixels);
+        let mut maps: Vec<u8> = Vec::with_capacity(depth * pixels);
         let mut usable = Vec::new();
         let mut organ_slices = vec![Vec::new(); ORGAN_COUNT];
         for k in 0..depth {
-            let slice: Arc<[i16]> = slices.slice_hu(k).iter().map(|v| v.round() as i16).collect();
+            let slice: Vec<i16> = slices.slice_hu(k).iter().map(|v| v.round() as i16).collect();
             // A label of an organ that is not annotated here says nothing, whatever drew it.
-            let map: Arc<[u8]> = labels_on_grid(labels, k, &grid)
+            let map: Vec<u8> = labels_on_grid(labels, k, &grid)
                 .into_iter()
                 .map(|l| if Organ::from_label(l).is_some_and(|o| annotated.contains(o)) { l } else { 0 })
                 .collect();
             if slice.iter().filter(|&&v| v > TISSUE_HU).count() as f64 * pixel_mm2 >= TISSUE_MM2 {
                 usable.push(k);
                 let mut counts = [0usize; 256];
-                for &label in map.iter() {
+                for &label in &map {
                     counts[usize::from(label)] += 1;
                 }
                 for organ in annotated.iter() {
@@ -175,13 +178,14 @@ impl PreparedCase {
                     }
                 }
             }
-            hu.push(slice);
-            maps.push(map);
+            hu.extend(slice);
+            maps.extend(map);
         }
+        let (hu, maps) = (Planes::new(pixels, hu), Planes::new(pixels, maps));
         let extent: Vec<Option<(usize, usize)>> = Organ::ALL
             .iter()
             .map(|o| {
-                let shown = |k: &usize| maps[*k].contains(&o.label());
+                let shown = |&k: &usize| maps[k].contains(&o.label());
                 (0..depth).find(shown).zip((0..depth).rev().find(shown))
             })
             .collect();

@@ -1,26 +1,44 @@
-//! Prepared cases in one small file: what a training needs of its sets, to be carried to the machine that trains.
+//! Prepared cases in one file: what a training needs of its sets.
 //!
-//! A ZIP archive of `index.json`, the input, the sets and their cases without pixels, and of two arrays of bytes a case, slice by
-//! slice: intensities in [`LEVELS`] steps of the input's curve, and labels. HU come back to half a step and half a HU, which is
-//! 4.8 HU in soft tissue with the curve of `light` and 36 HU in lung: below the noise of a CT, and what remains of it packs well
-//! (bzip2 gains a quarter on PNG).
+//! A ZIP archive of two arrays a case, slice by slice, of intensities and of labels, and of `index.json`: the input, the sets and
+//! their cases without pixels. In one of two ways:
+//!
+//! | | intensities | |
+//! |---|---|---|
+//! | [`Storage::Packed`] | [`LEVELS`] steps of the input's curve, a byte each, bzip2 | small, to be carried to another machine |
+//! | [`Storage::Mapped`] | HU, 16 bits, uncompressed and aligned | exact; used where it lies, so that memory need not hold it |
+//!
+//! From steps, HU come back to half a step and half a HU, which is 4.8 HU in soft tissue with the curve of `light` and 36 HU in lung:
+//! below the noise of a CT, and what remains of it packs well (bzip2 gains a quarter on PNG).
 
-use std::io::{Cursor, Read, Write};
-use std::sync::Arc;
+use std::io::{Cursor, Read, Seek, Write};
 
 use serde::{Deserialize, Serialize};
+use zip::CompressionMethod;
 use zip::write::SimpleFileOptions;
 
-use super::{DataSet, PreparedCase};
+use super::{Bytes, DataSet, Planes, PreparedCase};
 use crate::preprocess::InputConfig;
 use crate::train::DataConfig;
 
-const FORMAT: u32 = 2;
-/// Intensities that are told apart.
+const FORMAT: u32 = 3;
+/// Intensities that are told apart in packed files.
 pub const LEVELS: usize = 72;
 const INDEX: &str = "index.json";
+/// Where arrays of mapped files begin is a multiple of this.
+const ALIGNMENT: u16 = 64;
 const LARGEST_INDEX: usize = 256 << 20;
 const LARGEST_CASE: usize = 1 << 30;
+
+/// How pixels are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Storage {
+    /// Small.
+    Packed,
+    /// As they are used.
+    Mapped,
+}
 
 /// A set of a training, with its cases prepared.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -37,6 +55,7 @@ pub struct CompactSet {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Compact {
     format: u32,
+    storage: Storage,
     /// The input that the cases were prepared for.
     pub input: InputConfig,
     /// The sets.
@@ -62,48 +81,64 @@ fn unwritable(e: impl std::fmt::Display) -> CompactError {
     CompactError::Write(e.to_string())
 }
 
-impl Compact {
-    /// Cases that were prepared for `input`.
-    pub fn new(input: InputConfig, sets: Vec<CompactSet>) -> Self {
-        Self { format: FORMAT, input, sets }
+/// Writes a file case by case; no more than one need be in memory.
+pub struct CompactWriter<W: Write + Seek> {
+    archive: zip::ZipWriter<W>,
+    input: InputConfig,
+    storage: Storage,
+}
+
+impl<W: Write + Seek> CompactWriter<W> {
+    /// Begins a file of cases that were prepared for `input`.
+    pub fn new(to: W, input: InputConfig, storage: Storage) -> Self {
+        Self { archive: zip::ZipWriter::new(to), input, storage }
     }
 
-    /// The bytes of a file.
+    fn put(&mut self, name: &str, storage: Storage, bytes: &[u8]) -> Result<(), CompactError> {
+        let options = match storage {
+            Storage::Packed => SimpleFileOptions::default().compression_method(CompressionMethod::Bzip2),
+            Storage::Mapped => SimpleFileOptions::default()
+                .compression_method(CompressionMethod::Stored)
+                .with_alignment(ALIGNMENT)
+                .large_file(bytes.len() > u32::MAX as usize),
+        };
+        self.archive.start_file(name, options).map_err(unwritable)?;
+        self.archive.write_all(bytes).map_err(unwritable)
+    }
+
+    /// Writes the pixels of a case of set number `set`.
     ///
     /// # Errors
     /// [`CompactError::Write`].
-    pub fn write(&self) -> Result<Vec<u8>, CompactError> {
-        let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
-        let mut put = |name: &str, bytes: &[u8]| -> Result<(), CompactError> {
-            let packed = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Bzip2);
-            archive.start_file(name, packed).map_err(unwritable)?;
-            archive.write_all(bytes).map_err(unwritable)
+    pub fn add(&mut self, set: usize, id: &str, case: &PreparedCase) -> Result<(), CompactError> {
+        let intensities: Vec<u8> = match self.storage {
+            Storage::Packed => case.hu.all().iter().map(|&hu| level(&self.input, hu).round() as u8).collect(),
+            Storage::Mapped => case.hu.all().iter().flat_map(|hu| hu.to_le_bytes()).collect(),
         };
-        put(INDEX, &serde_json::to_vec(self).map_err(unwritable)?)?;
-        for (n, set) in self.sets.iter().enumerate() {
-            for (id, case) in &set.cases {
-                let code = |hu: i16| level(&self.input, hu).round() as u8;
-                let intensities: Vec<u8> = case.hu.iter().flat_map(|slice| slice.iter().map(|&hu| code(hu))).collect();
-                put(&entry_name(n, id, false), &intensities)?;
-                put(&entry_name(n, id, true), &case.labels.concat())?;
-            }
-        }
-        Ok(archive.finish().map_err(unwritable)?.into_inner())
+        self.put(&entry_name(set, id, false), self.storage, &intensities)?;
+        self.put(&entry_name(set, id, true), self.storage, case.labels.all())
     }
 
-    /// Reads a file.
+    /// Ends the file: `sets` with all cases that were added, whose pixels may be gone.
+    ///
+    /// # Errors
+    /// [`CompactError::Write`].
+    pub fn finish(mut self, sets: Vec<CompactSet>) -> Result<W, CompactError> {
+        let index = Compact { format: FORMAT, storage: self.storage, input: self.input.clone(), sets };
+        self.put(INDEX, Storage::Packed, &serde_json::to_vec(&index).map_err(unwritable)?)?;
+        self.archive.finish().map_err(unwritable)
+    }
+}
+
+impl Compact {
+    /// Reads a file. Of a mapped one the pixels stay in `bytes`.
     ///
     /// # Errors
     /// [`CompactError::Unreadable`].
-    pub fn read(bytes: &[u8]) -> Result<Self, CompactError> {
-        let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(unreadable)?;
-        let mut take = |name: &str, most: usize| -> Result<Vec<u8>, CompactError> {
-            let file = archive.by_name(name).map_err(|e| unreadable(format!("{name}: {e}")))?;
-            let mut bytes = Vec::new();
-            file.take(most as u64 + 1).read_to_end(&mut bytes).map_err(|e| unreadable(format!("{name}: {e}")))?;
-            Ok(bytes)
-        };
-        let mut compact: Self = serde_json::from_slice(&take(INDEX, LARGEST_INDEX)?).map_err(unreadable)?;
+    pub fn read(bytes: &Bytes) -> Result<Self, CompactError> {
+        let mut archive = zip::ZipArchive::new(Cursor::new((**bytes).as_ref())).map_err(unreadable)?;
+        let mut compact: Self =
+            serde_json::from_slice(&unpacked(&mut archive, INDEX, LARGEST_INDEX)?).map_err(unreadable)?;
         if compact.format != FORMAT {
             return Err(unreadable(format!("its format is {}, this program reads {FORMAT}", compact.format)));
         }
@@ -112,28 +147,30 @@ impl Compact {
         for (n, set) in compact.sets.iter_mut().enumerate() {
             for (id, case) in &mut set.cases {
                 let [width, height] = case.grid.size;
-                let voxels = width.saturating_mul(height).saturating_mul(case.grid.slices);
+                let pixels = width.saturating_mul(height);
+                let voxels = pixels.saturating_mul(case.grid.slices);
                 if voxels == 0 || voxels > LARGEST_CASE {
                     return Err(unreadable(format!(
                         "{}: a grid of {width} x {height} x {}",
                         case.name, case.grid.slices
                     )));
                 }
-                let mut planes = |labels: bool| -> Result<Vec<u8>, CompactError> {
-                    let name = entry_name(n, id, labels);
-                    let values = take(&name, voxels)?;
-                    if values.len() != voxels {
-                        return Err(unreadable(format!("{name}: not as large as the index says")));
+                let [ct, label] = [false, true].map(|labels| entry_name(n, id, labels));
+                match compact.storage {
+                    Storage::Packed => {
+                        let codes = unpacked(&mut archive, &ct, voxels)?;
+                        if codes.iter().any(|&code| usize::from(code) >= LEVELS) {
+                            return Err(unreadable(format!("{}: values above {}", case.name, LEVELS - 1)));
+                        }
+                        let hu = codes.into_iter().map(|code| levels[usize::from(code)]);
+                        case.hu = Planes::new(pixels, hu.collect());
+                        case.labels = Planes::new(pixels, unpacked(&mut archive, &label, voxels)?);
                     }
-                    Ok(values)
-                };
-                let (intensities, labels) = (planes(false)?, planes(true)?);
-                if intensities.iter().any(|&code| usize::from(code) >= LEVELS) {
-                    return Err(unreadable(format!("{}: values above {}", case.name, LEVELS - 1)));
+                    Storage::Mapped => {
+                        case.hu = in_place(&mut archive, &ct, pixels, bytes)?;
+                        case.labels = in_place(&mut archive, &label, pixels, bytes)?;
+                    }
                 }
-                let slice = |codes: &[u8]| codes.iter().map(|&code| levels[usize::from(code)]).collect::<Arc<[i16]>>();
-                case.hu = intensities.chunks_exact(width * height).map(slice).collect();
-                case.labels = labels.chunks_exact(width * height).map(Arc::from).collect();
                 if !case.fits() {
                     return Err(unreadable(format!("{}: its parts do not fit together", case.name)));
                 }
@@ -141,6 +178,32 @@ impl Compact {
         }
         Ok(compact)
     }
+}
+
+type Archive<'a> = zip::ZipArchive<Cursor<&'a [u8]>>;
+
+/// What is packed, of at most so many bytes.
+fn unpacked(archive: &mut Archive<'_>, name: &str, most: usize) -> Result<Vec<u8>, CompactError> {
+    let file = archive.by_name(name).map_err(|e| unreadable(format!("{name}: {e}")))?;
+    let mut bytes = Vec::new();
+    file.take(most as u64 + 1).read_to_end(&mut bytes).map_err(|e| unreadable(format!("{name}: {e}")))?;
+    Ok(bytes)
+}
+
+/// An array that is used where it lies.
+fn in_place<T: bytemuck::AnyBitPattern>(
+    archive: &mut Archive<'_>,
+    name: &str,
+    pixels: usize,
+    bytes: &Bytes,
+) -> Result<Planes<T>, CompactError> {
+    let file = archive.by_name(name).map_err(|e| unreadable(format!("{name}: {e}")))?;
+    let range = file.data_start().and_then(|start| {
+        let (start, size) = (usize::try_from(start).ok()?, usize::try_from(file.size()).ok()?);
+        (file.compression() == CompressionMethod::Stored).then(|| start..start.saturating_add(size))
+    });
+    let planes = range.and_then(|range| Planes::in_file(pixels, bytes.clone(), range));
+    planes.ok_or_else(|| unreadable(format!("{name}: does not lie where it could be used")))
 }
 
 fn entry_name(set: usize, id: &str, labels: bool) -> String {
@@ -169,9 +232,23 @@ fn levels(input: &InputConfig) -> [i16; LEVELS] {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::anatomy::Organ;
     use crate::phantom::{Phantom, PhantomOptions, ScanSet};
+
+    fn written(compact: &Compact, storage: Storage) -> Bytes {
+        let mut writer = CompactWriter::new(Cursor::new(Vec::new()), compact.input.clone(), storage);
+        let mut sets = compact.sets.clone();
+        for (n, set) in sets.iter_mut().enumerate() {
+            for (id, case) in &mut set.cases {
+                writer.add(n, id, case).unwrap();
+                (case.hu, case.labels) = Default::default();
+            }
+        }
+        Arc::new(writer.finish(sets).unwrap().into_inner())
+    }
 
     fn compact() -> Compact {
         let input = InputConfig { spacing_mm: Some(6.0), crop: 80, ..InputConfig::light() };
@@ -193,20 +270,21 @@ mod tests {
         let set = DataSet::parse(text, false).unwrap();
         let config =
             DataConfig { manifest: "m".into(), weight: 1.0, validation_patients: 0, derive_lungs: false, organs: None };
-        Compact::new(input, vec![CompactSet { config, set, cases: vec![("1".into(), case)] }])
+        let sets = vec![CompactSet { config, set, cases: vec![("1".into(), case)] }];
+        Compact { format: FORMAT, storage: Storage::Packed, input, sets }
     }
 
     #[test]
     fn cases_come_back_to_half_a_step_of_intensity_and_labels_exactly() {
         let before = compact();
-        let after = Compact::read(&before.write().unwrap()).unwrap();
+        let after = Compact::read(&written(&before, Storage::Packed)).unwrap();
         let (a, b) = (&before.sets[0].cases[0].1, &after.sets[0].cases[0].1);
-        assert_eq!((&a.labels, &a.evaluable, &a.possible), (&b.labels, &b.evaluable, &b.possible));
+        assert_eq!((a.labels.all(), &a.evaluable, &a.possible), (b.labels.all(), &b.evaluable, &b.possible));
         assert_eq!((&a.regions, &a.origins, &a.usable), (&b.regions, &b.origins, &b.usable));
         assert_eq!((&a.grid, &a.organ_slices, a.annotated), (&b.grid, &b.organ_slices, b.annotated));
         assert!(!a.organ_slices[Organ::LungLeft.index()].is_empty());
         let intensity = |hu: i16| before.input.intensity(f32::from(hu));
-        let pairs = || a.hu.iter().zip(&b.hu).flat_map(|(a, b)| a.iter().zip(b.iter()));
+        let pairs = || a.hu.all().iter().zip(b.hu.all());
         let worst = pairs().map(|(&a, &b)| (intensity(a) - intensity(b)).abs()).fold(0.0, f32::max);
         // HU are whole numbers: half of one, where the curve is steepest, comes on top.
         let most = 0.5 / (LEVELS - 1) as f32 + 0.5 * 0.65 / 400.0;
@@ -215,15 +293,38 @@ mod tests {
     }
 
     #[test]
+    fn mapped_cases_are_exact_and_stay_where_they_lie() {
+        let before = compact();
+        let bytes = written(&before, Storage::Mapped);
+        let after = Compact::read(&bytes).unwrap();
+        let (a, b) = (&before.sets[0].cases[0].1, &after.sets[0].cases[0].1);
+        assert_eq!((a.hu.all(), a.labels.all()), (b.hu.all(), b.labels.all()));
+        let within = (*bytes).as_ref().as_ptr_range();
+        assert!(within.contains(&b.labels.all().as_ptr()) && within.contains(&b.hu.all().as_ptr().cast()));
+    }
+
+    #[test]
     fn what_is_no_such_file_is_refused() {
-        let good = compact().write().unwrap();
-        for (bytes, why) in [(&good[..good.len() / 2], "cut"), (b"PK nothing".as_slice(), "no archive"), (b"", "empty")]
-        {
-            assert!(matches!(Compact::read(bytes), Err(CompactError::Unreadable(_))), "{why}");
+        let refused = |bytes: Vec<u8>, why: &str| match Compact::read(&(Arc::new(bytes) as Bytes)) {
+            Err(CompactError::Unreadable(said)) => said,
+            other => panic!("{why}: {other:?}"),
+        };
+        for storage in [Storage::Packed, Storage::Mapped] {
+            let good = written(&compact(), storage);
+            let good = (*good).as_ref();
+            refused(good[..good.len() / 2].to_vec(), "cut");
+            refused(good[good.len() / 2..].to_vec(), "cut");
+            let mut fewer = compact();
+            fewer.sets[0].cases[0].1.origins.pop();
+            let said = refused((*written(&fewer, storage)).as_ref().to_vec(), "parts");
+            assert!(said.contains("thorax/1") && said.contains("fit together"), "{said}");
+            let mut strange = compact();
+            let case = &mut strange.sets[0].cases[0].1;
+            case.labels = Planes::new(case.labels.pixels(), vec![34; case.labels.all().len()]);
+            let said = refused((*written(&strange, storage)).as_ref().to_vec(), "labels");
+            assert!(said.contains("fit together"), "{said}");
         }
-        let mut fewer = compact();
-        fewer.sets[0].cases[0].1.origins.pop();
-        let said = Compact::read(&fewer.write().unwrap()).unwrap_err().to_string();
-        assert!(said.contains("thorax/1") && said.contains("fit together"), "{said}");
+        refused(b"PK nothing".to_vec(), "no archive");
+        refused(Vec::new(), "empty");
     }
 }

@@ -9,10 +9,11 @@
 //! | `labels.rs` | label maps with numbers of their own, and masks, become labels of the anatomy table |
 //! | `regions/` | which body region each slice shows, derived from landmarks |
 //! | `case.rs` | a case on the model grid, with its re-calibration weights |
+//! | `planes.rs` | its pixels: in memory, or in a file that is mapped there |
 //! | `sampler.rs` | which slices make the batch of a step: a pure function of seed and step |
 //! | `augment.rs` | geometry and intensity changes, never a left-right mirror |
 //! | `batch.rs` | stacks and targets of a batch |
-//! | `compact.rs` | prepared cases in one small file |
+//! | `compact.rs` | prepared cases in one file, packed or to be mapped |
 
 pub mod augment;
 pub mod batch;
@@ -20,12 +21,14 @@ pub mod case;
 pub mod compact;
 pub mod labels;
 pub mod manifest;
+pub mod planes;
 pub mod regions;
 pub mod sampler;
 
 pub use augment::{Augmentation, Elastic};
 pub use batch::{Batch, make_batch};
 pub use case::{Hpa, PrepareError, PreparedCase};
-pub use compact::{Compact, CompactError, CompactSet};
+pub use compact::{Compact, CompactError, CompactSet, CompactWriter, Storage};
 pub use manifest::{CaseEntry, DataSet, Fold, LabelFiles, ManifestError, OneOrMore};
+pub use planes::{Bytes, Planes};
 pub use sampler::{Sampler, SliceRef};

@@ -1,8 +1,6 @@
-use std::sync::Arc;
-
 use super::*;
 use crate::anatomy::{ORGAN_COUNT, Organ, OrganSet};
-use crate::dataset::{Augmentation, Hpa};
+use crate::dataset::{Augmentation, Hpa, Planes};
 use crate::loss::{FocalNorm, LossWeights, Target};
 use crate::network::{CLASS_COUNT, NetworkConfig, ORGAN_LOGIT};
 use crate::preprocess::{InputConfig, ModelGrid};
@@ -56,8 +54,8 @@ fn cases() -> Vec<PreparedCase> {
             let geometry = Geometry::axial([CROP, CROP, 6], [3.0; 3], [0.0; 3]).unwrap();
             let grid = ModelGrid::new(&geometry, &input()).unwrap();
             let inside = |n: usize| (8..20).contains(&(n / CROP)) && (left..left + 9).contains(&(n % CROP));
-            let slice: Arc<[i16]> = (0..CROP * CROP).map(|n| if inside(n) { hu } else { -80 }).collect();
-            let labels: Arc<[u8]> = (0..CROP * CROP).map(|n| if inside(n) { organ.label() } else { 0 }).collect();
+            let slice: Vec<i16> = (0..CROP * CROP).map(|n| if inside(n) { hu } else { -80 }).collect();
+            let labels: Vec<u8> = (0..CROP * CROP).map(|n| if inside(n) { organ.label() } else { 0 }).collect();
             let mut weights = [false; ORGAN_COUNT];
             weights[organ.index()] = true;
             let mut target = [0.0; 5];
@@ -69,8 +67,8 @@ fn cases() -> Vec<PreparedCase> {
                 set,
                 annotated: [organ].into_iter().collect::<OrganSet>(),
                 grid,
-                hu: vec![slice; 6],
-                labels: vec![labels; 6],
+                hu: Planes::new(CROP * CROP, slice.repeat(6)),
+                labels: Planes::new(CROP * CROP, labels.repeat(6)),
                 evaluable: vec![weights; 6],
                 possible: vec![[true; ORGAN_COUNT]; 6],
                 regions: vec![Some(target); 6],
