@@ -48,7 +48,7 @@ pub struct Options {
     /// Weights file; the bundled weights where not given.
     #[arg(long)]
     pub weights: Option<PathBuf>,
-    /// Keep all pieces of an organ, not only the largest and those of a fifth of its size or more.
+    /// Keep all pieces of an organ, not only the largest and those of a twentieth of its size or more.
     #[arg(long)]
     pub no_cleanup: bool,
 }

@@ -7,9 +7,9 @@
 use crate::anatomy::{ORGAN_COUNT, Organ};
 
 /// Voxels of a piece, as a share of those of the largest one, from which on it stays.
-const LARGE_PIECE: f64 = 0.2;
+const LARGE_PIECE: f64 = 0.05;
 
-/// Sets the 26-connected components of each organ to 0 that have less than a fifth of the voxels of its largest one. `labels` is
+/// Sets the 26-connected components of each organ to 0 that have less than a twentieth of the voxels of its largest one. `labels` is
 /// `[nz, ny, nx]`, `size` is `[nx, ny, nz]`. Returns the voxels removed from each organ.
 pub fn remove_small_components(labels: &mut [u8], size: [usize; 3]) -> [usize; ORGAN_COUNT] {
     keep_components(labels, size, LARGE_PIECE)
@@ -178,17 +178,17 @@ mod tests {
     }
 
     #[test]
-    fn a_fifth_of_the_largest_piece_stays_and_less_does_not() {
-        let mut labels = vec![0u8; 30];
-        labels[2..12].fill(5);
-        labels[15..17].fill(5);
-        labels[20] = 5;
-        labels[25] = 6;
+    fn a_twentieth_of_the_largest_piece_stays_and_less_does_not() {
+        let mut labels = vec![0u8; 70];
+        labels[2..42].fill(5);
+        labels[45..47].fill(5);
+        labels[50] = 5;
+        labels[55] = 6;
         let mut largest = labels.clone();
-        assert_eq!(remove_small_components(&mut labels, [30, 1, 1]).iter().sum::<usize>(), 1);
-        assert_eq!((labels[2], labels[15], labels[20], labels[25]), (5, 5, 0, 6));
-        keep_largest_components(&mut largest, [30, 1, 1]);
-        assert_eq!((largest[2], largest[15], largest[20], largest[25]), (5, 0, 0, 6));
+        assert_eq!(remove_small_components(&mut labels, [70, 1, 1]).iter().sum::<usize>(), 1);
+        assert_eq!((labels[2], labels[45], labels[50], labels[55]), (5, 5, 0, 6));
+        keep_largest_components(&mut largest, [70, 1, 1]);
+        assert_eq!((largest[2], largest[45], largest[50], largest[55]), (5, 0, 0, 6));
     }
 
     #[test]
