@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use attention_anatomy::anatomy::OrganSet;
 use attention_anatomy::infer::{
-    BurnEngine, ComputeDevice, ComputeKind, Engine, Message, RunOptions, VolumeRun, Wait, remove_small_components,
+    BurnEngine, ComputeDevice, ComputeKind, Engine, Message, RunOptions, VolumeRun, Wait, remove_stray_components,
 };
 use attention_anatomy::network::weights::ModelInfo;
 use attention_anatomy::network::{AttentionAnatomy, weights};
@@ -85,7 +85,7 @@ pub fn segment(
     let mut removed = 0;
     if cleanup {
         let started = Instant::now();
-        removed = remove_small_components(&mut labels, ct.geometry.size).iter().sum();
+        removed = remove_stray_components(&mut labels, ct.geometry.size, ct.geometry.spacing()).iter().sum();
         seconds.push(("clean up".to_string(), started.elapsed().as_secs_f64()));
     }
     let body = run.slices().body().clone();

@@ -42,7 +42,7 @@ pub struct Args {
     /// Measure the network with attention off.
     #[arg(long, conflicts_with_all = ["attention", "update"])]
     attention_off: bool,
-    /// Measure what the network draws, before small pieces apart from their organ are removed.
+    /// Measure what the network draws, before pieces apart from their organ are removed.
     #[arg(long, conflicts_with = "update")]
     no_cleanup: bool,
     /// Write the measured Dice into this copy of the weights, and switch organs below 0.5 off in it.

@@ -48,7 +48,7 @@ pub struct Options {
     /// Weights file; the bundled weights where not given.
     #[arg(long)]
     pub weights: Option<PathBuf>,
-    /// Keep all pieces of an organ, not only the largest and those of a twentieth of its size or more.
+    /// Keep all pieces of an organ, not only the largest and large ones close to it.
     #[arg(long)]
     pub no_cleanup: bool,
 }
@@ -108,7 +108,7 @@ impl Session {
         let mut warnings = ct.warnings.clone();
         if outcome.removed > 0 {
             let ml = outcome.removed as f64 * ct.geometry.voxel_ml();
-            warnings.push(format!("clean-up removed {ml:.1} ml of small pieces apart from their organ"));
+            warnings.push(format!("clean-up removed {ml:.1} ml of pieces apart from their organ"));
         }
         let run = RunInfo {
             program_version: env!("CARGO_PKG_VERSION").into(),

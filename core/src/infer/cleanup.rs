@@ -1,33 +1,58 @@
 //! Pieces of organs.
 //!
-//! Each of the 33 organs is one piece (paired organs are two organs), so a small piece apart from the largest one is a
-//! mistake. A large one need not be: an organ may be found at both ends and missed in between. Neighbours touch by face, edge or corner:
-//! thin organs run obliquely through thick slices.
+//! Each of the 33 organs is one piece (paired organs are two organs), so a piece apart from the largest one is a mistake, unless it is
+//! close to it and not small: then the organ was missed in between. Neighbours touch by face, edge or corner: thin organs run obliquely
+//! through thick slices.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::anatomy::{ORGAN_COUNT, Organ};
 
-/// Voxels of a piece, as a share of those of the largest one, from which on it stays.
-const LARGE_PIECE: f64 = 0.05;
+/// Volume from which on a piece may be an organ, or what a scan shows of one.
+const LEAST_ML: f64 = 0.1;
+/// Voxels that a piece must have, as a share of those of the largest one.
+const LEAST_SHARE: f64 = 0.05;
+/// How far from the largest one it may lie, mm between their bounding boxes.
+const CLOSE_MM: f64 = 35.0;
 
-/// Sets the 26-connected components of each organ to 0 that have less than a twentieth of the voxels of its largest one. `labels` is
-/// `[nz, ny, nx]`, `size` is `[nx, ny, nz]`. Returns the voxels removed from each organ.
-pub fn remove_small_components(labels: &mut [u8], size: [usize; 3]) -> [usize; ORGAN_COUNT] {
-    keep_components(labels, size, LARGE_PIECE)
+/// Sets the 26-connected components of each organ to 0 that are apart from its largest one: with less than a twentieth of its voxels, or
+/// more than 35 mm away; and the largest one too if it is below 0.1 ml. `labels` is `[nz, ny, nx]`, `size` and `spacing_mm` are along x, y and z. Returns the voxels removed from each organ.
+pub fn remove_stray_components(labels: &mut [u8], size: [usize; 3], spacing_mm: [f64; 3]) -> [usize; ORGAN_COUNT] {
+    let voxel_ml = spacing_mm.iter().product::<f64>() * 1e-3;
+    keep_components(labels, size, |piece, largest| {
+        let gap = |axis: usize| {
+            let ([a0, a1], [b0, b1]) = (piece.bounds[axis], largest.bounds[axis]);
+            b0.saturating_sub(a1).max(a0.saturating_sub(b1)) as f64 * spacing_mm[axis]
+        };
+        let distance = (0..3).map(|axis| gap(axis).powi(2)).sum::<f64>().sqrt();
+        let voxels = piece.voxels as f64;
+        voxels * voxel_ml >= LEAST_ML && voxels >= LEAST_SHARE * largest.voxels as f64 && distance <= CLOSE_MM
+    })
+}
+
+/// A component.
+struct Piece {
+    voxels: usize,
+    bounds: Bounds,
 }
 
 /// Sets everything but the largest 26-connected component of each organ to 0. `labels` is `[nz, ny, nx]`, `size` is
 /// `[nx, ny, nz]`. Returns the voxels removed from each organ.
 pub fn keep_largest_components(labels: &mut [u8], size: [usize; 3]) -> [usize; ORGAN_COUNT] {
-    keep_components(labels, size, f64::INFINITY)
+    keep_components(labels, size, |piece, largest| std::ptr::eq(piece, largest))
 }
 
-/// Keeps the largest component of each organ and every other one that has at least `share` of its voxels.
-fn keep_components(labels: &mut [u8], size: [usize; 3], share: f64) -> [usize; ORGAN_COUNT] {
+/// Keeps the components of each organ that `stays` says of them and of the largest one.
+fn keep_components(
+    labels: &mut [u8],
+    size: [usize; 3],
+    stays: impl Fn(&Piece, &Piece) -> bool,
+) -> [usize; ORGAN_COUNT] {
     let mut removed = [0; ORGAN_COUNT];
     let boxes = bounding_boxes(labels, size);
     for organ in Organ::ALL {
         if let Some(bounds) = boxes[organ.index()] {
-            removed[organ.index()] = keep_pieces(labels, size, organ.label(), bounds, share);
+            removed[organ.index()] = keep_pieces(labels, size, organ.label(), bounds, &stays);
         }
     }
     removed
@@ -61,7 +86,13 @@ struct Run {
 }
 
 /// Works on runs, of which an organ has hundreds of times fewer than voxels: this must not be felt when a hand waits for it.
-fn keep_pieces(labels: &mut [u8], size: [usize; 3], label: u8, bounds: Bounds, share: f64) -> usize {
+fn keep_pieces(
+    labels: &mut [u8],
+    size: [usize; 3],
+    label: u8,
+    bounds: Bounds,
+    stays: &impl Fn(&Piece, &Piece) -> bool,
+) -> usize {
     let [[x0, x1], [y0, y1], [z0, z1]] = bounds;
     let mut runs: Vec<Run> = Vec::new();
     // Runs of each row of the box are runs[first[row]..first[row + 1]].
@@ -91,11 +122,21 @@ fn keep_pieces(labels: &mut [u8], size: [usize; 3], label: u8, bounds: Bounds, s
         }
     }
     let largest = pieces.largest();
-    let enough = share * pieces.voxels[largest] as f64;
+    let mut whole: BTreeMap<usize, Piece> = BTreeMap::new();
+    for (n, run) in runs.iter().enumerate() {
+        let (y, z) = (run.row / size[0] % size[1], run.row / size[0] / size[1]);
+        let here = [run.x, [y, y], [z, z]];
+        let root = pieces.root(n);
+        let piece = whole.entry(root).or_insert(Piece { voxels: pieces.voxels[root], bounds: here });
+        for (all, here) in piece.bounds.iter_mut().zip(here) {
+            *all = [all[0].min(here[0]), all[1].max(here[1])];
+        }
+    }
+    let kept: BTreeSet<usize> =
+        whole.iter().filter(|(_, piece)| stays(piece, &whole[&largest])).map(|(&root, _)| root).collect();
     let mut removed = 0;
     for (n, run) in runs.iter().enumerate() {
-        let root = pieces.root(n);
-        if root != largest && (pieces.voxels[root] as f64) < enough {
+        if !kept.contains(&pieces.root(n)) {
             labels[run.row + run.x[0]..=run.row + run.x[1]].fill(0);
             removed += run.x[1] - run.x[0] + 1;
         }
@@ -178,17 +219,29 @@ mod tests {
     }
 
     #[test]
-    fn a_twentieth_of_the_largest_piece_stays_and_less_does_not() {
-        let mut labels = vec![0u8; 70];
-        labels[2..42].fill(5);
-        labels[45..47].fill(5);
-        labels[50] = 5;
-        labels[55] = 6;
-        let mut largest = labels.clone();
-        assert_eq!(remove_small_components(&mut labels, [70, 1, 1]).iter().sum::<usize>(), 1);
-        assert_eq!((labels[2], labels[45], labels[50], labels[55]), (5, 5, 0, 6));
-        keep_largest_components(&mut largest, [70, 1, 1]);
-        assert_eq!((largest[2], largest[45], largest[50], largest[55]), (5, 0, 0, 6));
+    fn a_twentieth_of_the_largest_piece_stays_where_it_is_close() {
+        const SIZE: [usize; 3] = [70, 1, 1];
+        let labels_with = |piece: std::ops::Range<usize>| {
+            let mut labels = vec![0u8; 70];
+            labels[2..42].fill(5);
+            labels[piece].fill(5);
+            labels[60] = 6;
+            labels
+        };
+        let removed = |piece: std::ops::Range<usize>, spacing: f64| {
+            let mut labels = labels_with(piece);
+            let removed = remove_stray_components(&mut labels, SIZE, [spacing; 3]);
+            assert!(labels[2..42].iter().all(|&l| l == 5));
+            (removed[4], removed[5])
+        };
+        // 125 mm3 a voxel: the single voxel of the other organ is large enough.
+        assert_eq!(removed(48..50, 5.0), (0, 0), "35 mm away");
+        assert_eq!(removed(49..51, 5.0), (2, 0), "40 mm away");
+        assert_eq!(removed(45..46, 5.0), (1, 0), "too small a share");
+        assert_eq!(removed(43..45, 4.0), (0, 1), "64 mm3 is no organ");
+        let mut largest = labels_with(45..47);
+        assert_eq!(keep_largest_components(&mut largest, SIZE).iter().sum::<usize>(), 2);
+        assert_eq!((largest[2], largest[45], largest[60]), (5, 0, 6));
     }
 
     #[test]

@@ -178,7 +178,7 @@ fn the_page_segments_the_sample_with_webgpu() {
     check_well(&mut browser, &host);
     // A software GPU computes for minutes; WebGPU draws what the processor computes, too.
     browser.open(&format!("{}?sample&device=cpu", host.origin));
-    // Before the run ends, as above: its end removes small pieces that lie apart from their organ.
+    // Before the run ends, as above: its end removes pieces that lie apart from their organ.
     browser.wait_for(&format!("{STATUS}?.study?.labelled_slices >= 2"), 120);
     let on_cpu = labels_of(&mut browser, slice);
     browser.wait_for(&format!("{STATUS}?.run.phase === 'finished'"), 300);

@@ -96,7 +96,7 @@ fn run_info(study: &Study, notes: Vec<String>) -> RunInfo {
     }
     if record.removed > 0 {
         let ml = record.removed as f64 * study.ct.geometry.voxel_ml();
-        let text = format!("clean-up removed {ml:.1} ml of small pieces apart from their organ");
+        let text = format!("clean-up removed {ml:.1} ml of pieces apart from their organ");
         info.warnings.push(text);
     }
     info.warnings.extend(record.notes.iter().cloned());

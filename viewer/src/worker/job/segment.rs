@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use attention_anatomy::infer::{
-    Engine, EngineError, Explanation, Message, RunOptions, SliceResult, VolumeRun, Wait, remove_small_components,
+    Engine, EngineError, Explanation, Message, RunOptions, SliceResult, VolumeRun, Wait, remove_stray_components,
 };
 use web_time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -292,7 +292,8 @@ impl Job {
                 labels.chunks_exact(nx * ny).map(|s| s.iter().filter(|&&l| l != 0).count()).collect()
             };
             let before = labelled(&labels);
-            removed = remove_small_components(&mut labels, study.ct.geometry.size).iter().sum();
+            removed =
+                remove_stray_components(&mut labels, study.ct.geometry.size, study.ct.geometry.spacing()).iter().sum();
             if removed > 0 {
                 let slices = labels.chunks_exact(nx * ny).zip(labelled(&labels)).zip(before).enumerate();
                 for (slice, ((map, after), before)) in slices {
