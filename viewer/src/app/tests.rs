@@ -273,6 +273,9 @@ fn picture(window: &mut Window, name: &str) {
 #[test]
 fn main_states_look_as_they_did() {
     let mut window = window(&samples::machine());
+    until(&mut window, "weights and device are known", |app| {
+        app.state.model.weights.is_some() && app.state.model.device.is_some()
+    });
     picture(&mut window, "start");
     window.state_mut().state = sample::state();
     window.state_mut().state.preferences.tour_seen = true;
