@@ -66,7 +66,7 @@ pub fn map(path: &Path) -> Result<Bytes> {
     let cannot = || format!("{}: cannot be read", path.display());
     let file = std::fs::File::open(path).with_context(cannot)?;
     // SAFETY: the map is only read. Who cuts the file while it is in use ends this program; who writes into it changes what is trained
-    // on, as with any data: all bytes are valid values of what they are read as, and labels are checked again where they are used.
+    // on, as with any data: all bytes are valid values of what they are read as, and a label beyond the classes is an index out of range.
     let map = unsafe { memmap2::Mmap::map(&file) }.with_context(cannot)?;
     Ok(Arc::new(map))
 }
