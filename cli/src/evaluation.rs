@@ -102,7 +102,7 @@ pub fn evaluate(
     let bar = progress::bar(patients.len() as u64, "evaluate");
     for patient in patients {
         let (ct, labels, annotated) = data::read_case(patient.set, patient.entry)?;
-        let whole = data::read_truth(&patient.set.folder, patient.entry)?;
+        let whole = data::read_truth(patient.set, patient.entry)?;
         let ct = Arc::new(ct);
         let outcome = pipeline::segment(&ct, info, engine.as_mut(), !options.raw, stop, |_, _| {})?;
         if let (Some(engine), Some(effect)) = (&mut off, &mut evaluation.attention) {

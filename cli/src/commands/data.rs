@@ -1,6 +1,6 @@
 //! Loading the sets of a training from disk.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -92,11 +92,7 @@ pub fn read_case(set: &LoadedSet, entry: &CaseEntry) -> Result<(CtVolume, LabelV
 /// What was drawn for a case, with the labels of the anatomy table.
 pub fn read_drawn(set: &LoadedSet, entry: &CaseEntry) -> Result<LabelVolume> {
     match set.set.label_files(entry)? {
-        LabelFiles::Map(path, meant) => {
-            let mut labels = read_labels(&set.folder.join(path))?;
-            labels::renumber(&mut labels, &meant);
-            Ok(labels)
-        }
+        LabelFiles::Map(path, meant) => read_map(&set.folder.join(path), &meant),
         LabelFiles::Masks(masks) => {
             let mut joined = JoinedMasks::default();
             for (organ, path) in masks {
@@ -109,8 +105,16 @@ pub fn read_drawn(set: &LoadedSet, entry: &CaseEntry) -> Result<LabelVolume> {
 }
 
 /// The whole truth of a case, where its manifest has one.
-pub fn read_truth(folder: &Path, entry: &CaseEntry) -> Result<Option<LabelVolume>> {
-    entry.truth.as_ref().map(|truth| read_labels(&folder.join(truth))).transpose()
+pub fn read_truth(set: &LoadedSet, entry: &CaseEntry) -> Result<Option<LabelVolume>> {
+    let meant = set.set.numbers()?;
+    entry.truth.as_ref().map(|truth| read_map(&set.folder.join(truth), &meant)).transpose()
+}
+
+/// A label map, with the labels of the anatomy table.
+fn read_map(path: &Path, meant: &[u8; 256]) -> Result<LabelVolume> {
+    let mut labels = read_labels(path)?;
+    labels::renumber(&mut labels, meant);
+    Ok(labels)
 }
 
 /// A label map.
@@ -190,7 +194,7 @@ impl Prepared {
     }
 }
 
-/// Brings cases to the model grid, on all cores, and hands each over with its number when it is ready.
+/// Brings cases to the model grid, on all cores, and hands them over with their numbers, in order.
 pub fn prepare(
     jobs: &[(&LoadedSet, &CaseEntry)],
     input: &InputConfig,
@@ -220,8 +224,13 @@ pub fn prepare(
             });
         }
         drop(send);
+        let (mut ready, mut due) = (BTreeMap::new(), 0);
         for (n, result) in receive {
-            take(n, result?)?;
+            ready.insert(n, result?);
+            while let Some(case) = ready.remove(&due) {
+                take(due, case)?;
+                due += 1;
+            }
             bar.inc(1);
         }
         Ok(())

@@ -51,7 +51,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     }
     let mut best: Option<(usize, Patient<'_>, usize)> = None;
     for patient in patients.into_iter().filter(|p| args.case.as_ref().is_none_or(|c| *c == p.name())) {
-        let truth = match data::read_truth(&patient.set.folder, patient.entry)? {
+        let truth = match data::read_truth(patient.set, patient.entry)? {
             Some(truth) => truth,
             None => data::read_drawn(patient.set, patient.entry)?,
         };
@@ -67,7 +67,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let (ct, labels, _) = data::read_case(patient.set, patient.entry)?;
     let (ct, stop) = (Arc::new(ct), interrupt::flag()?);
     let mut panels = vec![Panel { title: "What the set annotates".into(), labels: labels.slice(k).to_vec() }];
-    if let Some(truth) = data::read_truth(&patient.set.folder, patient.entry)? {
+    if let Some(truth) = data::read_truth(patient.set, patient.entry)? {
         panels.push(Panel { title: "Truth".into(), labels: truth.slice(k).to_vec() });
     }
     let device = args.device.open()?;

@@ -1,6 +1,8 @@
 //! From label maps with numbers of their own, or from masks, to labels of the anatomy table.
 
-use crate::anatomy::{ORGAN_COUNT, Organ};
+use std::collections::BTreeMap;
+
+use crate::anatomy::Organ;
 use crate::volume::LabelVolume;
 
 /// Largest distance between corresponding voxels of grids that are taken as the same, mm.
@@ -20,16 +22,12 @@ pub struct OtherGrid(Organ);
 
 /// Masks on their way into one label map. A voxel of several organs becomes the smallest one's: what encloses another organ is the larger
 /// one.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct JoinedMasks {
     labels: Option<LabelVolume>,
-    voxels: [usize; ORGAN_COUNT],
-}
-
-impl Default for JoinedMasks {
-    fn default() -> Self {
-        Self { labels: None, voxels: [0; ORGAN_COUNT] }
-    }
+    voxels: BTreeMap<Organ, usize>,
+    /// The parts so far of the organ that came last.
+    last: Option<(Organ, LabelVolume)>,
 }
 
 impl JoinedMasks {
@@ -38,23 +36,40 @@ impl JoinedMasks {
     /// # Errors
     /// [`OtherGrid`].
     pub fn add(&mut self, organ: Organ, mask: LabelVolume) -> Result<(), OtherGrid> {
-        self.voxels[organ.index()] += mask.voxels.iter().filter(|&&v| v != 0).count();
         let labels = self.labels.get_or_insert_with(|| mask.with_voxels(vec![0; mask.voxels.len()]));
         if !labels.geometry.same_grid(&mask.geometry, SAME_GRID_MM) {
             return Err(OtherGrid(organ));
         }
-        for (label, inside) in labels.voxels.iter_mut().zip(&mask.voxels) {
-            let smaller = |other: Organ| self.voxels[organ.index()] < self.voxels[other.index()];
-            if *inside != 0 && Organ::from_label(*label).is_none_or(smaller) {
-                *label = organ.label();
+        match &mut self.last {
+            Some((last, whole)) if *last == organ => {
+                for (inside, part) in whole.voxels.iter_mut().zip(mask.voxels) {
+                    *inside |= part;
+                }
+            }
+            _ => {
+                self.draw_last();
+                self.last = Some((organ, mask));
             }
         }
         Ok(())
     }
 
     /// The label map; `None` if there was no mask.
-    pub fn finish(self) -> Option<LabelVolume> {
+    pub fn finish(mut self) -> Option<LabelVolume> {
+        self.draw_last();
         self.labels
+    }
+
+    fn draw_last(&mut self) {
+        let Some(((organ, mask), labels)) = self.last.take().zip(self.labels.as_mut()) else { return };
+        let voxels = mask.voxels.iter().filter(|&&v| v != 0).count();
+        for (label, inside) in labels.voxels.iter_mut().zip(mask.voxels) {
+            let smaller = |other: Organ| self.voxels.get(&other).is_some_and(|&larger| voxels < larger);
+            if inside != 0 && Organ::from_label(*label).is_none_or(smaller) {
+                *label = organ.label();
+            }
+        }
+        self.voxels.insert(organ, voxels);
     }
 }
 
@@ -80,6 +95,20 @@ mod tests {
                 joined.add(masks[n].0, masks[n].1.clone()).unwrap();
             }
             assert_eq!(joined.finish().unwrap().voxels, [bowel, kidney, kidney, liver, liver, 0]);
+        }
+    }
+
+    #[test]
+    fn an_organ_is_as_large_as_all_its_parts() {
+        let (heart, lung) = (Organ::Heart.label(), Organ::LungLeft.label());
+        let parts = [(Organ::LungLeft, mask(0..2, 0.0)), (Organ::LungLeft, mask(2..5, 0.0))];
+        let whole = [(Organ::Heart, mask(1..5, 0.0))];
+        for masks in [[&parts[..], &whole].concat(), [&whole[..], &parts].concat()] {
+            let mut joined = JoinedMasks::default();
+            for (organ, mask) in masks {
+                joined.add(organ, mask).unwrap();
+            }
+            assert_eq!(joined.finish().unwrap().voxels, [lung, heart, heart, heart, heart, 0]);
         }
     }
 

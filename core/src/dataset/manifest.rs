@@ -27,7 +27,10 @@ pub struct DataSet {
 
 /// One or more, in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "`labels` takes `name: number` or `name: [numbers]`, `masks` takes `name: file` or `name: [files]`"
+)]
 pub enum OneOrMore<T> {
     /// Without a list.
     One(T),
@@ -50,7 +53,7 @@ impl<T> OneOrMore<T> {
 pub enum LabelFiles<'a> {
     /// A label map, and what each of its numbers means: 0 or the label of an organ.
     Map(&'a str, Box<[u8; 256]>),
-    /// Masks, each of one organ or of a part of it.
+    /// Masks, each of one organ or of a part of it; the parts of an organ one after the other.
     Masks(Vec<(Organ, &'a str)>),
 }
 
@@ -142,6 +145,16 @@ pub enum ManifestError {
         /// The organ.
         organ: Organ,
     },
+    /// An annotated organ without a mask.
+    #[error(
+        "case {case}: {organ} is to count as annotated, but `masks` has no file of it; add one (empty if the scan does not show the organ), or leave it out of `annotated`"
+    )]
+    NoMask {
+        /// The case.
+        case: String,
+        /// The organ.
+        organ: Organ,
+    },
     /// A number for two organs, or too large a one.
     #[error("`labels`: {number} stands for {organ}, but {why}")]
     Number {
@@ -183,11 +196,19 @@ impl DataSet {
             if !["train", "test"].contains(&case.split.as_str()) {
                 return Err(ManifestError::Split { case: case.id.clone(), split: case.split.clone() });
             }
+            set.numbers()?;
             let (annotated, files) = (case.organs()?, set.label_files(case)?);
-            if let (LabelFiles::Map(_, organs), false) = (files, set.labels.is_empty())
-                && let Some(organ) = annotated.iter().find(|organ| !organs.contains(&organ.label()))
-            {
-                return Err(ManifestError::NoNumber { case: case.id.clone(), organ });
+            let case = || case.id.clone();
+            for organ in annotated.iter() {
+                match &files {
+                    LabelFiles::Map(_, organs) if !organs.contains(&organ.label()) => {
+                        return Err(ManifestError::NoNumber { case: case(), organ });
+                    }
+                    LabelFiles::Masks(masks) if masks.iter().all(|mask| mask.0 != organ) => {
+                        return Err(ManifestError::NoMask { case: case(), organ });
+                    }
+                    _ => {}
+                }
             }
         }
         Ok(set)
@@ -205,14 +226,21 @@ impl DataSet {
                 for (organ, files) in case.mask_organs()?.into_iter().zip(case.masks.values()) {
                     masks.extend(files.as_slice().iter().map(|file| (organ, file.as_str())));
                 }
+                if masks.is_empty() {
+                    return Err(ManifestError::Labels(case.id.clone()));
+                }
+                masks.sort_by_key(|(organ, _)| organ.index());
                 Ok(LabelFiles::Masks(masks))
             }
             _ => Err(ManifestError::Labels(case.id.clone())),
         }
     }
 
-    /// What each number of the label maps means.
-    fn numbers(&self) -> Result<[u8; 256], ManifestError> {
+    /// What each number of the set's label maps means: 0 or the label of an organ.
+    ///
+    /// # Errors
+    /// [`ManifestError::Number`], which [`parse`](Self::parse) has looked for.
+    pub fn numbers(&self) -> Result<[u8; 256], ManifestError> {
         if self.labels.is_empty() {
             return Ok(std::array::from_fn(|n| n as u8));
         }
@@ -333,17 +361,25 @@ mod tests {
             let case = format!("[[cases]]\nid = \"p1\"\nsplit = \"train\"\nct = \"a\"\n{rest}\n");
             DataSet::parse(&format!("name = \"set\"\n{case}"), true)
         };
-        let good = set("masks = { liver = \"l.nii\", \"lung left\" = [\"u.nii\", \"v.nii\"] }").unwrap();
-        let files = vec![(Organ::Liver, "l.nii"), (Organ::LungLeft, "u.nii"), (Organ::LungLeft, "v.nii")];
+        let masks = "masks = { Lung_L = \"t.nii\", liver = \"l.nii\", \"lung left\" = [\"u.nii\", \"v.nii\"] }";
+        let good = set(masks).unwrap();
+        let lung = ["t.nii", "u.nii", "v.nii"].map(|part| (Organ::LungLeft, part));
+        let files = lung.into_iter().chain([(Organ::Liver, "l.nii")]).collect();
         assert_eq!(good.label_files(&good.cases[0]).unwrap(), LabelFiles::Masks(files));
         assert_eq!(good.cases[0].organs().unwrap(), [Organ::Liver, Organ::LungLeft].into_iter().collect());
         let fewer = set("annotated = [\"liver\"]\nmasks = { liver = \"l.nii\", heart = \"h.nii\" }").unwrap();
         assert_eq!(fewer.cases[0].organs().unwrap(), [Organ::Liver].into_iter().collect());
         let error = |rest: &str| set(rest).unwrap_err().to_string();
         assert!(error("masks = { livver = \"l.nii\" }").contains("`livver`"));
-        for rest in ["annotated = []", "annotated = []\nlabel = \"b\"\nmasks = { liver = \"l.nii\" }"] {
+        let both = "annotated = []\nlabel = \"b\"\nmasks = { liver = \"l.nii\" }";
+        for rest in ["annotated = []", both, "annotated = []\nmasks = { liver = [] }"] {
             assert!(error(rest).contains("either `label`"), "{}", error(rest));
         }
+        let absent = "annotated = [\"liver\", \"spleen\"]\nmasks = { liver = \"l.nii\" }";
+        for rest in [absent, "masks = { liver = \"l.nii\", spleen = [] }"] {
+            assert!(error(rest).contains("Spleen") && error(rest).contains("no file"), "{}", error(rest));
+        }
+        assert!(error("masks = { liver = 3.5 }").contains("`masks` takes"), "{}", error("masks = { liver = 3.5 }"));
     }
 
     fn text(cases: &str) -> String {

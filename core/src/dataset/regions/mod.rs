@@ -161,6 +161,13 @@ pub enum RegionError {
     },
 }
 
+fn same_grid(ct: &CtVolume, labels: &LabelVolume) -> Result<(), RegionError> {
+    match labels.geometry.same_grid(&ct.geometry, 0.5) {
+        true => Ok(()),
+        false => Err(RegionError::Grid { ct: ct.geometry.size, labels: labels.geometry.size }),
+    }
+}
+
 /// The region labels of one scan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RegionLabels {
@@ -175,7 +182,8 @@ impl RegionLabels {
     /// The regions of a case: between the boundaries that its manifest gives, else derived.
     ///
     /// # Errors
-    /// As for [`from_boundaries`](Self::from_boundaries) and [`derive`](Self::derive).
+    /// [`RegionError::Grid`] when labels and CT do not match; else as for [`from_boundaries`](Self::from_boundaries) and
+    /// [`derive`](Self::derive).
     pub fn of_case(
         ct: &CtVolume,
         labels: &LabelVolume,
@@ -183,6 +191,7 @@ impl RegionLabels {
         given_mm: Option<[f64; LANDMARK_COUNT]>,
         body: &Body,
     ) -> Result<Self, RegionError> {
+        same_grid(ct, labels)?;
         match given_mm {
             Some(given) => Self::from_boundaries(&ct.geometry, given),
             None => Self::derive(ct, Some(labels), annotated, Some(body)),
@@ -201,8 +210,8 @@ impl RegionLabels {
         annotated: OrganSet,
         body: Option<&Body>,
     ) -> Result<Self, RegionError> {
-        if let Some(labels) = labels.filter(|labels| !labels.geometry.same_grid(&ct.geometry, 0.5)) {
-            return Err(RegionError::Grid { ct: ct.geometry.size, labels: labels.geometry.size });
+        if let Some(labels) = labels {
+            same_grid(ct, labels)?;
         }
         let found;
         let body = match body {
