@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::Ordering;
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use attention_anatomy::dataset::{CompactSet, CompactWriter, Storage};
 
 use super::data;
-use crate::{files, progress};
+use crate::{files, interrupt, progress};
 
 /// Brings the cases of a training to its model grid and packs them into one file, which `train` takes as its `--data`: to train on
 /// another machine, or to begin sooner.
@@ -41,19 +42,23 @@ pub fn run(args: Args) -> Result<ExitCode> {
         .iter()
         .map(|set| CompactSet { config: set.config.clone(), set: set.set.clone(), cases: Vec::new() })
         .collect();
+    let (stop, cannot) = (interrupt::flag()?, || args.output.display().to_string());
     let mut file = files::create(&args.output)?;
     let storage = if args.mapped { Storage::Mapped } else { Storage::Packed };
     let mut writer = CompactWriter::new(file.as_file_mut(), config.input(), storage);
     data::prepare(&jobs, &config.input(), |n, mut case| {
         let (set, id) = (set_of[n], jobs[n].1.id.clone());
-        writer.add(set, &id, &case)?;
+        if stop.load(Ordering::Relaxed) {
+            bail!("{}: stopped; nothing was written", args.output.display());
+        }
+        writer.add(set, &id, &case).with_context(cannot)?;
         (case.hu, case.labels) = Default::default();
         compact[set].cases.push((id, case));
         Ok(())
     })?;
-    let size = writer.finish(compact)?.metadata().map(|file| file.len() as f64 / 1024.0 / 1024.0);
+    let size = writer.finish(compact).with_context(cannot)?.metadata().with_context(cannot)?.len();
     files::keep(file, &args.output)?;
-    progress::note(&format!("{} cases, {:.1} MiB", jobs.len(), size?));
+    progress::note(&format!("{} cases, {:.1} MiB", jobs.len(), size as f64 / 1024.0 / 1024.0));
     progress::say(&args.output.display().to_string());
     Ok(ExitCode::SUCCESS)
 }

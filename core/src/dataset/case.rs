@@ -97,9 +97,10 @@ impl PreparedCase {
     pub fn fits(&self) -> bool {
         let depth = self.grid.slices;
         let pixels = self.grid.size[0] * self.grid.size[1];
-        let parts = [self.hu.len(), self.labels.len(), self.evaluable.len(), self.possible.len()];
+        let parts = [self.evaluable.len(), self.possible.len(), self.regions.len(), self.origins.len()];
         let slices = self.organ_slices.iter().chain([&self.usable]).flatten();
-        parts.into_iter().chain([self.regions.len(), self.origins.len()]).all(|n| n == depth)
+        parts.into_iter().all(|n| n == depth)
+            && [self.hu.all().len(), self.labels.all().len()] == [depth * pixels; 2]
             && self.organ_slices.len() == ORGAN_COUNT
             && slices.into_iter().all(|&k| k < depth)
             && self.hu.pixels() == pixels

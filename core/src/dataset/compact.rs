@@ -187,6 +187,9 @@ fn unpacked(archive: &mut Archive<'_>, name: &str, most: usize) -> Result<Vec<u8
     let file = archive.by_name(name).map_err(|e| unreadable(format!("{name}: {e}")))?;
     let mut bytes = Vec::new();
     file.take(most as u64 + 1).read_to_end(&mut bytes).map_err(|e| unreadable(format!("{name}: {e}")))?;
+    if bytes.len() > most {
+        return Err(unreadable(format!("{name}: more than {most} bytes")));
+    }
     Ok(bytes)
 }
 
