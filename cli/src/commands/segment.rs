@@ -9,7 +9,7 @@ use std::time::{Instant, SystemTime};
 use anyhow::{Context, Result, anyhow, bail};
 use attention_anatomy::anatomy::{Organ, OrganSet};
 use attention_anatomy::formats::{self, nifti};
-use attention_anatomy::infer::{BurnEngine, ComputeDevice, Engine};
+use attention_anatomy::infer::{BurnEngine, ComputeDevice, Engine, removal_warning};
 use attention_anatomy::report::{self, RunInfo, Segmentation, Statistics, TrainedOrgan};
 use attention_anatomy::volume::{CtVolume, check_is_ct};
 
@@ -48,7 +48,7 @@ pub struct Options {
     /// Weights file; the bundled weights where not given.
     #[arg(long)]
     pub weights: Option<PathBuf>,
-    /// Keep all pieces of an organ, not only the largest and large ones close to it.
+    /// Keep all pieces of an organ, not only the largest and large ones close to it, and organs below 0.1 ml.
     #[arg(long)]
     pub no_cleanup: bool,
 }
@@ -106,10 +106,7 @@ impl Session {
         let mut seconds = vec![("read".to_string(), read_seconds)];
         seconds.extend(outcome.seconds.clone());
         let mut warnings = ct.warnings.clone();
-        if outcome.removed > 0 {
-            let ml = outcome.removed as f64 * ct.geometry.voxel_ml();
-            warnings.push(format!("clean-up removed {ml:.1} ml of pieces apart from their organ"));
-        }
+        warnings.extend(removal_warning(outcome.removed, ct.geometry.voxel_ml()));
         let run = RunInfo {
             program_version: env!("CARGO_PKG_VERSION").into(),
             weights_name: self.model.name.clone(),

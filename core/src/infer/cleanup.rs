@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::anatomy::{ORGAN_COUNT, Organ};
 
-/// Volume from which on a piece may be an organ, or what a scan shows of one.
+/// Volume from which on the largest piece may be an organ, or what a scan shows of one.
 const LEAST_ML: f64 = 0.1;
 /// Voxels that a piece must have, as a share of those of the largest one.
 const LEAST_SHARE: f64 = 0.05;
@@ -16,7 +16,7 @@ const LEAST_SHARE: f64 = 0.05;
 const CLOSE_MM: f64 = 35.0;
 
 /// Sets the 26-connected components of each organ to 0 that are apart from its largest one: with less than a twentieth of its voxels, or
-/// more than 35 mm away; and the largest one too if it is below 0.1 ml. `labels` is `[nz, ny, nx]`, `size` and `spacing_mm` are along x, y and z. Returns the voxels removed from each organ.
+/// more than 35 mm away; and all of an organ whose largest one is below 0.1 ml. `labels` is `[nz, ny, nx]`, `size` and `spacing_mm` are along x, y and z. Returns the voxels removed from each organ.
 pub fn remove_stray_components(labels: &mut [u8], size: [usize; 3], spacing_mm: [f64; 3]) -> [usize; ORGAN_COUNT] {
     let voxel_ml = spacing_mm.iter().product::<f64>() * 1e-3;
     keep_components(labels, size, |piece, largest| {
@@ -25,9 +25,17 @@ pub fn remove_stray_components(labels: &mut [u8], size: [usize; 3], spacing_mm: 
             b0.saturating_sub(a1).max(a0.saturating_sub(b1)) as f64 * spacing_mm[axis]
         };
         let distance = (0..3).map(|axis| gap(axis).powi(2)).sum::<f64>().sqrt();
-        let voxels = piece.voxels as f64;
-        voxels * voxel_ml >= LEAST_ML && voxels >= LEAST_SHARE * largest.voxels as f64 && distance <= CLOSE_MM
+        let [voxels, most] = [piece.voxels, largest.voxels].map(|voxels| voxels as f64);
+        most * voxel_ml >= LEAST_ML && voxels >= LEAST_SHARE * most && distance <= CLOSE_MM
     })
+}
+
+/// What to tell the user of so many voxels that [`remove_stray_components`] removed; `None` of none.
+pub fn removal_warning(voxels: usize, voxel_ml: f64) -> Option<String> {
+    let ml = voxels as f64 * voxel_ml;
+    let decimals = if ml < LEAST_ML { 3 } else { 1 };
+    (voxels > 0)
+        .then(|| format!("clean-up removed {ml:.decimals$} ml: pieces apart from their organ, and organs below 0.1 ml"))
 }
 
 /// A component.
@@ -239,6 +247,7 @@ mod tests {
         assert_eq!(removed(49..51, 5.0), (2, 0), "40 mm away");
         assert_eq!(removed(45..46, 5.0), (1, 0), "too small a share");
         assert_eq!(removed(43..45, 4.0), (0, 1), "64 mm3 is no organ");
+        assert_eq!(removed(43..45, 3.0), (0, 1), "54 mm3 are a piece of one");
         let mut largest = labels_with(45..47);
         assert_eq!(keep_largest_components(&mut largest, SIZE).iter().sum::<usize>(), 2);
         assert_eq!((largest[2], largest[45], largest[60]), (5, 0, 6));

@@ -27,7 +27,7 @@ pub mod router;
 pub mod volume_run;
 
 pub use burn_engine::BurnEngine;
-pub use cleanup::{keep_largest_components, remove_stray_components};
+pub use cleanup::{keep_largest_components, removal_warning, remove_stray_components};
 pub use device::{ComputeDevice, ComputeKind, DeviceError, DevicePreference};
 pub use engine::{Engine, EngineError, SliceRequest, SliceResult, Ticket, Tile, Wait};
 pub use fake::FakeEngine;

@@ -59,7 +59,7 @@ pub struct RunRequest {
     pub first: usize,
     /// Organs that may be labelled.
     pub drawn: OrganSet,
-    /// Whether pieces apart from their organ are taken away at the end.
+    /// Whether pieces apart from their organ, and organs below 0.1 ml, are taken away at the end.
     pub cleanup: bool,
 }
 

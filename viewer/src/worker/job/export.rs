@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use attention_anatomy::anatomy::OrganSet;
 use attention_anatomy::formats::{nifti, nrrd};
+use attention_anatomy::infer::removal_warning;
 use attention_anatomy::report::{self, RunInfo, Segmentation, SliceAnatomy, Statistics, TrainedOrgan};
 
 use super::study::{Record, Study};
@@ -94,11 +95,7 @@ fn run_info(study: &Study, notes: Vec<String>) -> RunInfo {
     if done < total {
         info.warnings.push(format!("only {done} of {total} slices were segmented"));
     }
-    if record.removed > 0 {
-        let ml = record.removed as f64 * study.ct.geometry.voxel_ml();
-        let text = format!("clean-up removed {ml:.1} ml of pieces apart from their organ");
-        info.warnings.push(text);
-    }
+    info.warnings.extend(removal_warning(record.removed, study.ct.geometry.voxel_ml()));
     info.warnings.extend(record.notes.iter().cloned());
     RunInfo {
         weights_name: record.weights.name.clone(),
