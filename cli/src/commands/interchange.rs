@@ -1,15 +1,22 @@
 //! `attention-anatomy export` and `import`: weights for other programs, and from them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use attention_anatomy::anatomy::{Organ, OrganSet};
 use attention_anatomy::infer::device::cpu;
 use attention_anatomy::network::weights::{self, Precision, TrainedOrgan};
 use attention_anatomy::network::{onnx, pytorch};
 
+use pytorch_reader::{DType, PytorchReader};
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
+
 use crate::{files, model, progress};
+
+/// Where a checkpoint may keep its weights, if it holds more than them.
+const INNER: [&str; 4] = ["state_dict", "model_state_dict", "model", "network"];
 
 /// Writes weights as an ONNX file that any runtime runs, or with PyTorch's names and layout.
 #[derive(Debug, clap::Args)]
@@ -42,10 +49,10 @@ pub fn export(args: ExportArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Makes a weights file of SafeTensors with PyTorch's names and layout.
+/// Makes a weights file of a PyTorch checkpoint: SafeTensors, .pt or .pth.
 #[derive(Debug, clap::Args)]
 pub struct ImportArgs {
-    /// The file; docs/training.md says how to make one of a `.pt` file.
+    /// The file.
     file: PathBuf,
     /// The weights file to write.
     #[arg(short, long)]
@@ -61,7 +68,10 @@ pub struct ImportArgs {
 /// Runs `import`.
 pub fn import(args: ImportArgs) -> Result<ExitCode> {
     let like = args.like.as_deref().map(|path| model::open(Some(path))).transpose()?;
-    let bytes = files::read(&args.file)?;
+    let mut bytes = files::read(&args.file)?;
+    if pytorch::is_pickle(&bytes) {
+        bytes = unpickled(&args.file).with_context(|| args.file.display().to_string())?;
+    }
     let (network, mut info) = pytorch::read(&bytes, like.as_ref().map(|m| &m.info), &cpu().burn)
         .with_context(|| args.file.display().to_string())?;
     if !args.organs.is_empty() {
@@ -77,6 +87,31 @@ pub fn import(args: ImportArgs) -> Result<ExitCode> {
     files::write(&args.output, &weights::write(&network, &info, Precision::Full)?)?;
     progress::say(&args.output.display().to_string());
     Ok(ExitCode::SUCCESS)
+}
+
+/// The tensors of a `.pt` file as SafeTensors. No code that a pickle may hold is run.
+fn unpickled(path: &Path) -> Result<Vec<u8>> {
+    let tensors = PytorchReader::new(path).context("not a readable PyTorch file")?.into_tensors();
+    let inner = INNER.map(|key| format!("{key}.")).into_iter().find(|key| tensors.keys().any(|n| n.starts_with(key)));
+    let prefix = inner.unwrap_or_default();
+    let mut read = Vec::new();
+    for (name, tensor) in tensors {
+        let Some(name) = name.strip_prefix(&prefix) else { continue };
+        let dtype = match tensor.dtype() {
+            DType::F64 => Dtype::F64,
+            DType::F32 => Dtype::F32,
+            DType::F16 => Dtype::F16,
+            DType::BF16 => Dtype::BF16,
+            DType::I64 => Dtype::I64,
+            other => bail!("tensor `{name}` is of type {other:?}; weights are floating point numbers"),
+        };
+        let bytes = tensor.read().with_context(|| format!("tensor `{name}`"))?;
+        read.push((name.to_string(), dtype, tensor.shape().to_vec(), bytes));
+    }
+    let views =
+        read.iter().map(|(name, dtype, shape, bytes)| Ok((name, TensorView::new(*dtype, shape.clone(), bytes)?)));
+    let views = views.collect::<Result<Vec<_>, safetensors::SafeTensorError>>()?;
+    safetensors::serialize(views, None).map_err(|e| anyhow!("{e}"))
 }
 
 fn unmeasured(organ: Organ) -> TrainedOrgan {

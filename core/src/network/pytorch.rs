@@ -21,9 +21,7 @@ const NOT_NEEDED: &str = ".num_batches_tracked";
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// A pickle.
-    #[error(
-        "this is a PyTorch pickle, which can run code when it is read; convert it with: python -c \"import sys, torch; from safetensors.torch import save_file; save_file(torch.load(sys.argv[1], weights_only=True), sys.argv[2])\" IN.pt OUT.safetensors"
-    )]
+    #[error("this is a PyTorch pickle (.pt, .pth), not SafeTensors; `attention-anatomy import` takes either")]
     Pickle,
     /// Nothing says what the tensors are for.
     #[error(
@@ -49,6 +47,11 @@ pub fn write(network: &AttentionAnatomy, info: &ModelInfo) -> Result<Vec<u8>, We
     store.get_bytes().map_err(|e| WeightsError::Write(e.to_string()))
 }
 
+/// Whether a file looks like what `torch.save` writes: a zip archive since PyTorch 1.6, a bare pickle before.
+pub fn is_pickle(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"PK") || bytes.starts_with(&[0x80]) && bytes.get(1).is_some_and(|&v| (2..=5).contains(&v))
+}
+
 /// A network on `device` from a file of PyTorch's names and layout. Its description comes from the file, or from `like`
 /// where the file has none; every organ of `like` then counts as not measured, because these are other weights.
 ///
@@ -59,8 +62,7 @@ pub fn read(
     like: Option<&ModelInfo>,
     device: &Device,
 ) -> Result<(AttentionAnatomy, ModelInfo), ImportError> {
-    // A zip archive since PyTorch 1.6, a bare pickle before.
-    if bytes.starts_with(b"PK") || bytes.starts_with(&[0x80]) && bytes.get(1).is_some_and(|&v| (2..=5).contains(&v)) {
+    if is_pickle(bytes) {
         return Err(ImportError::Pickle);
     }
     let info = match (weights::read_info(bytes), like) {

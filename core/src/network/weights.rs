@@ -235,7 +235,7 @@ pub(super) fn load_with(
     Ok(())
 }
 
-pub(super) fn check_finite(bytes: &[u8]) -> Result<(), WeightsError> {
+pub(crate) fn check_finite(bytes: &[u8]) -> Result<(), WeightsError> {
     fn all<const N: usize>(data: &[u8], finite: fn([u8; N]) -> bool) -> bool {
         data.as_chunks::<N>().0.iter().all(|&bytes| finite(bytes))
     }

@@ -3,6 +3,7 @@
 Needs torch, numpy, safetensors and onnxruntime. The stored files were made with:
 
     python reference.py weights network.safetensors
+    python reference.py pickle network.safetensors network.pt
     attention-anatomy import network.safetensors -o ours.safetensors
     attention-anatomy export ours.safetensors --onnx network.onnx --pytorch again.safetensors
     python reference.py expected network.safetensors again.safetensors network.onnx expected.safetensors
@@ -154,6 +155,11 @@ def make_weights(path):
     save_file(network.state_dict(), path, {"attention_anatomy": json.dumps(description)})
 
 
+def make_pickle(made, path):
+    """The same weights as a trainer keeps them, beside other things."""
+    torch.save({"epoch": 3, "state_dict": load_file(made), "optimizer": {"lr": 1e-3, "momentum": torch.ones(2)}}, path)
+
+
 def make_expected(made, exported, onnx, path):
     import onnxruntime
 
@@ -177,4 +183,4 @@ def make_expected(made, exported, onnx, path):
 
 
 if __name__ == "__main__":
-    {"weights": make_weights, "expected": make_expected}[sys.argv[1]](*sys.argv[2:])
+    {"weights": make_weights, "pickle": make_pickle, "expected": make_expected}[sys.argv[1]](*sys.argv[2:])

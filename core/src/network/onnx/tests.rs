@@ -79,7 +79,7 @@ fn what_is_not_a_description_of_a_network_is_asked_for() {
     assert!(matches!(pytorch::read(&bare, Some(&wider), &device), Err(ImportError::Weights(_))));
     for pickle in [&b"PK\x03\x04"[..], &[0x80, 2, b'}']] {
         let error = pytorch::read(pickle, None, &device).unwrap_err();
-        assert!(matches!(error, ImportError::Pickle) && error.to_string().contains("weights_only=True"));
+        assert!(matches!(error, ImportError::Pickle) && error.to_string().contains("import"));
     }
 }
 
