@@ -84,18 +84,23 @@ impl<'a> Experiment<'a> {
     /// Trains and measures whatever is not done. False when it was asked to stop.
     pub fn all(&mut self, runs: &[Run]) -> Result<bool> {
         for (n, run) in runs.iter().enumerate() {
-            run.check()?;
-            let of = format!("{} ({} of {})", run.name, n + 1, runs.len());
-            if run.results().exists() {
-                progress::note(&format!("{of}: done before"));
-                continue;
-            }
-            progress::note(&format!("{of}: {}", run.folder.display()));
-            if !self.one(run).with_context(|| run.name.clone())? {
+            if !self.next(run, &format!("{} of {}", n + 1, runs.len()))? {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    /// Trains and measures a run that is not done; `of` says how far the whole is. False when it was asked to stop.
+    pub fn next(&mut self, run: &Run, of: &str) -> Result<bool> {
+        run.check()?;
+        let name = format!("{} ({of})", run.name);
+        if run.results().exists() {
+            progress::note(&format!("{name}: done before"));
+            return Ok(true);
+        }
+        progress::note(&format!("{name}: {}", run.folder.display()));
+        self.one(run).with_context(|| run.name.clone())
     }
 
     fn one(&mut self, run: &Run) -> Result<bool> {

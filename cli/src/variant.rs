@@ -17,8 +17,9 @@ use crate::experiment::{self, Run};
 pub struct Variant {
     /// As the tables call it.
     pub name: String,
-    /// The variant that it is judged against, by name.
-    pub against: Option<String>,
+    /// The variants that it is judged against, by name.
+    #[serde(default)]
+    pub against: Vec<String>,
     /// Whether there is a region branch. Where there is none, its pre-training and its loss fall away; the number of
     /// segmentation steps stays.
     pub attention: Option<bool>,
@@ -89,7 +90,7 @@ pub fn systems(variants: &[Variant], base: &TrainingConfig, seeds: &[u64], outpu
             name: variant.name.clone(),
             multiply_adds: multiply_adds(&config.network, config.input().crop).total(),
             runs: experiment::results(&runs)?,
-            against: variant.against.as_ref().and_then(|name| variants.iter().position(|v| v.name == *name)),
+            against: variant.against.iter().filter_map(|name| variants.iter().position(|v| v.name == *name)).collect(),
         })
     };
     variants.iter().map(system).collect()

@@ -80,7 +80,7 @@ impl Ablated {
     fn variant(&self) -> Variant {
         Variant {
             name: self.name.into(),
-            against: self.against.map(String::from),
+            against: self.against.into_iter().map(String::from).collect(),
             attention: Some(self.attention),
             hpa: (!self.recalibrated).then_some(Hpa::Off),
             ..Variant::default()
@@ -125,10 +125,13 @@ pub fn run(args: Args) -> Result<ExitCode> {
         let options = Options::new(args.tolerance_mm);
         let mut experiment = Experiment::new(&args.data, &device, options, interrupt::flag()?);
         for (n, task) in mine.iter().enumerate() {
-            progress::note(&format!("training {} of {}", n + 1, mine.len()));
+            let of = format!("{} of {}", n + 1, mine.len());
             let finished = match task {
-                Task::Run(run) => experiment.all(std::slice::from_ref(&**run))?,
-                Task::Router(router) => router.run(&mut experiment)?,
+                Task::Run(run) => experiment.next(run, &of)?,
+                Task::Router(router) => {
+                    progress::note(&format!("{} ({of})", router.whole.name));
+                    router.run(&mut experiment)?
+                }
             };
             if !finished {
                 return Ok(ExitCode::SUCCESS);
@@ -144,15 +147,14 @@ pub fn run(args: Args) -> Result<ExitCode> {
         name: router::NAME.into(),
         multiply_adds: routers[0].multiply_adds(),
         runs: experiment::results(&whole)?,
-        against: None,
+        against: Vec::new(),
     });
-    let segmenting: u64 = config.phases.iter().filter(|p| p.loss.segments()).map(|p| p.epochs).sum();
     let comparison = Comparison {
         subject: format!(
             "The four systems of the paper and a router that has a network for each region, trained alike on the data of {}: \
              {} segmentation steps of {} slices each.",
             config.name,
-            segmenting * config.steps_per_epoch,
+            config.segmentation_steps(),
             config.batch
         ),
         over: "seeds".into(),

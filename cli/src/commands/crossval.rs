@@ -70,7 +70,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
             name: config.name.clone(),
             multiply_adds: multiply_adds(&config.network, config.input().crop).total(),
             runs: experiment::results(&all)?,
-            against: None,
+            against: Vec::new(),
         }],
         chosen: None,
     };

@@ -72,9 +72,7 @@ impl Trials {
             bail!("{}: at least one seed and one [[variant]] are needed, each with a name of its own", named());
         }
         for variant in &trials.variant {
-            if let Some(other) = &variant.against
-                && trials.variant.iter().all(|v| v.name != *other)
-            {
+            if let Some(other) = variant.against.iter().find(|name| trials.variant.iter().all(|v| v.name != **name)) {
                 bail!("{}: variant `{}` is judged against `{other}`, and none has that name", named(), variant.name);
             }
             if variant.weights.as_ref().is_some_and(|weights| weights.len() != base.data.len()) {
@@ -107,14 +105,21 @@ pub fn run(args: Args) -> Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
     }
-    let segmenting: u64 = base.phases.iter().filter(|p| p.loss.segments()).map(|p| p.epochs).sum();
+    let steps = |config: &TrainingConfig| config.segmentation_steps();
+    let mut subject = format!(
+        "Variants of {}, trained alike: {} segmentation steps of {} slices each",
+        base.name,
+        steps(&base),
+        base.batch
+    );
+    for variant in &trials.variant {
+        let own = steps(&variant.training(&base, base.seed));
+        if own != steps(&base) {
+            subject.push_str(&format!(", {}: {own}", variant.name));
+        }
+    }
     let comparison = Comparison {
-        subject: format!(
-            "Variants of {}, trained alike: {} segmentation steps of {} slices each where not said otherwise.",
-            base.name,
-            segmenting * base.steps_per_epoch,
-            base.batch
-        ),
+        subject: subject + ".",
         over: "seeds".into(),
         systems: variant::systems(&trials.variant, &base, &seeds, &args.output)?,
         chosen,

@@ -19,7 +19,7 @@ pub struct System {
     /// Its runs.
     pub runs: Vec<Evaluation>,
     /// Which of the systems it is judged against, run by run.
-    pub against: Option<usize>,
+    pub against: Vec<usize>,
 }
 
 /// An organ over the runs of a system.
@@ -76,7 +76,7 @@ pub struct Comparison {
     pub chosen: Option<OrganSet>,
 }
 
-/// How much more Dice a system has than the one it is judged against.
+/// How much more Dice a system has than one that it is judged against.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Difference {
     /// Of the mean Dice of organs, over the runs.
@@ -99,10 +99,9 @@ impl Comparison {
         ])
     }
 
-    /// The difference of system `n` to the one it is judged against, run by run.
-    pub fn difference(&self, which: Organs, n: usize) -> Option<Difference> {
-        let system = &self.systems[n];
-        let other = &self.systems[system.against?];
+    /// The difference of system `n` to another one, run by run.
+    pub fn difference(&self, which: Organs, n: usize, other: usize) -> Option<Difference> {
+        let [system, other] = [n, other].map(|n| &self.systems[n]);
         let mean = |run: &Evaluation| {
             let deciding = |o: &Organ| self.chosen.is_none_or(|chosen| chosen.contains(*o));
             let dice = Organ::ALL.into_iter().filter(deciding).filter_map(|o| run.summary(which, o).dice.mean);
@@ -166,13 +165,14 @@ impl Comparison {
     fn differences_markdown(&self) -> String {
         let mut rows = String::new();
         for (n, system) in self.systems.iter().enumerate() {
-            let Some(other) = system.against else { continue };
-            let cell = |which| match self.difference(which, n) {
-                Some(d) => format!("{} | {} of {}", d.dice.scaled(100.0).signed(1), d.above, d.dice.n),
-                None => "- | -".into(),
-            };
-            let cells = [Organs::Annotated, Organs::Unannotated].map(cell).join(" | ");
-            rows.push_str(&format!("| {} | {} | {cells} |\n", system.name, self.systems[other].name));
+            for &other in &system.against {
+                let cell = |which| match self.difference(which, n, other) {
+                    Some(d) => format!("{} | {} of {}", d.dice.scaled(100.0).signed(1), d.above, d.dice.n),
+                    None => "- | -".into(),
+                };
+                let cells = [Organs::Annotated, Organs::Unannotated].map(cell).join(" | ");
+                rows.push_str(&format!("| {} | {} | {cells} |\n", system.name, self.systems[other].name));
+            }
         }
         if rows.is_empty() {
             return rows;
@@ -206,11 +206,20 @@ impl Comparison {
             .iter()
             .enumerate()
             .map(|(n, system)| {
+                let against: Vec<serde_json::Value> = system
+                    .against
+                    .iter()
+                    .map(|&other| {
+                        serde_json::json!({
+                            "name": self.systems[other].name,
+                            "difference_annotated": self.difference(Organs::Annotated, n, other),
+                            "difference_unannotated": self.difference(Organs::Unannotated, n, other),
+                        })
+                    })
+                    .collect();
                 serde_json::json!({
                     "name": system.name,
-                    "against": system.against.map(|other| &self.systems[other].name),
-                    "difference_annotated": self.difference(Organs::Annotated, n),
-                    "difference_unannotated": self.difference(Organs::Unannotated, n),
+                    "against": against,
                     "multiply_adds": system.multiply_adds,
                     "runs": system.runs.len(),
                     "impossible_ml_a_patient": system.impossible_ml(),
@@ -322,7 +331,7 @@ mod tests {
             name: "A".into(),
             multiply_adds: 5,
             runs: vec![run(&[0.9, 0.5], Some(0.2)), run(&[0.8], None)],
-            against: None,
+            against: Vec::new(),
         };
         let liver = system.organ(Organs::Annotated, Organ::Liver).unwrap();
         assert_eq!(liver.dice.n, 2);
@@ -332,7 +341,7 @@ mod tests {
         assert_eq!(system.organ(Organs::Annotated, Organ::Heart), None);
         assert_eq!(system.impossible_ml().mean, Some(3.0), "a patient, whatever their number");
 
-        let plain = System { name: "B".into(), multiply_adds: 4, runs: vec![run(&[0.4], None)], against: Some(0) };
+        let plain = System { name: "B".into(), multiply_adds: 4, runs: vec![run(&[0.4], None)], against: vec![0] };
         let comparison = Comparison {
             subject: "Two systems.".into(),
             over: "seeds".into(),
