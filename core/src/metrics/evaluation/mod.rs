@@ -197,7 +197,13 @@ impl Evaluation {
 
     /// Volume drawn where the organ cannot be, ml, over all cases and organs.
     pub fn impossible_ml(&self) -> f64 {
-        self.cases.iter().flat_map(|c| &c.impossible).map(|i| i.ml).sum()
+        Organ::ALL.into_iter().map(|organ| self.impossible(organ).0).sum()
+    }
+
+    /// Volume of one organ that is drawn where it cannot be, ml, over all cases, and in how many of them.
+    pub fn impossible(&self, organ: Organ) -> (f64, usize) {
+        let drawn = self.cases.iter().flat_map(|c| &c.impossible).filter(|i| i.organ == organ);
+        drawn.fold((0.0, 0), |(ml, cases), i| (ml + i.ml, cases + 1))
     }
 }
 

@@ -67,13 +67,14 @@ impl Evaluation {
         serde_json::to_string_pretty(&file)
     }
 
-    /// One row an organ: mean and standard deviation over the cases.
+    /// One row an organ: mean and standard deviation over the cases, and what of it is drawn in any of them where it cannot be.
     pub fn organs_csv(&self) -> String {
         let mut out = String::new();
         let mut header = vec!["organ".to_string(), "truth".into(), "cases".into(), "missed".into()];
         for (name, ..) in COLUMNS {
             header.extend([format!("{name}_mean"), format!("{name}_std"), format!("{name}_n")]);
         }
+        header.extend(["impossible_ml", "impossible_cases"].map(String::from));
         csv::push_record(&mut out, header);
         for which in [Organs::Annotated, Organs::Unannotated] {
             for (organ, summary) in self.summaries(which) {
@@ -88,6 +89,8 @@ impl Evaluation {
                     let cell = |v: Option<f64>| csv::number(v.unwrap_or(f64::NAN), decimals);
                     row.extend([cell(m.mean), cell(m.std), m.n.to_string()]);
                 }
+                let (ml, cases) = self.impossible(organ);
+                row.extend([csv::number(ml, 3), cases.to_string()]);
                 csv::push_record(&mut out, row);
             }
         }
@@ -154,11 +157,19 @@ impl Evaluation {
             ));
         }
         if self.regions.is_some() || self.cases.iter().any(|c| !c.impossible.is_empty()) {
+            let organs: Vec<String> = Organ::ALL
+                .into_iter()
+                .map(|organ| (organ, self.impossible(organ)))
+                .filter(|(_, (_, cases))| *cases > 0)
+                .map(|(organ, (ml, cases))| format!("{} {ml:.1} ml in {cases}", organ.name()))
+                .collect();
             text.push_str(&format!(
-                "\nDrawn in parts of the body where the organ cannot be: {:.1} ml in {} of {} cases.\n",
+                "\nDrawn in parts of the body where the organ cannot be: {:.1} ml in {} of {} cases{}{}.\n",
                 self.impossible_ml(),
                 self.cases.iter().filter(|c| !c.impossible.is_empty()).count(),
-                self.cases.len()
+                self.cases.len(),
+                if organs.is_empty() { "" } else { ": " },
+                organs.join(", ")
             ));
         }
         for part in [

@@ -21,7 +21,7 @@ fn evaluation() -> Evaluation {
         name: name.into(),
         annotated,
         unannotated,
-        impossible: Vec::new(),
+        impossible: vec![Impossible { organ: Organ::Spleen, ml: 1.5 }],
     };
     Evaluation {
         subject: "A against B.".into(),
@@ -88,9 +88,12 @@ fn tables_hold_every_organ_once_and_a_miss_counts_as_zero() {
     assert_eq!((spleen[0], spleen[3], spleen[column("dice_mean")]), ("spleen", "1", "0.0000"));
     assert_eq!((spleen[column("hausdorff_95_mm_mean")], spleen[column("hausdorff_95_mm_n")]), ("", "0"));
     assert_eq!((rows[3][0], rows[3][1]), ("heart", "unannotated"));
+    let impossible = [1, 2].map(|n: usize| (rows[n][column("impossible_ml")], rows[n][column("impossible_cases")]));
+    assert_eq!(impossible, [("0.000", "0"), ("3.000", "2")]);
 
     assert_eq!(evaluation.cases_csv().split_terminator("\r\n").count(), 1 + 4);
     let text = evaluation.markdown();
     assert!(text.contains("Mean over 2 organs: Dice 0.400, HD95 6.0 mm"), "{text}");
+    assert!(text.contains("cannot be: 3.0 ml in 2 of 2 cases: Spleen 3.0 ml in 2."), "{text}");
     assert!(text.contains("| set/b | 2 | 0.350 | Spleen 0.000 | Spleen |"), "{text}");
 }
