@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use attention_anatomy::anatomy::{Organ, OrganSet};
+use attention_anatomy::anatomy::{Organ, OrganSet, Region};
 use attention_anatomy::dataset::{PreparedCase, Sampler};
 use attention_anatomy::infer::ComputeDevice;
 use attention_anatomy::network::weights::{self, DataSource, ModelInfo, Precision};
@@ -86,6 +86,18 @@ pub fn train(
             &of_region
         }
     };
+    // A fold may be the only patient of a set, and a region may be missing from one.
+    if config.fold.is_none() && config.region.is_none() {
+        for (n, data) in config.data.iter().enumerate().filter(|(_, data)| data.weight > 0.0) {
+            if training.iter().all(|case| case.set != n) {
+                bail!(
+                    "{}: no patient is left to train on ({} held out by `validation_patients`); hold out fewer, or set its `weight` to 0",
+                    data.manifest,
+                    validation.iter().filter(|case| case.set == n).count()
+                );
+            }
+        }
+    }
     let set_weights: Vec<f64> = config.data.iter().map(|d| d.weight).collect();
     let sampler = Sampler::new(training, &set_weights, config.mixed, config.seed);
     if sampler.is_empty() {
@@ -132,7 +144,7 @@ pub fn train(
         }
         files::write(&output.join("config.toml"), text.as_bytes())?;
         files::write(&metrics_path, b"")?;
-        match options.from {
+        let trainer = match options.from {
             None => Trainer::new(config.clone(), &device.burn),
             Some(path) => {
                 let (trainer, info) = Trainer::starting_from(config.clone(), &files::read(path)?, &device.burn)
@@ -140,7 +152,10 @@ pub fn train(
                 check_held_out(&info, sets, validation).with_context(|| path.display().to_string())?;
                 trainer
             }
-        }
+        };
+        // From now on there is something to go on from, whatever happens.
+        files::write(&last, &trainer.checkpoint()?)?;
+        trainer
     };
     let mut metrics = std::fs::OpenOptions::new()
         .append(true)
@@ -175,7 +190,8 @@ pub fn train(
             bar.set_message(message(&report));
             let stopping = stop.load(Ordering::Relaxed);
             let due = report.step % config.validate_every == 0 || trainer.finished();
-            // The checkpoint comes last: what it says was done, was validated, logged and kept.
+            // What is no longer finite ends here. The checkpoint is written last: what it says was done, was validated, logged and kept.
+            let checkpoint = (due || stopping).then(|| trainer.checkpoint()).transpose()?;
             if due && !validation.is_empty() {
                 let network = trainer.network();
                 let input = config.input();
@@ -195,8 +211,8 @@ pub fn train(
                 let page = report::training_report_html(config, &read_log(&metrics_path));
                 files::write(&output.join("report.html"), page.as_bytes())?;
             }
-            if due || stopping {
-                files::write(&last, &trainer.checkpoint()?)?;
+            if let Some(checkpoint) = checkpoint {
+                files::write(&last, &checkpoint)?;
             }
             if stopping {
                 bar.abandon();
@@ -252,13 +268,24 @@ fn message(report: &StepReport) -> String {
     )
 }
 
+/// One line: the means, those of the organs of each region, and the worst organ. `metrics.jsonl` has every organ.
 fn summary(step: u64, found: &ValidationReport) -> String {
-    let dice: Vec<String> = found.dice.iter().filter_map(|(organ, d)| d.map(|d| format!("{organ} {d:.2}"))).collect();
+    let measured = || Organ::ALL.into_iter().zip(&found.dice).filter_map(|(organ, (_, dice))| Some((organ, (*dice)?)));
+    let mut parts = Vec::new();
+    for region in Region::ALL {
+        let dice: Vec<f64> = measured().filter(|(o, _)| o.regions().contains(&region)).map(|(_, dice)| dice).collect();
+        if !dice.is_empty() {
+            parts.push(format!("{} {:.2}", region.name(), dice.iter().sum::<f64>() / dice.len() as f64));
+        }
+    }
+    if let Some((organ, dice)) = measured().min_by(|a, b| a.1.total_cmp(&b.1)) {
+        parts.push(format!("lowest: {} {dice:.2}", organ.name()));
+    }
     format!(
         "step {step}: validation Dice {}, region accuracy {} | {}",
         found.mean_dice.map_or("-".into(), |d| format!("{d:.3}")),
         found.region_accuracy.map_or("-".into(), |a| format!("{a:.3}")),
-        dice.join(", ")
+        parts.join(", ")
     )
 }
 

@@ -37,7 +37,8 @@ fn write_sets(folder: &Path, steps: u64) -> PathBuf {
                     std::fs::write(set.join(name), nifti::write_labels(labels, "drawn").unwrap())
                 };
                 let truth_name = format!("{case}.truth.nii.gz");
-                write(&truth_name, &labels).unwrap();
+                let own = |l: u8| if n == 0 && l == SPLEEN { OWN_NUMBER } else { l };
+                write(&truth_name, &labels.with_voxels(labels.voxels.iter().map(|&l| own(l)).collect())).unwrap();
                 write(&label_name, &labels.with_voxels(annotated)).unwrap();
                 let mut entry = json!({
                     "id": format!("{organ}-{case}"),
@@ -57,7 +58,8 @@ fn write_sets(folder: &Path, steps: u64) -> PathBuf {
             .collect();
         let mut manifest = json!({ "name": format!("only {organ}"), "license": "drawn", "cases": cases });
         if n == 0 {
-            manifest["labels"] = json!({ "background": 0, organ: OWN_NUMBER, "tumour": OWN_NUMBER + 1 });
+            manifest["labels"] =
+                json!({ "background": 0, organ: OWN_NUMBER, "Kidney_R": KIDNEY_RIGHT, "tumour": SPLEEN });
         }
         std::fs::write(set.join("dataset.json"), manifest.to_string()).unwrap();
     }
@@ -155,10 +157,21 @@ fn a_training_on_two_partial_sets_ends_in_weights_that_segment() {
         assert!(info.stdout.contains(text), "`{text}` is missing: {info:#?}");
     }
 
+    // As docs/training.md goes on: measured on whole scans, then used.
+    let (measured, mine) = (folder.path().join("measured"), folder.path().join("mine.safetensors"));
+    let mut evaluate = program("evaluate");
+    evaluate.arg(&config).arg("--data").arg(folder.path()).args(["--device", "cpu", "-o"]).arg(&measured);
+    succeed(evaluate.arg("--weights").arg(output.join("best.safetensors")).arg("--update").arg(&mine));
+    let dice = Table::read(&measured.join("evaluation.csv")).number(0, "dice_mean");
+    let info = succeed(program("info").arg(&mine));
+    assert!(info.stdout.contains(&format!("validation Dice {dice:.2}")), "{dice} was measured: {info:#?}");
+    let refused = run(evaluate.args(["--split", "test"]));
+    assert!(refused.errors()[0].contains("--update takes the Dice of validation patients"), "{refused:#?}");
+
     // Neither set annotates both organs; the weights know both and nothing else.
     let results = folder.path().join("results");
     let ct = folder.path().join("only_spleen/0.ct.nii.gz");
-    succeed(segment(&ct, &results).arg("--weights").arg(&weights).arg("--all-organs"));
+    succeed(segment(&ct, &results).arg("--weights").arg(&mine).arg("--all-organs"));
     let map = Nifti::read(&results.join("labels.nii.gz"));
     assert_eq!(map.size(), [64, 64, 8]);
     assert!(map.labels().is_subset(&[0, SPLEEN, KIDNEY_RIGHT].into()), "{:?}", map.labels());
@@ -170,7 +183,6 @@ fn a_training_on_two_partial_sets_ends_in_weights_that_segment() {
     let page = std::fs::read_to_string(output.join("report.html")).unwrap();
     assert!(page.contains("40 of 40") && page.contains("Spleen"), "the page ends before the training did");
 
-    let measured = folder.path().join("measured");
     let mut evaluate = program("evaluate");
     evaluate.arg(&config).arg("--data").arg(folder.path()).arg("--weights").arg(&weights).arg("-o").arg(&measured);
     let table = succeed(evaluate.args(["--device", "cpu", "--attention"])).stdout;
@@ -190,11 +202,11 @@ fn a_training_on_two_partial_sets_ends_in_weights_that_segment() {
     assert_eq!((organs.len(), organs.cell(0, "truth"), organs.cell(2, "truth")), (4, "annotated", "unannotated"));
     let dice = found["summary"][0]["dice"]["mean"].as_f64().unwrap();
     assert!((organs.number(0, "dice_mean") - dice).abs() < 1e-4);
-    assert_eq!(
-        Table::read(&measured.join("cases.csv")).len(),
-        4,
-        "two patients, each with what it annotates and the rest"
-    );
+    let cases = Table::read(&measured.join("cases.csv"));
+    assert_eq!(cases.len(), 4, "two patients, each with what it annotates and the rest");
+    for row in 0..4 {
+        assert!(cases.number(row, "truth_ml") > 1.0, "the truth has the numbers of the labels: row {row}");
+    }
     let effect = &found["attention"];
     assert!(effect["labelled"].as_u64().unwrap() >= effect["changed"].as_u64().unwrap());
 }
@@ -311,7 +323,7 @@ name = "as it is"
 
 [[variant]]
 name = "plain, of one set a batch"
-against = "{against}"
+against = ["{against}"]
 attention = false
 mixed = false
 hpa = "off"
@@ -361,9 +373,22 @@ fn weights_go_to_pytorch_and_come_back() {
     let info = succeed(program("info").arg(&back));
     assert!(info.stdout.contains("Spinal cord"), "the description travels along: {info:#?}");
 
+    // The same weights in both of PyTorch's ways; the pickle does not describe itself.
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/interchange");
+    succeed(program("import").arg(data.join("network.safetensors")).arg("-o").arg(file("s.safetensors")));
+    let like = file("s.safetensors");
+    let mut import = program("import");
+    import.arg(data.join("network.pt")).arg("-o").arg(file("p.safetensors"));
+    assert!(run(&mut import).errors()[0].contains("--like"));
+    succeed(import.arg("--like").arg(&like));
+    assert!(numbers(&like) == numbers(&file("p.safetensors")), "a pickle holds the same numbers");
+
     std::fs::write(file("x.pt"), b"PK\x03\x04").unwrap();
     let refused = run(program("import").arg(file("x.pt")).arg("-o").arg(file("d.safetensors")));
-    assert!(refused.code == Some(1) && refused.errors()[0].contains("weights_only=True"), "{refused:#?}");
+    assert!(
+        refused.code == Some(1) && refused.errors()[0].contains("x.pt: not a readable PyTorch file"),
+        "{refused:#?}"
+    );
     assert!(!file("d.safetensors").exists());
 }
 
@@ -392,6 +417,27 @@ fn two_label_maps_are_compared_without_a_network() {
     let only: Value = serde_json::from_str(&only).unwrap();
     assert_eq!(only["summary"].as_array().unwrap().len(), 1, "nobody has a liver: nothing to compare");
     assert_eq!(run(program("compare").arg(&a).arg(folder.path())).code, Some(1));
+}
+
+#[test]
+fn a_training_that_cannot_go_on_says_so_and_keeps_what_it_has() {
+    let folder = TempDir::new().unwrap();
+    let config = write_sets(folder.path(), 4);
+    let text = std::fs::read_to_string(&config).unwrap();
+    let output = folder.path().join("training");
+    std::fs::write(&config, text.replace("3e-3", "1e30")).unwrap();
+    let diverged = run(&mut train(&config, folder.path(), &output));
+    assert_eq!(diverged.code, Some(1), "{diverged:#?}");
+    assert!(diverged.errors()[0].contains("lower `learning_rate`"), "{diverged:#?}");
+    std::fs::write(&config, &text).unwrap();
+    let said = succeed(&mut train(&config, folder.path(), &output));
+    assert!(said.stderr.contains("resuming after step 0"), "{said:#?}");
+
+    std::fs::write(&config, text.replacen("validation_patients = 1", "validation_patients = 3", 1)).unwrap();
+    let nobody = run(&mut train(&config, folder.path(), &folder.path().join("nobody")));
+    let error = &nobody.errors()[0];
+    assert!(error.contains("only_spleen/dataset.json: no patient is left") && error.contains("3 held out"), "{error}");
+    assert!(!folder.path().join("nobody").exists(), "nothing was begun");
 }
 
 #[test]

@@ -42,11 +42,11 @@ pub struct Args {
     /// Measure the network with attention off.
     #[arg(long, conflicts_with_all = ["attention", "update"])]
     attention_off: bool,
-    /// Measure what the network draws, before pieces apart from their organ are removed.
+    /// Measure what the network draws, before pieces apart from their organ and organs below 0.1 ml are removed.
     #[arg(long, conflicts_with = "update")]
     no_cleanup: bool,
-    /// Write the measured Dice into this copy of the weights, and switch organs below 0.5 off in it.
-    #[arg(long)]
+    /// Write the Dice of all validation patients into this copy of the weights, and switch organs below 0.5 off in it.
+    #[arg(long, conflicts_with = "limit")]
     update: Option<PathBuf>,
     /// Device.
     #[arg(long, value_enum, default_value_t)]
@@ -64,6 +64,9 @@ enum Split {
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<ExitCode> {
+    if args.update.is_some() && args.split == Split::Test {
+        bail!("--update takes the Dice of validation patients; test patients are for a last look that changes nothing");
+    }
     let (_, config) = data::training_file(&args.config)?;
     let mut model = model::open(args.weights.as_deref())?;
     if (args.attention || args.attention_off) && !model.info.network.attention {
@@ -114,9 +117,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
             let dice = found.summary(Organs::Annotated, t.organ).dice;
             t.set_validation(dice.mean, dice.n);
         }
-        if args.split == Split::Validation {
-            model.info.held_out = patients.iter().map(Patient::name).collect();
-        }
+        model.info.held_out = patients.iter().map(Patient::name).collect();
         model.info.note =
             format!("Dice on whole volumes of {split} patients; organs below {ENABLE_DICE} or not measured are off.");
         let (network, _) = weights::read(&model.bytes, &device.burn)?;

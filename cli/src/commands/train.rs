@@ -14,7 +14,7 @@ use crate::{interrupt, progress};
 pub struct Args {
     /// Training file (see configs/).
     config: PathBuf,
-    /// Folder that the manifests of the training file are relative to.
+    /// Folder that the manifests of the training file are relative to, or a file that `prepare` made.
     #[arg(long, default_value = ".")]
     data: PathBuf,
     /// Folder for checkpoints, metrics and weights.

@@ -23,6 +23,11 @@ pub enum CheckpointError {
     /// Not a checkpoint, or a damaged one.
     #[error("this is not a readable checkpoint ({0}); resume from another one or start anew")]
     Unreadable(String),
+    /// Weights or moments that are not numbers.
+    #[error(
+        "the training has come to weights that are no numbers, so that the checkpoint before is kept: lower `learning_rate` in the training file, or look at the data, and go on with the same command"
+    )]
+    NotFinite,
     /// The network part.
     #[error("checkpoint: {0}")]
     Weights(#[from] WeightsError),
@@ -68,7 +73,9 @@ pub fn write(
         views.push((name.clone(), TensorView::new(*dtype, vec![data.len() / 4], data).map_err(unreadable)?));
     }
     let metadata = HashMap::from([(STEP_KEY.to_string(), step.to_string())]);
-    safetensors::serialize(views, Some(metadata)).map_err(unreadable)
+    let written = safetensors::serialize(views, Some(metadata)).map_err(unreadable)?;
+    weights::check_finite(&written).map_err(|_| CheckpointError::NotFinite)?;
+    Ok(written)
 }
 
 /// Puts a checkpoint's numbers into `network` and returns the optimiser and the step.

@@ -235,6 +235,11 @@ impl TrainingConfig {
         self.phases.iter().map(|p| p.epochs).sum::<u64>() * self.steps_per_epoch
     }
 
+    /// Steps in which the network learns to segment.
+    pub fn segmentation_steps(&self) -> u64 {
+        self.phases.iter().filter(|p| p.loss.segments()).map(|p| p.epochs).sum::<u64>() * self.steps_per_epoch
+    }
+
     /// The phase of step `step` (0 is the first) and its index; the last phase beyond the end.
     pub fn phase_at(&self, step: u64) -> (&Phase, usize) {
         let mut end = 0;
@@ -260,7 +265,7 @@ mod tests {
 
     #[test]
     fn the_shipped_training_files_are_valid_and_the_paper_has_its_schedule() {
-        for name in ["light", "fine", "light_without_btcv", "paper", "quick"] {
+        for name in ["light", "fine", "light_without_btcv", "paper", "quick", "small"] {
             assert_eq!(shipped(name).name, name);
         }
         let paper = shipped("paper");

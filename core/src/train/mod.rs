@@ -74,7 +74,7 @@ pub struct StepReport {
 pub enum StepError {
     /// Loss is not a number.
     #[error(
-        "the loss of step {0} is not a number; go on from the last checkpoint with a lower learning rate, or look at the batch"
+        "the loss of step {0} is not a number; the last checkpoint is kept: lower `learning_rate` in the training file, or look at the data, and go on with the same command"
     )]
     NotFinite(u64),
     /// The device does not answer.
