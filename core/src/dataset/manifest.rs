@@ -88,8 +88,8 @@ pub struct CaseEntry {
     /// Or masks on the CT's grid, relative to the manifest, by the name of the organ; of one that consists of parts all parts.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub masks: BTreeMap<String, OneOrMore<String>>,
-    /// The whole truth, where it is known and kept from the training, as on phantoms: a label map of every organ, relative to
-    /// the manifest. Only evaluation reads it.
+    /// The whole truth, where it is known and kept from the training, as on phantoms: a label map of every organ with the
+    /// numbers of `label`, relative to the manifest. Only evaluation reads it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub truth: Option<String>,
     /// Organs annotated in this case. With masks it may be left out: those that have a mask.
