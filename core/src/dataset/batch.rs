@@ -13,7 +13,7 @@ pub struct Batch {
     pub target: Target,
 }
 
-/// Cuts, augments and stacks the given slices.
+/// Cuts, augments and stacks the given slices, on all cores where there are threads.
 pub fn make_batch(
     cases: &[PreparedCase],
     slices: &[SliceRef],
@@ -42,8 +42,14 @@ pub fn make_batch(
             regions: slices.iter().map(|r| cases[r.case].regions[r.slice]).collect(),
         },
     };
-    for r in slices {
-        let (stack, labels) = one(r);
+    #[cfg(target_family = "wasm")]
+    let made: Vec<_> = slices.iter().map(one).collect();
+    #[cfg(not(target_family = "wasm"))]
+    let made: Vec<_> = {
+        use rayon::prelude::*;
+        slices.par_iter().map(one).collect()
+    };
+    for (stack, labels) in made {
         batch.stacks.extend(stack);
         batch.target.labels.extend(labels);
     }
