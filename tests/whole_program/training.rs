@@ -344,6 +344,9 @@ weights = {weights}
     assert!(used.contains("mixed = false") && used.contains("hpa = \"off\""), "{used}");
     let again = succeed(&mut call);
     assert_eq!((again.stderr.matches("done before").count(), &again.stdout), (4, &said.stdout));
+    let mut merge = program("trials");
+    merge.arg(&trials).arg("-o").arg(&output).args(["--merge", "--organs", "kidney_right"]);
+    assert!(succeed(&mut merge).stdout.contains("paired by run, over Kidney right"));
 
     std::fs::write(&trials, of("nobody", "[2.0, 0.5]")).unwrap();
     let lost = run(&mut call);

@@ -8,7 +8,6 @@ use attention_anatomy::anatomy::{Organ, OrganSet};
 use attention_anatomy::infer::device::cpu;
 use attention_anatomy::network::weights::{self, Precision, TrainedOrgan};
 use attention_anatomy::network::{onnx, pytorch};
-
 use pytorch_reader::{DType, PytorchReader};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;

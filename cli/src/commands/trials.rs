@@ -35,6 +35,9 @@ pub struct Args {
     /// Do nothing but make the results of trainings that are done.
     #[arg(long)]
     merge: bool,
+    /// Organs whose mean Dice decides, by id, instead of those of the file.
+    #[arg(long, value_delimiter = ',')]
+    organs: Vec<String>,
     /// Surface within this distance in mm counts as right in the surface Dice.
     #[arg(long, default_value_t = DEFAULT_TOLERANCE_MM)]
     tolerance_mm: f64,
@@ -89,7 +92,8 @@ impl Trials {
 /// Runs the command.
 pub fn run(args: Args) -> Result<ExitCode> {
     let (trials, base) = Trials::read(&args.trials)?;
-    let chosen = (!trials.organs.is_empty()).then(|| OrganSet::from_ids(&trials.organs)).transpose()?;
+    let organs = if args.organs.is_empty() { &trials.organs } else { &args.organs };
+    let chosen = (!organs.is_empty()).then(|| OrganSet::from_ids(organs)).transpose()?;
     let first = trials.first_seed.unwrap_or(base.seed);
     let seeds: Vec<u64> = (0..trials.seeds).map(|n| first.wrapping_add(n)).collect();
     if !args.merge {
@@ -105,16 +109,15 @@ pub fn run(args: Args) -> Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
     }
-    let steps = |config: &TrainingConfig| config.segmentation_steps();
     let mut subject = format!(
         "Variants of {}, trained alike: {} segmentation steps of {} slices each",
         base.name,
-        steps(&base),
+        base.segmentation_steps(),
         base.batch
     );
     for variant in &trials.variant {
-        let own = steps(&variant.training(&base, base.seed));
-        if own != steps(&base) {
+        let own = variant.training(&base, base.seed).segmentation_steps();
+        if own != base.segmentation_steps() {
             subject.push_str(&format!(", {}: {own}", variant.name));
         }
     }

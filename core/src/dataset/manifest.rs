@@ -188,6 +188,7 @@ impl DataSet {
         } else {
             serde_json::from_str(text).map_err(|e| ManifestError::Parse(e.to_string()))?
         };
+        set.numbers()?;
         let mut seen = std::collections::BTreeSet::new();
         for case in &set.cases {
             if !seen.insert(&case.id) {
@@ -196,7 +197,6 @@ impl DataSet {
             if !["train", "test"].contains(&case.split.as_str()) {
                 return Err(ManifestError::Split { case: case.id.clone(), split: case.split.clone() });
             }
-            set.numbers()?;
             let (annotated, files) = (case.organs()?, set.label_files(case)?);
             let case = || case.id.clone();
             for organ in annotated.iter() {

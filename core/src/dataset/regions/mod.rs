@@ -191,9 +191,11 @@ impl RegionLabels {
         given_mm: Option<[f64; LANDMARK_COUNT]>,
         body: &Body,
     ) -> Result<Self, RegionError> {
-        same_grid(ct, labels)?;
         match given_mm {
-            Some(given) => Self::from_boundaries(&ct.geometry, given),
+            Some(given) => {
+                same_grid(ct, labels)?;
+                Self::from_boundaries(&ct.geometry, given)
+            }
             None => Self::derive(ct, Some(labels), annotated, Some(body)),
         }
     }

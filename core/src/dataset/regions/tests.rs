@@ -248,6 +248,10 @@ fn labels_that_contradict_the_order_or_the_grid_are_refused() {
     assert!(matches!(error, RegionError::Order { .. }), "{error}");
     let shorter = volume(0.0, 500.0, label);
     assert!(matches!(RegionLabels::derive(&ct, Some(&shorter), annotated, None), Err(RegionError::Grid { .. })));
+    let given = Some([500.0, 400.0, 300.0, 200.0]);
+    let of_case = |labels: &LabelVolume| RegionLabels::of_case(&ct, labels, annotated, given, &Body::find(&ct));
+    assert!(of_case(&volume(0.0, 595.0, label)).is_ok());
+    assert!(matches!(of_case(&shorter), Err(RegionError::Grid { .. })));
 }
 
 #[test]
