@@ -55,6 +55,11 @@ impl ViewerApp {
         app
     }
 
+    /// Keeps what must survive the program, now: it may not come to anything more.
+    pub fn leave(&mut self) {
+        store::leave(&mut self.state);
+    }
+
     fn hear(&mut self, ctx: &egui::Context) {
         for n in 0..EVENTS_PER_FRAME {
             let Some(event) = self.worker.try_recv() else { break };
@@ -126,13 +131,13 @@ impl eframe::App for ViewerApp {
         self.speak(&ctx);
     }
 
-    // In the browser: the page is hidden, or left.
+    // In the browser: the page is no longer what the keyboard speaks to.
     fn save(&mut self, _storage: &mut dyn eframe::Storage) {
-        store::leave(&mut self.state);
+        self.leave();
     }
 
     fn on_exit(&mut self) {
-        store::leave(&mut self.state);
+        self.leave();
     }
 
     // For the page, which tells whoever drives it what is shown.

@@ -8,8 +8,9 @@ use attention_anatomy_viewer::worker::{self, Input};
 use attention_anatomy_viewer::{Launch, ViewerApp};
 use eframe::egui_wgpu::{WgpuSetup, WgpuSetupCreateNew, wgpu};
 use eframe::{CreationContext, WebOptions, WebRunner};
-use wasm_bindgen::JsValue;
+use wasm_bindgen::closure::Closure;
 use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
 use web_sys::HtmlCanvasElement;
 
 use crate::summary;
@@ -52,6 +53,22 @@ pub async fn start(options: Options) -> Result<(), JsValue> {
     let canvas = options.canvas();
     runner.start(canvas, web_options(), Box::new(move |cc| Ok(Box::new(viewer(cc, &options))))).await?;
     RUNNER.set(Some(runner));
+    keep_when_left()
+}
+
+/// A page that is hidden may never be heard of again: what it has to keep is kept then. (eframe saves when the page loses the
+/// keyboard, which one that never had it does not, and not when it is left.)
+fn keep_when_left() -> Result<(), JsValue> {
+    let window = web_sys::window().ok_or(JsValue::NULL)?;
+    let document = window.document().ok_or(JsValue::NULL)?;
+    let leave = Closure::<dyn Fn()>::new(|| {
+        with_viewer(ViewerApp::leave);
+    });
+    let listener = leave.as_ref().unchecked_ref();
+    document.add_event_listener_with_callback("visibilitychange", listener)?;
+    window.add_event_listener_with_callback("pagehide", listener)?;
+    // For as long as there is the page.
+    leave.forget();
     Ok(())
 }
 
@@ -75,8 +92,8 @@ pub fn labels(slice: usize) -> Option<Vec<u8>> {
     labels.flatten().filter(|labels| !labels.is_empty())
 }
 
-fn with_viewer<T>(read: impl FnOnce(&ViewerApp) -> T) -> Option<T> {
-    RUNNER.with_borrow(|runner| Some(read(&*runner.as_ref()?.app_mut::<ViewerApp>()?)))
+fn with_viewer<T>(act: impl FnOnce(&mut ViewerApp) -> T) -> Option<T> {
+    RUNNER.with_borrow(|runner| Some(act(&mut *runner.as_ref()?.app_mut::<ViewerApp>()?)))
 }
 
 fn viewer(cc: &CreationContext<'_>, options: &Options) -> ViewerApp {

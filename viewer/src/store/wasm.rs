@@ -1,5 +1,6 @@
-//! In the browser: preferences in localStorage, edits in IndexedDB, one after the other in the background. Both belong to
-//! the page's own origin; nothing is sent anywhere.
+//! In the browser: preferences in localStorage, edits in IndexedDB, one after the other in the background. A page that is
+//! left does not live to see the background: what is not in IndexedDB by then goes to localStorage, which is written at once
+//! but is small. Both belong to the page's own origin; nothing is sent anywhere.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -19,22 +20,25 @@ pub const AUTOSAVE_SECONDS: f64 = 5.0;
 const PREFERENCES: &str = "attention-anatomy/preferences";
 const DATABASE: &str = "attention-anatomy";
 const EDITS: &str = "edits";
+/// Before the names of edits in localStorage.
+const UNFINISHED: &str = "attention-anatomy/edits/";
 
 /// Where things are kept.
 #[derive(Debug)]
 pub struct Shelf {
-    storage: Option<Storage>,
     inner: Rc<Inner>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inner {
+    storage: Option<Storage>,
+    /// What is to be done; the first is being done and stays until it is.
     jobs: RefCell<VecDeque<Job>>,
     working: Cell<bool>,
     reports: RefCell<VecDeque<Result<Vec<Found>, String>>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Job {
     Keep(String, String),
     Forget(String),
@@ -47,17 +51,18 @@ impl Shelf {
         let window = web_sys::window()?;
         // A browser that forbids storage still shows the page.
         let storage = window.local_storage().ok().flatten();
-        Some(Self { storage, inner: Rc::default() })
+        let (jobs, working, reports) = Default::default();
+        Some(Self { inner: Rc::new(Inner { storage, jobs, working, reports }) })
     }
 
     /// The preferences of last time.
     pub fn preferences(&self) -> Option<String> {
-        self.storage.as_ref()?.get_item(PREFERENCES).ok().flatten()
+        self.inner.storage.as_ref()?.get_item(PREFERENCES).ok().flatten()
     }
 
     /// Keeps preferences.
     pub fn keep_preferences(&self, text: String) {
-        if let Some(storage) = &self.storage {
+        if let Some(storage) = &self.inner.storage {
             // Preferences that cannot be kept are not worth a message.
             let _ = storage.set_item(PREFERENCES, &text);
         }
@@ -83,8 +88,18 @@ impl Shelf {
         self.inner.reports.borrow_mut().pop_front()
     }
 
-    /// The browser finishes what was begun.
-    pub fn flush(&self) {}
+    /// Puts what is not yet in the database where it is at once: before the page is left.
+    pub fn flush(&self) {
+        let Some(storage) = &self.inner.storage else { return };
+        for job in &*self.inner.jobs.borrow() {
+            // What is too large for it may still reach the database.
+            let _ = match job {
+                Job::Keep(name, text) => storage.set_item(&unfinished(name), text),
+                Job::Forget(name) => storage.remove_item(&unfinished(name)),
+                Job::Ask(_) => Ok(()),
+            };
+        }
+    }
 
     fn job(&self, job: Job) {
         self.inner.jobs.borrow_mut().push_back(job);
@@ -99,13 +114,14 @@ impl Inner {
     async fn work(&self) {
         loop {
             // Not in the condition: the borrow would last through the wait.
-            let job = self.jobs.borrow_mut().pop_front();
+            let job = self.jobs.borrow().front().cloned();
             let Some(job) = job else { break };
             let report = match job {
-                Job::Keep(name, text) => keep(&name, &text).await.map(|()| None),
-                Job::Forget(name) => forget(&name).await.map(|()| None),
-                Job::Ask(names) => ask(names).await.map(Some),
+                Job::Keep(name, text) => keep(&name, &text).await.map(|()| self.finish(&name)),
+                Job::Forget(name) => forget(&name).await.map(|()| self.finish(&name)),
+                Job::Ask(names) => self.ask(names).await.map(Some),
             };
+            self.jobs.borrow_mut().pop_front();
             let report = report.map_err(|_| {
                 "this browser does not let the page keep edits; save them before the tab is closed".to_string()
             });
@@ -115,6 +131,33 @@ impl Inner {
         }
         self.working.set(false);
     }
+
+    /// The database is up to date: what the page left behind is not needed any more.
+    fn finish(&self, name: &str) -> Option<Vec<Found>> {
+        if let Some(storage) = &self.storage {
+            // Fails only where nothing can have been kept.
+            let _ = storage.remove_item(&unfinished(name));
+        }
+        None
+    }
+
+    async fn ask(&self, names: Vec<String>) -> Result<Vec<Found>, JsValue> {
+        let mut found = Vec::new();
+        for name in names {
+            // Newer than what the database has.
+            let left = self.storage.as_ref().and_then(|storage| storage.get_item(&unfinished(&name)).ok().flatten());
+            let text = match left {
+                Some(text) => Some(text),
+                None => fetch(&name).await?,
+            };
+            found.extend(text.map(|text| Found { name, text }));
+        }
+        Ok(found)
+    }
+}
+
+fn unfinished(name: &str) -> String {
+    format!("{UNFINISHED}{name}")
 }
 
 async fn keep(name: &str, text: &str) -> Result<(), JsValue> {
@@ -127,16 +170,10 @@ async fn forget(name: &str) -> Result<(), JsValue> {
     done(&edits.delete(&name.into())?).await.map(drop)
 }
 
-async fn ask(names: Vec<String>) -> Result<Vec<Found>, JsValue> {
-    let mut found = Vec::new();
-    for name in names {
-        // A transaction ends while nothing is asked of it: one for each.
-        let edits = edits(IdbTransactionMode::Readonly).await?;
-        if let Some(text) = done(&edits.get(&name.as_str().into())?).await?.as_string() {
-            found.push(Found { name, text });
-        }
-    }
-    Ok(found)
+async fn fetch(name: &str) -> Result<Option<String>, JsValue> {
+    // A transaction ends while nothing is asked of it: one for each.
+    let edits = edits(IdbTransactionMode::Readonly).await?;
+    Ok(done(&edits.get(&name.into())?).await?.as_string())
 }
 
 async fn edits(mode: IdbTransactionMode) -> Result<IdbObjectStore, JsValue> {
