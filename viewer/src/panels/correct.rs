@@ -3,9 +3,9 @@
 use attention_anatomy::anatomy::{Organ, OrganSet};
 use egui::{Key, KeyboardShortcut, Modifiers, Slider};
 
+use super::widgets::voxels;
 use crate::edit::{Between, EditSettings, HU_LIMITS, LabelStore, PaintOver, RADIUS_MM};
 use crate::state::{State, Tool};
-use crate::store;
 
 const UNDO: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::Z);
 const REDO: [KeyboardShortcut; 2] = [
@@ -53,7 +53,6 @@ pub fn show(ui: &mut egui::Ui, state: &mut State) {
         return;
     }
     egui::ScrollArea::vertical().id_salt("correct").show(ui, |ui| {
-        offer(ui, state);
         undo_redo(ui, state);
         ui.separator();
         organ(ui, state);
@@ -63,22 +62,6 @@ pub fn show(ui: &mut egui::Ui, state: &mut State) {
         ui.separator();
         edited(ui, state);
     });
-}
-
-/// Edits that were kept when the program ended unexpectedly.
-fn offer(ui: &mut egui::Ui, state: &mut State) {
-    let Some((count, age)) = state.memory.offer().map(|o| (voxels(o.edited_voxels()), o.age())) else { return };
-    egui::Frame::group(ui.style()).show(ui, |ui| {
-        ui.label(format!("Edits of this CT that were not saved were found: {count}, {age}."));
-        ui.horizontal(|ui| {
-            if ui.button(format!("Restore {count}")).clicked() {
-                store::restore_offer(state);
-            } else if ui.button("Discard them").clicked() {
-                store::discard_offer(state);
-            }
-        });
-    });
-    ui.add_space(4.0);
 }
 
 fn undo_redo(ui: &mut egui::Ui, state: &mut State) {
@@ -164,10 +147,6 @@ fn act(state: &mut State, organ: Organ, action: impl FnOnce(&mut LabelStore, &Ed
         0 => format!("{organ}: there was nothing to change"),
         _ => format!("{organ}: {} changed", voxels(changed as u64)),
     });
-}
-
-fn voxels(count: u64) -> String {
-    if count == 1 { "1 voxel".into() } else { format!("{count} voxels") }
 }
 
 fn actions(ui: &mut egui::Ui, state: &mut State) {

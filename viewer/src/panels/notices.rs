@@ -1,12 +1,12 @@
-//! What the user should read: errors and warnings until they are closed, confirmations for a few seconds; and what is being
-//! opened, with a way to give it up.
+//! What the user should read: errors and warnings until they are closed, confirmations for a few seconds, edits that were
+//! kept until they are answered; and what is being opened, with a way to give it up.
 
 use egui::{Align2, Area, CornerRadius, Frame, Id, Label, Order, RichText, Sense, Stroke, Ui, vec2};
 
 use super::icons::{self, Icon};
-use super::widgets::icon_button;
+use super::widgets::{icon_button, voxels};
 use crate::state::{Notice, Severity, State};
-use crate::theme;
+use crate::{store, theme};
 
 /// Seconds for which a confirmation stays.
 const INFO_SECONDS: f64 = 6.0;
@@ -51,7 +51,8 @@ fn expire(ui: &Ui, state: &mut State) {
 }
 
 fn list(ui: &mut Ui, state: &mut State) {
-    if state.notices.is_empty() {
+    let offer = state.memory.offer().map(|o| (voxels(o.edited_voxels()), o.age()));
+    if state.notices.is_empty() && offer.is_none() {
         return;
     }
     let count = state.notices.iter().count();
@@ -59,6 +60,7 @@ fn list(ui: &mut Ui, state: &mut State) {
         state.notices.iter().cloned().enumerate().skip(count.saturating_sub(MOST)).collect();
     let mut closed = None;
     let mut all = false;
+    let mut answer = None;
     // Over the views, not over the panels beside them.
     let (views, window) = (ui.available_rect_before_wrap(), ui.ctx().content_rect());
     let width = (views.width() - 40.0).clamp(240.0, 460.0);
@@ -68,7 +70,7 @@ fn list(ui: &mut Ui, state: &mut State) {
         ui.set_width(width);
         ui.spacing_mut().item_spacing.y = 6.0;
         for (n, notice) in shown {
-            if card(ui, &notice, n) {
+            if notice_card(ui, &notice, n) {
                 closed = Some(n);
             }
         }
@@ -78,7 +80,15 @@ fn list(ui: &mut Ui, state: &mut State) {
                 all = ui.small_button("Close all").clicked();
             });
         }
+        if let Some((count, age)) = offer {
+            answer = offer_card(ui, &count, &age);
+        }
     });
+    match answer {
+        Some(true) => store::restore_offer(state),
+        Some(false) => store::discard_offer(state),
+        None => {}
+    }
     if all {
         state.notices.clear();
     } else if let Some(n) = closed {
@@ -86,29 +96,65 @@ fn list(ui: &mut Ui, state: &mut State) {
     }
 }
 
-fn card(ui: &mut Ui, notice: &Notice, n: usize) -> bool {
+fn notice_card(ui: &mut Ui, notice: &Notice, n: usize) -> bool {
+    card(ui, notice.severity, |ui, word| {
+        let width = ui.available_width() - 40.0;
+        ui.vertical(|ui| {
+            ui.set_width(width);
+            said(ui, notice.severity, &notice.text);
+        });
+        let name = format!("Close {} {}", word.to_lowercase(), n + 1);
+        icon_button(ui, Icon::Close, &name, "", None, true).clicked()
+    })
+}
+
+/// Edits that were kept when the program ended: whether to lay them over the labels, once that is answered.
+fn offer_card(ui: &mut Ui, count: &str, age: &str) -> Option<bool> {
+    card(ui, Severity::Info, |ui, _| {
+        let text = format!("Edits of this CT that were not saved were found: {count}, {age}.");
+        ui.vertical(|ui| {
+            said(ui, Severity::Info, &text);
+            ui.horizontal(|ui| {
+                let restore = ui.button(format!("Restore {count}")).clicked();
+                let discard = ui.button("Discard them").clicked();
+                (restore || discard).then_some(restore)
+            })
+            .inner
+        })
+        .inner
+    })
+}
+
+/// The word of a severity, its picture and its colour.
+fn look(ui: &Ui, severity: Severity) -> (Icon, &'static str, egui::Color32) {
     let v = ui.visuals();
-    let (icon, word, colour) = match notice.severity {
+    match severity {
         Severity::Info => (Icon::Info, "Note", theme::accent_of(ui)),
         Severity::Warning => (Icon::Warning, "Warning", v.warn_fg_color),
         Severity::Error => (Icon::Error, "Error", v.error_fg_color),
-    };
-    let frame = Frame::new().fill(v.window_fill).stroke(Stroke::new(1.0, colour)).corner_radius(CornerRadius::same(6));
-    let frame = frame.shadow(v.popup_shadow).inner_margin(egui::Margin { left: 10, right: 4, top: 6, bottom: 6 });
+    }
+}
+
+fn said(ui: &mut Ui, severity: Severity, text: &str) {
+    let (_, word, colour) = look(ui, severity);
+    ui.add_space(4.0);
+    ui.label(RichText::new(word).small().color(colour));
+    ui.add(Label::new(text).wrap().selectable(true));
+}
+
+/// A frame with the picture of a severity, and beside it what `body` draws.
+fn card<R>(ui: &mut Ui, severity: Severity, body: impl FnOnce(&mut Ui, &str) -> R) -> R {
+    let (icon, word, colour) = look(ui, severity);
+    let shadow = ui.visuals().popup_shadow;
+    let frame = Frame::new().fill(ui.visuals().window_fill).stroke(Stroke::new(1.0, colour));
+    let frame = frame.corner_radius(CornerRadius::same(6)).shadow(shadow);
+    let frame = frame.inner_margin(egui::Margin { left: 10, right: 4, top: 6, bottom: 6 });
     frame
         .show(ui, |ui| {
             ui.horizontal_top(|ui| {
                 let (rect, _) = ui.allocate_exact_size(vec2(20.0, 26.0), Sense::hover());
                 icons::paint(ui.painter(), icon, rect.shrink(2.0), colour);
-                let width = ui.available_width() - 40.0;
-                ui.vertical(|ui| {
-                    ui.set_width(width);
-                    ui.add_space(4.0);
-                    ui.label(RichText::new(word).small().color(colour));
-                    ui.add(Label::new(notice.text.as_str()).wrap().selectable(true));
-                });
-                let name = format!("Close {} {}", word.to_lowercase(), n + 1);
-                icon_button(ui, Icon::Close, &name, "", None, true).clicked()
+                body(ui, word)
             })
             .inner
         })

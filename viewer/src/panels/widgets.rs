@@ -184,6 +184,11 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
+/// A number of voxels in words.
+pub fn voxels(count: u64) -> String {
+    if count == 1 { "1 voxel".into() } else { format!("{} voxels", grouped(count)) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -56,15 +56,17 @@ pub fn legend(painter: &Painter, study: &Study, view: &View, plane: Plane, proje
         text(painter, at, anchor, letter, size + 2.0, TEXT);
     }
     let corner = rect.left_top() + vec2(8.0, 6.0);
-    text(painter, corner, Align2::LEFT_TOP, &title(study, plane, view.cursor), size, plane_colour(plane));
+    let title = text(painter, corner, Align2::LEFT_TOP, &title(study, plane, view.cursor), size, plane_colour(plane));
     let window = format!(
         "W {:.0}  L {:.0}{}",
         view.window.width,
         view.window.level,
         if view.inverted { "  inverted" } else { "" }
     );
-    if !is_small {
-        let at = rect.right_top() + vec2(-super::SLIDER - 6.0, 6.0);
+    let at = rect.right_top() + vec2(-super::SLIDER - 6.0, 6.0);
+    let width = painter.layout_no_wrap(window.clone(), FontId::proportional(12.0), TEXT).size().x;
+    // Not over the title: the views beside this one say the same.
+    if !is_small && title.right() + 12.0 <= at.x - width {
         text(painter, at, Align2::RIGHT_TOP, &window, 12.0, TEXT);
     }
     scale_bar(painter, projection);

@@ -1,6 +1,8 @@
 use std::path::Path;
 
 use attention_anatomy::anatomy::Organ;
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable;
 
 use super::*;
 use crate::edit::samples::ct;
@@ -132,4 +134,26 @@ fn ages_are_for_people() {
         ages,
         ["less than a minute ago", "1 minute ago", "3 minutes ago", "1 hour ago", "1 day ago", "11 days ago"]
     );
+}
+
+#[test]
+fn what_was_kept_is_offered_whatever_tab_is_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = program(folder.path(), 1.0);
+    paint(&mut first, 3.0);
+    leave(&mut first);
+    drop(first);
+    for (answer, expected) in [("Restore 1 voxel", 1), ("Discard them", 0)] {
+        let second = program(folder.path(), 1.0);
+        let mut harness = Harness::builder()
+            .with_size(egui::vec2(1280.0, 720.0))
+            .build_ui_state(|ui, state| crate::panels::show(ui, state), second);
+        harness.run_steps(3);
+        harness.get_by_label(answer).click();
+        harness.run_steps(3);
+        assert!(harness.query_by_label(answer).is_none());
+        assert_eq!((hearts(harness.state()), harness.state().memory.offer()), (expected, None));
+        // For the next round: as if the program had ended before it was saved.
+        leave(harness.state_mut());
+    }
 }
