@@ -98,7 +98,7 @@ fn list(ui: &mut Ui, state: &mut State) {
 
 fn notice_card(ui: &mut Ui, notice: &Notice, n: usize) -> bool {
     card(ui, notice.severity, |ui, word| {
-        let width = ui.available_width() - 40.0;
+        let width = ui.available_width() - theme::ICON.x - ui.spacing().item_spacing.x;
         ui.vertical(|ui| {
             ui.set_width(width);
             said(ui, notice.severity, &notice.text);

@@ -52,7 +52,12 @@ impl Removed {
     /// What to say of the volume.
     pub fn in_volume(&self) -> String {
         let part = self.volume as f64 / self.labelled.max(1) as f64;
-        let of = format!("{} voxels, {:.2} % of what is labelled", grouped(self.volume), 100.0 * part);
+        let size = match self.labelled {
+            0 => "; none is labelled".to_string(),
+            _ if part >= 1.0 => format!(", {part:.1} times as many as are labelled"),
+            _ => format!(", {:.2} % of what is labelled", 100.0 * part),
+        };
+        let of = format!("{} voxels{size}", grouped(self.volume));
         match part < ALMOST_NOTHING {
             true => format!("On this scan attention changes almost nothing: {of}."),
             false => format!("In the volume: {of}."),
@@ -89,6 +94,9 @@ mod tests {
         let few = Removed { slice: Some([0; ORGAN_COUNT]), volume: 99, labelled: 100_000 };
         assert_eq!(few.on_slice(), "On this slice: none.");
         assert!(few.in_volume().contains("almost nothing: 99 voxels, 0.10 %"), "{}", few.in_volume());
-        assert!(Removed { slice: None, volume: 0, labelled: 0 }.in_volume().contains("0.00 %"));
+        let first = Removed { slice: None, volume: 0, labelled: 0 };
+        assert!(first.in_volume().ends_with("almost nothing: 0 voxels; none is labelled."), "{}", first.in_volume());
+        let more = Removed { slice: None, volume: 470, labelled: 200 };
+        assert_eq!(more.in_volume(), "In the volume: 470 voxels, 2.4 times as many as are labelled.");
     }
 }
