@@ -121,6 +121,9 @@ pub fn train(
         let trainer = Trainer::resume(config.clone(), &files::read(&last)?, &device.burn)
             .with_context(|| last.display().to_string())?;
         progress::note(&format!("resuming after step {}", trainer.steps_done()));
+        if let Some(from) = options.from {
+            progress::note(&format!("note: {} is not read: --restart would begin with it", from.display()));
+        }
         let used = output.join("config.toml");
         let before = std::fs::read_to_string(&used).unwrap_or_else(|_| text.to_string());
         if TrainingConfig::parse(&before).is_ok_and(|before| !before.same_split(config)) {
@@ -139,11 +142,6 @@ pub fn train(
         forget_after(&metrics_path, trainer.steps_done())?;
         trainer
     } else {
-        for old in ["last", "best", "final"] {
-            files::remove(&output.join(format!("{old}.safetensors")))?;
-        }
-        files::write(&output.join("config.toml"), text.as_bytes())?;
-        files::write(&metrics_path, b"")?;
         let trainer = match options.from {
             None => Trainer::new(config.clone(), &device.burn),
             Some(path) => {
@@ -153,6 +151,12 @@ pub fn train(
                 trainer
             }
         };
+        // Only now: the weights to begin with may be among them.
+        for old in ["last", "best", "final"] {
+            files::remove(&output.join(format!("{old}.safetensors")))?;
+        }
+        files::write(&output.join("config.toml"), text.as_bytes())?;
+        files::write(&metrics_path, b"")?;
         // From now on there is something to go on from, whatever happens.
         files::write(&last, &trainer.checkpoint()?)?;
         trainer

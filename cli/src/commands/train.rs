@@ -23,7 +23,7 @@ pub struct Args {
     /// Start anew even if the output folder holds a checkpoint.
     #[arg(long)]
     restart: bool,
-    /// Weights to begin with, instead of random ones. The patients that they were held out from must stay held out.
+    /// Weights to begin with, instead of random ones. Their training must have held out who is held out now.
     #[arg(long, value_name = "WEIGHTS")]
     from: Option<PathBuf>,
     /// Write `report.html` with the curves of losses and Dice, anew at every validation.

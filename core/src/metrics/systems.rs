@@ -228,9 +228,12 @@ impl Comparison {
                 })
             })
             .collect();
-        serde_json::to_string_pretty(
-            &serde_json::json!({ "subject": self.subject, "runs_are": self.over, "systems": systems }),
-        )
+        serde_json::to_string_pretty(&serde_json::json!({
+            "subject": self.subject,
+            "runs_are": self.over,
+            "differences_over": self.chosen.map(|organs| organs.iter().map(Organ::id).collect::<Vec<_>>()),
+            "systems": systems,
+        }))
     }
 
     /// One row an organ of a system.

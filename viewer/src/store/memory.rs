@@ -10,8 +10,8 @@ use super::{AUTOSAVE_SECONDS, Found, Shelf};
 use crate::state::{FileRequest, Preferences, State, Study};
 use crate::worker::{Command, Export};
 
-/// Places for the edits of one CT. New edits go to the first that holds no offer that the user has not answered.
-const SLOTS: usize = 3;
+/// Kept edits of one CT; when there are more, the oldest go.
+const MOST_OFFERS: usize = 8;
 /// How long preferences rest before they are written.
 const PREFERENCES_REST: Duration = Duration::from_secs(1);
 /// How long a frame hashes.
@@ -33,7 +33,11 @@ pub struct Memory {
 #[derive(Debug)]
 struct Remembered {
     number: u64,
+    /// When it was opened, nanoseconds since 1970: the edits of every opening are kept under a name of their own, so that
+    /// they never replace what was kept before, whether that is known by then or not.
+    opened: u128,
     key: Key,
+    /// The newest first.
     offers: Vec<Offer>,
     /// [`crate::edit::LabelStore::edits`] of what was kept last, or saved.
     kept: u64,
@@ -61,12 +65,13 @@ impl Offer {
 
     /// How long ago they were kept, for people.
     pub fn age(&self) -> String {
-        age(now().saturating_sub(self.autosave.saved))
+        age(now().as_secs().saturating_sub(self.autosave.saved))
     }
 }
 
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
+/// Since 1970.
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// Seconds in words.
@@ -138,7 +143,7 @@ pub fn tick(state: &mut State, ctx: &egui::Context) {
     let Some(shelf) = &state.memory.shelf else { return };
     while let Some(found) = shelf.found() {
         match found {
-            Ok(found) => offer(state.memory.study.as_mut(), found),
+            Ok(found) => offer(state.memory.study.as_mut(), shelf, found),
             Err(message) => state.notices.warn(message),
         }
     }
@@ -175,7 +180,7 @@ pub fn saved(state: &mut State, name: &str) {
         return;
     }
     if let Some(remembered) = state.memory.study.as_mut().filter(|s| s.number == study.number) {
-        if let Some(name) = remembered.slot() {
+        if let Some(name) = remembered.name() {
             shelf.forget(&name);
         }
         (remembered.kept, remembered.changed) = (study.labels.edits(), None);
@@ -184,7 +189,7 @@ pub fn saved(state: &mut State, name: &str) {
 
 /// Lays the offered edits over the labels, in one step that can be undone.
 pub fn restore_offer(state: &mut State) {
-    let Some(offer) = take_offer(state) else { return };
+    let Some(offer) = state.memory.offer().cloned() else { return };
     let Some(study) = state.study.as_mut() else { return };
     match offer.autosave.edits() {
         Ok(edits) => {
@@ -193,43 +198,53 @@ pub fn restore_offer(state: &mut State) {
         }
         Err(error) => state.notices.error(format!("the edits that were kept cannot be restored: {error}")),
     }
+    // First kept again, then forgotten.
+    keep_edits(state, true);
+    discard_offer(state);
 }
 
 /// Forgets the offered edits.
 pub fn discard_offer(state: &mut State) {
-    take_offer(state);
-}
-
-fn take_offer(state: &mut State) -> Option<Offer> {
-    let study = state.memory.study.as_mut().filter(|s| !s.offers.is_empty())?;
+    let Some(study) = state.memory.study.as_mut().filter(|s| !s.offers.is_empty()) else { return };
     let offer = study.offers.remove(0);
     if let Some(shelf) = &state.memory.shelf {
         shelf.forget(&offer.name);
     }
-    Some(offer)
 }
 
-fn offer(study: Option<&mut Remembered>, found: Vec<Found>) {
+fn offer(study: Option<&mut Remembered>, shelf: &Shelf, found: Vec<Found>) {
     let Some(study) = study else { return };
     let Key::Known(key) = &study.key else { return };
-    for found in found.into_iter().filter(|f| f.name.starts_with(&key.sha256)) {
+    let own = study.name();
+    for found in found.into_iter().filter(|f| f.name.starts_with(&key.sha256) && Some(&f.name) != own.as_ref()) {
         if let Some(autosave) = Autosave::from_text(&found.text, key).filter(|a| a.edited_voxels > 0) {
             study.offers.push(Offer { name: found.name, autosave });
         }
     }
     study.offers.sort_by_key(|o| std::cmp::Reverse(o.autosave.saved));
-}
-
-impl Remembered {
-    /// Where new edits are kept; `None` before the CT is known or while every place holds an offer.
-    fn slot(&self) -> Option<String> {
-        let Key::Known(key) = &self.key else { return None };
-        names(key).find(|name| self.offers.iter().all(|o| o.name != *name))
+    for old in study.offers.drain(MOST_OFFERS.min(study.offers.len())..) {
+        shelf.forget(&old.name);
     }
 }
 
-fn names(key: &CtKey) -> impl Iterator<Item = String> {
-    (0..SLOTS).map(move |slot| format!("{}-{slot}", key.sha256))
+impl Remembered {
+    /// The name under which edits are kept; `None` before the CT is known.
+    fn name(&self) -> Option<String> {
+        let Key::Known(key) = &self.key else { return None };
+        Some(format!("{}-{}", key.sha256, self.opened))
+    }
+
+    /// Goes on hashing, and asks for edits of the CT once it is known.
+    fn identify(&mut self, time: Duration, shelf: Option<&Shelf>) {
+        if let Key::Hashing(hashing) = &mut self.key
+            && let Some(key) = hashing.advance(time)
+        {
+            if let Some(shelf) = shelf {
+                shelf.ask(&key.sha256);
+            }
+            self.key = Key::Known(key);
+        }
+    }
 }
 
 /// Writes changed preferences once they rest, or at once; how long that is still, if they have changed.
@@ -261,19 +276,15 @@ fn follow_study(state: &mut State, ctx: &egui::Context) {
         Some(remembered) if remembered.number == study.number => remembered,
         other => other.insert(Remembered {
             number: study.number,
+            opened: now().as_nanos(),
             key: Key::Hashing(Box::new(Hashing::new(study.ct.clone()))),
             offers: Vec::new(),
             kept: 0,
             changed: None,
         }),
     };
-    if let Key::Hashing(hashing) = &mut remembered.key {
-        if let Some(key) = hashing.advance(HASHING) {
-            if let Some(shelf) = &state.memory.shelf {
-                shelf.ask(names(&key).collect());
-            }
-            remembered.key = Key::Known(key);
-        }
+    if let Key::Hashing(_) = &remembered.key {
+        remembered.identify(HASHING, state.memory.shelf.as_ref());
         // The next piece, or the answer.
         ctx.request_repaint_after(Duration::from_millis(10));
     }
@@ -293,17 +304,15 @@ fn keep_edits(state: &mut State, at_once: bool) -> Option<Duration> {
     if !at_once && waited < rest {
         return Some(rest - waited);
     }
-    if let Key::Hashing(hashing) = &mut remembered.key {
+    if let Key::Hashing(_) = &remembered.key {
         if !at_once {
             return Some(Duration::from_millis(10));
         }
-        if let Some(key) = hashing.advance(Duration::MAX) {
-            remembered.key = Key::Known(key);
-        }
+        remembered.identify(Duration::MAX, state.memory.shelf.as_ref());
     }
-    if let (Some(name), Key::Known(key), Some(shelf)) = (remembered.slot(), &remembered.key, &state.memory.shelf) {
+    if let (Some(name), Key::Known(key), Some(shelf)) = (remembered.name(), &remembered.key, &state.memory.shelf) {
         if study.labels.edited_voxels() > 0 {
-            shelf.keep(&name, Autosave::of(&study.labels, key.clone(), now()).to_text());
+            shelf.keep(&name, Autosave::of(&study.labels, key.clone(), now().as_secs()).to_text());
         } else {
             shelf.forget(&name);
         }

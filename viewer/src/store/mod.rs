@@ -1,4 +1,4 @@
-//! What survives the program: preferences, edits after a crash, session files. Neither the voxels of a CT nor its file's
+//! What survives the program: preferences, edits that were not saved, session files. Neither the voxels of a CT nor its file's
 //! name is written anywhere.
 //!
 //! | file | what |

@@ -31,7 +31,7 @@ struct Folders {
 enum Job {
     Write(PathBuf, String),
     Remove(PathBuf),
-    Read(Vec<(String, PathBuf)>),
+    Read(PathBuf, String),
     Answer(Sender<()>),
 }
 
@@ -105,9 +105,9 @@ impl Shelf {
         self.job(Job::Remove(self.edits(name)));
     }
 
-    /// Asks what is kept under these names; [`Self::found`] has it later.
-    pub fn ask(&self, names: Vec<String>) {
-        self.job(Job::Read(names.into_iter().map(|name| (name.clone(), self.edits(&name))).collect()));
+    /// Asks what is kept under names that begin so; [`Self::found`] has it later.
+    pub fn ask(&self, beginning: &str) {
+        self.job(Job::Read(self.folders.edits.clone(), beginning.into()));
     }
 
     /// What was asked for, once it is there; or what went wrong, one sentence.
@@ -150,10 +150,7 @@ fn work(todo: &Receiver<Job>, report: &Sender<Report>) {
                 let _ = std::fs::remove_file(path);
                 None
             }
-            Job::Read(files) => {
-                let read = |(name, path)| Some(Found { name, text: std::fs::read_to_string(path).ok()? });
-                Some(Report::Found(files.into_iter().filter_map(read).collect()))
-            }
+            Job::Read(folder, beginning) => Some(Report::Found(read(&folder, &beginning))),
             Job::Answer(answer) => {
                 let _ = answer.send(());
                 None
@@ -163,6 +160,18 @@ fn work(todo: &Receiver<Job>, report: &Sender<Report>) {
             return;
         }
     }
+}
+
+/// The files of a folder whose names begin so, without their ending. What cannot be read is as good as not there.
+fn read(folder: &Path, beginning: &str) -> Vec<Found> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let found = entries.filter_map(|entry| {
+        let path = entry.ok()?.path();
+        let name = path.file_name()?.to_str()?.strip_suffix(".json")?.to_string();
+        let text = name.starts_with(beginning).then(|| std::fs::read_to_string(&path).ok())??;
+        Some(Found { name, text })
+    });
+    found.collect()
 }
 
 fn write(path: &Path, text: &str) -> std::io::Result<()> {
@@ -213,13 +222,19 @@ mod tests {
         shelf.keep("b", "three".into());
         shelf.forget("b");
         shelf.forget("c");
-        shelf.ask(vec!["a".into(), "b".into()]);
+        shelf.keep("other", "four".into());
+        for beginning in ["a", "b", ""] {
+            shelf.ask(beginning);
+        }
         shelf.flush();
-        assert_eq!(shelf.found(), Some(Ok(vec![Found { name: "a".into(), text: "two".into() }])));
+        let a = Found { name: "a".into(), text: "two".into() };
+        assert_eq!(shelf.found(), Some(Ok(vec![a])));
+        assert_eq!(shelf.found(), Some(Ok(Vec::new())));
+        assert_eq!(shelf.found().map(|all| all.unwrap().len()), Some(2));
         assert_eq!(shelf.found(), None);
         assert_eq!(shelf.preferences().as_deref(), Some("{}"));
         let left = std::fs::read_dir(folder.path().join("edits")).unwrap().count();
-        assert_eq!(left, 1, "no temporary file stays");
+        assert_eq!(left, 2, "no temporary file stays");
     }
 
     #[test]

@@ -1,16 +1,17 @@
 //! In the browser: preferences in localStorage, edits in IndexedDB, one after the other in the background. A page that is
 //! left does not live to see the background: what is not in IndexedDB by then goes to localStorage, which is written at once
-//! but is small. Both belong to the page's own origin; nothing is sent anywhere.
+//! but is small, and from there to IndexedDB at the next visit. Both belong to the page's own origin; nothing is sent
+//! anywhere.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use js_sys::Promise;
+use js_sys::{Array, Promise};
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
-use web_sys::{IdbDatabase, IdbObjectStore, IdbRequest, IdbTransactionMode, Storage};
+use web_sys::{IdbDatabase, IdbObjectStore, IdbRequest, IdbTransaction, IdbTransactionMode, Storage};
 
 use super::Found;
 
@@ -20,7 +21,7 @@ pub const AUTOSAVE_SECONDS: f64 = 5.0;
 const PREFERENCES: &str = "attention-anatomy/preferences";
 const DATABASE: &str = "attention-anatomy";
 const EDITS: &str = "edits";
-/// Before the names of edits in localStorage.
+/// Before the names of edits in localStorage. Without text: edits that are to be forgotten.
 const UNFINISHED: &str = "attention-anatomy/edits/";
 
 /// Where things are kept.
@@ -42,7 +43,7 @@ struct Inner {
 enum Job {
     Keep(String, String),
     Forget(String),
-    Ask(Vec<String>),
+    Ask(String),
 }
 
 impl Shelf {
@@ -52,7 +53,11 @@ impl Shelf {
         // A browser that forbids storage still shows the page.
         let storage = window.local_storage().ok().flatten();
         let (jobs, working, reports) = Default::default();
-        Some(Self { inner: Rc::new(Inner { storage, jobs, working, reports }) })
+        let shelf = Self { inner: Rc::new(Inner { storage, jobs, working, reports }) };
+        for Found { name, text } in shelf.inner.unfinished("") {
+            shelf.job(if text.is_empty() { Job::Forget(name) } else { Job::Keep(name, text) });
+        }
+        Some(shelf)
     }
 
     /// The preferences of last time.
@@ -78,9 +83,9 @@ impl Shelf {
         self.job(Job::Forget(name.into()));
     }
 
-    /// Asks what is kept under these names; [`Self::found`] has it later.
-    pub fn ask(&self, names: Vec<String>) {
-        self.job(Job::Ask(names));
+    /// Asks what is kept under names that begin so; [`Self::found`] has it later.
+    pub fn ask(&self, beginning: &str) {
+        self.job(Job::Ask(beginning.into()));
     }
 
     /// What was asked for, once it is there; or what went wrong, one sentence.
@@ -92,12 +97,13 @@ impl Shelf {
     pub fn flush(&self) {
         let Some(storage) = &self.inner.storage else { return };
         for job in &*self.inner.jobs.borrow() {
-            // What is too large for it may still reach the database.
-            let _ = match job {
-                Job::Keep(name, text) => storage.set_item(&unfinished(name), text),
-                Job::Forget(name) => storage.remove_item(&unfinished(name)),
-                Job::Ask(_) => Ok(()),
+            let (name, text) = match job {
+                Job::Keep(name, text) => (name, text.as_str()),
+                Job::Forget(name) => (name, ""),
+                Job::Ask(_) => continue,
             };
+            // What is too large for it may still reach the database.
+            let _ = storage.set_item(&format!("{UNFINISHED}{name}"), text);
         }
     }
 
@@ -116,58 +122,83 @@ impl Inner {
             // Not in the condition: the borrow would last through the wait.
             let job = self.jobs.borrow().front().cloned();
             let Some(job) = job else { break };
-            let report = match job {
-                Job::Keep(name, text) => keep(&name, &text).await.map(|()| self.finish(&name)),
-                Job::Forget(name) => forget(&name).await.map(|()| self.finish(&name)),
-                Job::Ask(names) => self.ask(names).await.map(Some),
+            let outcome = match &job {
+                Job::Keep(name, text) => keep(name, text).await,
+                Job::Forget(name) => forget(name).await,
+                Job::Ask(beginning) => self.answer(beginning).await,
             };
             self.jobs.borrow_mut().pop_front();
-            let report = report.map_err(|_| {
-                "this browser does not let the page keep edits; save them before the tab is closed".to_string()
-            });
-            if let Some(report) = report.transpose() {
-                self.reports.borrow_mut().push_back(report);
+            match (outcome, job) {
+                (Ok(()), Job::Keep(name, _) | Job::Forget(name)) => self.finish(&name),
+                (Ok(()), Job::Ask(_)) => {}
+                (Err(_), _) => self.reports.borrow_mut().push_back(Err(
+                    "this browser does not let the page keep edits; save them before the tab is closed".to_string(),
+                )),
             }
         }
         self.working.set(false);
     }
 
-    /// The database is up to date: what the page left behind is not needed any more.
-    fn finish(&self, name: &str) -> Option<Vec<Found>> {
-        if let Some(storage) = &self.storage {
+    /// The database is up to date: what the page left behind is not needed any more, unless there is something newer.
+    fn finish(&self, name: &str) {
+        let is_newer = |job: &Job| matches!(job, Job::Keep(of, _) | Job::Forget(of) if of == name);
+        if let Some(storage) = &self.storage
+            && !self.jobs.borrow().iter().any(is_newer)
+        {
             // Fails only where nothing can have been kept.
-            let _ = storage.remove_item(&unfinished(name));
+            let _ = storage.remove_item(&format!("{UNFINISHED}{name}"));
         }
-        None
     }
 
-    async fn ask(&self, names: Vec<String>) -> Result<Vec<Found>, JsValue> {
-        let mut found = Vec::new();
-        for name in names {
-            // Newer than what the database has.
-            let left = self.storage.as_ref().and_then(|storage| storage.get_item(&unfinished(&name)).ok().flatten());
-            let text = match left {
-                Some(text) => Some(text),
-                None => fetch(&name).await?,
-            };
-            found.extend(text.map(|text| Found { name, text }));
-        }
-        Ok(found)
+    /// What a page left behind under names that begin so.
+    fn unfinished(&self, beginning: &str) -> Vec<Found> {
+        let Some(storage) = &self.storage else { return Vec::new() };
+        let keys = (0..storage.length().unwrap_or(0)).filter_map(|n| storage.key(n).ok().flatten());
+        let found = keys.filter_map(|key| {
+            let name = key.strip_prefix(UNFINISHED).filter(|name| name.starts_with(beginning))?.to_string();
+            Some(Found { name, text: storage.get_item(&key).ok().flatten()? })
+        });
+        found.collect()
+    }
+
+    /// What is kept under names that begin so, also where only localStorage can be read.
+    async fn answer(&self, beginning: &str) -> Result<(), JsValue> {
+        let mut found = self.unfinished(beginning);
+        let outcome = add_finished(beginning, &mut found).await;
+        found.retain(|f| !f.text.is_empty());
+        self.reports.borrow_mut().push_back(Ok(found));
+        outcome
     }
 }
 
-fn unfinished(name: &str) -> String {
-    format!("{UNFINISHED}{name}")
+/// Adds what the database has. What a page left behind is newer and stays.
+async fn add_finished(beginning: &str, found: &mut Vec<Found>) -> Result<(), JsValue> {
+    for name in names().await?.into_iter().filter(|name| name.starts_with(beginning)) {
+        if found.iter().all(|f| f.name != name)
+            && let Some(text) = fetch(&name).await?
+        {
+            found.push(Found { name, text });
+        }
+    }
+    Ok(())
 }
 
 async fn keep(name: &str, text: &str) -> Result<(), JsValue> {
     let edits = edits(IdbTransactionMode::Readwrite).await?;
-    done(&edits.put_with_key(&text.into(), &name.into())?).await.map(drop)
+    edits.put_with_key(&text.into(), &name.into())?;
+    complete(&edits.transaction()).await
 }
 
 async fn forget(name: &str) -> Result<(), JsValue> {
     let edits = edits(IdbTransactionMode::Readwrite).await?;
-    done(&edits.delete(&name.into())?).await.map(drop)
+    edits.delete(&name.into())?;
+    complete(&edits.transaction()).await
+}
+
+async fn names() -> Result<Vec<String>, JsValue> {
+    let edits = edits(IdbTransactionMode::Readonly).await?;
+    let keys: Array = done(&edits.get_all_keys()?).await?.dyn_into()?;
+    Ok(keys.iter().filter_map(|key| key.as_string()).collect())
 }
 
 async fn fetch(name: &str) -> Result<Option<String>, JsValue> {
@@ -204,4 +235,13 @@ async fn done(request: &IdbRequest) -> Result<JsValue, JsValue> {
     });
     JsFuture::from(promise).await?;
     request.result()
+}
+
+/// Waits until all that was asked in a transaction is in the database, or none of it will be.
+async fn complete(transaction: &IdbTransaction) -> Result<(), JsValue> {
+    let promise = Promise::new(&mut |resolve, reject| {
+        transaction.set_oncomplete(Some(&resolve));
+        transaction.set_onabort(Some(&reject));
+    });
+    JsFuture::from(promise).await.map(drop)
 }

@@ -1,7 +1,7 @@
 //! An evaluation as CSV, JSON and Markdown.
 
 use super::{Evaluation, OrganResult, Organs, OverOrgans};
-use crate::anatomy::Organ;
+use crate::anatomy::{ORGAN_COUNT, Organ};
 use crate::metrics::{AttentionEffect, Moments, OrganMetrics, Summary};
 use crate::report::csv;
 use serde::Serialize;
@@ -67,7 +67,8 @@ impl Evaluation {
         serde_json::to_string_pretty(&file)
     }
 
-    /// One row an organ: mean and standard deviation over the cases, and what of it is drawn in any of them where it cannot be.
+    /// One row an organ: mean and standard deviation over the cases, and what of it is drawn in any of them where it cannot be:
+    /// once for each organ, also for organs without any truth.
     pub fn organs_csv(&self) -> String {
         let mut out = String::new();
         let mut header = vec!["organ".to_string(), "truth".into(), "cases".into(), "missed".into()];
@@ -76,6 +77,7 @@ impl Evaluation {
         }
         header.extend(["impossible_ml", "impossible_cases"].map(String::from));
         csv::push_record(&mut out, header);
+        let mut told = [false; ORGAN_COUNT];
         for which in [Organs::Annotated, Organs::Unannotated] {
             for (organ, summary) in self.summaries(which) {
                 let mut row = vec![
@@ -89,12 +91,26 @@ impl Evaluation {
                     let cell = |v: Option<f64>| csv::number(v.unwrap_or(f64::NAN), decimals);
                     row.extend([cell(m.mean), cell(m.std), m.n.to_string()]);
                 }
-                let (ml, cases) = self.impossible(organ);
-                row.extend([csv::number(ml, 3), cases.to_string()]);
+                row.extend(if std::mem::replace(&mut told[organ.index()], true) {
+                    [String::new(), String::new()]
+                } else {
+                    self.impossible_cells(organ)
+                });
                 csv::push_record(&mut out, row);
             }
         }
+        for organ in Organ::ALL.into_iter().filter(|o| !told[o.index()] && self.impossible(*o).1 > 0) {
+            let mut row = vec![organ.id().to_string(), "none".into(), "0".into(), "0".into()];
+            row.extend(vec![String::new(); 3 * COLUMNS.len()]);
+            row.extend(self.impossible_cells(organ));
+            csv::push_record(&mut out, row);
+        }
         out
+    }
+
+    fn impossible_cells(&self, organ: Organ) -> [String; 2] {
+        let (ml, cases) = self.impossible(organ);
+        [csv::number(ml, 3), cases.to_string()]
     }
 
     /// One row an organ of a case. An infinite distance (one side is empty) is an empty cell.

@@ -97,3 +97,22 @@ fn tables_hold_every_organ_once_and_a_miss_counts_as_zero() {
     assert!(text.contains("cannot be: 3.0 ml in 2 of 2 cases: Spleen 3.0 ml in 2."), "{text}");
     assert!(text.contains("| set/b | 2 | 0.350 | Spleen 0.000 | Spleen |"), "{text}");
 }
+
+#[test]
+fn what_is_drawn_where_it_cannot_be_is_told_once_for_each_organ_also_without_any_truth() {
+    let mut evaluation = evaluation();
+    // Annotated in the other case.
+    evaluation.cases[0].unannotated.push(result(Organ::Spleen, 0.5, 9.0));
+    evaluation.cases[0].impossible.push(Impossible { organ: Organ::KidneyRight, ml: 0.1 });
+    let text = evaluation.organs_csv();
+    let rows: Vec<Vec<&str>> = text.split_terminator("\r\n").map(|l| l.split(',').collect()).collect();
+    assert!(rows.iter().all(|row| row.len() == rows[0].len()), "{text}");
+    let told: Vec<[&str; 4]> =
+        rows[1..].iter().map(|r| [r[0], r[1], r[r.len() - 2], r[r.len() - 1]]).filter(|r| r[3] != "0").collect();
+    let expected = [
+        ["spleen", "annotated", "3.000", "2"],
+        ["spleen", "unannotated", "", ""],
+        ["kidney_right", "none", "0.100", "1"],
+    ];
+    assert_eq!(told, expected, "{text}");
+}

@@ -77,6 +77,22 @@ fn edits_are_offered_after_a_crash_on_the_same_ct_only() {
 }
 
 #[test]
+fn what_is_kept_before_earlier_edits_are_known_replaces_none_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    for n in 0..10 {
+        let mut state = State::default();
+        remember_on(&mut state, Shelf::within(folder.path()).unwrap());
+        state.study = Some(Study::new(n, "sample".into(), ct([12, 10, 6], [1.0, 1.0, 2.0])));
+        tick(&mut state, &egui::Context::default());
+        paint(&mut state, 3.0);
+        leave(&mut state);
+        // What is asked for then is answered too late; what was found does not hide what is edited now.
+        frame(&mut state);
+        assert_eq!(state.memory.study.as_ref().unwrap().offers.len(), MOST_OFFERS.min(n as usize));
+    }
+}
+
+#[test]
 fn a_file_with_all_edits_makes_keeping_them_needless_and_one_without_does_not() {
     let folder = tempfile::tempdir().unwrap();
     let mut state = program(folder.path(), 1.0);
