@@ -60,6 +60,9 @@ impl Run {
     }
 }
 
+/// What decides who is trained on: seed, fold and sets.
+type Division = (u64, Option<Fold>, Vec<DataConfig>);
+
 /// Does runs one after the other. Patients are prepared once for all of them.
 #[derive(Debug)]
 pub struct Experiment<'a> {
@@ -72,7 +75,7 @@ pub struct Experiment<'a> {
     /// Set by Ctrl-C.
     pub stop: Arc<AtomicBool>,
     prepared: Prepared,
-    divided: Option<((u64, Option<Fold>, Vec<DataConfig>), Data)>,
+    divided: Option<(Division, Data)>,
 }
 
 impl<'a> Experiment<'a> {

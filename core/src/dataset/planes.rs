@@ -31,7 +31,7 @@ impl<T: AnyBitPattern> Planes<T> {
     /// Slices of `pixels` each that stay where they are, in little endian. `None` where they cannot be used there.
     pub fn in_file(pixels: usize, bytes: Bytes, range: Range<usize>) -> Option<Self> {
         let values: &[T] = bytemuck::try_cast_slice((*bytes).as_ref().get(range.clone())?).ok()?;
-        let usable = cfg!(target_endian = "little") && values.len() % pixels.max(1) == 0;
+        let usable = cfg!(target_endian = "little") && values.len().is_multiple_of(pixels.max(1));
         usable.then(|| Self { pixels, source: Source::File(bytes.clone(), range) })
     }
 

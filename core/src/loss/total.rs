@@ -139,6 +139,7 @@ pub fn modulated(output: &NetworkOutput) -> Tensor<4> {
 }
 
 /// What the losses over voxels are made of.
+#[expect(clippy::large_enum_variant, reason = "there is one, for one step")]
 enum Voxels {
     /// As maps.
     Maps { p: Recalibrated, truth: Tensor<4> },

@@ -85,6 +85,9 @@ pub struct Difference {
     pub above: usize,
 }
 
+/// Title, digits, value of an organ.
+type Measure = (&'static str, usize, fn(&OrganOverRuns) -> Moments);
+
 impl Comparison {
     /// All files: name and content.
     ///
@@ -110,7 +113,7 @@ impl Comparison {
         let pairs = system.runs.iter().zip(&other.runs);
         let differences: Vec<f64> = pairs.filter_map(|(a, b)| Some(mean(a)? - mean(b)?)).collect();
         let above = differences.iter().filter(|d| **d > 0.0).count();
-        (!differences.is_empty()).then(|| Difference { dice: Moments::of(differences.into_iter()), above })
+        (!differences.is_empty()).then(|| Difference { dice: Moments::of(differences), above })
     }
 
     /// The organs that some system measures, in table order.
@@ -129,7 +132,7 @@ impl Comparison {
             if organs.is_empty() {
                 continue;
             }
-            let measures: [(&str, usize, fn(&OrganOverRuns) -> Moments); 2] =
+            let measures: [Measure; 2] =
                 [("Dice, %", 1, |o| o.dice.scaled(100.0)), ("95 % Hausdorff distance, mm", 1, |o| o.hausdorff_95_mm)];
             for (title, decimals, value) in measures {
                 text.push_str(&format!("\n{title}, organs {} in the patient\n\n| organ |", which.name()));

@@ -62,8 +62,8 @@ mod tests {
     use crate::state::Plane;
 
     fn state(tool: Tool, selected: Option<Organ>) -> State {
-        let mut state = State::default();
-        state.study = Some(Study::new(1, "sample".into(), ct([20, 20, 5], [1.0; 3])));
+        let study = Study::new(1, "sample".into(), ct([20, 20, 5], [1.0; 3]));
+        let mut state = State { study: Some(study), ..State::default() };
         (state.view.tool, state.view.selected, state.view.brush_radius_mm) = (tool, selected, 1.5);
         state
     }

@@ -14,7 +14,8 @@ mod callback;
 mod pipeline;
 mod projection;
 mod slabs;
-#[cfg(all(test, not(target_family = "wasm")))]
+#[cfg(not(target_family = "wasm"))]
+#[cfg(test)]
 pub(crate) mod tests;
 mod textures;
 mod uniforms;

@@ -321,5 +321,6 @@ fn keep_edits(state: &mut State, at_once: bool) -> Option<Duration> {
     None
 }
 
-#[cfg(all(test, not(target_family = "wasm")))]
+#[cfg(not(target_family = "wasm"))]
+#[cfg(test)]
 mod tests;

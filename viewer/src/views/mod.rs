@@ -16,7 +16,8 @@ mod marks;
 mod picture;
 mod pointer;
 mod start;
-#[cfg(all(test, not(target_family = "wasm")))]
+#[cfg(not(target_family = "wasm"))]
+#[cfg(test)]
 mod tests;
 
 use egui::emath::GuiRounding as _;

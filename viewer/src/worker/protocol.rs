@@ -305,6 +305,7 @@ pub struct WeightsReady {
 
 /// What was opened.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each file that a user opens")]
 pub enum Opened {
     /// A CT; the study before it is gone.
     Ct {

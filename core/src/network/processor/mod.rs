@@ -18,7 +18,8 @@ mod convolution;
 mod losses;
 #[cfg(not(target_family = "wasm"))]
 mod normalisation;
-#[cfg(all(test, not(target_family = "wasm")))]
+#[cfg(not(target_family = "wasm"))]
+#[cfg(test)]
 mod tests;
 
 use burn::nn::BatchNorm;

@@ -161,9 +161,8 @@ fn what_was_kept_is_offered_whatever_tab_is_open() {
     drop(first);
     for (answer, expected) in [("Restore 1 voxel", 1), ("Discard them", 0)] {
         let second = program(folder.path(), 1.0);
-        let mut harness = Harness::builder()
-            .with_size(egui::vec2(1280.0, 720.0))
-            .build_ui_state(|ui, state| crate::panels::show(ui, state), second);
+        let mut harness =
+            Harness::builder().with_size(egui::vec2(1280.0, 720.0)).build_ui_state(crate::panels::show, second);
         harness.run_steps(3);
         harness.get_by_label(answer).click();
         harness.run_steps(3);

@@ -9,9 +9,7 @@ use crate::state::{Layout, Plane};
 const SIZE: [usize; 3] = [12, 10, 6];
 
 fn study(name: &str, spacing: f64) -> State {
-    let mut state = State::default();
-    state.study = Some(Study::new(1, name.into(), ct(SIZE, [spacing, 1.0, 2.0])));
-    state
+    State { study: Some(Study::new(1, name.into(), ct(SIZE, [spacing, 1.0, 2.0]))), ..State::default() }
 }
 
 /// A study with labels from a run, one stroke over them, and settings of its own.
