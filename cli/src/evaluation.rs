@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result};
+use attention_anatomy::artifacts::ArtifactStore;
 use attention_anatomy::dataset::CaseEntry;
 use attention_anatomy::dataset::regions::RegionLabels;
 use attention_anatomy::infer::{ComputeDevice, Engine};
@@ -13,7 +14,8 @@ use attention_anatomy::network::weights::ModelInfo;
 
 use crate::commands::data::{self, LoadedSet};
 use crate::model::Model;
-use crate::{files, pipeline, progress};
+use crate::store::FolderStore;
+use crate::{pipeline, progress};
 
 /// A patient to be measured.
 #[derive(Clone, Copy, Debug)]
@@ -150,8 +152,9 @@ pub fn by_set(patients: &[Patient<'_>]) -> String {
 
 /// Writes `evaluation.md`, `evaluation.json`, `evaluation.csv` and `cases.csv`.
 pub fn write(evaluation: &Evaluation, folder: &Path) -> Result<()> {
+    let store = FolderStore::new(folder);
     for (name, text) in evaluation.files()? {
-        files::write(&folder.join(name), text.as_bytes())?;
+        store.write(name, text.as_bytes())?;
     }
     Ok(())
 }

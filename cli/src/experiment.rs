@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
+use attention_anatomy::artifacts::ArtifactStore;
 use attention_anatomy::dataset::{Fold, PreparedCase};
 use attention_anatomy::infer::ComputeDevice;
 use attention_anatomy::metrics::{Comparison, Evaluation};
@@ -16,6 +17,7 @@ use attention_anatomy::train::{DataConfig, TrainingConfig};
 use crate::commands::data::{self, Prepared};
 use crate::evaluation::{self, Options, Patient, Subject};
 use crate::model::{self, Model};
+use crate::store::FolderStore;
 use crate::training::{self, Data, Ended};
 use crate::{files, progress};
 
@@ -189,8 +191,9 @@ impl std::str::FromStr for Part {
 
 /// Prints a comparison and writes its files.
 pub fn publish(comparison: &Comparison, folder: &Path) -> Result<()> {
+    let store = FolderStore::new(folder);
     for (name, text) in comparison.files()? {
-        files::write(&folder.join(name), text.as_bytes())?;
+        store.write(name, text.as_bytes())?;
     }
     progress::say(comparison.markdown().trim_end());
     Ok(())

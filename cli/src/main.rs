@@ -10,6 +10,7 @@ mod model;
 mod pipeline;
 mod progress;
 mod router;
+mod store;
 mod training;
 mod variant;
 

@@ -7,6 +7,7 @@
 //! This library needs no window, no file dialog and no file path where bytes will do; it compiles for wasm32.
 
 pub mod anatomy;
+pub mod artifacts;
 pub mod dataset;
 pub mod formats;
 pub mod infer;
