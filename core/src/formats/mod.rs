@@ -16,7 +16,7 @@ mod source;
 #[cfg(test)]
 mod analytic;
 
-pub use open::{Format, FormatError, MAX_UNPACKED, read_ct, read_header, read_labels, sniff};
+pub use open::{Format, FormatError, MAX_UNPACKED, read_ct, read_ct_and_series, read_header, read_labels, sniff};
 pub use samples::{ByteOrder, SampleError, SampleType};
 
 use crate::volume::Geometry;

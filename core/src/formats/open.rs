@@ -4,7 +4,7 @@
 //! none.
 
 use super::archive::{self, ArchiveError};
-use super::dicom::{self, DicomError, SeriesChoice};
+use super::dicom::{self, DicomError, SeriesChoice, SeriesInfo};
 use super::nifti::{self, NiftiError};
 use super::nrrd::{self, NrrdError};
 use super::source::{Source, read_up_to};
@@ -183,14 +183,26 @@ pub fn read_header(bytes: &[u8], options: &ReadOptions) -> Result<Option<ImageHe
 /// # Errors
 /// [`FormatError`]: unknown content, several images, or whatever the reader of the format refuses.
 pub fn read_ct(files: Vec<(String, Vec<u8>)>) -> Result<CtVolume, FormatError> {
+    Ok(read_ct_and_series(files)?.0)
+}
+
+/// As [`read_ct`], with the DICOM series that the CT is, if it is one: what structure sets and segmentations refer to.
+///
+/// # Errors
+/// As [`read_ct`].
+pub fn read_ct_and_series(files: Vec<(String, Vec<u8>)>) -> Result<(CtVolume, Option<SeriesInfo>), FormatError> {
     let options = ReadOptions::default();
-    Ok(match classify(files)? {
+    let ct = match classify(files)? {
         Opened::Nifti(bytes) => nifti::read_ct(&bytes, &options)?,
         Opened::NiftiPair { header, image } => nifti::read_pair_ct(&header, &image, &options)?,
         Opened::Nrrd(bytes) => nrrd::read_ct(&bytes, &options)?,
         Opened::NrrdDetached { header, data } => nrrd::read_detached_ct(&header, &data, &options)?,
-        Opened::Dicom(files) => dicom::read_series(files, SeriesChoice::default())?.0,
-    })
+        Opened::Dicom(files) => {
+            let (ct, series, _) = dicom::read_series(files, SeriesChoice::default())?;
+            return Ok((ct, Some(series)));
+        }
+    };
+    Ok((ct, None))
 }
 
 /// Reads a label map from what a user opened: one NIfTI or NRRD file, a header with its data file, or a zip of one of

@@ -63,6 +63,18 @@ pub fn list_series(files: &[(String, Vec<u8>)]) -> Result<Vec<SeriesInfo>, Dicom
     Ok(survey(files)?.series.into_iter().map(|s| s.info).collect())
 }
 
+/// The series that [`read_series`] would read, with its grid, without decoding any pixels: what an RTSTRUCT or SEG refers
+/// to.
+///
+/// # Errors
+/// [`DicomError`]: nothing to read, a damaged file, or slices that form no rectangular grid.
+pub fn find_series(files: &[(String, Vec<u8>)], choice: &SeriesChoice) -> Result<SeriesInfo, DicomError> {
+    let survey = survey(files)?;
+    let chosen = series::choose(&survey.series, choice)?;
+    chosen.stack.as_ref().map_err(Clone::clone)?;
+    Ok(chosen.info.clone())
+}
+
 /// What is in a folder.
 struct Survey {
     images: Vec<ImageFile>,

@@ -9,7 +9,14 @@ use dicom_object::InMemDicomObject;
 use super::header::text;
 
 /// Patient attributes that are read besides those of the image.
-pub(super) const TAGS: [Tag; 4] = [tags::PATIENT_NAME, tags::PATIENT_ID, tags::PATIENT_BIRTH_DATE, tags::PATIENT_SEX];
+pub(super) const TAGS: [Tag; 6] = [
+    tags::PATIENT_NAME,
+    tags::PATIENT_ID,
+    tags::PATIENT_BIRTH_DATE,
+    tags::PATIENT_SEX,
+    tags::STUDY_DESCRIPTION,
+    tags::POSITION_REFERENCE_INDICATOR,
+];
 
 /// The patient and general study modules (PS3.3 C.7.1.1 and C.7.2.1), as written in the file; absent ones are empty.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -32,6 +39,10 @@ pub struct PatientStudy {
     pub accession_number: String,
     /// ReferringPhysicianName (0008,0090).
     pub referring_physician: String,
+    /// StudyDescription (0008,1030).
+    pub study_description: String,
+    /// PositionReferenceIndicator (0020,1040), of the frame of reference.
+    pub position_reference: String,
 }
 
 impl PatientStudy {
@@ -46,6 +57,8 @@ impl PatientStudy {
             study_id: text(object, tags::STUDY_ID),
             accession_number: text(object, tags::ACCESSION_NUMBER),
             referring_physician: text(object, tags::REFERRING_PHYSICIAN_NAME),
+            study_description: text(object, tags::STUDY_DESCRIPTION),
+            position_reference: text(object, tags::POSITION_REFERENCE_INDICATOR),
         }
     }
 }

@@ -6,7 +6,7 @@ use super::error::DicomError;
 use super::header::Header;
 use super::patient::PatientStudy;
 use super::stacking::{self, Slice, Stack};
-use crate::volume::Modality;
+use crate::volume::{Geometry, Modality};
 
 /// Slices whose normals differ by more than this belong to another kind of image (a scout), degrees.
 const OTHER_VIEW_DEGREES: f64 = 45.0;
@@ -24,7 +24,7 @@ pub enum SeriesChoice {
 }
 
 /// What an RTSTRUCT or SEG has to quote to point at a slice.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SliceReference {
     /// SOPClassUID (0008,0016).
     pub sop_class_uid: String,
@@ -32,6 +32,8 @@ pub struct SliceReference {
     pub sop_instance_uid: String,
     /// Number of the frame within a multi-frame object, from 1.
     pub frame: Option<u32>,
+    /// ImagePositionPatient (0020,0032) as the file gives it: centre of the first pixel, patient LPS mm.
+    pub position: Option<[f64; 3]>,
 }
 
 /// A series found among the files.
@@ -51,6 +53,10 @@ pub struct SeriesInfo {
     pub size: [usize; 2],
     /// Distance between voxel centres along stored i (columns), j (rows), k (slices) in mm, if the slices form a volume.
     pub spacing: Option<[f64; 3]>,
+    /// ImageOrientationPatient (0020,0037) of the first slice: direction of a row (towards higher columns), then of a column.
+    pub orientation: Option<[f64; 6]>,
+    /// The stored grid, patient LPS mm: i along a row, j down a column, k as `instances`; if the slices form a volume.
+    pub grid: Option<Geometry>,
     /// Why the slices form no volume, if they do not.
     pub problem: Option<DicomError>,
     /// StudyInstanceUID (0020,000D).
@@ -136,6 +142,7 @@ fn one_series(images: &[ImageFile], members: Vec<usize>) -> Series {
             sop_class_uid: header.sop_class_uid.clone(),
             sop_instance_uid: header.sop_instance_uid.clone(),
             frame: header.multi_frame.then_some(frame as u32 + 1),
+            position: header.frames[frame].position,
         }
     };
     let left_out = all - slices.len();
@@ -149,6 +156,8 @@ fn one_series(images: &[ImageFile], members: Vec<usize>) -> Series {
         slices: slices.len(),
         size: [first.columns, first.rows],
         spacing: stack.as_ref().ok().map(|s| s.geometry.spacing()),
+        orientation: slices.first().and_then(|&(n, frame)| images[n].header.frames[frame].orientation),
+        grid: stack.as_ref().ok().map(|s| s.geometry.clone()),
         problem: stack.as_ref().err().cloned(),
         study_uid: first.study_uid.clone(),
         frame_of_reference_uid: first.frame_of_reference_uid.clone(),

@@ -123,11 +123,14 @@ fn organs_stay_in_place_through_every_orientation_and_file_order() {
         assert!(volume.warnings.is_empty(), "{:?}", volume.warnings);
 
         // The stored grid is the one of the slices, and the instances follow it.
+        assert_eq!(info.grid.as_ref(), Some(&volume.stored));
+        assert_eq!(info.orientation, Some(scan.slice(0).1));
         for (k, instance) in info.instances.iter().enumerate() {
             let n: usize = instance.sop_instance_uid.rsplit('.').next().unwrap().parse().unwrap();
             let (position, ..) = scan.slice(n);
             let found = volume.stored.to_patient([0.0, 0.0, k as f64]);
             assert!((0..3).all(|a| (found[a] - position[a]).abs() < 1e-6), "{label}: slice {k}");
+            assert_eq!(instance.position, Some(position), "{label}: slice {k}");
         }
     }
 }
