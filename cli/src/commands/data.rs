@@ -13,7 +13,7 @@ use attention_anatomy::dataset::{CaseEntry, Compact, DataSet, LabelFiles, Prepar
 use attention_anatomy::formats;
 use attention_anatomy::preprocess::{Body, InputConfig};
 use attention_anatomy::train::{DataConfig, TrainingConfig};
-use attention_anatomy::volume::{CtVolume, LabelVolume};
+use attention_anatomy::volume::{CtVolume, LabelVolume, NotCt, require_ct};
 
 use crate::{files, progress};
 
@@ -80,7 +80,16 @@ pub fn manifests(config: &TrainingConfig, root: &Path) -> Result<Vec<LoadedSet>>
 /// CT, labels and annotated organs of a case: those that the training uses, with lungs labelled by rule where it asks for that.
 pub fn read_case(set: &LoadedSet, entry: &CaseEntry) -> Result<(CtVolume, LabelVolume, OrganSet)> {
     let path = set.folder.join(&entry.ct);
-    let ct = formats::read_ct(files::collect(&path)?).with_context(|| path.display().to_string())?;
+    let mut ct = formats::read_ct(files::collect(&path)?).with_context(|| path.display().to_string())?;
+    if let Err(odd) = require_ct(&mut ct, set.config.assume_hu) {
+        let insist = match odd {
+            NotCt::Values(_) => {
+                "; or, if they are HU, say so with `assume_hu = true` under its [[data]] in the training file"
+            }
+            NotCt::Modality(_) | NotCt::TooFew(_) => "",
+        };
+        bail!("{}: {odd}{insist}", path.display());
+    }
     let mut labels = read_drawn(set, entry)?;
     let mut annotated = set.config.used(entry.organs()?)?;
     if set.config.derive_lungs && regions::label_lungs(&ct, &Body::find(&ct), &mut labels, annotated) {

@@ -11,7 +11,7 @@ use attention_anatomy::anatomy::{Organ, OrganSet};
 use attention_anatomy::formats::{self, nifti};
 use attention_anatomy::infer::{BurnEngine, ComputeDevice, Engine, removal_warning};
 use attention_anatomy::report::{self, RunInfo, Segmentation, Statistics, TrainedOrgan};
-use attention_anatomy::volume::{CtVolume, check_is_ct};
+use attention_anatomy::volume::{CtVolume, NotCt, require_ct};
 
 use crate::device::DeviceChoice;
 use crate::model::{self, Model};
@@ -51,6 +51,9 @@ pub struct Options {
     /// Keep all pieces of an organ, not only the largest and large ones close to it, and organs below 0.1 ml.
     #[arg(long)]
     pub no_cleanup: bool,
+    /// Take the values as HU although they do not look like it.
+    #[arg(long)]
+    pub assume_hu: bool,
 }
 
 /// Everything that is the same for all inputs of a call.
@@ -81,8 +84,11 @@ impl Session {
     }
 
     /// Segments one CT and writes everything into `output`.
-    pub fn segment(&mut self, ct: CtVolume, name: &str, output: &Path, read_seconds: f64) -> Result<Summary> {
-        check_is_ct(&ct)?;
+    pub fn segment(&mut self, mut ct: CtVolume, name: &str, output: &Path, read_seconds: f64) -> Result<Summary> {
+        require_ct(&mut ct, self.options.assume_hu).map_err(|odd| match odd {
+            NotCt::Values(_) => anyhow!("{odd}; or, if you know that they are HU, insist with --assume-hu"),
+            NotCt::Modality(_) | NotCt::TooFew(_) => odd.into(),
+        })?;
         // Before hours of work, and so that an old record never stands beside new labels.
         files::folder(output)?;
         files::remove(&output.join("run.json"))?;
@@ -158,6 +164,9 @@ impl Session {
             vec![("clean-up".to_string(), if self.options.no_cleanup { "off" } else { "on" }.to_string())];
         if self.options.all_organs {
             options.push(("all organs".into(), "on".into()));
+        }
+        if self.options.assume_hu {
+            options.push(("assume HU".into(), "on".into()));
         }
         if !self.options.organs.is_empty() {
             options.push(("organs".into(), self.options.organs.join(", ")));

@@ -271,8 +271,14 @@ mod tests {
         let text = r#"{"name": "thorax", "license": "free", "cases": [{"id": "1", "split": "train", "ct": "a",
             "label": "b", "annotated": ["lung_left"]}]}"#;
         let set = DataSet::parse(text, false).unwrap();
-        let config =
-            DataConfig { manifest: "m".into(), weight: 1.0, validation_patients: 0, derive_lungs: false, organs: None };
+        let config = DataConfig {
+            manifest: "m".into(),
+            weight: 1.0,
+            validation_patients: 0,
+            derive_lungs: false,
+            assume_hu: false,
+            organs: None,
+        };
         let sets = vec![CompactSet { config, set, cases: vec![("1".into(), case)] }];
         Compact { format: FORMAT, storage: Storage::Packed, input, sets }
     }

@@ -107,6 +107,9 @@ pub struct DataConfig {
     /// ([`label_lungs`](crate::dataset::regions::label_lungs)), in training and in evaluation.
     #[serde(default)]
     pub derive_lungs: bool,
+    /// Whether values that do not look like HU are taken as HU ([`require_ct`](crate::volume::require_ct)).
+    #[serde(default)]
+    pub assume_hu: bool,
     /// Ids of the organs whose labels are used, the others counting as not annotated; all where absent.
     pub organs: Option<Vec<String>>,
 }

@@ -5,8 +5,10 @@
 //! [`Volume::stored_order`] gives results back on exactly the grid that came in.
 
 pub mod geometry;
+mod hounsfield;
 
 pub use geometry::{Affine, AxisMap, Geometry, GeometryError};
+pub use hounsfield::{NotCt, NotHu, check_hu, check_is_ct, require_ct};
 
 use serde::{Deserialize, Serialize};
 
@@ -83,48 +85,6 @@ pub struct Volume<T> {
     pub modality: Modality,
     /// What a user should know about how the file was read (oblique slices, clipped values...). One sentence each.
     pub warnings: Vec<String>,
-}
-
-/// Why a volume is not segmented although it could be read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotCt {
-    /// The file names another modality.
-    #[error("this is {0}, not CT; only CT in HU can be segmented")]
-    Modality(String),
-    /// The file names none, and the voxels cannot be HU.
-    #[error(
-        "the voxels ({0}..{1}) do not look like CT in HU: no air and soft tissue side by side; check the rescaling of the image"
-    )]
-    Values(i16, i16),
-    /// Fewer slices than a series has.
-    #[error("the volume has {0} slices; at least 3 are needed")]
-    TooFew(usize),
-}
-
-/// Refuses what is not a CT in HU: another modality, or values that no CT has.
-///
-/// Where a file names no modality, the voxels decide: air (-1000 HU) and soft tissue (-150 to 200 HU) must each be at least
-/// one voxel in a hundred.
-pub fn check_is_ct(volume: &CtVolume) -> Result<(), NotCt> {
-    if let Modality::Other(modality) = &volume.modality {
-        return Err(NotCt::Modality(modality.clone()));
-    }
-    if volume.geometry.size[2] < 3 {
-        return Err(NotCt::TooFew(volume.geometry.size[2]));
-    }
-    let (mut air, mut tissue) = (0usize, 0usize);
-    let (mut low, mut high) = (i16::MAX, i16::MIN);
-    for &v in &volume.voxels {
-        air += usize::from(v < -700);
-        tissue += usize::from((-150..=200).contains(&v));
-        low = low.min(v);
-        high = high.max(v);
-    }
-    let enough = volume.voxels.len() / 100;
-    if volume.modality == Modality::Unknown && (air < enough || tissue < enough) {
-        return Err(NotCt::Values(low, high));
-    }
-    Ok(())
 }
 
 /// A CT volume in HU.

@@ -34,9 +34,12 @@ pub(crate) fn with_spacing(slices: usize, slice_mm: f64) -> CtVolume {
                 let mm = |v: usize| v as f64 * 3.0 - 88.5;
                 let rod = (35..46).contains(&x) && (18..25).contains(&y);
                 let apart = k == APART && (15..20).contains(&x) && (35..40).contains(&y);
-                voxels.push(match (mm(x).hypot(mm(y)) < 75.0, rod || apart) {
+                let radius = mm(x).hypot(mm(y));
+                voxels.push(match (radius < 75.0, rod || apart) {
                     (false, _) => -1000,
                     (true, true) => 600,
+                    // Fat under the skin.
+                    (true, false) if radius > 72.0 => -100,
                     (true, false) => 0,
                 });
             }
