@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use attention_anatomy::dataset::Bytes;
-use attention_anatomy_viewer::worker::machine;
+use attention_anatomy_assets as assets;
 use tempfile::NamedTempFile;
 
 /// The bytes of a file; the error names it.
@@ -76,7 +76,7 @@ pub type NamedFiles = Vec<(String, Vec<u8>)>;
 
 /// A file, or all files below a folder, with their names relative to it, in a stable order.
 pub fn collect(path: &Path) -> Result<NamedFiles> {
-    let files = machine::files(path).map_err(anyhow::Error::msg)?;
+    let files = assets::list(path).map_err(anyhow::Error::msg)?;
     files.into_iter().map(|(name, path)| Ok((name, read(&path)?))).collect()
 }
 

@@ -13,6 +13,7 @@ mod router;
 mod store;
 mod training;
 mod variant;
+mod window;
 
 use std::process::ExitCode;
 

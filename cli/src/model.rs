@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use attention_anatomy::network::weights::{self, ModelInfo};
-use attention_anatomy_viewer::worker::machine::{BUNDLED_NAME, WEIGHTS};
+use attention_anatomy_assets::{WEIGHTS, WEIGHTS_NAME};
 
 use crate::files;
 
@@ -25,7 +25,7 @@ pub struct Model {
 pub fn open(path: Option<&Path>) -> Result<Model> {
     let (bytes, name) = match path {
         Some(path) => (files::read(path)?, files::file_name(path)),
-        None => (WEIGHTS.to_vec(), BUNDLED_NAME.to_string()),
+        None => (WEIGHTS.to_vec(), WEIGHTS_NAME.to_string()),
     };
     let info = weights::read_info(&bytes).with_context(|| name.clone())?;
     let sha256 = weights::sha256(&bytes);

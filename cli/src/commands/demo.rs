@@ -6,13 +6,12 @@ use std::process::ExitCode;
 use anyhow::Result;
 use attention_anatomy::formats;
 use attention_anatomy::report::NOT_A_MEDICAL_DEVICE;
-use attention_anatomy_viewer::Launch;
-use attention_anatomy_viewer::worker::Input;
-use attention_anatomy_viewer::worker::machine::{SAMPLE, SAMPLE_NAME};
+use attention_anatomy_assets::{SAMPLE, SAMPLE_NAME};
 
 use super::segment::{Options, Session};
 use crate::device::DeviceChoice;
 use crate::progress;
+use crate::window::{self, Shown};
 
 /// Segments the bundled CT with the bundled weights, writes masks, tables and a report, and opens the viewer where there
 /// is a display.
@@ -40,11 +39,12 @@ pub fn run(args: Args) -> Result<ExitCode> {
     progress::say(&format!("open {} in a browser", args.output.join("report.html").display()));
     progress::say(NOT_A_MEDICAL_DEVICE);
     if !args.no_view && has_display() {
-        progress::note("opening the viewer; close its window to end");
-        let launch = Launch { inputs: vec![Input::Sample], device: args.device.into(), remember: true };
+        if window::IS_BUILT_IN {
+            progress::note("opening the viewer; close its window to end");
+        }
         // The files are there: a display on which nothing can be drawn is no failure of the demo.
-        if let Err(error) = attention_anatomy_viewer::run_native(launch) {
-            progress::note(&format!("the viewer cannot be opened here ({error})"));
+        if let Err(error) = window::open(Shown::Sample, args.device.into()) {
+            progress::note(&format!("{error:#}"));
         }
     }
     Ok(ExitCode::SUCCESS)

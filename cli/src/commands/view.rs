@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use attention_anatomy_viewer::Launch;
-use attention_anatomy_viewer::worker::Input;
+
+use crate::window::{self, Shown};
 
 /// Opens the viewer.
 #[derive(Debug, clap::Args)]
@@ -22,16 +22,11 @@ pub struct Args {
 
 /// Runs the command; returns when the window is closed.
 pub fn run(args: Args) -> Result<ExitCode> {
-    let mut inputs = Vec::new();
-    for path in args.inputs {
+    for path in &args.inputs {
         // Said here, where it was typed, rather than in a window.
-        std::fs::metadata(&path).with_context(|| path.display().to_string())?;
-        inputs.push(Input::Path(path));
+        std::fs::metadata(path).with_context(|| path.display().to_string())?;
     }
-    if args.sample {
-        inputs.push(Input::Sample);
-    }
-    attention_anatomy_viewer::run_native(Launch { inputs, device: args.device.into(), remember: true })
-        .context("the window cannot be opened; is there a display?")?;
+    let shown = if args.sample { Shown::Sample } else { Shown::Paths(args.inputs) };
+    window::open(shown, args.device.into())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -4,9 +4,10 @@
 //! the service worker keeps the files of its own version and drops those of others.
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use attention_anatomy_assets as assets;
 
 use super::compile::Compiled;
 use super::fingerprint;
@@ -45,28 +46,21 @@ pub fn pack(compiled: &Compiled, folder: &Path) -> Result<()> {
 fn sources() -> Result<Vec<(String, Vec<u8>)>> {
     let page = root().join("web/page");
     let entries = std::fs::read_dir(&page).with_context(|| format!("{} cannot be read", page.display()))?;
-    let mut paths: Vec<(String, PathBuf)> = Vec::new();
+    let mut files = Vec::new();
     for entry in entries {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        paths.push((name, path));
+        files.push((name, std::fs::read(&path).with_context(|| format!("{} cannot be read", path.display()))?));
     }
-    paths.push(("light.safetensors".into(), root().join("models/light.safetensors")));
-    let read = |(name, path): (String, PathBuf)| {
-        Ok((name, std::fs::read(&path).with_context(|| format!("{} cannot be read", path.display()))?))
-    };
-    let mut files = paths.into_iter().map(read).collect::<Result<Vec<_>>>()?;
-    files.push(("sample.nii".into(), sample()?));
+    files.push((assets::WEIGHTS_ON_THE_PAGE.into(), assets::WEIGHTS.to_vec()));
+    files.push((assets::SAMPLE_ON_THE_PAGE.into(), sample()?));
     Ok(files)
 }
 
 /// The sample CT, unpacked: the host packs what it sends, and brotli packs better than gzip.
 fn sample() -> Result<Vec<u8>> {
-    let path = root().join("models/sample/neck-chest.nii.gz");
-    let at = || format!("{} cannot be read", path.display());
     let mut plain = Vec::new();
-    let packed = std::fs::File::open(&path).with_context(at)?;
-    flate2::read::GzDecoder::new(packed).read_to_end(&mut plain).with_context(at)?;
+    flate2::read::GzDecoder::new(assets::SAMPLE).read_to_end(&mut plain).context("the sample CT cannot be unpacked")?;
     Ok(plain)
 }
 

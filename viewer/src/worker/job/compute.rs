@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use attention_anatomy::infer::{ComputeDevice, ComputeKind, DevicePreference, Engine};
 use attention_anatomy::network::weights;
+use attention_anatomy_assets::WEIGHTS_NAME;
 use burn::tensor::Device;
 
 use super::{Job, Step};
-use crate::worker::machine::{self, BUNDLED_NAME, Machine, Promise};
+use crate::worker::machine::{self, Machine, Promise};
 use crate::worker::{DeviceReady, Event, LearnNews, WeightsReady};
 
 /// Weights in use.
@@ -173,7 +174,7 @@ impl Job {
         let Some(loading) = &mut self.compute.loading else { return Step::Idle };
         let Some(loaded) = machine::ask(loading) else { return Step::Waiting };
         self.compute.loading = None;
-        match loaded.and_then(|bytes| Weights::read(BUNDLED_NAME.into(), bytes)) {
+        match loaded.and_then(|bytes| Weights::read(WEIGHTS_NAME.into(), bytes)) {
             Ok(weights) => {
                 let ready = weights.ready.clone();
                 self.change_weights(weights);

@@ -10,12 +10,13 @@ use std::sync::Arc;
 use attention_anatomy::formats::dicom::{SeriesChoice, SeriesReader};
 use attention_anatomy::formats::{self, Format, FormatError, MAX_UNPACKED, ReadOptions, archive};
 use attention_anatomy::volume::{CtVolume, Geometry};
+use attention_anatomy_assets::SAMPLE_NAME;
 
 use super::compute::Weights;
 use super::content::{self, Group, Named, Sorted};
 use super::study::Study;
 use super::{Job, Step};
-use crate::worker::machine::{self, File, Machine, Promise, SAMPLE_NAME};
+use crate::worker::machine::{self, File, Machine, Promise};
 use crate::worker::{Event, Input, OpenAs, Opened};
 
 /// Bytes that a voxel needs until it is on screen: read, brought to canonical order, labels on both sides, certainty.

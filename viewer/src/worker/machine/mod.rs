@@ -15,7 +15,7 @@ use attention_anatomy::network::weights;
 
 pub use fake::FakeMachine;
 #[cfg(not(target_family = "wasm"))]
-pub use native::{Machine as ThisMachine, SAMPLE, WEIGHTS, files};
+pub use native::Machine as ThisMachine;
 #[cfg(target_family = "wasm")]
 pub use wasm::Machine as ThisMachine;
 
@@ -31,11 +31,6 @@ pub(super) fn ask<T>(promise: &mut Promise<T>) -> Option<T> {
         Poll::Pending => None,
     }
 }
-
-/// How the bundled weights are called in outputs.
-pub const BUNDLED_NAME: &str = "light (bundled)";
-/// How the bundled CT is called.
-pub const SAMPLE_NAME: &str = "neck-chest.nii.gz";
 
 /// A file that can be read.
 pub struct File {

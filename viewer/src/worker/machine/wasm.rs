@@ -1,11 +1,12 @@
 //! The browser: files that the user gave to the page, and data that the page's own server has beside it.
 
+use attention_anatomy_assets::{SAMPLE_NAME, SAMPLE_ON_THE_PAGE, WEIGHTS_ON_THE_PAGE};
 use js_sys::{ArrayBuffer, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Response, WorkerGlobalScope};
 
-use super::{File, Promise, SAMPLE_NAME, in_memory};
+use super::{File, Promise, in_memory};
 use crate::worker::Input;
 
 /// Bytes for a study: a tab has 4 GB of addresses, in which everything else lies, too.
@@ -31,14 +32,16 @@ impl super::Machine for Machine {
                 };
                 Ok(vec![File { name, bytes, read: Box::new(read) }])
             }
-            Input::Sample => {
-                Ok(vec![File { name: SAMPLE_NAME.into(), bytes: 0, read: Box::new(|| Box::pin(fetch("sample.nii"))) }])
-            }
+            Input::Sample => Ok(vec![File {
+                name: SAMPLE_NAME.into(),
+                bytes: 0,
+                read: Box::new(|| Box::pin(fetch(SAMPLE_ON_THE_PAGE))),
+            }]),
         }
     }
 
     fn weights(&mut self) -> Promise<Result<Vec<u8>, String>> {
-        Box::pin(fetch("light.safetensors"))
+        Box::pin(fetch(WEIGHTS_ON_THE_PAGE))
     }
 
     fn memory_limit(&self) -> u64 {

@@ -4,9 +4,10 @@ use attention_anatomy::formats;
 use attention_anatomy::infer::{ComputeDevice, DevicePreference, Message, RunOptions, VolumeRun, Wait};
 use attention_anatomy::network::weights;
 use attention_anatomy::preprocess::ModelSlices;
+use attention_anatomy_assets::{SAMPLE, WEIGHTS};
 
 use super::*;
-use crate::worker::machine::{Machine, SAMPLE, ThisMachine, WEIGHTS};
+use crate::worker::machine::{Machine, ThisMachine};
 
 fn desktop() -> Rig {
     Rig { machine: samples::machine(), job: Job::new(Box::new(ThisMachine)) }
