@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
 use attention_anatomy::artifacts::ArtifactStore;
-use attention_anatomy::dataset::{Fold, PreparedCase};
+use attention_anatomy::dataset::{DataConfig, Fold, PreparedCase};
 use attention_anatomy::infer::ComputeDevice;
 use attention_anatomy::metrics::{Comparison, Evaluation};
-use attention_anatomy::train::{DataConfig, TrainingConfig};
+use attention_anatomy::train::TrainingConfig;
 
 use crate::commands::data::{self, Prepared};
 use crate::evaluation::{self, Options, Patient, Subject};

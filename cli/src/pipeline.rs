@@ -6,13 +6,13 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 use attention_anatomy::anatomy::OrganSet;
+use attention_anatomy::infer::SliceAnatomy;
 use attention_anatomy::infer::{
     BurnEngine, ComputeDevice, ComputeKind, Engine, Message, RunOptions, VolumeRun, Wait, remove_stray_components,
 };
 use attention_anatomy::network::weights::ModelInfo;
 use attention_anatomy::network::{AttentionAnatomy, weights};
 use attention_anatomy::preprocess::{Body, ModelSlices};
-use attention_anatomy::report::SliceAnatomy;
 use attention_anatomy::volume::{CtVolume, LabelVolume};
 
 use crate::model::Model;

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use anyhow::Result;
-use attention_anatomy::dataset::{Augmentation, Hpa};
+use attention_anatomy::dataset::{Augmentation, DataConfig, Hpa};
 use attention_anatomy::metrics::System;
 use attention_anatomy::network::count::multiply_adds;
-use attention_anatomy::train::{DataConfig, TrainingConfig};
+use attention_anatomy::train::TrainingConfig;
 use serde::Deserialize;
 
 use crate::experiment::{self, Run};

@@ -8,14 +8,17 @@
 
 pub mod anatomy;
 pub mod artifacts;
+mod csv;
 pub mod dataset;
 pub mod formats;
 pub mod infer;
+mod kernels;
 pub mod loss;
 pub mod metrics;
 pub mod network;
 pub mod phantom;
 pub mod preprocess;
+pub mod random;
 pub mod report;
 pub mod train;
 pub mod volume;

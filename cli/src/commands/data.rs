@@ -9,10 +9,10 @@ use std::sync::mpsc;
 use anyhow::{Context, Result, anyhow, bail};
 use attention_anatomy::anatomy::OrganSet;
 use attention_anatomy::dataset::labels::{self, JoinedMasks};
-use attention_anatomy::dataset::{CaseEntry, Compact, DataSet, LabelFiles, PreparedCase, regions};
+use attention_anatomy::dataset::{CaseEntry, Compact, DataConfig, DataSet, LabelFiles, PreparedCase, regions};
 use attention_anatomy::formats;
 use attention_anatomy::preprocess::{Body, InputConfig};
-use attention_anatomy::train::{DataConfig, TrainingConfig};
+use attention_anatomy::train::TrainingConfig;
 use attention_anatomy::volume::{CtVolume, LabelVolume, NotCt, require_ct};
 
 use crate::{files, progress};

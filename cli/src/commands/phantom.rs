@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Result, bail};
 use attention_anatomy::anatomy::OrganSet;
-use attention_anatomy::dataset::sampler::hash;
 use attention_anatomy::dataset::{CaseEntry, DataSet};
 use attention_anatomy::formats::nifti;
 use attention_anatomy::phantom::{Phantom, PhantomOptions, PhantomSlice, ScanSet, partial, shown};
+use attention_anatomy::random::hash;
 use attention_anatomy::volume::{LabelVolume, Modality, Volume};
 use indicatif::ProgressBar;
 

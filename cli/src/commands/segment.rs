@@ -9,8 +9,8 @@ use std::time::{Instant, SystemTime};
 use anyhow::{Context, Result, anyhow, bail};
 use attention_anatomy::anatomy::{Organ, OrganSet};
 use attention_anatomy::formats::{self, nifti};
-use attention_anatomy::infer::{BurnEngine, ComputeDevice, Engine, removal_warning};
-use attention_anatomy::report::{self, RunInfo, Segmentation, Statistics, TrainedOrgan};
+use attention_anatomy::infer::{BurnEngine, ComputeDevice, Engine, RunInfo, removal_warning};
+use attention_anatomy::report::{self, Segmentation, Statistics, TrainedOrgan};
 use attention_anatomy::volume::{CtVolume, NotCt, require_ct};
 
 use crate::device::DeviceChoice;

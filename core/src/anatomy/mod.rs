@@ -17,6 +17,8 @@ use table::{ROWS, Row};
 
 /// Number of organs; label maps use `0..=ORGAN_COUNT`.
 pub const ORGAN_COUNT: usize = 33;
+/// Number of classes that a network tells apart, and a label map's numbers: background and the organs.
+pub const CLASS_COUNT: usize = ORGAN_COUNT + 1;
 /// Number of regions of the body.
 pub const REGION_COUNT: usize = 5;
 

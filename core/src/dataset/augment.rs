@@ -7,6 +7,7 @@ use rand_pcg::Pcg64;
 use serde::{Deserialize, Serialize};
 
 use crate::preprocess::AIR_HU;
+use crate::random::normal;
 
 /// How far samples are changed. All zero by default.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -182,13 +183,6 @@ fn blur_along_z(stack: &mut [f32], pixels: usize, share: f32) {
                 (1.0 - 2.0 * share) * source[c * pixels + n] + share * (source[below + n] + source[above + n]);
         }
     }
-}
-
-/// A standard normal number (Box and Muller).
-pub(crate) fn normal(rng: &mut Pcg64) -> f32 {
-    let u: f64 = rng.random_range(f64::MIN_POSITIVE..1.0);
-    let v: f64 = rng.random();
-    ((-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()) as f32
 }
 
 fn bilinear(image: &[f32], side: usize, x: f64, y: f64) -> f32 {

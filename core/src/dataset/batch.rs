@@ -1,7 +1,6 @@
 //! The stacks and targets of a batch.
 
-use super::{Augmentation, Hpa, PreparedCase, SliceRef};
-use crate::loss::Target;
+use super::{Augmentation, Hpa, PreparedCase, SliceRef, Target};
 use crate::preprocess::{InputConfig, crop_stack_hu};
 
 /// A batch on the host.

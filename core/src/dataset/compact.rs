@@ -17,9 +17,8 @@ use serde::{Deserialize, Serialize};
 use zip::CompressionMethod;
 use zip::write::SimpleFileOptions;
 
-use super::{Bytes, DataSet, Planes, PreparedCase};
+use super::{Bytes, DataConfig, DataSet, Planes, PreparedCase};
 use crate::preprocess::InputConfig;
-use crate::train::DataConfig;
 
 const FORMAT: u32 = 3;
 /// Intensities that are told apart in packed files.

@@ -282,7 +282,7 @@ impl DataSet {
 
     fn shuffled(&self, seed: u64) -> Vec<&CaseEntry> {
         let mut cases: Vec<&CaseEntry> = self.cases.iter().filter(|c| c.split == "train").collect();
-        cases.sort_by_key(|c| (super::sampler::hash(seed, &format!("{}/{}", self.name, c.id)), c.id.clone()));
+        cases.sort_by_key(|c| (crate::random::hash(seed, &format!("{}/{}", self.name, c.id)), c.id.clone()));
         cases
     }
 }

@@ -5,6 +5,7 @@
 //!
 //! | file | what |
 //! |---|---|
+//! | `config.rs` | what a training file says of a set |
 //! | `manifest.rs` | a set as its index file describes it; splits by patient |
 //! | `labels.rs` | label maps with numbers of their own, and masks, become labels of the anatomy table |
 //! | `regions/` | which body region each slice shows, derived from landmarks |
@@ -13,22 +14,27 @@
 //! | `sampler.rs` | which slices make the batch of a step: a pure function of seed and step |
 //! | `augment.rs` | geometry and intensity changes, never a left-right mirror |
 //! | `batch.rs` | stacks and targets of a batch |
+//! | `target.rs` | the truth of a batch, and what is counted of it |
 //! | `compact.rs` | prepared cases in one file, packed or to be mapped |
 
 pub mod augment;
 pub mod batch;
 pub mod case;
 pub mod compact;
+pub mod config;
 pub mod labels;
 pub mod manifest;
 pub mod planes;
 pub mod regions;
 pub mod sampler;
+pub mod target;
 
 pub use augment::{Augmentation, Elastic};
 pub use batch::{Batch, make_batch};
 pub use case::{Hpa, PrepareError, PreparedCase};
 pub use compact::{Compact, CompactError, CompactSet, CompactWriter, Storage};
+pub use config::DataConfig;
 pub use manifest::{CaseEntry, DataSet, Fold, LabelFiles, ManifestError, OneOrMore};
 pub use planes::{Bytes, Planes};
 pub use sampler::{Sampler, SliceRef};
+pub use target::{BatchCounts, Target};

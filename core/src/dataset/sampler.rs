@@ -6,10 +6,10 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
-use sha2::{Digest, Sha256};
 
 use super::PreparedCase;
 use crate::anatomy::Organ;
+use crate::random::hash;
 
 /// A slice to be put in a batch, and the seed of its augmentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,15 +20,6 @@ pub struct SliceRef {
     pub slice: usize,
     /// Seed of everything random about this sample.
     pub seed: u64,
-}
-
-/// A 64-bit hash that is the same on every platform and in every version of the program.
-pub fn hash(seed: u64, text: &str) -> u64 {
-    let mut sha = Sha256::new();
-    sha.update(seed.to_le_bytes());
-    sha.update(text.as_bytes());
-    let digest = sha.finalize();
-    u64::from_le_bytes(std::array::from_fn(|n| digest[n]))
 }
 
 /// Draws slices.

@@ -12,8 +12,8 @@ use burn::tensor::{Device, ExecutionError, Tensor, TensorData, activation};
 
 use super::engine::{Engine, EngineError, SliceRequest, SliceResult, Ticket, Tile, Wait};
 use super::prediction::{RawPrediction, SlicePrediction, TileSoftmax};
-use crate::anatomy::{ORGAN_COUNT, OrganSet, REGION_COUNT};
-use crate::network::{AttentionAnatomy, CLASS_COUNT};
+use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT, OrganSet, REGION_COUNT};
+use crate::network::AttentionAnatomy;
 use crate::preprocess::InputConfig;
 
 /// Slices kept for what-if questions, those asked about last or computed last: 3.5 MB each with the shipped weights.

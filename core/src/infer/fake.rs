@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use super::engine::{Engine, EngineError, SliceRequest, SliceResult, Ticket, Wait};
 use super::prediction::{RawPrediction, SlicePrediction, TileSoftmax};
-use crate::anatomy::{ORGAN_COUNT, Organ, OrganSet, REGION_COUNT};
-use crate::network::CLASS_COUNT;
+use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT, Organ, OrganSet, REGION_COUNT};
 use crate::preprocess::InputConfig;
 
 /// Probability of the organ where it is found.

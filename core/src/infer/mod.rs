@@ -13,6 +13,7 @@
 //! | `prediction.rs` | attention, trained organs, tiles: from softmax to probabilities |
 //! | `reduce.rs` | probabilities to labels on the input matrix |
 //! | `volume_run.rs` | streaming over a volume, with progress and cancel |
+//! | `record.rs` | what a run says besides labels |
 //! | `router.rs` | a network for each region, for comparison |
 //! | `cleanup.rs` | pieces of organs: the largest ones stay |
 
@@ -22,6 +23,7 @@ pub mod device;
 pub mod engine;
 pub mod fake;
 pub mod prediction;
+pub mod record;
 pub mod reduce;
 pub mod router;
 pub mod volume_run;
@@ -32,5 +34,6 @@ pub use device::{ComputeDevice, ComputeKind, DeviceError, DevicePreference};
 pub use engine::{Engine, EngineError, SliceRequest, SliceResult, Ticket, Tile, Wait};
 pub use fake::FakeEngine;
 pub use prediction::SlicePrediction;
+pub use record::{RunInfo, SliceAnatomy};
 pub use router::RegionRouter;
 pub use volume_run::{Explanation, Message, RunOptions, VolumeRun};

@@ -4,8 +4,7 @@
 //! what-if can apply another one to the same numbers. Then organs that the weights never learned (or that are
 //! switched off) give their probability to the background, as in equation (4), before anything is chosen.
 
-use crate::anatomy::{ORGAN_COUNT, OrganSet, REGION_COUNT};
-use crate::network::CLASS_COUNT;
+use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT, OrganSet, REGION_COUNT};
 use crate::network::attention::EPSILON;
 
 /// Softmax of z5 of one tile, before attention.

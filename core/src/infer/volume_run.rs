@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::engine::{Engine, EngineError, SliceRequest, SliceResult, Ticket, Tile, Wait};
 use super::prediction::SlicePrediction;
+use super::record::SliceAnatomy;
 use super::reduce;
 use crate::anatomy::{ORGAN_COUNT, Organ, REGION_COUNT};
 use crate::preprocess::{Centres, ModelSlices};
-use crate::report::SliceAnatomy;
 
 /// How to run.
 #[derive(Clone, Debug, Default)]

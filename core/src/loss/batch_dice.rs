@@ -4,9 +4,8 @@
 //! Sums over the batch rather than over a slice: most organs are absent from most slices, and a slice-wise Dice of an
 //! absent organ is 0 or 1 by accident.
 
+use crate::anatomy::CLASS_COUNT;
 use burn::tensor::{Tensor, TensorData};
-
-use crate::network::CLASS_COUNT;
 
 /// Keeps a quotient of empty sums finite.
 pub const EPSILON: f64 = 1e-5;

@@ -8,7 +8,7 @@
 use burn::tensor::{Tensor, TensorData};
 
 use super::Recalibrated;
-use crate::network::CLASS_COUNT;
+use crate::anatomy::CLASS_COUNT;
 
 /// Fewest voxels that a class is taken to have.
 pub const SMALLEST_CLASS: f64 = 16.0;

@@ -9,12 +9,20 @@
 //! | `focal.rs` | equation (3): spatially balanced focal loss |
 //! | `region.rs` | cross entropy of the region classifier on soft targets |
 //! | `total.rs` | equation (2), and exact accumulation over micro-batches |
+//! | `fused_cpu.rs` | equations (1), (4) and the sums of Dice and focal loss in one pass, as a processor computes them |
+//! | `fused.rs` | the same as an operation of burn's CPU backend |
 
 pub mod batch_dice;
 pub mod focal;
+#[cfg(not(target_family = "wasm"))]
+mod fused;
+#[cfg(not(target_family = "wasm"))]
+mod fused_cpu;
 pub mod recalibration;
 pub mod region;
+#[cfg(all(test, not(target_family = "wasm")))]
+mod tests;
 pub mod total;
 
 pub use recalibration::{Recalibrated, recalibrate};
-pub use total::{BatchCounts, FocalNorm, LossParts, LossWeights, Target, total};
+pub use total::{FocalNorm, LossParts, LossWeights, total};

@@ -10,8 +10,7 @@
 
 use burn::tensor::{Tensor, TensorData, activation::log_softmax};
 
-use crate::anatomy::ORGAN_COUNT;
-use crate::network::CLASS_COUNT;
+use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT};
 
 /// Added to a logit that takes no part in a logsumexp; exp of it is exactly 0 in f32.
 const EXCLUDED: f32 = -1e9;

@@ -11,9 +11,24 @@ use super::batch_dice::{DiceSums, batch_dice, micro_batch_surrogate};
 use super::focal::{class_weights, focal};
 use super::recalibration::{Recalibrated, recalibrate};
 use super::region::region_cross_entropy;
-use crate::anatomy::{ORGAN_COUNT, REGION_COUNT};
+use crate::anatomy::CLASS_COUNT;
+use crate::dataset::{BatchCounts, Target};
+use crate::network::NetworkOutput;
 use crate::network::attention::{log_weights, modulate};
-use crate::network::{CLASS_COUNT, NetworkOutput, processor};
+
+#[cfg(not(target_family = "wasm"))]
+use super::fused::sums as fused_sums;
+
+/// In a browser the losses are maps.
+#[cfg(target_family = "wasm")]
+fn fused_sums(
+    _: &Tensor<4>,
+    _: impl FnOnce() -> Tensor<2>,
+    _: &[u8],
+    _: &[[bool; crate::anatomy::ORGAN_COUNT]],
+) -> Option<Tensor<2>> {
+    None
+}
 
 /// alpha, beta and gamma of equation (2).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,78 +60,6 @@ pub enum FocalNorm {
     Paper,
 }
 
-/// The truth of a (micro-)batch.
-#[derive(Clone, Debug)]
-pub struct Target {
-    /// Labels 0..=33 of the centre slices, `[B, H, W]`.
-    pub labels: Vec<u8>,
-    /// H and W.
-    pub size: [usize; 2],
-    /// w of equation (4) for every slice.
-    pub weights: Vec<[bool; ORGAN_COUNT]>,
-    /// Soft region targets; `None` in unknown bands.
-    pub regions: Vec<Option<[f32; REGION_COUNT]>>,
-}
-
-impl Target {
-    /// Slices.
-    pub fn len(&self) -> usize {
-        self.weights.len()
-    }
-
-    /// Whether there is no slice.
-    pub fn is_empty(&self) -> bool {
-        self.weights.is_empty()
-    }
-
-    /// Slices `range` of this batch.
-    pub fn narrow(&self, range: std::ops::Range<usize>) -> Self {
-        let n = self.size[0] * self.size[1];
-        Self {
-            labels: self.labels[range.start * n..range.end * n].to_vec(),
-            size: self.size,
-            weights: self.weights[range.clone()].to_vec(),
-            regions: self.regions[range].to_vec(),
-        }
-    }
-
-    fn one_hot(&self, device: &burn::tensor::Device) -> Tensor<4> {
-        let n = self.size[0] * self.size[1];
-        let mut data = vec![0.0f32; self.len() * CLASS_COUNT * n];
-        for (b, labels) in self.labels.chunks_exact(n).enumerate() {
-            for (v, &label) in labels.iter().enumerate() {
-                data[(b * CLASS_COUNT + usize::from(label)) * n + v] = 1.0;
-            }
-        }
-        Tensor::from_data(TensorData::new(data, [self.len(), CLASS_COUNT, self.size[0], self.size[1]]), device)
-    }
-}
-
-/// What is counted over the whole batch before any micro-batch is computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BatchCounts {
-    /// Voxels of each class.
-    pub voxels: [u64; CLASS_COUNT],
-    /// Slices with a region target.
-    pub known_regions: usize,
-}
-
-impl BatchCounts {
-    /// Counts of a whole batch.
-    pub fn of(target: &Target) -> Self {
-        let mut voxels = [0; CLASS_COUNT];
-        for &label in &target.labels {
-            voxels[usize::from(label)] += 1;
-        }
-        Self { voxels, known_regions: target.regions.iter().flatten().count() }
-    }
-
-    /// Classes that occur.
-    pub fn present(&self) -> [bool; CLASS_COUNT] {
-        self.voxels.map(|n| n > 0)
-    }
-}
-
 /// The terms of equation (2), unweighted, as tensors `[1]`; `None` where the weight is 0.
 #[derive(Debug, Clone)]
 pub struct LossParts {
@@ -138,6 +81,18 @@ pub fn modulated(output: &NetworkOutput) -> Tensor<4> {
     }
 }
 
+/// The truth as `[B, 34, H, W]`, 1 where a class is true.
+fn one_hot(target: &Target, device: &burn::tensor::Device) -> Tensor<4> {
+    let n = target.size[0] * target.size[1];
+    let mut data = vec![0.0f32; target.len() * CLASS_COUNT * n];
+    for (b, labels) in target.labels.chunks_exact(n).enumerate() {
+        for (v, &label) in labels.iter().enumerate() {
+            data[(b * CLASS_COUNT + usize::from(label)) * n + v] = 1.0;
+        }
+    }
+    Tensor::from_data(TensorData::new(data, [target.len(), CLASS_COUNT, target.size[0], target.size[1]]), device)
+}
+
 /// What the losses over voxels are made of.
 #[expect(clippy::large_enum_variant, reason = "there is one, for one step")]
 enum Voxels {
@@ -154,14 +109,14 @@ impl Voxels {
             Some(region) => log_weights(region.attention.clone()).reshape([target.len(), CLASS_COUNT]),
             None => Tensor::zeros([target.len(), CLASS_COUNT], &device),
         };
-        match processor::loss_sums(&output.logits, shift, &target.labels, &target.weights) {
+        match fused_sums(&output.logits, shift, &target.labels, &target.weights) {
             Some(sums) => {
                 let row = |n: usize| sums.clone().slice(n..n + 1).reshape([CLASS_COUNT]);
                 let truth: Vec<f32> = BatchCounts::of(target).voxels.iter().map(|&n| n as f32).collect();
                 let truth = Tensor::from_data(TensorData::new(truth, [CLASS_COUNT]), &device);
                 Self::Sums { probability: row(0), intersection: row(1), focal: row(2), truth }
             }
-            None => Self::Maps { p: recalibrate(modulated(output), &target.weights), truth: target.one_hot(&device) },
+            None => Self::Maps { p: recalibrate(modulated(output), &target.weights), truth: one_hot(target, &device) },
         }
     }
 

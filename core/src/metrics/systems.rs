@@ -6,7 +6,7 @@
 use super::evaluation::{Evaluation, Organs};
 use super::{Moments, Summary};
 use crate::anatomy::{Organ, OrganSet};
-use crate::report::csv;
+use crate::csv;
 use serde::Serialize;
 
 /// A system and its runs.

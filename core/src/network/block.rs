@@ -4,12 +4,11 @@
 //! normalisation is kept (instead of group or instance normalisation) because burn has a native operation for it and
 //! because it folds into the convolution, which makes inference free of it.
 
+use crate::kernels::{convolve, normalise};
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, Initializer, PaddingConfig2d};
 use burn::tensor::{Device, Tensor, activation::relu};
-
-use super::processor::{convolve, normalise};
 
 /// A convolution followed by batch normalisation; after [`fold`](Self::fold) a convolution with a bias.
 #[derive(Module, Debug)]

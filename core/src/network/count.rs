@@ -3,9 +3,9 @@
 //! The paper's promise is that attention is nearly free; the test below holds the region branch to 1.02 % of the plain
 //! U-Net, the paper's figure. The bench divides by these counts to give a floor for milliseconds per slice.
 
+use super::NetworkConfig;
 use super::region::BRANCH_CHANNELS;
-use super::{CLASS_COUNT, NetworkConfig};
-use crate::anatomy::{ORGAN_COUNT, REGION_COUNT};
+use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT, REGION_COUNT};
 
 /// Multiply-adds for one slice, convolutions and fully connected layers only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,6 @@
 //! | file | what |
 //! |---|---|
 //! | `block.rs` | convolution + batch normalisation, residual block, folding |
-//! | `processor/` | convolutions, normalisations and losses on a processor, with their gradients |
 //! | `unet.rs` | encoder and decoder |
 //! | `region.rs` | region classifier and attention vector z4 |
 //! | `attention.rs` | equation (1) |
@@ -18,7 +17,6 @@ pub mod attention;
 pub mod block;
 pub mod count;
 pub mod onnx;
-pub(crate) mod processor;
 pub mod pytorch;
 pub mod region;
 pub mod unet;
@@ -28,13 +26,9 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::anatomy::ORGAN_COUNT;
 use region::{RegionBranch, RegionOutput};
 pub use unet::ORGAN_LOGIT;
 use unet::{Decoder, Encoder};
-
-/// Output channels: background and the 33 organs.
-pub const CLASS_COUNT: usize = ORGAN_COUNT + 1;
 
 /// What has to be known to build a network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,6 +133,7 @@ impl AttentionAnatomy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT};
     use crate::network::attention::modulate;
     use burn::module::Module;
     use burn::tensor::{Distribution, TensorData};

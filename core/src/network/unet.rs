@@ -4,9 +4,10 @@ use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig};
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::NetworkConfig;
 use super::block::ResidualBlock;
-use super::processor::convolve;
-use super::{CLASS_COUNT, NetworkConfig};
+use crate::anatomy::CLASS_COUNT;
+use crate::kernels::convolve;
 
 /// One residual block per level; every level but the first halves the size.
 #[derive(Module, Debug)]

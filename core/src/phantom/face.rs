@@ -1,11 +1,10 @@
 //! Orbits, nose, jaws and teeth.
 
 use super::body::FAT;
-use super::head::{AIR, both};
 use super::patient::Patient;
 use super::scene::{Scene, Zones, walled, zone};
-use super::shapes::{Point, Shape, ellipsoid, loft, quad, rod, tube};
-use super::texture::{Fill, Pattern};
+use super::shapes::{Point, Shape, both, ellipsoid, loft, quad, rod, tube};
+use super::texture::{AIR, Fill, Pattern};
 use crate::anatomy::Organ::*;
 
 const TEETH: Fill = Fill::new(1900.0, 150.0, 3.0);

@@ -2,12 +2,10 @@
 
 use super::patient::Patient;
 use super::scene::{Scene, Zones, walled, zone};
-use super::shapes::{Key, Point, Shape, ellipsoid, loft, mid, oval, rod, tip, tube};
-use super::texture::{Fill, Pattern};
+use super::shapes::{Key, Point, Shape, both, ellipsoid, loft, mid, oval, rod, tip, tube};
+use super::texture::{AIR, Fill, Pattern};
 use super::{face, neck};
 use crate::anatomy::Organ::*;
-
-pub(super) const AIR: Fill = Fill::new(-990.0, 0.0, 5.0);
 
 const FLUID: Fill = Fill::new(9.0, 3.0, 5.0);
 
@@ -40,11 +38,6 @@ const BRAINCASE: [Key; 10] = [
     mid(136.0, 28.0, 46.0, 28.0, 40.0),
     mid(127.0, 28.0, 20.0, 12.0, 20.0),
 ];
-
-/// A shape and its mirror image.
-pub(super) fn both(shape: Shape) -> [Shape; 2] {
-    [shape.clone(), shape.mirrored()]
-}
 
 /// The head, from the top of the skull to the jaw. Gives the places of metal in the teeth; `metal` allows some.
 pub(super) fn head(scene: &mut Scene, patient: &Patient, metal: bool) -> Vec<Point> {

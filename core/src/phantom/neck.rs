@@ -1,11 +1,10 @@
 //! Mouth, throat, larynx, glands and the muscles around them.
 
 use super::body::{FAT, muscle};
-use super::head::{AIR, both};
 use super::patient::Patient;
 use super::scene::{Scene, Zones, walled, zone};
-use super::shapes::{Key, Shape, ellipsoid, loft, mid, oval, quad, rod, tip, tube};
-use super::texture::{Fill, Pattern};
+use super::shapes::{Key, Shape, both, ellipsoid, loft, mid, oval, quad, rod, tip, tube};
+use super::texture::{AIR, Fill, Pattern};
 use crate::anatomy::Organ::*;
 
 /// Outlines of the throat's back wall, from the base of the skull to the gullet.

@@ -441,3 +441,8 @@ impl Section {
         }
     }
 }
+
+/// A shape and its mirror image.
+pub(super) fn both(shape: Shape) -> [Shape; 2] {
+    [shape.clone(), shape.mirrored()]
+}

@@ -61,6 +61,9 @@ pub(super) struct Fill {
     pub pattern: Pattern,
 }
 
+/// Gas in a cavity of the body.
+pub(super) const AIR: Fill = Fill::new(-990.0, 0.0, 5.0);
+
 /// Patterns of tissue.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Pattern {

@@ -6,10 +6,11 @@
 
 use serde_json::{Value, json};
 
-use super::csv::{number, push_record};
 use super::manifest::round;
-use super::{NOT_A_MEDICAL_DEVICE, Segmentation, SliceAnatomy};
+use super::{NOT_A_MEDICAL_DEVICE, Segmentation};
 use crate::anatomy::{Organ, Region};
+use crate::csv::{number, push_record};
+use crate::infer::SliceAnatomy;
 
 /// A run of one region shorter than this is not taken as evidence: around a boundary the network may waver.
 const SHORTEST_RUN_MM: f64 = 15.0;

@@ -22,7 +22,6 @@
 
 mod attention;
 mod contour;
-pub(crate) mod csv;
 mod figures;
 mod html;
 mod input;
@@ -38,7 +37,7 @@ pub use crate::network::weights::TrainedOrgan;
 pub use attention::{attention_csv, attention_json, region_order_warnings};
 pub use figures::viridis;
 pub use html::{report_html, training_report_html};
-pub use input::{ReportError, RunInfo, Segmentation, SliceAnatomy};
+pub use input::{ReportError, Segmentation};
 pub use key_slices::key_slices;
 pub use manifest::run_manifest_json;
 pub use sheet::{SheetRow, Tile, sheet_png};

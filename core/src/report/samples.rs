@@ -1,7 +1,8 @@
 //! Small inputs that several tests share.
 
-use super::{RunInfo, TrainedOrgan};
+use super::TrainedOrgan;
 use crate::anatomy::Organ;
+use crate::infer::RunInfo;
 
 /// The organ with this id.
 pub fn organ(id: &str) -> Organ {

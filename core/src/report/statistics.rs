@@ -4,9 +4,9 @@
 //! The pass also counts each organ's voxels in every axial, coronal and sagittal plane, which is what choosing planes
 //! to show needs.
 
-use super::csv::{number, push_record};
 use super::{ReportError, Segmentation};
 use crate::anatomy::{ORGAN_COUNT, Organ, Side};
+use crate::csv::{number, push_record};
 
 /// Whether the scan ends inside an organ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -241,9 +241,9 @@ fn side(organ: Organ) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::SliceAnatomy;
     use super::super::samples::{organ, run, trained};
     use super::*;
+    use crate::infer::SliceAnatomy;
     use crate::volume::{Geometry, Modality, Volume};
 
     /// A box of the liver with HU = i, and one voxel of the left lung in the last slice.

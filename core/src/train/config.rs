@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::anatomy::{OrganSet, Region, UnknownOrgan};
-use crate::dataset::{Augmentation, Fold, Hpa};
+use crate::anatomy::{OrganSet, Region};
+use crate::dataset::{Augmentation, DataConfig, Fold, Hpa};
 use crate::loss::{FocalNorm, LossWeights};
 use crate::network::{NetworkConfig, ORGAN_LOGIT};
 use crate::preprocess::InputConfig;
@@ -90,41 +90,6 @@ pub enum Preset {
     Fine,
     /// Native pixels, 320.
     Paper,
-}
-
-/// A set in a training.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DataConfig {
-    /// Manifest file, relative to the data folder given on the command line.
-    pub manifest: String,
-    /// Share of every batch, relative to the other sets.
-    pub weight: f64,
-    /// Patients of the `train` split held out for validation.
-    #[serde(default)]
-    pub validation_patients: usize,
-    /// Whether the lungs are labelled by rule in cases that do not annotate them
-    /// ([`label_lungs`](crate::dataset::regions::label_lungs)), in training and in evaluation.
-    #[serde(default)]
-    pub derive_lungs: bool,
-    /// Whether values that do not look like HU are taken as HU ([`require_ct`](crate::volume::require_ct)).
-    #[serde(default)]
-    pub assume_hu: bool,
-    /// Ids of the organs whose labels are used, the others counting as not annotated; all where absent.
-    pub organs: Option<Vec<String>>,
-}
-
-impl DataConfig {
-    /// Those of `annotated` whose labels are used.
-    ///
-    /// # Errors
-    /// An id that no organ has.
-    pub fn used(&self, annotated: OrganSet) -> Result<OrganSet, UnknownOrgan> {
-        match &self.organs {
-            None => Ok(annotated),
-            Some(ids) => Ok(annotated.intersection(OrganSet::from_ids(ids)?)),
-        }
-    }
 }
 
 /// A part of the schedule.

@@ -23,7 +23,7 @@ pub mod start;
 pub mod validation;
 
 pub use checkpoint::CheckpointError;
-pub use config::{ConfigError, DataConfig, InputChoice, Phase, TrainingConfig};
+pub use config::{ConfigError, InputChoice, Phase, TrainingConfig};
 pub use log::{LogLine, Validation};
 pub use predict::{SlicePredictions, predict};
 pub use validation::{ValidationReport, validate};
@@ -32,10 +32,10 @@ use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::dataset::{Batch, PreparedCase, Sampler, make_batch};
+use crate::dataset::{Batch, BatchCounts, PreparedCase, Sampler, make_batch};
 use crate::loss::batch_dice::{DiceSums, batch_dice};
+use crate::loss::total;
 use crate::loss::total::dice_sums;
-use crate::loss::{BatchCounts, total};
 use crate::network::weights::{self, ModelInfo, WeightsError};
 use crate::network::{AttentionAnatomy, NetworkOutput};
 use adam::Adam;

@@ -3,11 +3,11 @@
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
 
-use crate::anatomy::{ORGAN_COUNT, Organ, OrganSet, REGION_COUNT};
+use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT, Organ, OrganSet, REGION_COUNT};
 use crate::dataset::Batch;
 use crate::loss::recalibrate;
 use crate::loss::total::modulated;
-use crate::network::{AttentionAnatomy, CLASS_COUNT};
+use crate::network::AttentionAnatomy;
 
 /// What the network says of some slices, as inference would say it.
 #[derive(Clone, Debug, Default, PartialEq)]

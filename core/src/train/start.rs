@@ -9,9 +9,8 @@ use burn::tensor::{Tensor, TensorData};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
-use crate::dataset::augment::normal;
-use crate::dataset::sampler::hash;
 use crate::network::AttentionAnatomy;
+use crate::random::{hash, normal};
 
 /// Standard deviation of the attention layer's weights, as the network declares it.
 const ATTENTION_STD: f64 = 0.01;

@@ -1,8 +1,8 @@
 use super::*;
-use crate::anatomy::{ORGAN_COUNT, Organ, OrganSet};
-use crate::dataset::{Augmentation, Hpa, Planes};
-use crate::loss::{FocalNorm, LossWeights, Target};
-use crate::network::{CLASS_COUNT, NetworkConfig, ORGAN_LOGIT};
+use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT, Organ, OrganSet};
+use crate::dataset::{Augmentation, Hpa, Planes, Target};
+use crate::loss::{FocalNorm, LossWeights};
+use crate::network::{NetworkConfig, ORGAN_LOGIT};
 use crate::preprocess::{InputConfig, ModelGrid};
 use crate::volume::Geometry;
 use crate::wait::ready;

@@ -7,9 +7,9 @@ use burn::tensor::{Device, ExecutionError};
 use serde::{Deserialize, Serialize};
 
 use super::predict;
-use crate::anatomy::{ORGAN_COUNT, Organ, OrganSet};
+use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT, Organ, OrganSet};
 use crate::dataset::{Augmentation, Hpa, PreparedCase, SliceRef, make_batch};
-use crate::network::{AttentionAnatomy, CLASS_COUNT};
+use crate::network::AttentionAnatomy;
 use crate::preprocess::InputConfig;
 
 /// What held-out slices say.

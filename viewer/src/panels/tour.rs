@@ -130,7 +130,7 @@ fn attention_tab(state: &mut State) {
 /// Goes to the slice that is most certainly of a region.
 fn to_region(state: &mut State, region: Region) {
     let Some(study) = &state.study else { return };
-    let p = |a: &attention_anatomy::report::SliceAnatomy| a.regions[region.index()];
+    let p = |a: &attention_anatomy::infer::SliceAnatomy| a.regions[region.index()];
     let best = study.anatomy.iter().flatten().max_by(|a, b| p(a).total_cmp(&p(b))).map(|a| a.slice);
     if let Some(slice) = best {
         super::go_to_slice(state, slice);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use attention_anatomy::anatomy::{ORGAN_COUNT, OrganSet};
+use attention_anatomy::infer::SliceAnatomy;
 use attention_anatomy::metrics::OrganMetrics;
-use attention_anatomy::report::SliceAnatomy;
 use attention_anatomy::volume::{CtVolume, Geometry};
 
 use super::ByteLayer;

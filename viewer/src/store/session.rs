@@ -2,7 +2,8 @@
 //! its file: the CT is opened first, and the session is laid over it.
 
 use attention_anatomy::anatomy::{ORGAN_COUNT, OrganSet, REGION_COUNT};
-use attention_anatomy::report::{NOT_A_MEDICAL_DEVICE, SliceAnatomy};
+use attention_anatomy::infer::SliceAnatomy;
+use attention_anatomy::report::NOT_A_MEDICAL_DEVICE;
 use serde::{Deserialize, Serialize};
 
 use super::autosave::{organ_keys, pack_edits};

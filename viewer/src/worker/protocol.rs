@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use attention_anatomy::anatomy::{ORGAN_COUNT, OrganSet, REGION_COUNT};
 use attention_anatomy::dataset::Hpa;
+use attention_anatomy::infer::SliceAnatomy;
 use attention_anatomy::infer::{ComputeKind, DevicePreference};
 use attention_anatomy::metrics::OrganMetrics;
 use attention_anatomy::network::weights::ModelInfo;
-use attention_anatomy::report::SliceAnatomy;
 use attention_anatomy::volume::CtVolume;
 
 use super::wire;

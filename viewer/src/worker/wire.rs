@@ -218,7 +218,7 @@ pub mod organs {
 /// What the network says of a slice.
 pub mod anatomy {
     use attention_anatomy::anatomy::{ORGAN_COUNT, REGION_COUNT};
-    use attention_anatomy::report::SliceAnatomy;
+    use attention_anatomy::infer::SliceAnatomy;
 
     use super::*;
 

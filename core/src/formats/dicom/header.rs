@@ -2,13 +2,12 @@
 //! multi-frame file holds many, with the same attributes in functional groups (PS3.3 C.7.6.16). Nothing else of the
 //! header is decoded.
 
-use dicom_core::value::Value;
-use dicom_core::{DataDictionary, Tag};
+use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
-use dicom_object::mem::InMemElement;
 
 use super::dataset::{DataSet, PixelBytes, Unreadable};
+use super::element::{integer, items, numbers, text, texts};
 use super::patient::{self, PatientStudy};
 use super::pixels::PixelFormat;
 
@@ -206,42 +205,4 @@ fn grouped_frame(own: &InMemDicomObject, shared: Option<&InMemDicomObject>, clas
         slope: found.slope.or(classic.slope),
         intercept: found.intercept.or(classic.intercept),
     }
-}
-
-fn items(object: &InMemDicomObject, tag: Tag) -> &[InMemDicomObject] {
-    object.get(tag).and_then(|e| e.items()).unwrap_or_default()
-}
-
-/// A text value without its padding, empty when absent.
-pub(super) fn text(object: &InMemDicomObject, tag: Tag) -> String {
-    let trim = |s: &str| s.trim_matches(|c: char| c.is_whitespace() || c == '\0').to_owned();
-    object.get(tag).and_then(|e| e.to_str().ok()).map(|s| trim(&s)).unwrap_or_default()
-}
-
-fn texts(object: &InMemDicomObject, tag: Tag) -> Vec<String> {
-    let all = object.get(tag).and_then(|e| e.to_multi_str().ok().map(|v| v.into_owned())).unwrap_or_default();
-    all.iter().map(|s| s.trim_matches(|c: char| c.is_whitespace() || c == '\0').to_owned()).collect()
-}
-
-/// The first integer of an element.
-pub(super) fn integer(object: &InMemDicomObject, tag: Tag) -> Option<i64> {
-    object.get(tag).and_then(|e| e.to_int::<i64>().ok())
-}
-
-/// Exactly N finite numbers.
-fn numbers<const N: usize>(object: &InMemDicomObject, tag: Tag) -> Option<[f64; N]> {
-    let values: [f64; N] = object.get(tag)?.to_multi_float64().ok()?.try_into().ok()?;
-    values.iter().all(|v| v.is_finite()).then_some(values)
-}
-
-/// Whether an element is there with something in it.
-pub(super) fn present(object: &InMemDicomObject, tag: Tag) -> bool {
-    fn filled<D: DataDictionary + Clone>(element: &InMemElement<D>) -> bool {
-        match element.value() {
-            Value::Sequence(items) => !items.items().is_empty(),
-            Value::Primitive(value) => !matches!(value, dicom_core::PrimitiveValue::Empty),
-            Value::PixelSequence(_) => true,
-        }
-    }
-    object.get(tag).is_some_and(filled)
 }

@@ -9,6 +9,7 @@
 
 mod codestream;
 mod dataset;
+mod element;
 mod error;
 mod header;
 mod jpeg12;

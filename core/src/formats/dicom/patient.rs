@@ -6,7 +6,7 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 
-use super::header::text;
+use super::element::text;
 
 /// Patient attributes that are read besides those of the image.
 pub(super) const TAGS: [Tag; 6] = [

@@ -14,8 +14,9 @@ use dicom_transfer_syntax_registry::{TransferSyntaxIndex, TransferSyntaxRegistry
 
 use super::codestream;
 use super::dataset::{DataSet, PixelBytes, contain};
+use super::element::{integer, present, text};
 use super::error::DicomError;
-use super::header::{Frame, Header, integer, present, text};
+use super::header::{Frame, Header};
 use super::{jpeg12, jpeg2000};
 
 /// A contained panic of a codec, as a reason.

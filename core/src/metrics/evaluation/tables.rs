@@ -2,8 +2,8 @@
 
 use super::{Evaluation, OrganResult, Organs, OverOrgans};
 use crate::anatomy::{ORGAN_COUNT, Organ};
+use crate::csv;
 use crate::metrics::{AttentionEffect, Moments, OrganMetrics, Summary};
-use crate::report::csv;
 use serde::Serialize;
 
 /// Column name, digits, value of a case, moments over cases.

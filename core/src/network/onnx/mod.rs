@@ -16,8 +16,8 @@ mod proto;
 
 use super::attention::EPSILON;
 use super::weights::{METADATA_KEY, ModelInfo, WeightsError};
-use super::{AttentionAnatomy, CLASS_COUNT, pytorch};
-use crate::anatomy::{ORGAN_COUNT, REGION_COUNT};
+use super::{AttentionAnatomy, pytorch};
+use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT, REGION_COUNT};
 use proto::{Attribute, Dimension, Message};
 use safetensors::SafeTensors;
 

@@ -4,50 +4,25 @@
 use super::super::contour::{boxes, outline, path_data};
 use super::super::figures::{Plane, View, data_uri};
 use super::super::key_slices::best_plane;
-use super::super::{ReportError, Segmentation, SliceAnatomy, Statistics};
+use super::super::{ReportError, Segmentation, Statistics};
 use super::axial::organ_path;
+use super::layout::{BAND, Heights, RIBBON};
 use super::maps::{attention_legend, heat_map, nearest, region_legend, ribbon};
 use super::{letters, scale_bar, signed};
 use crate::anatomy::{ORGAN_COUNT, Organ, Region};
+use crate::infer::SliceAnatomy;
 
 const WIDTH: f64 = 1180.0;
 const AXIS: f64 = 46.0;
 const GAP: f64 = 14.0;
 /// Between the coronal picture and the next column, where the numbers of the axial slices stand.
 const KEYS: f64 = 36.0;
-pub const BAND: f64 = 100.0;
-pub const RIBBON: f64 = 60.0;
 /// The largest size of each picture, px.
 const SAGITTAL: f64 = 190.0;
 const CORONAL: f64 = 276.0;
 const TALLEST: f64 = 820.0;
 /// Stored pixels along a picture's side.
 const PIXELS: usize = 640;
-
-/// Heights on the page of positions along the body.
-pub struct Heights {
-    /// Upper edge of the columns: the room for their names and the legend above them.
-    pub head: f64,
-    /// Slices of the scan.
-    pub slices: usize,
-    /// Pixels per slice.
-    pub step: f64,
-}
-
-impl Heights {
-    /// Upper edge of slice `k`; `top(k - 1)` is its lower edge.
-    pub fn top(&self, k: f64) -> f64 {
-        self.head + (self.slices as f64 - 1.0 - k) * self.step
-    }
-    /// The middle of slice `k`.
-    pub fn middle(&self, k: f64) -> f64 {
-        self.top(k) + self.step / 2.0
-    }
-    /// All slices together.
-    pub fn all(&self) -> f64 {
-        self.slices as f64 * self.step
-    }
-}
 
 /// The section.
 pub fn section(seg: &Segmentation, statistics: &Statistics, keys: &[usize]) -> Result<String, ReportError> {

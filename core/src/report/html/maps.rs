@@ -1,10 +1,11 @@
 //! The region ribbon and the map of attention: what the network believed, slice by slice.
 
 use super::super::figures::{data_uri, encode, viridis};
-use super::super::{ReportError, Segmentation, SliceAnatomy, Statistics};
-use super::along_body::{BAND, Heights, RIBBON};
+use super::super::{ReportError, Segmentation, Statistics};
+use super::layout::{BAND, Heights, RIBBON};
 use super::{escape, hex};
 use crate::anatomy::{ORGAN_COUNT, Organ, Region};
+use crate::infer::SliceAnatomy;
 
 /// The network's slice for each slice of the scan: the nearest one, so that a scan of which every k-th slice was run
 /// has no gaps.

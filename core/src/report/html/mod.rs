@@ -7,6 +7,7 @@
 mod along_body;
 mod axial;
 mod chart;
+mod layout;
 mod maps;
 mod tables;
 mod training;
@@ -231,7 +232,7 @@ fn sentence(text: &str) -> String {
 
 /// A signed number with a true minus sign.
 fn signed(value: f64, decimals: usize) -> String {
-    super::csv::number(value, decimals).replace('-', "\u{2212}")
+    crate::csv::number(value, decimals).replace('-', "\u{2212}")
 }
 
 /// Millilitres with three significant digits or so.

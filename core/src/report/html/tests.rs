@@ -1,6 +1,7 @@
+use super::super::TrainedOrgan;
 use super::super::samples::{organ, run, trained};
-use super::super::{SliceAnatomy, TrainedOrgan};
 use super::*;
+use crate::infer::{RunInfo, SliceAnatomy};
 use crate::volume::{CtVolume, Geometry, LabelVolume, Modality, Volume};
 
 /// An elliptic body, 300 x 200 mm across, with a ball of 30 mm radius in it; voxels of 3 x 2 x 5 mm.
@@ -40,7 +41,7 @@ fn slices() -> Vec<SliceAnatomy> {
         .collect()
 }
 
-fn page(ct: &CtVolume, labels: &LabelVolume, trained: &[TrainedOrgan], run: &super::super::RunInfo) -> String {
+fn page(ct: &CtVolume, labels: &LabelVolume, trained: &[TrainedOrgan], run: &RunInfo) -> String {
     let slices = slices();
     let seg = Segmentation { ct, labels, slices: &slices, trained, run };
     report_html(&seg, &Statistics::measure(&seg).unwrap()).unwrap()
@@ -168,7 +169,7 @@ fn a_network_without_attention_and_a_scan_of_one_slice_still_give_a_page() {
     let geometry = Geometry::axial([7, 5, 1], [10.0, 10.0, 3.0], [0.0; 3]).unwrap();
     let ct = Volume::from_stored(geometry, vec![-1000i16; 35], Modality::Ct).unwrap();
     let labels = ct.with_voxels(vec![0u8; 35]);
-    let (trained, run) = (trained(&["liver"]), super::super::RunInfo::default());
+    let (trained, run) = (trained(&["liver"]), RunInfo::default());
     let slices = [SliceAnatomy { slice: 0, position_mm: 0.0, regions: [0.0; 5], attention: None }];
     for slices in [&slices[..], &[]] {
         let seg = Segmentation { ct: &ct, labels: &labels, slices, trained: &trained, run: &run };

@@ -1,7 +1,8 @@
 //! The pixels of the strip: one row for every slice, superior at the top.
 
 use attention_anatomy::anatomy::{ORGAN_COUNT, Organ, OrganSet, Region};
-use attention_anatomy::report::{SliceAnatomy, viridis};
+use attention_anatomy::infer::SliceAnatomy;
+use attention_anatomy::report::viridis;
 use egui::{Color32, ColorImage};
 
 use super::super::attention::Scale;

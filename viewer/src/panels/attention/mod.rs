@@ -14,7 +14,8 @@ mod uncertain;
 mod what_if;
 
 use attention_anatomy::anatomy::Region;
-use attention_anatomy::report::{SliceAnatomy, region_order_warnings};
+use attention_anatomy::infer::SliceAnatomy;
+use attention_anatomy::report::region_order_warnings;
 use egui::{Align2, CornerRadius, Rect, RichText, Sense, Stroke, StrokeKind, TextStyle, Ui, pos2, vec2};
 
 pub use scale::{Scale, number};

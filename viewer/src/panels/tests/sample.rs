@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use attention_anatomy::anatomy::{ORGAN_COUNT, Organ, REGION_COUNT};
 use attention_anatomy::infer::ComputeKind;
+use attention_anatomy::infer::SliceAnatomy;
 use attention_anatomy::network::NetworkConfig;
 use attention_anatomy::network::weights::{FORMAT_VERSION, ModelInfo, TrainedOrgan};
 use attention_anatomy::preprocess::InputConfig;
-use attention_anatomy::report::SliceAnatomy;
 use attention_anatomy::volume::{Geometry, Modality, Volume};
 
 use crate::state::{Model, Preferences, Run, RunPhase, State, Study};

@@ -5,8 +5,8 @@ use std::time::SystemTime;
 
 use attention_anatomy::anatomy::OrganSet;
 use attention_anatomy::formats::{nifti, nrrd};
-use attention_anatomy::infer::removal_warning;
-use attention_anatomy::report::{self, RunInfo, Segmentation, SliceAnatomy, Statistics, TrainedOrgan};
+use attention_anatomy::infer::{RunInfo, SliceAnatomy, removal_warning};
+use attention_anatomy::report::{self, Segmentation, Statistics, TrainedOrgan};
 
 use super::study::{Record, Study};
 use super::{Job, Step};

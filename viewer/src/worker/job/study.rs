@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use attention_anatomy::anatomy::OrganSet;
+use attention_anatomy::infer::SliceAnatomy;
 use attention_anatomy::preprocess::{Body, InputConfig, ModelSlices};
-use attention_anatomy::report::SliceAnatomy;
 use attention_anatomy::volume::{CtVolume, check_is_ct};
 
 use crate::worker::WeightsReady;

@@ -2,12 +2,12 @@
 
 use attention_anatomy::anatomy::{ORGAN_COUNT, Organ, OrganSet};
 use attention_anatomy::dataset::Hpa;
+use attention_anatomy::infer::SliceAnatomy;
 use attention_anatomy::infer::{ComputeKind, DevicePreference};
 use attention_anatomy::metrics::OrganMetrics;
 use attention_anatomy::network::NetworkConfig;
 use attention_anatomy::network::weights::{ModelInfo, TrainedOrgan};
 use attention_anatomy::preprocess::InputConfig;
-use attention_anatomy::report::SliceAnatomy;
 use attention_anatomy::volume::{Geometry, Modality, Volume};
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -6,8 +6,7 @@
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use crate::anatomy::ORGAN_COUNT;
-use crate::network::CLASS_COUNT;
+use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT};
 
 /// Voxels taken at once, so that their classes stay in the nearest cache.
 const BLOCK: usize = 128;

@@ -1,6 +1,4 @@
-//! The kernels as operations of burn's CPU backend that can be differentiated.
-
-use std::sync::Arc;
+//! Convolution and normalisation as operations of burn's CPU backend that can be differentiated.
 
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
@@ -11,9 +9,7 @@ use burn::backend::{Autodiff, AutodiffBackend, Backend, Dispatch, Flex, TensorMe
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use super::convolution::{self, Shape};
-use super::losses::{self, Sums, Truth};
 use super::normalisation::{self, Statistics};
-use crate::network::CLASS_COUNT;
 
 /// Whether this tensor lies where these operations are done.
 pub fn computes(x: &Tensor<4>) -> bool {
@@ -32,12 +28,6 @@ pub fn normalise(x: Tensor<4>, gamma: Tensor<1>, beta: Tensor<1>, epsilon: f64) 
     (Tensor::from_dispatch(y), Tensor::from_dispatch(mean), Tensor::from_dispatch(variance))
 }
 
-/// [`losses::forward`], its fields as rows.
-pub fn loss_sums(logits: Tensor<4>, shift: Tensor<2>, truth: Truth) -> Tensor<2> {
-    let (logits, shift) = (logits.into_dispatch(), shift.into_dispatch());
-    Tensor::from_dispatch(<Dispatch as Operations>::loss_sums(logits, shift, Arc::new(truth)))
-}
-
 #[backend_extension(Autodiff, Flex)]
 trait Operations: Backend {
     fn convolve(x: FloatTensor<Self>, weight: FloatTensor<Self>, stride: usize) -> FloatTensor<Self>;
@@ -47,17 +37,18 @@ trait Operations: Backend {
         beta: FloatTensor<Self>,
         epsilon: f64,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
-    fn loss_sums(logits: FloatTensor<Self>, shift: FloatTensor<Self>, truth: Arc<Truth>) -> FloatTensor<Self>;
 }
 
-type Values = FloatTensor<Flex>;
+/// A tensor of the CPU backend.
+pub type Values = FloatTensor<Flex>;
 
-fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> Values {
+/// A tensor of these values.
+pub fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> Values {
     Values::from_data(TensorData::new(values, shape))
 }
 
 /// The values of a tensor that was made contiguous.
-fn slice(tensor: &Values) -> &[f32] {
+pub fn slice(tensor: &Values) -> &[f32] {
     tensor.as_slice().expect("f32, and contiguous")
 }
 
@@ -89,12 +80,6 @@ impl Operations for Flex {
         let of = |value: fn(&Statistics) -> f32| tensor(statistics.iter().map(value).collect(), [dims[1]]);
         (tensor(y, dims), of(|s| s.mean), of(|s| s.variance))
     }
-
-    fn loss_sums(logits: Values, shift: Values, truth: Arc<Truth>) -> Values {
-        let [logits, shift] = [logits, shift].map(|tensor| tensor.to_contiguous());
-        let Sums { probability, intersection, focal } = losses::forward(slice(&logits), slice(&shift), &truth);
-        tensor([probability, intersection, focal].concat(), [3, CLASS_COUNT])
-    }
 }
 
 impl<C: CheckpointStrategy> Operations for Autodiff<Flex, C> {
@@ -123,16 +108,6 @@ impl<C: CheckpointStrategy> Operations for Autodiff<Flex, C> {
             OpsKind::UnTracked(prepared) => prepared.finish(y),
         };
         (y, Self::from_inner(mean), Self::from_inner(variance))
-    }
-
-    fn loss_sums(logits: FloatTensor<Self>, shift: FloatTensor<Self>, truth: Arc<Truth>) -> FloatTensor<Self> {
-        let prepared = LossSums.prepare::<C>([logits.node(), shift.node()]).compute_bound().stateful();
-        let (logits, shift) = (logits.into_primitive(), shift.into_primitive());
-        let sums = Flex::loss_sums(logits.clone(), shift.clone(), truth.clone());
-        match prepared {
-            OpsKind::Tracked(prepared) => prepared.finish((logits, shift, truth), sums),
-            OpsKind::UnTracked(prepared) => prepared.finish(sums),
-        }
     }
 }
 
@@ -174,28 +149,6 @@ impl Backward<Flex, 3> for Normalise {
             normalisation::gradients(slice(&x), slice(&dy), plane(&x), &statistics, slice(&gamma), epsilon as f32);
         let channels = [statistics.len()];
         let values = [tensor::<4>(dx, x.shape().dims()), tensor(dgamma, channels), tensor(dbeta, channels)];
-        for (node, gradient) in parents.into_iter().zip(values) {
-            if let Some(node) = node {
-                gradients.register::<Flex>(node.id, gradient);
-            }
-        }
-    }
-}
-
-#[derive(Debug)]
-struct LossSums;
-
-impl Backward<Flex, 2> for LossSums {
-    type State = (Values, Values, Arc<Truth>);
-
-    fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
-        let (parents, (logits, shift, truth)) = (ops.parents, ops.state);
-        let by_sums = gradients.consume::<Flex>(&ops.node).to_contiguous();
-        let [logits, shift] = [logits, shift].map(|tensor| tensor.to_contiguous());
-        let row = |n: usize| std::array::from_fn(|class| slice(&by_sums)[n * CLASS_COUNT + class]);
-        let by = Sums { probability: row(0), intersection: row(1), focal: row(2) };
-        let [by_logits, by_shift] = losses::gradients(slice(&logits), slice(&shift), &truth, &by);
-        let values = [tensor::<4>(by_logits, logits.shape().dims()), tensor::<2>(by_shift, shift.shape().dims())];
         for (node, gradient) in parents.into_iter().zip(values) {
             if let Some(node) = node {
                 gradients.register::<Flex>(node.id, gradient);

@@ -1,0 +1,78 @@
+//! The fused losses as an operation of burn's CPU backend that can be differentiated.
+
+use std::sync::Arc;
+
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
+use burn::tensor::Tensor;
+
+use super::fused_cpu::{self, Sums, Truth};
+use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT};
+use crate::kernels::backend::{Values, computes, slice, tensor};
+
+/// From logits `[B, 34, H, W]` and what attention adds to them, `[B, 34]`, to sums over all voxels by class, `[3, 34]`: of the re-calibrated
+/// probability p^ (equation 4), of p^ where the class is true, and of (1 - p^)^2 ln p^ where the class is true. `labels` is
+/// `[B, H, W]`, `weights` the w of every slice. `None` where a device computes by other means.
+pub fn sums(
+    logits: &Tensor<4>,
+    shift: impl FnOnce() -> Tensor<2>,
+    labels: &[u8],
+    weights: &[[bool; ORGAN_COUNT]],
+) -> Option<Tensor<2>> {
+    computes(logits).then(|| {
+        let truth = Truth { labels: labels.to_vec(), weights: weights.to_vec() };
+        let (logits, shift) = (logits.clone().into_dispatch(), shift().into_dispatch());
+        Tensor::from_dispatch(<Dispatch as Operations>::loss_sums(logits, shift, Arc::new(truth)))
+    })
+}
+
+#[backend_extension(Autodiff, Flex)]
+trait Operations: Backend {
+    fn loss_sums(logits: FloatTensor<Self>, shift: FloatTensor<Self>, truth: Arc<Truth>) -> FloatTensor<Self>;
+}
+
+impl Operations for Flex {
+    fn loss_sums(logits: Values, shift: Values, truth: Arc<Truth>) -> Values {
+        let [logits, shift] = [logits, shift].map(|tensor| tensor.to_contiguous());
+        let Sums { probability, intersection, focal } = fused_cpu::forward(slice(&logits), slice(&shift), &truth);
+        tensor([probability, intersection, focal].concat(), [3, CLASS_COUNT])
+    }
+}
+
+impl<C: CheckpointStrategy> Operations for Autodiff<Flex, C> {
+    fn loss_sums(logits: FloatTensor<Self>, shift: FloatTensor<Self>, truth: Arc<Truth>) -> FloatTensor<Self> {
+        let prepared = LossSums.prepare::<C>([logits.node(), shift.node()]).compute_bound().stateful();
+        let (logits, shift) = (logits.into_primitive(), shift.into_primitive());
+        let sums = Flex::loss_sums(logits.clone(), shift.clone(), truth.clone());
+        match prepared {
+            OpsKind::Tracked(prepared) => prepared.finish((logits, shift, truth), sums),
+            OpsKind::UnTracked(prepared) => prepared.finish(sums),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct LossSums;
+
+impl Backward<Flex, 2> for LossSums {
+    type State = (Values, Values, Arc<Truth>);
+
+    fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let (parents, (logits, shift, truth)) = (ops.parents, ops.state);
+        let by_sums = gradients.consume::<Flex>(&ops.node).to_contiguous();
+        let [logits, shift] = [logits, shift].map(|tensor| tensor.to_contiguous());
+        let row = |n: usize| std::array::from_fn(|class| slice(&by_sums)[n * CLASS_COUNT + class]);
+        let by = Sums { probability: row(0), intersection: row(1), focal: row(2) };
+        let [by_logits, by_shift] = fused_cpu::gradients(slice(&logits), slice(&shift), &truth, &by);
+        let values = [tensor::<4>(by_logits, logits.shape().dims()), tensor::<2>(by_shift, shift.shape().dims())];
+        for (node, gradient) in parents.into_iter().zip(values) {
+            if let Some(node) = node {
+                gradients.register::<Flex>(node.id, gradient);
+            }
+        }
+    }
+}
