@@ -3,10 +3,13 @@
 use attention_anatomy::infer::DevicePreference;
 use eframe::CreationContext;
 
+use crate::display::StrokePhase;
+use crate::document::{Document, FileRequest, Outbox, Task};
 use crate::files::Files;
-use crate::state::{FileRequest, State};
-use crate::worker::{Command, Input, OpenAs, Worker};
-use crate::{edit, panels, render, store, views};
+use crate::panels::Panels;
+use crate::store::{self, Autosave};
+use crate::worker::{Command, Event, Input, OpenAs, Opened, Worker};
+use crate::{edit, render, views};
 
 /// How the viewer is started.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -21,15 +24,20 @@ pub struct Launch {
 
 /// The application.
 pub struct ViewerApp {
-    /// All that it knows.
-    pub state: State,
+    /// What is open.
+    pub document: Document,
+    /// What others have to do, and what the user should read.
+    pub outbox: Outbox,
+    /// Everything around the views.
+    pub panels: Panels,
+    autosave: Autosave,
     worker: Box<dyn Worker>,
     files: Files,
 }
 
 impl std::fmt::Debug for ViewerApp {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ViewerApp").field("state", &self.state).finish_non_exhaustive()
+        f.debug_struct("ViewerApp").field("document", &self.document).finish_non_exhaustive()
     }
 }
 
@@ -42,66 +50,110 @@ impl ViewerApp {
         if let Some(render_state) = &cc.wgpu_render_state {
             render::install(render_state);
         }
-        let mut app = Self { state: State::default(), worker, files: Files::default() };
+        let mut app = Self {
+            document: Document::default(),
+            outbox: Outbox::default(),
+            panels: Panels::default(),
+            autosave: Autosave::default(),
+            worker,
+            files: Files::default(),
+        };
         if launch.remember {
-            store::remember(&mut app.state);
+            app.autosave.start(&mut app.document.preferences);
         }
         // Opened while the user still looks for a scan: a first shader may take seconds.
-        app.state.model.preference = launch.device;
-        app.state.send(Command::UseDevice(launch.device));
+        app.document.model.preference = launch.device;
+        app.outbox.send(Command::UseDevice(launch.device));
         if !launch.inputs.is_empty() {
-            app.state.open(launch.inputs, OpenAs::Whatever);
+            app.document.open(launch.inputs, OpenAs::Whatever, &mut app.outbox);
         }
         app
     }
 
-    /// Keeps what must survive the program, now: it may not come to anything more.
-    pub fn leave(&mut self) {
-        store::leave(&mut self.state);
+    /// Saves what must survive the program, now: it may not come to anything more.
+    pub fn flush(&mut self) {
+        self.autosave.flush(&self.document);
     }
 
-    fn hear(&mut self, ctx: &egui::Context) {
+    fn apply_events(&mut self, ctx: &egui::Context) {
         for n in 0..EVENTS_PER_FRAME {
             let Some(event) = self.worker.try_recv() else { break };
-            self.state.apply(event);
+            self.apply(event);
             if n + 1 == EVENTS_PER_FRAME {
                 ctx.request_repaint();
             }
         }
         self.files.dropped(ctx);
         while let Some(chosen) = self.files.poll() {
-            self.state.open(chosen.inputs, chosen.as_what);
+            self.document.open(chosen.inputs, chosen.as_what, &mut self.outbox);
         }
         while let Some(outcome) = self.files.outcome() {
             match outcome {
                 Ok(name) => {
-                    store::saved(&mut self.state, &name);
-                    self.state.notices.info(format!("saved {name}"));
+                    self.autosave.file_saved(&name, &self.document);
+                    self.outbox.notices.info(format!("saved {name}"));
                 }
-                Err(message) => self.state.notices.error(message),
+                Err(message) => self.outbox.notices.error(message),
             }
         }
     }
 
-    /// Files that are made here rather than by the worker.
-    fn make_files(&mut self, ctx: &egui::Context) {
-        if std::mem::take(&mut self.state.panels.picture_requested) {
-            views::request_picture(ctx);
+    fn apply(&mut self, event: Event) {
+        let Some(event) = self.panels.apply(event) else { return };
+        let mut session = None;
+        match &event {
+            // The study that is open now is about to be replaced.
+            Event::Opened { what: Opened::Ct { .. }, .. } => self.autosave.save(&self.document),
+            Event::Opened { what: Opened::Session { text }, .. } => session = Some(text.clone()),
+            _ => {}
         }
-        if std::mem::take(&mut self.state.panels.session_requested)
-            && let Some(text) = store::save_session(&self.state)
-        {
-            self.state.request(FileRequest::Save { name: store::SESSION_NAME.into(), bytes: text.into_bytes() });
+        self.document.apply(event, &mut self.outbox);
+        if let Some(text) = session {
+            let ct = self.document.study.as_ref().map(|study| self.autosave.key_of(study));
+            store::restore_session(&mut self.document, &mut self.outbox, ct, &text);
         }
     }
 
-    fn speak(&mut self, ctx: &egui::Context) {
-        for command in std::mem::take(&mut self.state.commands) {
-            self.state.memory.about_to_export(&command, self.state.study.as_ref());
+    /// What the mouse drew in the views becomes edits.
+    fn apply_strokes(&mut self) {
+        let strokes = std::mem::take(&mut self.document.view.strokes);
+        let Some(study) = self.document.study.as_mut().filter(|_| !strokes.is_empty()) else { return };
+        if strokes.iter().any(|stroke| stroke.phase == StrokePhase::Begin) {
+            // Painting over labels that are only supposed would hide what is painted.
+            study.what_if = None;
+        }
+        let (view, settings) = (&self.document.view, self.panels.edit_settings());
+        for refused in edit::apply_strokes(&mut study.labels, &strokes, view, settings) {
+            self.outbox.notices.warn(refused.to_string());
+        }
+    }
+
+    fn do_tasks(&mut self, ctx: &egui::Context) {
+        for task in std::mem::take(&mut self.outbox.tasks) {
+            match task {
+                Task::SavePicture => views::request_picture(ctx),
+                Task::SaveSession => self.save_session(),
+                Task::RestoreEdits => self.autosave.restore(&mut self.document, &mut self.outbox),
+                Task::DiscardEdits => self.autosave.discard(&mut self.document),
+            }
+        }
+    }
+
+    fn save_session(&mut self) {
+        let Some(ct) = self.document.study.as_ref().map(|study| self.autosave.key_of(study)) else { return };
+        if let Some(text) = store::save_session(&self.document, ct) {
+            self.outbox.request(FileRequest::Save { name: store::SESSION_NAME.into(), bytes: text.into_bytes() });
+        }
+    }
+
+    fn send(&mut self, ctx: &egui::Context) {
+        let study = self.document.study.as_ref();
+        for command in std::mem::take(&mut self.outbox.commands) {
+            self.autosave.about_to_export(&command, study);
             self.worker.send(command);
         }
-        for request in std::mem::take(&mut self.state.requests) {
-            self.state.memory.about_to_save(&request, self.state.study.as_ref());
+        for request in std::mem::take(&mut self.outbox.requests) {
+            self.autosave.about_to_save(&request, study);
             self.files.request(request, ctx);
         }
     }
@@ -109,35 +161,35 @@ impl ViewerApp {
 
 impl eframe::App for ViewerApp {
     fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
-        self.hear(ctx);
-        store::tick(&mut self.state, ctx);
-        self.speak(ctx);
+        self.apply_events(ctx);
+        self.autosave.tick(&mut self.document, &mut self.outbox, ctx);
+        self.send(ctx);
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, frame: &mut eframe::Frame) {
-        panels::show(ui, &mut self.state);
-        if panels::has_board(&self.state) {
-            panels::show_board(ui, &mut self.state);
+        self.panels.show(ui, &mut self.document, &mut self.outbox);
+        if self.panels.arrangement.has_board() {
+            self.panels.show_board(ui);
         } else {
-            views::show(ui, &mut self.state);
-            edit::apply_strokes(&mut self.state);
+            views::show(ui, &mut self.document, &mut self.outbox);
+            self.apply_strokes();
         }
         let ctx = ui.ctx().clone();
         if let Some(render_state) = frame.wgpu_render_state() {
-            render::upload(render_state, &ctx, &mut self.state);
+            render::upload(render_state, &ctx, &self.document, &mut self.outbox.notices);
         }
         self.files.hint(&ctx);
-        self.make_files(&ctx);
-        self.speak(&ctx);
+        self.do_tasks(&ctx);
+        self.send(&ctx);
     }
 
     // In the browser: the page is no longer what the keyboard speaks to.
     fn save(&mut self, _storage: &mut dyn eframe::Storage) {
-        self.leave();
+        self.flush();
     }
 
     fn on_exit(&mut self) {
-        self.leave();
+        self.flush();
     }
 
     // For the page, which tells whoever drives it what is shown.

@@ -3,7 +3,7 @@
 
 use egui::{Color32, CornerRadius, FontFamily, FontId, Margin, Shadow, Stroke, TextStyle, Theme, Vec2, Visuals, vec2};
 
-use crate::state::Preferences;
+use crate::display::Preferences;
 
 /// Height of a row or a button that a finger must hit.
 pub const TOUCH: f32 = 28.0;
@@ -19,7 +19,7 @@ pub struct Applied {
 
 /// Brings the window to the look that the preferences ask for. A zoom that the user has made by keyboard (ctrl with plus or
 /// minus) goes into the preferences instead.
-pub fn keep(ctx: &egui::Context, preferences: &mut Preferences, applied: &mut Option<Applied>) {
+pub fn apply(ctx: &egui::Context, preferences: &mut Preferences, applied: &mut Option<Applied>) {
     if let Some(last) = applied
         && last.zoom == preferences.zoom
         && ctx.zoom_factor() != last.zoom
@@ -188,7 +188,7 @@ mod tests {
         let mut preferences = Preferences { zoom: f32::NAN, dark: false, ..Default::default() };
         let mut applied = None;
         let frame = |preferences: &mut Preferences, applied: &mut Option<Applied>| {
-            ctx.run_ui(Default::default(), |ui| keep(ui.ctx(), preferences, applied)).drop_without_applying_deltas();
+            ctx.run_ui(Default::default(), |ui| apply(ui.ctx(), preferences, applied)).drop_without_applying_deltas();
         };
         for _ in 0..2 {
             frame(&mut preferences, &mut applied);

@@ -53,22 +53,22 @@ pub async fn start(options: Options) -> Result<(), JsValue> {
     let canvas = options.canvas();
     runner.start(canvas, web_options(), Box::new(move |cc| Ok(Box::new(viewer(cc, &options))))).await?;
     RUNNER.set(Some(runner));
-    keep_when_left()
+    save_when_left()
 }
 
-/// A page that is hidden may never be heard of again: what it has to keep is kept then. (eframe saves when the page loses the
+/// A page that is hidden may never be heard of again: what it has to save is saved then. (eframe saves when the page loses the
 /// keyboard, which one that never had it does not, and not when it is left.)
-fn keep_when_left() -> Result<(), JsValue> {
+fn save_when_left() -> Result<(), JsValue> {
     let window = web_sys::window().ok_or(JsValue::NULL)?;
     let document = window.document().ok_or(JsValue::NULL)?;
-    let leave = Closure::<dyn Fn()>::new(|| {
-        with_viewer(ViewerApp::leave);
+    let left = Closure::<dyn Fn()>::new(|| {
+        with_viewer(ViewerApp::flush);
     });
-    let listener = leave.as_ref().unchecked_ref();
+    let listener = left.as_ref().unchecked_ref();
     document.add_event_listener_with_callback("visibilitychange", listener)?;
     window.add_event_listener_with_callback("pagehide", listener)?;
     // For as long as there is the page.
-    leave.forget();
+    left.forget();
     Ok(())
 }
 
@@ -82,13 +82,13 @@ pub async fn worker_main() {
 /// What the viewer shows, as JSON; empty before it is started and after a fault.
 #[wasm_bindgen]
 pub fn status() -> String {
-    with_viewer(|viewer| summary::of(&viewer.state).to_string()).unwrap_or_default()
+    with_viewer(|viewer| summary::of(viewer).to_string()).unwrap_or_default()
 }
 
 /// Labels of an axial slice, by row; nothing where there is no such slice.
 #[wasm_bindgen]
 pub fn labels(slice: usize) -> Option<Vec<u8>> {
-    let labels = with_viewer(|viewer| Some(viewer.state.study.as_ref()?.labels.layer().slice(slice).to_vec()));
+    let labels = with_viewer(|viewer| Some(viewer.document.study.as_ref()?.labels.layer().slice(slice).to_vec()));
     labels.flatten().filter(|labels| !labels.is_empty())
 }
 
@@ -108,7 +108,7 @@ fn viewer(cc: &CreationContext<'_>, options: &Options) -> ViewerApp {
     let inputs = if options.sample() { vec![Input::Sample] } else { Vec::new() };
     let mut viewer = ViewerApp::new(cc, worker, Launch { inputs, device, remember: true });
     if !options.webgpu() {
-        viewer.state.notices.warn(NO_WEBGPU);
+        viewer.outbox.notices.warn(NO_WEBGPU);
     }
     viewer
 }

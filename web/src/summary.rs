@@ -1,23 +1,24 @@
 //! What the viewer shows, as data: for demonstrations that drive the page from outside, and for its tests.
 
-use attention_anatomy_viewer::state::{RunPhase, State, Study};
-use attention_anatomy_viewer::store::Offer;
+use attention_anatomy_viewer::ViewerApp;
+use attention_anatomy_viewer::document::{RunPhase, Study};
 use attention_anatomy_viewer::worker::DeviceReady;
 use serde_json::{Value, json};
 
 /// The state in short. Never the name of a file, which may name a patient.
-pub fn of(state: &State) -> Value {
-    let run = &state.run;
+pub fn of(viewer: &ViewerApp) -> Value {
+    let document = &viewer.document;
+    let run = &document.run;
     json!({
-        "device": state.model.device.as_ref().map(|DeviceReady { name, kind, .. }| json!({ "name": name, "kind": kind })),
-        "weights": state.model.weights.as_ref().map(|weights| &weights.name),
-        "study": state.study.as_ref().map(|study| of_study(study, state.view.slice())),
-        "hover": state.view.hover.map(|(plane, voxel)| json!({ "plane": plane, "voxel": voxel })),
-        "offered_edits": state.memory.offer().map(Offer::edited_voxels),
+        "device": document.model.device.as_ref().map(|DeviceReady { name, kind, .. }| json!({ "name": name, "kind": kind })),
+        "weights": document.model.weights.as_ref().map(|weights| &weights.name),
+        "study": document.study.as_ref().map(|study| of_study(study, document.view.slice())),
+        "hover": document.view.hover.map(|(plane, voxel)| json!({ "plane": plane, "voxel": voxel })),
+        "offered_edits": document.kept_edits.as_ref().map(|kept| kept.voxels),
         // Dice, focal and region loss of every step so far.
-        "lesson": state.panels.lesson.current.as_ref().map(|record| &record.losses),
+        "lesson": viewer.panels.side.learn.current.as_ref().map(|record| &record.losses),
         "run": { "phase": phase(&run.phase), "done": run.done, "total": run.total },
-        "notices": state.notices.iter().map(|n| format!("{:?}: {}", n.severity, n.text)).collect::<Vec<_>>(),
+        "notices": viewer.outbox.notices.iter().map(|n| format!("{:?}: {}", n.severity, n.text)).collect::<Vec<_>>(),
     })
 }
 

@@ -12,8 +12,9 @@ use egui::{Event, Key, Modifiers, PointerButton, Pos2, vec2};
 use egui_kittest::{Harness, SnapshotOptions, kittest::Queryable};
 
 use super::*;
+use crate::display::{Tool, WINDOW_PRESETS};
+use crate::document::RunPhase;
 use crate::panels::tests::sample;
-use crate::state::{RunPhase, Tool, WINDOW_PRESETS};
 use crate::worker::machine::{FakeMachine, File, Machine, Promise};
 use crate::worker::{Input, Options, samples, spawn};
 
@@ -27,7 +28,7 @@ fn window(machine: &(impl Machine + Clone + Send + 'static)) -> Window {
         let worker = spawn(Arc::new(move || ctx.request_repaint()), options);
         let mut app = ViewerApp::new(cc, worker, Launch::default());
         app.files.kept = Some(Vec::new());
-        app.state.preferences.tour_seen = true;
+        app.document.preferences.tour_seen = true;
         app
     });
     window.step();
@@ -78,13 +79,18 @@ fn drag(window: &mut Window, from: Pos2, to: Pos2) {
 }
 
 fn ml(window: &Window, organ: Organ) -> f64 {
-    window.state().state.study.as_ref().unwrap().labels.volume_ml(organ)
+    window.state().document.study.as_ref().unwrap().labels.volume_ml(organ)
+}
+
+fn start_run(window: &mut Window) {
+    let app = window.state_mut();
+    app.document.start_run(&mut app.outbox);
 }
 
 fn open_sample(window: &mut Window) {
     click(window, "Open the sample CT");
-    until(window, "the sample is segmented", |app| app.state.run.phase == RunPhase::Finished);
-    assert!(window.state().state.notices.is_empty(), "{:?}", window.state().state.notices);
+    until(window, "the sample is segmented", |app| app.document.run.phase == RunPhase::Finished);
+    assert!(window.state().outbox.notices.is_empty(), "{:?}", window.state().outbox.notices);
 }
 
 #[test]
@@ -97,36 +103,36 @@ fn a_scan_is_opened_segmented_looked_at_corrected_questioned_and_saved() {
     let rod = 11.0 * 7.0 * 9.0 * 0.027;
     assert!((ml(&window, samples::ORGAN) - rod).abs() < 0.2 * rod, "{} ml", ml(&window, samples::ORGAN));
 
-    let before = window.state().state.view.slice();
+    let before = window.state().document.view.slice();
     press(&mut window, Modifiers::NONE, Key::ArrowUp);
-    assert_eq!(window.state().state.view.slice(), before + 1);
+    assert_eq!(window.state().document.view.slice(), before + 1);
     press(&mut window, Modifiers::NONE, Key::Num3);
-    assert_eq!(window.state().state.view.window, WINDOW_PRESETS[2].window);
+    assert_eq!(window.state().document.view.window, WINDOW_PRESETS[2].window);
     press(&mut window, Modifiers::NONE, Key::L);
-    assert!(!window.state().state.view.labels);
+    assert!(!window.state().document.view.labels);
     press(&mut window, Modifiers::NONE, Key::L);
 
     // A stroke of the spleen across the middle of the axial view, and back.
-    let original = window.state().state.study.as_ref().unwrap().labels.layer().voxels().to_vec();
-    window.state_mut().state.view.selected = Some(Organ::Spleen);
+    let original = window.state().document.study.as_ref().unwrap().labels.layer().voxels().to_vec();
+    window.state_mut().document.view.selected = Some(Organ::Spleen);
     press(&mut window, Modifiers::NONE, Key::B);
-    assert_eq!(window.state().state.view.tool, Tool::Brush);
+    assert_eq!(window.state().document.view.tool, Tool::Brush);
     let middle = window.get_by_label_contains("Axial view").rect().center();
     drag(&mut window, middle + vec2(-30.0, 40.0), middle + vec2(30.0, 40.0));
     assert!(ml(&window, Organ::Spleen) > 1.0, "{} ml", ml(&window, Organ::Spleen));
     press(&mut window, Modifiers::COMMAND, Key::Z);
-    assert_eq!(window.state().state.study.as_ref().unwrap().labels.layer().voxels(), original);
+    assert_eq!(window.state().document.study.as_ref().unwrap().labels.layer().voxels(), original);
     press(&mut window, Modifiers::COMMAND | Modifiers::SHIFT, Key::Z);
     let painted = ml(&window, Organ::Spleen);
 
     // A run that is started again leaves the stroke alone.
-    window.state_mut().state.start_run();
-    until(&mut window, "the second run ends", |app| app.state.run.phase == RunPhase::Finished);
+    start_run(&mut window);
+    until(&mut window, "the second run ends", |app| app.document.run.phase == RunPhase::Finished);
     assert_eq!(ml(&window, Organ::Spleen), painted);
 
     click(&mut window, "Attention off");
     until(&mut window, "the question is answered", |app| {
-        app.state.study.as_ref().is_some_and(|s| s.what_if.as_ref().is_some_and(|w| w.labels.is_some()))
+        app.document.study.as_ref().is_some_and(|s| s.what_if.as_ref().is_some_and(|w| w.labels.is_some()))
     });
 
     click(&mut window, "Save");
@@ -135,7 +141,7 @@ fn a_scan_is_opened_segmented_looked_at_corrected_questioned_and_saved() {
     let saved = window.state_mut().files.kept.as_mut().unwrap().remove(0);
     let FileRequest::Save { name, bytes } = saved else { panic!("{saved:?}") };
     let read = formats::read_labels(vec![(name, bytes)]).unwrap();
-    let study = window.state().state.study.as_ref().unwrap();
+    let study = window.state().document.study.as_ref().unwrap();
     assert_eq!(read.voxels, study.labels.layer().voxels(), "what is saved is what is shown, without the what-if");
     assert!(read.geometry.same_grid(study.geometry(), 1e-3));
 }
@@ -147,15 +153,15 @@ fn the_window_answers_while_the_engine_never_does() {
     let mut window = window(&machine);
     click(&mut window, "Open the sample CT");
     until(&mut window, "a slice is under way", |app| {
-        app.state.run.phase == RunPhase::Running && app.state.study.is_some()
+        app.document.run.phase == RunPhase::Running && app.document.study.is_some()
     });
     until(&mut window, "the engine was asked", |_| !machine.state().submitted.is_empty());
-    let slice = window.state().state.view.slice();
+    let slice = window.state().document.view.slice();
     press(&mut window, Modifiers::NONE, Key::ArrowUp);
-    assert_eq!(window.state().state.view.slice(), slice + 1);
+    assert_eq!(window.state().document.view.slice(), slice + 1);
     press(&mut window, Modifiers::NONE, Key::Num1);
-    assert_eq!(window.state().state.view.window, WINDOW_PRESETS[0].window);
-    assert_eq!(window.state().state.run.done, 0);
+    assert_eq!(window.state().document.view.window, WINDOW_PRESETS[0].window);
+    assert_eq!(window.state().document.run.done, 0);
 }
 
 #[test]
@@ -164,18 +170,18 @@ fn a_device_lost_in_the_middle_of_a_run_keeps_window_labels_and_edits() {
     machine.state().fails_at = Some(1);
     let mut window = window(&machine);
     click(&mut window, "Open the sample CT");
-    until(&mut window, "the device is lost", |app| matches!(app.state.run.phase, RunPhase::Failed(_)));
-    assert!(window.state().state.notices.iter().any(|n| n.text.contains("stopped working")));
+    until(&mut window, "the device is lost", |app| matches!(app.document.run.phase, RunPhase::Failed(_)));
+    assert!(window.state().outbox.notices.iter().any(|n| n.text.contains("stopped working")));
     let done = ml(&window, samples::ORGAN);
     assert!(done > 0.0, "slices that were there stay");
-    window.state_mut().state.view.selected = Some(Organ::Spleen);
+    window.state_mut().document.view.selected = Some(Organ::Spleen);
     press(&mut window, Modifiers::NONE, Key::B);
     let middle = window.get_by_label_contains("Axial view").rect().center();
     drag(&mut window, middle + vec2(-30.0, 40.0), middle + vec2(30.0, 40.0));
     let painted = ml(&window, Organ::Spleen);
     assert!(painted > 0.0);
-    window.state_mut().state.start_run();
-    until(&mut window, "the next run ends", |app| app.state.run.phase == RunPhase::Finished);
+    start_run(&mut window);
+    until(&mut window, "the next run ends", |app| app.document.run.phase == RunPhase::Finished);
     assert!(ml(&window, samples::ORGAN) > done);
     assert_eq!(ml(&window, Organ::Spleen), painted);
 }
@@ -228,19 +234,19 @@ fn a_real_device_destroyed_in_the_middle_of_a_run_is_said_and_the_next_run_goes_
     };
     let mut window = window(&machine);
     click(&mut window, "Open the sample CT");
-    until(&mut window, "the scan is there", |app| app.state.study.is_some());
-    window.state_mut().state.view.selected = Some(Organ::Spleen);
+    until(&mut window, "the scan is there", |app| app.document.study.is_some());
+    window.state_mut().document.view.selected = Some(Organ::Spleen);
     press(&mut window, Modifiers::NONE, Key::B);
     let middle = window.get_by_label_contains("Axial view").rect().center();
     drag(&mut window, middle + vec2(-30.0, 40.0), middle + vec2(30.0, 40.0));
     let painted = ml(&window, Organ::Spleen);
-    until(&mut window, "a slice is computed", |app| app.state.run.done > 0);
+    until(&mut window, "a slice is computed", |app| app.document.run.done > 0);
     machine.gpu.device.destroy();
-    until(&mut window, "the run ends", |app| matches!(app.state.run.phase, RunPhase::Failed(_)));
-    let notices = window.state().state.notices.iter().map(|n| n.text.clone()).collect::<String>();
+    until(&mut window, "the run ends", |app| matches!(app.document.run.phase, RunPhase::Failed(_)));
+    let notices = window.state().outbox.notices.iter().map(|n| n.text.clone()).collect::<String>();
     assert!(notices.contains("doomed GPU stopped working"), "{notices}");
-    window.state_mut().state.start_run();
-    until(&mut window, "the next run ends", |app| app.state.run.phase == RunPhase::Finished);
+    start_run(&mut window);
+    until(&mut window, "the next run ends", |app| app.document.run.phase == RunPhase::Finished);
     assert_eq!(machine.opened.load(Ordering::Relaxed), 2, "a second device was opened");
     assert!(painted > 0.0);
     assert_eq!(ml(&window, Organ::Spleen), painted);
@@ -254,11 +260,12 @@ fn what_cannot_be_opened_is_said_and_changes_nothing() {
     let small = nifti::write_labels(&samples::ct(3).with_voxels(vec![1; 60 * 60 * 3]), "").unwrap();
     for (name, bytes) in [("letter.txt", b"Dear colleague".to_vec()), ("other.nii.gz", small)] {
         let inputs = vec![Input::Bytes { name: name.into(), bytes: bytes.into() }];
-        window.state_mut().state.open(inputs, OpenAs::Whatever);
-        until(&mut window, "it is refused", |app| !app.state.notices.is_empty());
-        let text = window.state().state.notices.iter().map(|n| n.text.clone()).collect::<String>();
+        let app = window.state_mut();
+        app.document.open(inputs, OpenAs::Whatever, &mut app.outbox);
+        until(&mut window, "it is refused", |app| !app.outbox.notices.is_empty());
+        let text = window.state().outbox.notices.iter().map(|n| n.text.clone()).collect::<String>();
         assert!(text.contains(name), "{text}");
-        window.state_mut().state.notices.clear();
+        window.state_mut().outbox.notices.clear();
     }
     assert_eq!(ml(&window, samples::ORGAN), before);
 }
@@ -274,12 +281,14 @@ fn picture(window: &mut Window, name: &str) {
 fn main_states_look_as_they_did() {
     let mut window = window(&samples::machine());
     until(&mut window, "weights and device are known", |app| {
-        app.state.model.weights.is_some() && app.state.model.device.is_some()
+        app.document.model.weights.is_some() && app.document.model.device.is_some()
     });
     picture(&mut window, "start");
-    window.state_mut().state = sample::state();
-    window.state_mut().state.preferences.tour_seen = true;
+    let sample = sample::bench();
+    let app = window.state_mut();
+    (app.document, app.outbox, app.panels) = (sample.document, sample.outbox, Panels::default());
+    app.document.preferences.tour_seen = true;
     picture(&mut window, "study_dark");
-    window.state_mut().state.preferences.dark = false;
+    window.state_mut().document.preferences.dark = false;
     picture(&mut window, "study_light");
 }

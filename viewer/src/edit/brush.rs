@@ -3,7 +3,7 @@
 use attention_anatomy::anatomy::Organ;
 
 use super::{EditSettings, LabelStore};
-use crate::state::Plane;
+use crate::display::Plane;
 
 /// One piece of a stroke.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -4,7 +4,7 @@ use attention_anatomy::anatomy::Organ;
 
 use super::mask::Mask;
 use super::{EditSettings, LabelStore, PaintOver};
-use crate::state::Plane;
+use crate::display::Plane;
 
 /// Why nothing was filled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -10,8 +10,8 @@ use attention_anatomy::anatomy::{ORGAN_COUNT, Organ, OrganSet};
 use attention_anatomy::volume::{CtVolume, Geometry};
 
 use super::history::{Change, History, Step};
+use super::layer::ByteLayer;
 use super::tally::Tallies;
-use crate::state::ByteLayer;
 
 /// Stands for "not edited by hand" where labels of edited voxels are listed.
 pub const NOT_EDITED: u8 = u8::MAX;

@@ -2,6 +2,7 @@
 //!
 //! | file | what |
 //! |---|---|
+//! | `layer.rs` | a byte for every voxel, and which slices have changed |
 //! | `labels.rs` | the labels: the network's, and edits over them |
 //! | `history.rs` | undo and redo |
 //! | `tally.rs` | volumes, HU and places of the organs, kept up to date |
@@ -20,6 +21,7 @@ mod fill;
 mod history;
 mod interpolate;
 mod labels;
+mod layer;
 mod mask;
 mod organ;
 #[cfg(test)]
@@ -36,5 +38,6 @@ pub use fill::FillError;
 pub use history::HISTORY_BYTES;
 pub use interpolate::Between;
 pub use labels::{LabelStore, NOT_EDITED};
+pub use layer::ByteLayer;
 pub use settings::{EditSettings, HU_LIMITS, PaintOver, RADIUS_MM};
-pub use strokes::apply_strokes;
+pub use strokes::{StrokeError, apply_strokes};

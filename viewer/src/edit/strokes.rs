@@ -2,25 +2,32 @@
 //! undo.
 
 use super::brush::{Dab, Ink};
-use crate::state::{State, Stroke, StrokePhase, Study, Tool, View};
+use super::{EditSettings, FillError, LabelStore};
+use crate::display::{Stroke, StrokePhase, Tool, View};
 
-/// Applies what was drawn in this frame. Once a frame.
-pub fn apply_strokes(state: &mut State) {
-    let strokes = std::mem::take(&mut state.view.strokes);
-    let Some(study) = state.study.as_mut() else { return };
-    for stroke in strokes {
-        if let Err(message) = apply(study, &state.view, &state.edit, &stroke) {
-            state.notices.warn(message);
-        }
-    }
+/// Why a stroke changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StrokeError {
+    /// No organ is selected.
+    #[error("choose an organ in the list first; the tool works on that organ")]
+    NoOrgan,
+    /// There is nothing that can be filled.
+    #[error(transparent)]
+    Fill(#[from] FillError),
 }
 
-fn apply(study: &mut Study, view: &View, settings: &super::EditSettings, stroke: &Stroke) -> Result<(), String> {
+/// Applies what was drawn in this frame with the tool of `view`; says why strokes changed nothing. Once a frame.
+pub fn apply_strokes(
+    labels: &mut LabelStore,
+    strokes: &[Stroke],
+    view: &View,
+    settings: &EditSettings,
+) -> Vec<StrokeError> {
+    strokes.iter().filter_map(|stroke| apply(labels, view, settings, stroke).err()).collect()
+}
+
+fn apply(labels: &mut LabelStore, view: &View, settings: &EditSettings, stroke: &Stroke) -> Result<(), StrokeError> {
     let begins = stroke.phase == StrokePhase::Begin;
-    if begins {
-        // Painting over labels that are only supposed would hide what is painted.
-        study.what_if = None;
-    }
     let everything = settings.erase_all || stroke.erase_all;
     let (name, ink) = match (view.tool, view.selected) {
         (Tool::Fill, Some(organ)) if begins => {
@@ -28,27 +35,26 @@ fn apply(study: &mut Study, view: &View, settings: &super::EditSettings, stroke:
                 return Ok(());
             }
             let at = stroke.from.map(|v| v.round().max(0.0) as usize);
-            return study.labels.fill(stroke.plane, at, organ, settings).map(drop).map_err(|e| e.to_string());
+            labels.fill(stroke.plane, at, organ, settings)?;
+            return Ok(());
         }
         (Tool::Brush, Some(organ)) => ("brush", Ink::Paint(organ)),
         (Tool::Eraser, _) if everything => ("eraser", Ink::Erase(None)),
         (Tool::Eraser, Some(organ)) => ("eraser", Ink::Erase(Some(organ))),
-        (Tool::Brush | Tool::Eraser | Tool::Fill, None) if begins => {
-            return Err("choose an organ in the list first; the tool works on that organ".into());
-        }
+        (Tool::Brush | Tool::Eraser | Tool::Fill, None) if begins => return Err(StrokeError::NoOrgan),
         _ => return Ok(()),
     };
     if begins {
-        study.labels.begin(name);
+        labels.begin(name);
     }
     let dab = Dab {
         way: [stroke.from, stroke.to],
         radius_mm: f64::from(view.brush_radius_mm),
         plane: (!settings.three_d).then_some(stroke.plane),
     };
-    study.labels.stroke(&dab, ink, settings);
+    labels.stroke(&dab, ink, settings);
     if stroke.phase == StrokePhase::End {
-        study.labels.end();
+        labels.end();
     }
     Ok(())
 }
@@ -58,14 +64,11 @@ mod tests {
     use attention_anatomy::anatomy::Organ;
 
     use super::*;
-    use crate::edit::samples::ct;
-    use crate::state::Plane;
+    use crate::display::Plane;
+    use crate::edit::samples::store;
 
-    fn state(tool: Tool, selected: Option<Organ>) -> State {
-        let study = Study::new(1, "sample".into(), ct([20, 20, 5], [1.0; 3]));
-        let mut state = State { study: Some(study), ..State::default() };
-        (state.view.tool, state.view.selected, state.view.brush_radius_mm) = (tool, selected, 1.5);
-        state
+    fn view(tool: Tool, selected: Option<Organ>) -> View {
+        View { tool, selected, brush_radius_mm: 1.5, ..View::default() }
     }
 
     fn stroke(i: f64, to: f64, phase: StrokePhase) -> Stroke {
@@ -74,15 +77,13 @@ mod tests {
 
     #[test]
     fn a_stroke_over_many_frames_is_one_step() {
-        let mut state = state(Tool::Brush, Some(Organ::LungLeft));
+        let (mut labels, view) = (store([20, 20, 5], [1.0; 3]), view(Tool::Brush, Some(Organ::LungLeft)));
         for (from, to, phase) in
             [(3.0, 3.0, StrokePhase::Begin), (3.0, 9.0, StrokePhase::Move), (9.0, 12.0, StrokePhase::End)]
         {
-            state.view.strokes.push(stroke(from, to, phase));
-            apply_strokes(&mut state);
-            assert!(state.view.strokes.is_empty());
+            let refused = apply_strokes(&mut labels, &[stroke(from, to, phase)], &view, &EditSettings::default());
+            assert!(refused.is_empty());
         }
-        let labels = &mut state.study.as_mut().unwrap().labels;
         // The patient's left is at higher i: what was drawn on the left of the volume is there and nowhere else.
         assert!((0..20).all(|i| (labels.layer().get([i, 5, 2]) == Organ::LungLeft.label()) == (2..=13).contains(&i)));
         assert!(labels.layer().get([13, 5, 2]) != 0 && labels.layer().get([20 - 1 - 2, 5, 2]) == 0);
@@ -93,17 +94,17 @@ mod tests {
 
     #[test]
     fn without_an_organ_the_user_is_told_once() {
-        let mut state = state(Tool::Eraser, None);
-        state.view.strokes = vec![stroke(3.0, 3.0, StrokePhase::Begin), stroke(3.0, 9.0, StrokePhase::Move)];
-        apply_strokes(&mut state);
-        assert_eq!(state.notices.iter().count(), 1);
+        let strokes = [stroke(3.0, 3.0, StrokePhase::Begin), stroke(3.0, 9.0, StrokePhase::Move)];
+        let mut labels = store([20, 20, 5], [1.0; 3]);
+        let refused = apply_strokes(&mut labels, &strokes, &view(Tool::Eraser, None), &EditSettings::default());
+        assert_eq!(refused, [StrokeError::NoOrgan]);
     }
 
     #[test]
     fn fill_says_why_it_does_not() {
-        let mut state = state(Tool::Fill, Some(Organ::Heart));
-        state.view.strokes = vec![stroke(3.0, 3.0, StrokePhase::Begin)];
-        apply_strokes(&mut state);
-        assert!(state.notices.iter().any(|n| n.text.contains("not enclosed")));
+        let strokes = [stroke(3.0, 3.0, StrokePhase::Begin)];
+        let (mut labels, view) = (store([20, 20, 5], [1.0; 3]), view(Tool::Fill, Some(Organ::Heart)));
+        let refused = apply_strokes(&mut labels, &strokes, &view, &EditSettings::default());
+        assert!(refused.iter().any(|r| r.to_string().contains("not enclosed")));
     }
 }

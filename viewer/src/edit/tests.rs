@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::samples::{place, store};
 use super::{Between, Dab, EditSettings, Ink, LabelStore, NOT_EDITED, PaintOver};
-use crate::state::Plane;
+use crate::display::Plane;
 
 const SIZE: [usize; 3] = [9, 8, 7];
 const ORGANS: [Organ; 3] = [Organ::BrainStem, Organ::KidneyLeft, Organ::Stomach];

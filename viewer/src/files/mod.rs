@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use crate::state::FileRequest;
+use crate::document::FileRequest;
 use crate::worker::{Input, OpenAs};
 
 #[cfg(not(target_family = "wasm"))]

@@ -158,8 +158,8 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::document::FileRequest;
     use crate::files::Files;
-    use crate::state::FileRequest;
     use crate::worker::OpenAs;
 
     #[derive(Debug)]

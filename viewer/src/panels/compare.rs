@@ -6,7 +6,9 @@ use std::sync::Arc;
 use attention_anatomy::anatomy::Organ;
 use attention_anatomy::metrics::{DEFAULT_TOLERANCE_MM, OrganMetrics};
 
-use crate::state::{FileRequest, Overlay, State, Study};
+use super::context::{Context, Panel};
+use crate::display::Overlay;
+use crate::document::{Document, FileRequest, Outbox, Study};
 use crate::worker::Command;
 
 /// A column of the table.
@@ -83,60 +85,72 @@ impl Column {
     }
 }
 
-/// Draws it.
-pub fn show(ui: &mut egui::Ui, state: &mut State) {
+/// The panel.
+#[derive(Clone, Debug, Default)]
+pub struct Compare {
+    /// How the table is sorted.
+    pub order: Order,
+}
+
+impl Panel for Compare {
+    fn show(&mut self, ui: &mut egui::Ui, cx: &mut Context<'_>) {
+        show(ui, cx, &mut self.order);
+    }
+}
+
+fn show(ui: &mut egui::Ui, cx: &mut Context<'_>, order: &mut Order) {
     ui.heading("Compare");
-    let Some(study) = state.study.as_ref() else {
+    let Some(study) = cx.document.study.as_ref() else {
         ui.label("Open a CT, and then a second label map of it.");
         return;
     };
     if study.reference.is_none() {
         ui.label("Open a second label map of this CT: a reference, another result, or the result of other weights.");
         if ui.button("Open a label map...").clicked() {
-            state.request(FileRequest::OpenReference);
+            cx.outbox.request(FileRequest::OpenReference);
         }
         return;
     }
-    head(ui, state);
-    if state.study.as_ref().and_then(|s| s.reference.as_ref()).is_some_and(|r| r.asked.is_none())
-        && !state.run.is_active()
+    head(ui, cx);
+    if cx.document.study.as_ref().and_then(|s| s.reference.as_ref()).is_some_and(|r| r.asked.is_none())
+        && !cx.document.run.is_active()
     {
-        measure(state);
+        measure(cx.document, cx.outbox);
     }
     ui.separator();
-    freshness(ui, state);
-    table(ui, state);
+    freshness(ui, cx.document);
+    table(ui, cx.document, order);
 }
 
 /// Name, overlay, and what can be done with the reference.
-fn head(ui: &mut egui::Ui, state: &mut State) {
-    if let Some(reference) = state.study.as_ref().and_then(|s| s.reference.as_ref()) {
+fn head(ui: &mut egui::Ui, cx: &mut Context<'_>) {
+    if let Some(reference) = cx.document.study.as_ref().and_then(|s| s.reference.as_ref()) {
         ui.label(format!("Against {}", reference.name));
     }
-    let mut shown = state.view.overlay == Overlay::Difference;
+    let mut shown = cx.document.view.overlay == Overlay::Difference;
     if ui.checkbox(&mut shown, "Show where they differ").changed() {
-        state.view.overlay = if shown { Overlay::Difference } else { Overlay::None };
+        cx.document.view.overlay = if shown { Overlay::Difference } else { Overlay::None };
     }
     ui.horizontal_wrapped(|ui| {
         if ui.button("Measure again").clicked() {
-            measure(state);
+            measure(cx.document, cx.outbox);
         }
         let hint = "The reference becomes the labels to work on, and the labels the reference. Undo takes it back.";
         if ui.button("Swap").on_hover_text(hint).clicked() {
-            swap(state);
+            swap(cx.document);
         }
         if ui.button("Open another...").clicked() {
-            state.request(FileRequest::OpenReference);
+            cx.outbox.request(FileRequest::OpenReference);
         }
         if ui.button("Close").clicked() {
-            close(state);
+            close(cx.document);
         }
     });
 }
 
 /// Whether the figures are those of the labels on screen.
-fn freshness(ui: &mut egui::Ui, state: &State) {
-    let Some(study) = state.study.as_ref() else { return };
+fn freshness(ui: &mut egui::Ui, document: &Document) {
+    let Some(study) = document.study.as_ref() else { return };
     let Some(reference) = study.reference.as_ref() else { return };
     if reference.asked.is_none() {
         ui.label("The labels are measured when the run is over, or now by \"Measure again\".");
@@ -151,20 +165,20 @@ fn freshness(ui: &mut egui::Ui, state: &State) {
 }
 
 /// Asks the worker to measure.
-fn measure(state: &mut State) {
-    let number = state.next_number();
-    let Some(study) = state.study.as_mut() else { return };
+fn measure(document: &mut Document, outbox: &mut Outbox) {
+    let number = outbox.next_number();
+    let Some(study) = document.study.as_mut() else { return };
     let Some(reference) = study.reference.as_mut() else { return };
     reference.asked = Some(number);
     reference.revision = study.labels.layer().revision();
     reference.metrics.clear();
     let (labels, reference) = (study.labels.layer().voxels(), reference.labels.voxels());
     let command = Command::Compare { number, labels: Arc::from(labels), reference: Arc::from(reference) };
-    state.send(command);
+    outbox.send(command);
 }
 
-fn swap(state: &mut State) {
-    let Some(study) = state.study.as_mut() else { return };
+fn swap(document: &mut Document) {
+    let Some(study) = document.study.as_mut() else { return };
     let Some(reference) = study.reference.as_mut() else { return };
     let voxels = reference.labels.voxels().to_vec();
     for k in 0..reference.labels.size()[2] {
@@ -180,12 +194,12 @@ fn swap(state: &mut State) {
 
 const SWAPPED: &str = ", swapped with the labels";
 
-fn close(state: &mut State) {
-    if let Some(study) = state.study.as_mut() {
+fn close(document: &mut Document) {
+    if let Some(study) = document.study.as_mut() {
         study.reference = None;
     }
-    if state.view.overlay == Overlay::Difference {
-        state.view.overlay = Overlay::None;
+    if document.view.overlay == Overlay::Difference {
+        document.view.overlay = Overlay::None;
     }
 }
 
@@ -200,9 +214,9 @@ fn rows(study: &Study, order: Order) -> Vec<(Organ, OrganMetrics)> {
     rows
 }
 
-fn table(ui: &mut egui::Ui, state: &mut State) {
-    let Some(study) = state.study.as_ref() else { return };
-    let rows = rows(study, state.panels.compare);
+fn table(ui: &mut egui::Ui, document: &mut Document, order: &mut Order) {
+    let Some(study) = document.study.as_ref() else { return };
+    let rows = rows(study, *order);
     if rows.is_empty() {
         if study.reference.as_ref().is_some_and(|r| !r.metrics.is_empty()) {
             ui.label("Neither label map has an organ.");
@@ -211,7 +225,7 @@ fn table(ui: &mut egui::Ui, state: &mut State) {
     }
     let mean = rows.iter().map(|(_, m)| m.dice).sum::<f64>() / rows.len() as f64;
     ui.label(format!("Mean Dice {mean:.3} over {} organs", rows.len()));
-    let Order { column, descending } = state.panels.compare;
+    let Order { column, descending } = *order;
     let first = if descending { "largest" } else { "smallest" };
     if column == Column::Organ {
         ui.small("Click a heading to sort by it.");
@@ -222,11 +236,11 @@ fn table(ui: &mut egui::Ui, state: &mut State) {
     egui::ScrollArea::both().id_salt("compare").show(ui, |ui| {
         egui::Grid::new("metrics").striped(true).spacing([8.0, 2.0]).show(ui, |ui| {
             for column in Column::ALL {
-                header(ui, column, &mut state.panels.compare);
+                header(ui, column, order);
             }
             ui.end_row();
             for (organ, metrics) in &rows {
-                let chosen = state.view.selected == Some(*organ);
+                let chosen = document.view.selected == Some(*organ);
                 let jump = "Selects the organ and goes to where the two differ most";
                 if ui.selectable_label(chosen, organ.name()).on_hover_text(jump).clicked() {
                     clicked = Some(*organ);
@@ -242,9 +256,9 @@ fn table(ui: &mut egui::Ui, state: &mut State) {
         });
     });
     if let Some(organ) = clicked {
-        state.view.selected = Some(organ);
+        document.view.selected = Some(organ);
         if let Some(place) = most_different(study, organ).or_else(|| study.labels.centre(organ)) {
-            state.view.cursor = place;
+            document.view.cursor = place;
         }
     }
 }
@@ -287,14 +301,16 @@ mod tests {
     use egui_kittest::kittest::Queryable;
 
     use super::*;
+    use crate::document::Reference;
+    use crate::edit::ByteLayer;
     use crate::edit::samples::ct;
-    use crate::state::{ByteLayer, Reference};
+    use crate::panels::tests::Desk;
     use crate::worker::Event;
 
     const SIZE: [usize; 3] = [10, 8, 6];
 
-    fn state() -> State {
-        let mut state = State::default();
+    fn state() -> Desk {
+        let mut state = Desk::default();
         let mut study = Study::new(1, "sample".into(), ct(SIZE, [1.0; 3]));
         for k in 0..6 {
             study.labels.apply_run_slice(k, &[Organ::Liver.label(); 80]);
@@ -322,7 +338,7 @@ mod tests {
         })
     }
 
-    fn answer(state: &mut State) {
+    fn answer(state: &mut Desk) {
         let number = state.study.as_ref().and_then(|s| s.reference.as_ref()).and_then(|r| r.asked).unwrap();
         let mut all = vec![None; Organ::ALL.len()];
         all[Organ::Liver.index()] = metrics(0.9, 3.0);
@@ -333,11 +349,12 @@ mod tests {
 
     #[test]
     fn it_measures_by_itself_once_and_again_when_asked() {
-        let mut harness = Harness::new_ui_state(|ui, state: &mut State| show(ui, state), state());
+        let mut harness =
+            Harness::new_ui_state(|ui, desk: &mut Desk| desk.show_one(ui, |panels| &mut panels.side.compare), state());
         harness.step();
         harness.step();
-        assert_eq!(harness.state().commands.len(), 1);
-        assert!(matches!(&harness.state().commands[0], Command::Compare { labels, .. } if labels.len() == 480));
+        assert_eq!(harness.state().outbox.commands.len(), 1);
+        assert!(matches!(&harness.state().outbox.commands[0], Command::Compare { labels, .. } if labels.len() == 480));
         harness.get_by_label("Measuring");
         answer(harness.state_mut());
         harness.run();
@@ -352,12 +369,13 @@ mod tests {
         harness.get_by_label("Measure again").click();
         harness.step();
         harness.step();
-        assert_eq!(harness.state().commands.len(), 2);
+        assert_eq!(harness.state().outbox.commands.len(), 2);
     }
 
     #[test]
     fn a_click_goes_where_they_differ_most_and_headers_sort() {
-        let mut harness = Harness::new_ui_state(|ui, state: &mut State| show(ui, state), state());
+        let mut harness =
+            Harness::new_ui_state(|ui, desk: &mut Desk| desk.show_one(ui, |panels| &mut panels.side.compare), state());
         harness.step();
         answer(harness.state_mut());
         harness.run();
@@ -365,9 +383,9 @@ mod tests {
         harness.run();
         assert_eq!(harness.state().view.selected, Some(Organ::Liver));
         assert_eq!(harness.state().view.cursor, [3, 4, 3]);
-        let order = |state: &State| {
+        let order = |state: &Desk| {
             let study = state.study.as_ref().unwrap();
-            rows(study, state.panels.compare).iter().map(|(o, _)| *o).collect::<Vec<_>>()
+            rows(study, state.panels.side.compare.order).iter().map(|(o, _)| *o).collect::<Vec<_>>()
         };
         assert_eq!(order(harness.state()), [Organ::Heart, Organ::Liver, Organ::Spleen]);
         harness.get_by_label("Dice").click();
@@ -385,18 +403,18 @@ mod tests {
     fn swapping_twice_is_as_before_and_closing_ends_the_overlay() {
         let mut state = state();
         state.view.overlay = Overlay::Difference;
-        let voxels = |state: &State| {
+        let voxels = |state: &Desk| {
             let study = state.study.as_ref().unwrap();
             let reference = study.reference.as_ref().unwrap();
             [study.labels.layer().voxels().to_vec(), reference.labels.voxels().to_vec()]
         };
         let [labels, reference] = voxels(&state);
-        swap(&mut state);
+        swap(&mut state.bench.document);
         assert_eq!(voxels(&state), [reference.clone(), labels.clone()]);
-        swap(&mut state);
+        swap(&mut state.bench.document);
         assert_eq!(voxels(&state), [labels, reference]);
         assert_eq!(state.study.as_ref().unwrap().reference.as_ref().unwrap().name, "reference");
-        close(&mut state);
+        close(&mut state.bench.document);
         assert_eq!(state.view.overlay, Overlay::None);
         assert!(state.study.as_ref().unwrap().reference.is_none());
     }

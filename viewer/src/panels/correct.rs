@@ -3,9 +3,10 @@
 use attention_anatomy::anatomy::{Organ, OrganSet};
 use egui::{Key, KeyboardShortcut, Modifiers, Slider};
 
+use super::context::{Context, Panel};
 use super::widgets::voxels;
+use crate::display::Tool;
 use crate::edit::{Between, EditSettings, HU_LIMITS, LabelStore, PaintOver, RADIUS_MM};
-use crate::state::{State, Tool};
 
 const UNDO: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::Z);
 const REDO: [KeyboardShortcut; 2] = [
@@ -16,8 +17,39 @@ const REDO: [KeyboardShortcut; 2] = [
 /// One press of a bracket makes the brush so much larger.
 const RADIUS_STEP: f32 = 1.2;
 
+/// The panel.
+#[derive(Clone, Debug, Default)]
+pub struct Correct {
+    /// How the tools work.
+    pub settings: EditSettings,
+}
+
+impl Panel for Correct {
+    fn show(&mut self, ui: &mut egui::Ui, cx: &mut Context<'_>) {
+        ui.heading("Correct");
+        if cx.document.study.is_none() {
+            ui.label("Open a CT to correct its labels.");
+            return;
+        }
+        egui::ScrollArea::vertical().id_salt("correct").show(ui, |ui| {
+            undo_redo(ui, cx);
+            ui.separator();
+            organ(ui, cx);
+            tools(ui, cx, &mut self.settings);
+            ui.separator();
+            actions(ui, cx, &mut self.settings);
+            ui.separator();
+            edited(ui, cx);
+        });
+    }
+
+    fn update(&mut self, ctx: &egui::Context, cx: &mut Context<'_>) {
+        shortcuts(ctx, cx);
+    }
+}
+
 /// Undo, redo and the size of the brush from the keyboard, whatever tab is open.
-pub fn shortcuts(ctx: &egui::Context, state: &mut State) {
+fn shortcuts(ctx: &egui::Context, cx: &mut Context<'_>) {
     if ctx.text_edit_focused() {
         return;
     }
@@ -27,12 +59,12 @@ pub fn shortcuts(ctx: &egui::Context, state: &mut State) {
     let undo = pressed(&UNDO);
     let key = |key| KeyboardShortcut::new(Modifiers::NONE, key);
     if pressed(&key(Key::OpenBracket)) {
-        resize(state, 1.0 / RADIUS_STEP);
+        resize(cx, 1.0 / RADIUS_STEP);
     }
     if pressed(&key(Key::CloseBracket)) {
-        resize(state, RADIUS_STEP);
+        resize(cx, RADIUS_STEP);
     }
-    if let Some(study) = state.study.as_mut() {
+    if let Some(study) = cx.document.study.as_mut() {
         if redo {
             study.labels.redo();
         } else if undo {
@@ -41,31 +73,12 @@ pub fn shortcuts(ctx: &egui::Context, state: &mut State) {
     }
 }
 
-fn resize(state: &mut State, factor: f32) {
-    state.view.brush_radius_mm = (state.view.brush_radius_mm * factor).clamp(RADIUS_MM[0], RADIUS_MM[1]);
+fn resize(cx: &mut Context<'_>, factor: f32) {
+    cx.document.view.brush_radius_mm = (cx.document.view.brush_radius_mm * factor).clamp(RADIUS_MM[0], RADIUS_MM[1]);
 }
 
-/// Draws it.
-pub fn show(ui: &mut egui::Ui, state: &mut State) {
-    ui.heading("Correct");
-    if state.study.is_none() {
-        ui.label("Open a CT to correct its labels.");
-        return;
-    }
-    egui::ScrollArea::vertical().id_salt("correct").show(ui, |ui| {
-        undo_redo(ui, state);
-        ui.separator();
-        organ(ui, state);
-        tools(ui, state);
-        ui.separator();
-        actions(ui, state);
-        ui.separator();
-        edited(ui, state);
-    });
-}
-
-fn undo_redo(ui: &mut egui::Ui, state: &mut State) {
-    let Some(study) = state.study.as_mut() else { return };
+fn undo_redo(ui: &mut egui::Ui, cx: &mut Context<'_>) {
+    let Some(study) = cx.document.study.as_mut() else { return };
     let (undo, redo) = (study.labels.undo_name(), study.labels.redo_name());
     ui.horizontal(|ui| {
         let hint = |ui: &egui::Ui, shortcut: &KeyboardShortcut, name: Option<&str>| {
@@ -83,8 +96,8 @@ fn undo_redo(ui: &mut egui::Ui, state: &mut State) {
     });
 }
 
-fn organ(ui: &mut egui::Ui, state: &mut State) {
-    organ_choice(ui, "Organ to work on", "organ", &mut state.view.selected);
+fn organ(ui: &mut egui::Ui, cx: &mut Context<'_>) {
+    organ_choice(ui, "Organ to work on", "organ", &mut cx.document.view.selected);
 }
 
 fn organ_choice(ui: &mut egui::Ui, label: &str, id: &str, chosen: &mut Option<Organ>) {
@@ -96,8 +109,8 @@ fn organ_choice(ui: &mut egui::Ui, label: &str, id: &str, chosen: &mut Option<Or
     });
 }
 
-fn tools(ui: &mut egui::Ui, state: &mut State) {
-    let State { view, edit, .. } = state;
+fn tools(ui: &mut egui::Ui, cx: &mut Context<'_>, edit: &mut EditSettings) {
+    let view = &mut cx.document.view;
     ui.horizontal_wrapped(|ui| {
         let tools = [(Tool::Crosshair, "Look"), (Tool::Brush, "Brush"), (Tool::Eraser, "Eraser"), (Tool::Fill, "Fill")];
         for (tool, name) in tools {
@@ -139,23 +152,23 @@ fn hu_range(ui: &mut egui::Ui, edit: &mut EditSettings) {
 }
 
 /// Does something to the selected organ and says how much that changed.
-fn act(state: &mut State, organ: Organ, action: impl FnOnce(&mut LabelStore, &EditSettings) -> usize) {
-    let Some(study) = state.study.as_mut() else { return };
+fn act(cx: &mut Context<'_>, organ: Organ, action: impl FnOnce(&mut LabelStore) -> usize) {
+    let Some(study) = cx.document.study.as_mut() else { return };
     study.what_if = None;
-    let changed = action(&mut study.labels, &state.edit);
-    state.notices.info(match changed {
+    let changed = action(&mut study.labels);
+    cx.outbox.notices.info(match changed {
         0 => format!("{organ}: there was nothing to change"),
         _ => format!("{organ}: {} changed", voxels(changed as u64)),
     });
 }
 
-fn actions(ui: &mut egui::Ui, state: &mut State) {
-    let Some(organ) = state.view.selected else {
+fn actions(ui: &mut egui::Ui, cx: &mut Context<'_>, settings: &mut EditSettings) {
+    let Some(organ) = cx.document.view.selected else {
         ui.label("Choose an organ to fill its holes, smooth it, outline it between slices and more.");
         return;
     };
-    let Some(study) = state.study.as_ref() else { return };
-    let (k, slices) = (state.view.slice(), study.geometry().size[2]);
+    let Some(study) = cx.document.study.as_ref() else { return };
+    let (k, slices) = (cx.document.view.slice(), study.geometry().size[2]);
     let there = study.labels.voxel_count(organ) > 0;
     ui.strong(format!("All of {organ}"));
     ui.add_enabled_ui(there, |ui| {
@@ -163,41 +176,41 @@ fn actions(ui: &mut egui::Ui, state: &mut State) {
             let hint =
                 "Outlines the organ on slices without it that lie between slices with it. Those stay as they are.";
             if ui.button("Interpolate gaps").on_hover_text(hint).clicked() {
-                act(state, organ, |l, s| l.interpolate(organ, Between::Gaps, s.over));
+                act(cx, organ, |l| l.interpolate(organ, Between::Gaps, settings.over));
             }
             let hint = "Outlines the organ anew between the slices that you have edited. Those stay as they are.";
             if ui.button("Interpolate between edited slices").on_hover_text(hint).clicked() {
-                act(state, organ, |l, s| l.interpolate(organ, Between::Edited, s.over));
+                act(cx, organ, |l| l.interpolate(organ, Between::Edited, settings.over));
             }
             if ui.button("Keep largest piece").clicked() {
-                act(state, organ, |l, _| l.largest_component(organ));
+                act(cx, organ, |l| l.largest_component(organ));
             }
             let hint = "Within each axial slice, or only what is enclosed in space, as chosen above.";
             if ui.button("Fill holes").on_hover_text(hint).clicked() {
-                act(state, organ, |l, s| l.fill_holes(organ, s.three_d, s.over));
+                act(cx, organ, |l| l.fill_holes(organ, settings.three_d, settings.over));
             }
         });
         let hint =
             "Rounds the surface and keeps the volume. What is thinner than the smoothing becomes thinner or goes.";
         if ui.button("Smooth").on_hover_text(hint).clicked() {
-            act(state, organ, |l, s| l.smooth(organ, s.smooth_mm, s.three_d, s.over));
+            act(cx, organ, |l| l.smooth(organ, settings.smooth_mm, settings.three_d, settings.over));
         }
-        ui.add(Slider::new(&mut state.edit.smooth_mm, 0.5..=6.0).text("smoothing, mm"));
-        ui.checkbox(&mut state.edit.this_slice, "Clear and reassign on this axial slice only");
-        let range = if state.edit.this_slice { k..k + 1 } else { 0..slices };
+        ui.add(Slider::new(&mut settings.smooth_mm, 0.5..=6.0).text("smoothing, mm"));
+        ui.checkbox(&mut settings.this_slice, "Clear and reassign on this axial slice only");
+        let range = if settings.this_slice { k..k + 1 } else { 0..slices };
         if ui.button("Clear").clicked() {
-            act(state, organ, |l, _| l.reassign(organ, None, range.clone()));
+            act(cx, organ, |l| l.reassign(organ, None, range.clone()));
         }
-        organ_choice(ui, "Reassign to", "reassign", &mut state.edit.reassign_to);
-        let to = state.edit.reassign_to.filter(|to| *to != organ);
+        organ_choice(ui, "Reassign to", "reassign", &mut settings.reassign_to);
+        let to = settings.reassign_to.filter(|to| *to != organ);
         if ui.add_enabled(to.is_some(), egui::Button::new("Reassign")).clicked() {
-            act(state, organ, |l, _| l.reassign(organ, to, range));
+            act(cx, organ, |l| l.reassign(organ, to, range));
         }
     });
 }
 
-fn edited(ui: &mut egui::Ui, state: &mut State) {
-    let Some(study) = state.study.as_mut() else { return };
+fn edited(ui: &mut egui::Ui, cx: &mut Context<'_>) {
+    let Some(study) = cx.document.study.as_mut() else { return };
     let (count, organs) = (study.labels.edited_voxels(), study.labels.edited_organs());
     ui.strong("Edited by hand");
     if count == 0 {
@@ -208,11 +221,11 @@ fn edited(ui: &mut egui::Ui, state: &mut State) {
     if organs != OrganSet::EMPTY {
         ui.horizontal_wrapped(|ui| {
             for organ in organs.iter() {
-                let chosen = state.view.selected == Some(organ);
+                let chosen = cx.document.view.selected == Some(organ);
                 if ui.selectable_label(chosen, organ.name()).clicked() {
-                    state.view.selected = Some(organ);
+                    cx.document.view.selected = Some(organ);
                     if let Some(centre) = study.labels.centre(organ) {
-                        state.view.cursor = centre;
+                        cx.document.view.cursor = centre;
                     }
                 }
             }
@@ -230,11 +243,12 @@ mod tests {
     use egui_kittest::kittest::Queryable;
 
     use super::*;
+    use crate::document::Study;
     use crate::edit::samples::ct;
-    use crate::state::Study;
+    use crate::panels::tests::Desk;
 
-    fn harness() -> Harness<'static, State> {
-        let mut state = State::default();
+    fn harness() -> Harness<'static, Desk> {
+        let mut state = Desk::default();
         let mut study = Study::new(1, "sample".into(), ct([20, 20, 5], [1.0; 3]));
         let mut slice = vec![0; 400];
         for j in 5..10 {
@@ -245,14 +259,11 @@ mod tests {
         study.labels.apply_run_slice(2, &slice);
         state.study = Some(study);
         state.view.selected = Some(Organ::Liver);
-        let app = |ui: &mut egui::Ui, state: &mut State| {
-            shortcuts(ui.ctx(), state);
-            show(ui, state);
-        };
+        let app = |ui: &mut egui::Ui, desk: &mut Desk| desk.show_one(ui, |panels| &mut panels.side.correct);
         Harness::builder().with_size(egui::vec2(420.0, 900.0)).build_ui_state(app, state)
     }
 
-    fn liver(harness: &Harness<'_, State>) -> u64 {
+    fn liver(harness: &Harness<'_, Desk>) -> u64 {
         harness.state().study.as_ref().unwrap().labels.voxel_count(Organ::Liver)
     }
 
@@ -280,7 +291,7 @@ mod tests {
         harness.get_by_label("Redo").click();
         harness.run();
         assert_eq!(liver(&harness), 26);
-        assert!(harness.state().notices.iter().any(|n| n.text == "Liver: 1 voxel changed"));
+        assert!(harness.state().outbox.notices.iter().any(|n| n.text == "Liver: 1 voxel changed"));
         harness.get_by_label("Discard edits").click();
         harness.run();
         assert_eq!(liver(&harness), 25);
@@ -303,12 +314,15 @@ mod tests {
         harness.run();
         harness.get_by_label("in space (3-D)").click();
         harness.run();
-        assert_eq!((harness.state().view.tool, harness.state().edit.three_d), (Tool::Eraser, true));
+        assert_eq!((harness.state().view.tool, harness.state().panels.edit_settings().three_d), (Tool::Eraser, true));
     }
 
     #[test]
     fn without_a_study_the_panel_says_what_to_do() {
-        let mut harness = Harness::new_ui_state(|ui, state: &mut State| show(ui, state), State::default());
+        let mut harness = Harness::new_ui_state(
+            |ui, desk: &mut Desk| desk.show_one(ui, |panels| &mut panels.side.correct),
+            Desk::default(),
+        );
         harness.run();
         harness.get_by_label_contains("Open a CT");
     }

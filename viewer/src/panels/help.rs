@@ -2,7 +2,7 @@
 
 use egui::{Event, Grid, Key, RichText, ScrollArea, Ui};
 
-use crate::state::State;
+use super::context::{Context, Panel};
 use crate::views::{GESTURES, SHORTCUTS};
 
 /// Keys that are not the views': keys, and what they do.
@@ -25,20 +25,30 @@ const OTHERS: [(&str, &[(&str, &str)]); 3] = [
     ),
 ];
 
+/// The list.
+#[derive(Clone, Debug, Default)]
+pub struct Help;
+
+impl Panel for Help {
+    fn show(&mut self, ui: &mut Ui, cx: &mut Context<'_>) {
+        show(ui, cx);
+    }
+}
+
 /// Draws the list if it is open, and opens or closes it by key.
-pub fn show(ui: &mut Ui, state: &mut State) {
+fn show(ui: &mut Ui, cx: &mut Context<'_>) {
     let typing = ui.ctx().text_edit_focused();
     let (asked, escape) = ui.input(|i| {
         let asked = i.events.iter().any(|e| matches!(e, Event::Text(text) if text == "?"));
         (asked, i.key_pressed(Key::Escape))
     });
     if asked && !typing {
-        state.panels.help = !state.panels.help;
+        cx.arrangement.help = !cx.arrangement.help;
     }
     if escape {
-        state.panels.help = false;
+        cx.arrangement.help = false;
     }
-    let mut open = state.panels.help;
+    let mut open = cx.arrangement.help;
     let mut tour = false;
     let tallest = (ui.ctx().content_rect().height() - 160.0).max(120.0);
     let window = egui::Window::new("Keyboard and mouse").open(&mut open).collapsible(false).resizable(false);
@@ -53,10 +63,8 @@ pub fn show(ui: &mut Ui, state: &mut State) {
         });
         tour = ui.button("Take the guided tour").clicked();
     });
-    state.panels.help = open && !tour;
-    if tour {
-        super::tour::start(state);
-    }
+    cx.arrangement.help = open && !tour;
+    cx.arrangement.tour |= tour;
 }
 
 fn group<'a>(ui: &mut Ui, name: &str, shortcuts: impl Iterator<Item = (&'a str, &'a str)>) {

@@ -3,34 +3,36 @@
 
 use egui::{Align2, Area, CornerRadius, Frame, Id, Label, Order, RichText, Sense, Stroke, Ui, vec2};
 
+use super::context::{Context, Panel};
 use super::icons::{self, Icon};
 use super::widgets::{icon_button, voxels};
-use crate::state::{Notice, Severity, State};
-use crate::{store, theme};
+use crate::document::{Notice, Severity, Task};
+use crate::theme;
 
 /// Seconds for which a confirmation stays.
 const INFO_SECONDS: f64 = 6.0;
 /// Notices that are shown at once; the others follow when these are closed.
 const MOST: usize = 3;
 
-/// When confirmations were first shown.
+/// Notices and the progress of opening, over the views.
 #[derive(Clone, Debug, Default)]
-pub struct Memory {
+pub struct NoticeCards {
+    /// Confirmations, and when they were first shown.
     since: Vec<(String, f64)>,
 }
 
-/// Draws notices and the progress of opening.
-pub fn show(ui: &mut Ui, state: &mut State) {
-    expire(ui, state);
-    list(ui, state);
-    opening(ui, state);
+impl Panel for NoticeCards {
+    fn show(&mut self, ui: &mut Ui, cx: &mut Context<'_>) {
+        expire(ui, cx, &mut self.since);
+        list(ui, cx);
+        opening(ui, cx);
+    }
 }
 
-fn expire(ui: &Ui, state: &mut State) {
+fn expire(ui: &Ui, cx: &mut Context<'_>, since: &mut Vec<(String, f64)>) {
     let now = ui.input(|i| i.time);
     let infos: Vec<String> =
-        state.notices.iter().filter(|n| n.severity == Severity::Info).map(|n| n.text.clone()).collect();
-    let since = &mut state.panels.notices.since;
+        cx.outbox.notices.iter().filter(|n| n.severity == Severity::Info).map(|n| n.text.clone()).collect();
     since.retain(|(text, _)| infos.contains(text));
     for text in infos {
         if !since.iter().any(|(t, _)| *t == text) {
@@ -43,21 +45,21 @@ fn expire(ui: &Ui, state: &mut State) {
         ui.ctx().request_repaint_after_secs(1.0);
     }
     for text in old {
-        let place = state.notices.iter().position(|n| n.severity == Severity::Info && n.text == text);
+        let place = cx.outbox.notices.iter().position(|n| n.severity == Severity::Info && n.text == text);
         if let Some(n) = place {
-            state.notices.dismiss(n);
+            cx.outbox.notices.dismiss(n);
         }
     }
 }
 
-fn list(ui: &mut Ui, state: &mut State) {
-    let offer = state.memory.offer().map(|o| (voxels(o.edited_voxels()), o.age()));
-    if state.notices.is_empty() && offer.is_none() {
+fn list(ui: &mut Ui, cx: &mut Context<'_>) {
+    let offer = cx.document.kept_edits.as_ref().map(|kept| (voxels(kept.voxels), kept.age.clone()));
+    if cx.outbox.notices.is_empty() && offer.is_none() {
         return;
     }
-    let count = state.notices.iter().count();
+    let count = cx.outbox.notices.iter().count();
     let shown: Vec<(usize, Notice)> =
-        state.notices.iter().cloned().enumerate().skip(count.saturating_sub(MOST)).collect();
+        cx.outbox.notices.iter().cloned().enumerate().skip(count.saturating_sub(MOST)).collect();
     let mut closed = None;
     let mut all = false;
     let mut answer = None;
@@ -85,14 +87,14 @@ fn list(ui: &mut Ui, state: &mut State) {
         }
     });
     match answer {
-        Some(true) => store::restore_offer(state),
-        Some(false) => store::discard_offer(state),
+        Some(true) => cx.outbox.ask(Task::RestoreEdits),
+        Some(false) => cx.outbox.ask(Task::DiscardEdits),
         None => {}
     }
     if all {
-        state.notices.clear();
+        cx.outbox.notices.clear();
     } else if let Some(n) = closed {
-        state.notices.dismiss(n);
+        cx.outbox.notices.dismiss(n);
     }
 }
 
@@ -161,10 +163,10 @@ fn card<R>(ui: &mut Ui, severity: Severity, body: impl FnOnce(&mut Ui, &str) -> 
         .inner
 }
 
-fn opening(ui: &mut Ui, state: &mut State) {
-    let Some(opening) = state.panels.opening.clone() else { return };
+fn opening(ui: &mut Ui, cx: &mut Context<'_>) {
+    let Some(opening) = cx.document.opening.clone() else { return };
     if let Some(bytes) = opening.large {
-        return question(ui, state, bytes);
+        return question(ui, cx, bytes);
     }
     let area =
         Area::new(Id::unique("opening")).order(Order::Foreground).anchor(Align2::CENTER_CENTER, vec2(0.0, -60.0));
@@ -181,7 +183,7 @@ fn opening(ui: &mut Ui, state: &mut State) {
         });
     });
     if cancel {
-        state.cancel_open();
+        cx.document.cancel_open(cx.outbox);
     }
 }
 
@@ -191,7 +193,7 @@ fn gigabytes(bytes: u64) -> String {
     if gb < 10.0 { format!("{gb:.1} GB") } else { format!("{gb:.0} GB") }
 }
 
-fn question(ui: &mut Ui, state: &mut State, bytes: u64) {
+fn question(ui: &mut Ui, cx: &mut Context<'_>, bytes: u64) {
     let frame = Frame::window(ui.style());
     let modal = egui::Modal::new(Id::unique("large")).frame(frame).show(ui.ctx(), |ui| {
         ui.set_width(380.0);
@@ -214,9 +216,9 @@ fn question(ui: &mut Ui, state: &mut State, bytes: u64) {
     });
     let (cancel, go) = modal.inner;
     if go {
-        state.open_although_large();
+        cx.document.open_although_large(cx.outbox);
     } else if cancel || modal.should_close() {
-        state.cancel_open();
+        cx.document.cancel_open(cx.outbox);
     }
 }
 

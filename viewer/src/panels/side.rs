@@ -1,49 +1,53 @@
 //! The tabs on the right.
 
-use crate::state::State;
+use super::attention::Attention;
+use super::compare::Compare;
+use super::context::{Context, Panel, Tab};
+use super::correct::Correct;
+use super::learn::Learn;
+use crate::worker::LearnEvent;
 
-/// A tab.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Tab {
+/// The tabs, and the panels in them.
+#[derive(Debug, Default)]
+pub struct Side {
     /// What the network attends to.
-    #[default]
-    Attention,
+    pub attention: Attention,
     /// Tools that change labels.
-    Correct,
+    pub correct: Correct,
     /// Against a second label map.
-    Compare,
+    pub compare: Compare,
     /// A small network learning live.
-    Learn,
+    pub learn: Learn,
 }
 
-impl Tab {
-    /// In the order in which they are shown.
-    pub const ALL: [Self; 4] = [Self::Attention, Self::Correct, Self::Compare, Self::Learn];
-
-    /// For people.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Attention => "Attention",
-            Self::Correct => "Correct",
-            Self::Compare => "Compare",
-            Self::Learn => "Learn",
-        }
+impl Side {
+    fn all(&mut self) -> [&mut dyn Panel; 4] {
+        [&mut self.attention, &mut self.correct, &mut self.compare, &mut self.learn]
     }
 }
 
-/// Draws the tabs and the one that is chosen.
-pub fn show(ui: &mut egui::Ui, state: &mut State) {
-    ui.horizontal(|ui| {
-        ui.spacing_mut().item_spacing.x = 2.0;
-        for tab in Tab::ALL {
-            ui.selectable_value(&mut state.panels.tab, tab, tab.name());
+impl Panel for Side {
+    fn show(&mut self, ui: &mut egui::Ui, cx: &mut Context<'_>) {
+        ui.horizontal(|ui| {
+            ui.spacing_mut().item_spacing.x = 2.0;
+            for tab in Tab::ALL {
+                ui.selectable_value(&mut cx.arrangement.tab, tab, tab.name());
+            }
+        });
+        ui.separator();
+        match cx.arrangement.tab {
+            Tab::Attention => self.attention.show(ui, cx),
+            Tab::Correct => self.correct.show(ui, cx),
+            Tab::Compare => self.compare.show(ui, cx),
+            Tab::Learn => self.learn.show(ui, cx),
         }
-    });
-    ui.separator();
-    match state.panels.tab {
-        Tab::Attention => super::attention::show(ui, state),
-        Tab::Correct => super::correct::show(ui, state),
-        Tab::Compare => super::compare::show(ui, state),
-        Tab::Learn => super::learn::show(ui, state),
+    }
+
+    fn update(&mut self, ctx: &egui::Context, cx: &mut Context<'_>) {
+        self.all().into_iter().for_each(|panel| panel.update(ctx, cx));
+    }
+
+    fn training(&mut self, event: &LearnEvent) {
+        self.all().into_iter().for_each(|panel| panel.training(event));
     }
 }

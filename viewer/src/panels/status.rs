@@ -5,8 +5,9 @@ use attention_anatomy::anatomy::Organ;
 use attention_anatomy::report::NOT_A_MEDICAL_DEVICE;
 use egui::{Align, Layout, RichText, Ui};
 
+use super::context::{Context, Panel};
 use super::widgets::slice_number;
-use crate::state::{State, Study};
+use crate::document::Study;
 
 /// HU, label and position of a voxel, for people.
 fn at(study: &Study, voxel: [usize; 3]) -> Option<String> {
@@ -26,22 +27,31 @@ fn at(study: &Study, voxel: [usize; 3]) -> Option<String> {
     Some(format!("{hu} HU   {organ}   {}  {}  {} mm", side(x, "L", "R"), side(y, "P", "A"), side(z, "S", "I")))
 }
 
-/// Draws it.
-pub fn show(ui: &mut Ui, state: &mut State) {
+/// The line.
+#[derive(Clone, Debug, Default)]
+pub struct Status;
+
+impl Panel for Status {
+    fn show(&mut self, ui: &mut Ui, cx: &mut Context<'_>) {
+        show(ui, cx);
+    }
+}
+
+fn show(ui: &mut Ui, cx: &mut Context<'_>) {
     ui.horizontal(|ui| {
         ui.set_min_height(20.0);
         let small = |text: String| RichText::new(text).small();
-        match &state.study {
+        match &cx.document.study {
             Some(study) => {
                 let slices = study.geometry().size[2];
-                let slice = state.view.slice();
+                let slice = cx.document.view.slice();
                 ui.label(small(format!("Slice {} of {slices}", slice_number(slice))));
                 ui.separator();
-                let window = state.view.window;
+                let window = cx.document.view.window;
                 ui.label(small(format!("W {:.0}  L {:.0}", window.width, window.level)))
                     .on_hover_text("Window width and level, HU");
                 ui.separator();
-                match state.view.hover.and_then(|(_, voxel)| at(study, voxel)) {
+                match cx.document.view.hover.and_then(|(_, voxel)| at(study, voxel)) {
                     Some(text) => ui.label(small(text)),
                     None => ui.label(small("Point at the picture for HU, organ and position.".into()).weak()),
                 };

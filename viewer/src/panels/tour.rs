@@ -2,50 +2,25 @@
 //! be trusted. Each step arranges the window and frames the place that it speaks of.
 
 use attention_anatomy::anatomy::{Organ, Region};
-use egui::{Align2, Area, CornerRadius, Frame, Id, LayerId, Order, Rect, RichText, Stroke, StrokeKind, Ui, vec2};
+use egui::{Align2, Area, CornerRadius, Frame, Id, LayerId, Order, RichText, Stroke, StrokeKind, Ui, vec2};
 
-use super::Tab;
-use crate::state::{Overlay, RunPhase, State};
+use super::context::{Context, Panel, Spot, Tab};
+use crate::display::Overlay;
+use crate::document::RunPhase;
 use crate::theme;
 
-/// A place that a step frames.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spot {
-    /// The three views.
-    Views,
-    /// The list of organs.
-    Organs,
-    /// The strip along the body.
-    AlongBody,
-    /// Switches and bars of the attention panel.
-    Attention,
-    /// The least certain slices.
-    Uncertain,
-}
-
-/// What the tour remembers.
+/// The tour.
 #[derive(Clone, Debug, Default)]
-pub struct Memory {
+pub struct Tour {
+    /// The step that is on.
     step: Option<usize>,
-    /// Places of this frame.
-    seen: Vec<(Spot, Rect)>,
-}
-
-impl Memory {
-    /// A panel was drawn here.
-    pub fn saw(&mut self, spot: Spot, rect: Rect) {
-        if self.step.is_some() {
-            self.seen.retain(|(s, _)| *s != spot);
-            self.seen.push((spot, rect));
-        }
-    }
 }
 
 struct Step {
     title: &'static str,
     text: &'static str,
     spot: Spot,
-    arrange: fn(&mut State),
+    arrange: fn(&mut Context<'_>),
 }
 
 static STEPS: [Step; 7] = [
@@ -54,10 +29,10 @@ static STEPS: [Step; 7] = [
         text: "One slice at a time, with two neighbours on either side. From these it guesses a label for every voxel of the \
                slice in the middle. Turn the wheel over the picture: organs were found slice by slice.",
         spot: Spot::Views,
-        arrange: |state| {
-            state.view.labels = true;
-            state.view.overlay = Overlay::None;
-            state.panels.attention.wish.reset();
+        arrange: |cx| {
+            cx.document.view.labels = true;
+            cx.document.view.overlay = Overlay::None;
+            cx.document.wish.reset();
         },
     },
     Step {
@@ -66,16 +41,16 @@ static STEPS: [Step; 7] = [
                ribbon all five probabilities; the white line moves to the right where the network is undecided. Down a \
                body the colours must come in one order. Click to go there.",
         spot: Spot::AlongBody,
-        arrange: |state| state.panels.hidden.along_body = false,
+        arrange: |cx| cx.arrangement.hidden.along_body = false,
     },
     Step {
         title: "Attention",
         text: "The same branch gives a factor between 0 and 1 for each of the 33 organs: the attention of this slice. It \
                weights the organ's probability at every voxel. Organs that cannot be here get a factor near 0.",
         spot: Spot::Attention,
-        arrange: |state| {
-            attention_tab(state);
-            to_region(state, Region::Chest);
+        arrange: |cx| {
+            attention_tab(cx);
+            to_region(cx, Region::Chest);
         },
     },
     Step {
@@ -83,10 +58,10 @@ static STEPS: [Step; 7] = [
         text: "This is a slice of the uppermost region in the scan. Drag the bar of the liver to 1: you ask what the network \
                would label if it attended to the liver here. The numbers above the bars say how many voxels change.",
         spot: Spot::Attention,
-        arrange: |state| {
-            attention_tab(state);
-            to_uppermost(state);
-            state.view.selected = Some(Organ::Liver);
+        arrange: |cx| {
+            attention_tab(cx);
+            to_uppermost(cx);
+            cx.document.view.selected = Some(Organ::Liver);
         },
     },
     Step {
@@ -94,9 +69,9 @@ static STEPS: [Step; 7] = [
         text: "Now all factors are 1, as in a plain U-Net of the same weights. What appears had been held back by attention. \
                Often it is little, and then attention is not what keeps these outlines clean. Reset brings it back.",
         spot: Spot::Attention,
-        arrange: |state| {
-            attention_tab(state);
-            state.panels.attention.wish.off = true;
+        arrange: |cx| {
+            attention_tab(cx);
+            cx.document.wish.off = true;
         },
     },
     Step {
@@ -105,9 +80,9 @@ static STEPS: [Step; 7] = [
                background: it looks away. An organ that no scan outlined was never learned; the list says so, and it is \
                never drawn.",
         spot: Spot::Organs,
-        arrange: |state| {
-            state.panels.hidden.organs = false;
-            state.panels.attention.wish.reset();
+        arrange: |cx| {
+            cx.arrangement.hidden.organs = false;
+            cx.document.wish.reset();
         },
     },
     Step {
@@ -115,72 +90,89 @@ static STEPS: [Step; 7] = [
         text: "Voxels glow where a second class nearly won. The list names the slices whose outlines are least certain: these \
                deserve your eyes first. Every contour needs review by a qualified person.",
         spot: Spot::Uncertain,
-        arrange: |state| {
-            attention_tab(state);
-            state.view.overlay = Overlay::Uncertainty;
+        arrange: |cx| {
+            attention_tab(cx);
+            cx.document.view.overlay = Overlay::Uncertainty;
         },
     },
 ];
 
-fn attention_tab(state: &mut State) {
-    state.panels.hidden.side = false;
-    state.panels.tab = Tab::Attention;
+fn attention_tab(cx: &mut Context<'_>) {
+    cx.arrangement.hidden.side = false;
+    cx.arrangement.tab = Tab::Attention;
 }
 
 /// Goes to the slice that is most certainly of a region.
-fn to_region(state: &mut State, region: Region) {
-    let Some(study) = &state.study else { return };
+fn to_region(cx: &mut Context<'_>, region: Region) {
+    let Some(study) = &cx.document.study else { return };
     let p = |a: &attention_anatomy::infer::SliceAnatomy| a.regions[region.index()];
     let best = study.anatomy.iter().flatten().max_by(|a, b| p(a).total_cmp(&p(b))).map(|a| a.slice);
     if let Some(slice) = best {
-        super::go_to_slice(state, slice);
+        cx.document.go_to_slice(slice);
     }
 }
 
 /// Goes to a slice of the uppermost region that the scan shows.
-fn to_uppermost(state: &mut State) {
-    let Some(study) = &state.study else { return };
+fn to_uppermost(cx: &mut Context<'_>) {
+    let Some(study) = &cx.document.study else { return };
     let likely = |r: Region| study.anatomy.iter().flatten().any(|a| a.regions[r.index()] > 0.5);
     if let Some(region) = Region::ALL.into_iter().find(|&r| likely(r)) {
-        to_region(state, region);
+        to_region(cx, region);
     }
 }
 
-/// Begins the tour.
-pub fn start(state: &mut State) {
-    state.preferences.tour_seen = true;
-    go(state, Some(0));
-}
-
-fn go(state: &mut State, step: Option<usize>) {
-    state.panels.tour.step = step;
-    match step.and_then(|n| STEPS.get(n)) {
-        Some(step) => (step.arrange)(state),
-        None => {
-            state.view.overlay = Overlay::None;
-            state.panels.attention.wish.reset();
-        }
+impl Tour {
+    /// Begins the tour.
+    fn start(&mut self, cx: &mut Context<'_>) {
+        cx.document.preferences.tour_seen = true;
+        self.go(cx, Some(0));
     }
-}
 
-/// Draws the step that is on, or offers the tour once, when the first segmentation is there.
-pub fn show(ui: &mut Ui, state: &mut State) {
-    let seen = std::mem::take(&mut state.panels.tour.seen);
-    match state.panels.tour.step.and_then(|n| Some((n, STEPS.get(n)?))) {
-        Some((n, step)) => {
-            let rect = seen.iter().find(|(spot, _)| *spot == step.spot).map(|(_, rect)| *rect);
-            if let Some(rect) = rect.filter(|r| r.is_positive()) {
-                let painter = ui.ctx().layer_painter(LayerId::new(Order::Foreground, Id::unique("tour frame")));
-                let stroke = Stroke::new(2.0, theme::accent_of(ui));
-                painter.rect_stroke(rect.expand(4.0), CornerRadius::same(6), stroke, StrokeKind::Inside);
+    fn go(&mut self, cx: &mut Context<'_>, step: Option<usize>) {
+        self.step = step;
+        match step.and_then(|n| STEPS.get(n)) {
+            Some(step) => (step.arrange)(cx),
+            None => {
+                cx.document.view.overlay = Overlay::None;
+                cx.document.wish.reset();
             }
-            card(ui, state, n, step);
         }
-        // What there is to read comes first: both would stand in the same place.
-        None if !state.preferences.tour_seen && state.run.phase == RunPhase::Finished && state.notices.is_empty() => {
-            offer(ui, state);
+    }
+}
+
+impl Panel for Tour {
+    /// Draws the step that is on, or offers the tour once, when the first segmentation is there.
+    fn show(&mut self, ui: &mut Ui, cx: &mut Context<'_>) {
+        let seen = std::mem::take(&mut cx.arrangement.spots);
+        if std::mem::take(&mut cx.arrangement.tour) {
+            self.start(cx);
         }
-        None => {}
+        match self.step.and_then(|n| Some((n, STEPS.get(n)?))) {
+            Some((n, step)) => {
+                let rect = seen.iter().find(|(spot, _)| *spot == step.spot).map(|(_, rect)| *rect);
+                if let Some(rect) = rect.filter(|r| r.is_positive()) {
+                    let painter = ui.ctx().layer_painter(LayerId::new(Order::Foreground, Id::unique("tour frame")));
+                    let stroke = Stroke::new(2.0, theme::accent_of(ui));
+                    painter.rect_stroke(rect.expand(4.0), CornerRadius::same(6), stroke, StrokeKind::Inside);
+                }
+                let to = card(ui, n, step);
+                if to != Some(n) {
+                    self.go(cx, to);
+                }
+            }
+            // What there is to read comes first: both would stand in the same place.
+            None if !cx.document.preferences.tour_seen
+                && cx.document.run.phase == RunPhase::Finished
+                && cx.outbox.notices.is_empty() =>
+            {
+                match offer(ui) {
+                    Some(true) => self.start(cx),
+                    Some(false) => cx.document.preferences.tour_seen = true,
+                    None => {}
+                }
+            }
+            None => {}
+        }
     }
 }
 
@@ -189,7 +181,8 @@ fn area(ui: &Ui) -> Area {
     Area::new(Id::unique("tour")).order(Order::Foreground).anchor(Align2::LEFT_BOTTOM, vec2(left, -44.0))
 }
 
-fn card(ui: &mut Ui, state: &mut State, n: usize, step: &Step) {
+/// Draws a step; which one comes then.
+fn card(ui: &mut Ui, n: usize, step: &Step) -> Option<usize> {
     let mut to = Some(n);
     area(ui).accessible_name("Guided tour").show(ui.ctx(), |ui| {
         Frame::window(ui.style()).show(ui, |ui| {
@@ -217,12 +210,12 @@ fn card(ui: &mut Ui, state: &mut State, n: usize, step: &Step) {
             });
         });
     });
-    if to != Some(n) {
-        go(state, to);
-    }
+    to
 }
 
-fn offer(ui: &mut Ui, state: &mut State) {
+/// Whether the tour is wanted, once that is answered.
+fn offer(ui: &mut Ui) -> Option<bool> {
+    let mut answer = None;
     area(ui).accessible_name("Offer of a guided tour").show(ui.ctx(), |ui| {
         Frame::window(ui.style()).show(ui, |ui| {
             ui.set_width(290.0);
@@ -230,12 +223,13 @@ fn offer(ui: &mut Ui, state: &mut State) {
             ui.add(egui::Label::new("A tour of seven steps shows why the network draws what it draws.").wrap());
             ui.horizontal(|ui| {
                 if ui.button("Take the tour").clicked() {
-                    start(state);
+                    answer = Some(true);
                 }
                 if ui.button("No, thanks").clicked() {
-                    state.preferences.tour_seen = true;
+                    answer = Some(false);
                 }
             });
         });
     });
+    answer
 }

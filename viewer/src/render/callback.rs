@@ -6,7 +6,8 @@ use egui::{PaintCallback, PaintCallbackInfo, Rect};
 use super::pipeline::SLOT;
 use super::uniforms::{Palette, SliceUniform, flag};
 use super::{Projection, Renderer};
-use crate::state::{Overlay, Plane, Preferences, Study, View};
+use crate::display::{Overlay, Plane, Preferences, View};
+use crate::document::Study;
 
 /// One view: what its shader is told, but for what depends on a slab.
 struct SliceCallback {

@@ -28,7 +28,7 @@ pub use callback::paint_slice;
 pub use projection::Projection;
 pub use slabs::Capacity;
 
-use crate::state::State;
+use crate::document::{Document, Notices};
 use pipeline::Pipeline;
 use textures::{StudyTextures, Upload};
 use uniforms::Palette;
@@ -100,13 +100,13 @@ pub fn install_with(render_state: &RenderState, capacity: Capacity) {
 
 /// Brings the textures up to date with the state: a new study, changed slices. Once a frame, after everything that may
 /// change them; asks for another frame while something is left to upload.
-pub fn upload(render_state: &RenderState, ctx: &egui::Context, state: &mut State) {
+pub fn upload(render_state: &RenderState, ctx: &egui::Context, document: &Document, notices: &mut Notices) {
     let mut renderer = render_state.renderer.write();
     let Some(renderer) = renderer.callback_resources.get_mut::<Renderer>() else { return };
     if let Some(message) = renderer.error.lock().ok().and_then(|mut error| error.take()) {
-        state.notices.error(message);
+        notices.error(message);
     }
-    let Some(study) = state.study.as_ref() else {
+    let Some(study) = document.study.as_ref() else {
         renderer.study = None;
         return;
     };
@@ -126,13 +126,13 @@ pub fn upload(render_state: &RenderState, ctx: &egui::Context, state: &mut State
             Ok(textures) => renderer.study = Some(textures),
             Err(error) => {
                 renderer.refused = Some(study.number);
-                state.notices.error(error.to_string());
+                notices.error(error.to_string());
                 return;
             }
         }
     }
     if let Some(textures) = renderer.study.as_mut()
-        && textures.bring_up_to_date(&mut upload, study, state)
+        && textures.bring_up_to_date(&mut upload, study, &document.view)
     {
         ctx.request_repaint();
     }

@@ -3,7 +3,7 @@
 use attention_anatomy::volume::Geometry;
 use egui::{Pos2, Rect, Vec2};
 
-use crate::state::{Camera, Plane};
+use crate::display::{Camera, Plane};
 
 /// Zoom factors that a camera may have.
 const ZOOM: std::ops::RangeInclusive<f32> = 0.25..=40.0;

@@ -7,24 +7,26 @@ use egui_kittest::Harness;
 use egui_kittest::wgpu::{WgpuTestRenderer, create_render_state, default_wgpu_setup};
 
 use super::*;
-use crate::state::{Layout, Overlay, Plane, Reference, Study, WhatIf};
+use crate::display::{Layout, Overlay, Plane};
+use crate::document::bench::Bench;
+use crate::document::{Reference, Study, WhatIf};
 use crate::views;
 
 /// The views alone in a window whose room for them is 400 x 300 points, at (8, 8).
 pub(crate) struct Rig {
-    pub harness: Harness<'static, State>,
+    pub harness: Harness<'static, Bench>,
     pub render_state: RenderState,
 }
 
 pub(crate) const ROOM: [f32; 4] = [8.0, 8.0, 400.0, 300.0];
 
 impl Rig {
-    pub fn new(state: State) -> Self {
+    pub fn new(state: Bench) -> Self {
         Self::with(state, |_| {})
     }
 
     /// On a device with less capacity.
-    pub fn with(state: State, change: impl FnOnce(&mut Capacity)) -> Self {
+    pub fn with(state: Bench, change: impl FnOnce(&mut Capacity)) -> Self {
         let render_state = create_render_state(default_wgpu_setup(), RendererOptions::PREDICTABLE);
         let mut capacity = Capacity::of(&render_state.device.limits());
         change(&mut capacity);
@@ -37,22 +39,23 @@ impl Rig {
             .renderer(WgpuTestRenderer::from_render_state(render_state.clone()))
             .build_ui_state(
                 move |ui, state| {
-                    views::show(ui, state);
-                    upload(&device, ui.ctx(), state);
+                    let Bench { document, outbox } = state;
+                    views::show(ui, document, outbox);
+                    upload(&device, ui.ctx(), document, &mut outbox.notices);
                 },
                 state,
             );
         Self { harness, render_state }
     }
 
-    pub fn state(&mut self) -> &mut State {
+    pub fn state(&mut self) -> &mut Bench {
         self.harness.state_mut()
     }
 
     pub fn image(&mut self) -> Picture {
         self.harness.run();
         let image = self.harness.render().unwrap();
-        assert!(self.state().notices.is_empty(), "{:?}", self.state().notices);
+        assert!(self.state().outbox.notices.is_empty(), "{:?}", self.state().outbox.notices);
         Picture { width: image.width() as usize, rgba: image.into_raw() }
     }
 
@@ -94,7 +97,7 @@ impl Picture {
 const WHITE: [u8; 3] = [255; 3];
 
 /// A study of one view: the plane alone, no crosshair, voxels as they are.
-pub(crate) fn study_of(geometry: Geometry, hu: impl Fn([usize; 3]) -> i16, plane: Plane) -> State {
+pub(crate) fn study_of(geometry: Geometry, hu: impl Fn([usize; 3]) -> i16, plane: Plane) -> Bench {
     let [nx, ny, nz] = geometry.size;
     let mut voxels = Vec::with_capacity(geometry.voxel_count());
     for k in 0..nz {
@@ -103,7 +106,8 @@ pub(crate) fn study_of(geometry: Geometry, hu: impl Fn([usize; 3]) -> i16, plane
         }
     }
     let ct = CtVolume::from_stored(geometry, voxels, Modality::Ct).unwrap();
-    let mut state = State { last_number: 1, ..State::default() };
+    let mut state = Bench::default();
+    state.outbox.last_number = 1;
     state.view.reset(ct.geometry.size);
     state.study = Some(Study::new(1, "phantom".into(), ct.into()));
     state.view.main = plane;
@@ -113,7 +117,7 @@ pub(crate) fn study_of(geometry: Geometry, hu: impl Fn([usize; 3]) -> i16, plane
     state
 }
 
-fn set_labels(state: &mut State, label: impl Fn([usize; 3]) -> u8) {
+fn set_labels(state: &mut Bench, label: impl Fn([usize; 3]) -> u8) {
     let study = state.study.as_mut().unwrap();
     let [nx, ny, nz] = study.geometry().size;
     for k in 0..nz {
@@ -132,7 +136,7 @@ fn geometry() -> Geometry {
 }
 
 /// Soft tissue in air, with a bright cube of 5 x 5 x 3 voxels that is not in the middle of anything.
-pub(crate) fn phantom(plane: Plane) -> State {
+pub(crate) fn phantom(plane: Plane) -> Bench {
     let hu = |voxel: [usize; 3]| {
         let off: [usize; 3] = std::array::from_fn(|a| voxel[a].abs_diff(MARKER[a]));
         let body = ((voxel[0] as f64 - 29.5) / 28.0).powi(2) + ((voxel[1] as f64 - 24.5) / 23.0).powi(2) <= 1.0;
@@ -144,7 +148,7 @@ pub(crate) fn phantom(plane: Plane) -> State {
     };
     let mut state = study_of(geometry(), hu, plane);
     state.view.cursor = MARKER;
-    state.view.window = crate::state::DisplayWindow { width: 2000.0, level: 0.0 };
+    state.view.window = crate::display::DisplayWindow { width: 2000.0, level: 0.0 };
     state
 }
 
@@ -219,7 +223,7 @@ fn greys_are_those_of_the_dicom_formula() {
     for (width, level) in [(350.0, 50.0), (80.0, 40.0), (1.0, 0.0), (1500.0, -600.0)] {
         for inverted in [false, true] {
             let view = &mut rig.state().view;
-            view.window = crate::state::DisplayWindow { width, level };
+            view.window = crate::display::DisplayWindow { width, level };
             view.inverted = inverted;
             let image = rig.image();
             for i in 0..60 {
@@ -243,7 +247,7 @@ fn greys_are_those_of_the_dicom_formula() {
 fn interpolation_is_linear_in_the_plane() {
     let mut state = study_of(geometry(), |[i, ..]| 10 * i as i16 - 250, Plane::Axial);
     state.preferences.interpolate = true;
-    state.view.window = crate::state::DisplayWindow { width: 601.0, level: 0.5 };
+    state.view.window = crate::display::DisplayWindow { width: 601.0, level: 0.5 };
     let image = Rig::new(state).image();
     for x in 40..360 {
         let i = (x as f64 + 0.5 - 208.0) / SCALE + 29.5;
@@ -278,7 +282,7 @@ fn outlines_are_a_pixel_and_a_half_wide_at_any_zoom() {
 #[test]
 fn fill_blends_with_the_grey_below() {
     let mut state = study_of(geometry(), |_| 0, Plane::Axial);
-    state.view.window = crate::state::DisplayWindow { width: 401.0, level: 100.5 };
+    state.view.window = crate::display::DisplayWindow { width: 401.0, level: 100.5 };
     set_labels(&mut state, |_| Organ::Liver.label());
     let style = &mut state.view.styles[Organ::Liver.index()];
     (style.colour, style.opacity, style.outline) = ([200, 100, 0], 0.5, false);
@@ -305,7 +309,7 @@ fn slabs_make_the_same_picture_as_one_texture() {
                 let mut state = study_of(geometry(), |[i, j, k]| (i * 7 + j * 3 + k * 20) as i16, plane);
                 set_labels(&mut state, stripes);
                 state.preferences.interpolate = true;
-                state.view.cameras = [crate::state::Camera { zoom, ..Default::default() }; 3];
+                state.view.cameras = [crate::display::Camera { zoom, ..Default::default() }; 3];
                 Rig::with(state, |capacity| capacity.layers = layers.unwrap_or(capacity.layers)).image()
             };
             let whole = picture(None);
@@ -360,7 +364,7 @@ fn a_ct_that_does_not_fit_is_one_notice() {
     rig.harness.run();
     rig.harness.run();
     rig.harness.render().unwrap();
-    let notices: Vec<_> = rig.state().notices.iter().map(|n| n.text.clone()).collect();
+    let notices: Vec<_> = rig.state().outbox.notices.iter().map(|n| n.text.clone()).collect();
     assert!(notices.len() == 1 && notices[0].contains("60 x 50 voxels"), "{notices:?}");
 }
 
@@ -410,7 +414,7 @@ fn the_difference_to_a_reference_has_three_colours() {
     for organ in [Organ::Liver, Organ::Heart] {
         state.view.styles[organ.index()].outline = false;
     }
-    let labels = crate::state::ByteLayer::from_voxels(SIZE, there).unwrap();
+    let labels = crate::edit::ByteLayer::from_voxels(SIZE, there).unwrap();
     let reference = Reference { name: String::new(), labels, metrics: Vec::new(), asked: None, revision: 0 };
     state.study.as_mut().unwrap().reference = Some(reference);
     state.view.overlay = Overlay::Difference;

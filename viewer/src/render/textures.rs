@@ -5,7 +5,9 @@ use std::ops::Range;
 
 use super::pipeline::Pipeline;
 use super::slabs::{Capacity, Slab, TooLarge, array_layers, slabs};
-use crate::state::{ByteLayer, Overlay, State, Study};
+use crate::display::{Overlay, View};
+use crate::document::Study;
+use crate::edit::ByteLayer;
 
 /// What the overlay texture holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,9 +200,9 @@ impl StudyTextures {
     }
 
     /// Uploads what is missing, as far as this frame's bytes go; whether something is left for the next.
-    pub fn bring_up_to_date(&mut self, upload: &mut Upload<'_>, study: &Study, state: &State) -> bool {
-        let slice = state.view.slice().min(self.size[2] - 1);
-        self.shape_overlays(upload, study, state.view.overlay);
+    pub fn bring_up_to_date(&mut self, upload: &mut Upload<'_>, study: &Study, view: &View) -> bool {
+        let slice = view.slice().min(self.size[2] - 1);
+        self.shape_overlays(upload, study, view.overlay);
         if let (Some(texture), Some(labels)) =
             (&self.other_labels, study.what_if.as_ref().and_then(|w| w.labels.as_ref()))
         {

@@ -4,7 +4,7 @@ use attention_anatomy::anatomy::{ORGAN_COUNT, Organ};
 use bytemuck::{Pod, Zeroable};
 
 use super::{ANOTHER, ONLY_HERE, ONLY_THERE};
-use crate::state::View;
+use crate::display::View;
 
 /// `Slice`: where the pixels of a view lie in the volume.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]

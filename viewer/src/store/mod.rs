@@ -3,8 +3,8 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `memory.rs` | when things are kept and when they come back |
-//! | `autosave.rs` | edits as they are kept |
+//! | `autosave.rs` | when things are kept and when they come back |
+//! | `record.rs` | edits as they are kept |
 //! | `session.rs`, `session_view.rs` | session files |
 //! | `fingerprint.rs` | whether a CT is the one that edits belong to |
 //! | `packed.rs` | volumes of bytes as text |
@@ -13,8 +13,8 @@
 
 mod autosave;
 mod fingerprint;
-mod memory;
 mod packed;
+mod record;
 mod session;
 mod session_view;
 
@@ -24,12 +24,13 @@ mod native;
 mod wasm;
 
 #[cfg(not(target_family = "wasm"))]
-use native::{AUTOSAVE_SECONDS, Shelf};
+use native::{AUTOSAVE_SECONDS, Storage};
 #[cfg(target_family = "wasm")]
-use wasm::{AUTOSAVE_SECONDS, Shelf};
+use wasm::{AUTOSAVE_SECONDS, Storage};
 
+pub use autosave::{Autosave, Offer};
 pub use fingerprint::CtKey;
-pub use memory::{Memory, Offer, discard_offer, keep, leave, remember, restore_offer, saved, tick};
+
 pub use session::{SESSION_NAME, restore_session, save_session};
 
 /// Something that was kept under a name.

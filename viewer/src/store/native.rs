@@ -16,7 +16,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// Where things are kept.
 #[derive(Debug)]
-pub struct Shelf {
+pub struct Storage {
     folders: Folders,
     jobs: Sender<Job>,
     reports: Receiver<Report>,
@@ -67,7 +67,7 @@ impl Folders {
     }
 }
 
-impl Shelf {
+impl Storage {
     /// The user's own; `None` where the system names no place for it.
     pub fn open() -> Option<Self> {
         Folders::of(std::env::consts::OS, |name| std::env::var_os(name)).and_then(Self::at)
@@ -131,7 +131,7 @@ impl Shelf {
     }
 
     fn job(&self, job: Job) {
-        // The thread ends only with this shelf.
+        // The thread ends only with this storage.
         let _ = self.jobs.send(job);
     }
 }
@@ -215,24 +215,24 @@ mod tests {
     #[test]
     fn what_is_kept_is_found_whole_and_what_is_forgotten_is_not() {
         let folder = tempfile::tempdir().unwrap();
-        let shelf = Shelf::within(folder.path()).unwrap();
-        shelf.keep_preferences("{}".into());
-        shelf.keep("a", "one".into());
-        shelf.keep("a", "two".into());
-        shelf.keep("b", "three".into());
-        shelf.forget("b");
-        shelf.forget("c");
-        shelf.keep("other", "four".into());
+        let storage = Storage::within(folder.path()).unwrap();
+        storage.keep_preferences("{}".into());
+        storage.keep("a", "one".into());
+        storage.keep("a", "two".into());
+        storage.keep("b", "three".into());
+        storage.forget("b");
+        storage.forget("c");
+        storage.keep("other", "four".into());
         for beginning in ["a", "b", ""] {
-            shelf.ask(beginning);
+            storage.ask(beginning);
         }
-        shelf.flush();
+        storage.flush();
         let a = Found { name: "a".into(), text: "two".into() };
-        assert_eq!(shelf.found(), Some(Ok(vec![a])));
-        assert_eq!(shelf.found(), Some(Ok(Vec::new())));
-        assert_eq!(shelf.found().map(|all| all.unwrap().len()), Some(2));
-        assert_eq!(shelf.found(), None);
-        assert_eq!(shelf.preferences().as_deref(), Some("{}"));
+        assert_eq!(storage.found(), Some(Ok(vec![a])));
+        assert_eq!(storage.found(), Some(Ok(Vec::new())));
+        assert_eq!(storage.found().map(|all| all.unwrap().len()), Some(2));
+        assert_eq!(storage.found(), None);
+        assert_eq!(storage.preferences().as_deref(), Some("{}"));
         let left = std::fs::read_dir(folder.path().join("edits")).unwrap().count();
         assert_eq!(left, 2, "no temporary file stays");
     }
@@ -241,9 +241,9 @@ mod tests {
     fn a_place_that_cannot_be_written_is_said() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("edits"), "a file, not a folder").unwrap();
-        let shelf = Shelf::within(folder.path()).unwrap();
-        shelf.keep("a", "one".into());
-        shelf.flush();
-        assert!(matches!(shelf.found(), Some(Err(message)) if message.contains("cannot be written")));
+        let storage = Storage::within(folder.path()).unwrap();
+        storage.keep("a", "one".into());
+        storage.flush();
+        assert!(matches!(storage.found(), Some(Err(message)) if message.contains("cannot be written")));
     }
 }

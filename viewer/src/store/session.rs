@@ -6,12 +6,12 @@ use attention_anatomy::infer::SliceAnatomy;
 use attention_anatomy::report::NOT_A_MEDICAL_DEVICE;
 use serde::{Deserialize, Serialize};
 
-use super::autosave::{organ_keys, pack_edits};
 use super::fingerprint::CtKey;
 use super::packed::{Packer, UnpackError, unpack};
+use super::record::{organ_keys, pack_edits};
 use super::session_view::SessionView;
+use crate::document::{Document, Outbox, Run, RunPhase, Study};
 use crate::edit::NOT_EDITED;
-use crate::state::{Run, RunPhase, State, Study};
 use crate::worker::Command;
 
 /// Name under which a session file is offered for saving.
@@ -104,8 +104,8 @@ impl SessionSlice {
 }
 
 /// The open study's labels, edits and settings as a session file, without voxels of the CT; `None` without a study.
-pub fn save_session(state: &State) -> Option<String> {
-    let study = state.study.as_ref()?;
+pub fn save_session(document: &Document, ct: CtKey) -> Option<String> {
+    let study = document.study.as_ref()?;
     let labels = &study.labels;
     let mut network = Packer::default();
     for k in 0..study.geometry().size[2] {
@@ -116,12 +116,12 @@ pub fn save_session(state: &State) -> Option<String> {
         version: VERSION,
         statement: NOT_A_MEDICAL_DEVICE.into(),
         program_version: env!("CARGO_PKG_VERSION").into(),
-        ct: state.memory.key_of(study),
+        ct,
         organs: organ_keys(),
-        model: state.model.weights.as_ref().map(|w| SessionModel { name: w.name.clone(), sha256: w.sha256.clone() }),
+        model: document.model.weights.as_ref().map(|w| SessionModel { name: w.name.clone(), sha256: w.sha256.clone() }),
         drawn: study.drawn,
-        run_finished: state.run.phase == RunPhase::Finished,
-        view: SessionView::of(&state.view, state.preferences.layout),
+        run_finished: document.run.phase == RunPhase::Finished,
+        view: SessionView::of(&document.view, document.preferences.layout),
         anatomy: slices.filter_map(|(a, r)| Some(SessionSlice::of(a.as_ref()?, *r))).collect(),
         network: network.finish(),
         edits: pack_edits(labels),
@@ -129,16 +129,16 @@ pub fn save_session(state: &State) -> Option<String> {
     serde_json::to_string_pretty(&file).ok()
 }
 
-/// Brings the edits and settings of a session file back onto the open CT; a notice says how that went. The edits are one
-/// step that can be undone.
-pub fn restore_session(state: &mut State, text: &str) {
-    match restore(state, text) {
-        Ok(edited) => state.notices.info(format!("session restored, with {edited} voxels edited by hand")),
-        Err(error) => state.notices.error(error.to_string()),
+/// Brings the edits and settings of a session file back onto the open CT, whose key is `ct`; a notice says how that went.
+/// The edits are one step that can be undone.
+pub fn restore_session(document: &mut Document, outbox: &mut Outbox, ct: Option<CtKey>, text: &str) {
+    match restore(document, outbox, ct, text) {
+        Ok(edited) => outbox.notices.info(format!("session restored, with {edited} voxels edited by hand")),
+        Err(error) => outbox.notices.error(error.to_string()),
     }
 }
 
-fn restore(state: &mut State, text: &str) -> Result<u64, SessionError> {
+fn restore(document: &mut Document, outbox: &mut Outbox, ct: Option<CtKey>, text: &str) -> Result<u64, SessionError> {
     let file: SessionFile = serde_json::from_str(text).map_err(|e| SessionError::Unreadable(e.to_string()))?;
     if file.version != VERSION {
         return Err(SessionError::Version(file.version));
@@ -146,8 +146,8 @@ fn restore(state: &mut State, text: &str) -> Result<u64, SessionError> {
     if file.organs != organ_keys() {
         return Err(SessionError::Organs);
     }
-    let study = state.study.as_ref().ok_or(SessionError::NoCt)?;
-    if file.ct.size != study.geometry().size || file.ct != state.memory.key_of(study) {
+    let study = document.study.as_mut().ok_or(SessionError::NoCt)?;
+    if file.ct.size != study.geometry().size || Some(&file.ct) != ct.as_ref() {
         return Err(SessionError::OtherCt(file.ct.size));
     }
     let voxels = study.geometry().voxel_count();
@@ -155,22 +155,21 @@ fn restore(state: &mut State, text: &str) -> Result<u64, SessionError> {
     let other = |weights: &crate::worker::WeightsReady| {
         file.model.as_ref().filter(|m| m.sha256 != weights.sha256).map(|m| m.name.clone())
     };
-    if let Some(name) = state.model.weights.as_ref().and_then(other) {
-        state
+    if let Some(name) = document.model.weights.as_ref().and_then(other) {
+        outbox
             .notices
             .warn(format!("the labels of this session come from the weights {name}, not from those in use now"));
     }
     if file.run_finished {
         // All that a run would find is in the file.
-        if state.run.is_active() {
-            state.send(Command::CancelRun);
+        if document.run.is_active() {
+            outbox.send(Command::CancelRun);
         }
-        let total = study_slices(state);
-        state.run =
-            Run { number: state.next_number(), phase: RunPhase::Finished, done: total, total, ..Run::default() };
+        let total = study.geometry().size[2];
+        document.run =
+            Run { number: outbox.next_number(), phase: RunPhase::Finished, done: total, total, ..Run::default() };
     }
-    file.view.apply(&mut state.view, &mut state.preferences.layout, file.ct.size);
-    let Some(study) = state.study.as_mut() else { return Err(SessionError::NoCt) };
+    file.view.apply(&mut document.view, &mut document.preferences.layout, file.ct.size);
     study.drawn = file.drawn;
     study.what_if = None;
     restore_anatomy(study, file.anatomy);
@@ -180,10 +179,6 @@ fn restore(state: &mut State, text: &str) -> Result<u64, SessionError> {
     }
     study.labels.restore_edits(&edits, false, "session");
     Ok(edits.iter().filter(|e| **e != NOT_EDITED).count() as u64)
-}
-
-fn study_slices(state: &State) -> usize {
-    state.study.as_ref().map_or(0, |s| s.geometry().size[2])
 }
 
 fn restore_anatomy(study: &mut Study, slices: Vec<SessionSlice>) {

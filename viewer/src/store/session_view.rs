@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use attention_anatomy::anatomy::Organ;
 use serde::{Deserialize, Serialize};
 
-use crate::state::{Camera, DisplayWindow, Layout, OrganStyle, Plane, View};
+use crate::display::{Camera, DisplayWindow, Layout, OrganStyle, Plane, View};
 
 /// How a study was looked at.
 #[derive(Clone, Debug, Serialize, Deserialize)]

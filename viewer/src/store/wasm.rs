@@ -11,7 +11,7 @@ use js_sys::{Array, Promise};
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
-use web_sys::{IdbDatabase, IdbObjectStore, IdbRequest, IdbTransaction, IdbTransactionMode, Storage};
+use web_sys::{IdbDatabase, IdbObjectStore, IdbRequest, IdbTransaction, IdbTransactionMode};
 
 use super::Found;
 
@@ -26,13 +26,13 @@ const UNFINISHED: &str = "attention-anatomy/edits/";
 
 /// Where things are kept.
 #[derive(Debug)]
-pub struct Shelf {
+pub struct Storage {
     inner: Rc<Inner>,
 }
 
 #[derive(Debug)]
 struct Inner {
-    storage: Option<Storage>,
+    storage: Option<web_sys::Storage>,
     /// What is to be done; the first is being done and stays until it is.
     jobs: RefCell<VecDeque<Job>>,
     working: Cell<bool>,
@@ -46,18 +46,18 @@ enum Job {
     Ask(String),
 }
 
-impl Shelf {
+impl Storage {
     /// The page's own; `None` outside a window.
     pub fn open() -> Option<Self> {
         let window = web_sys::window()?;
         // A browser that forbids storage still shows the page.
-        let storage = window.local_storage().ok().flatten();
+        let local = window.local_storage().ok().flatten();
         let (jobs, working, reports) = Default::default();
-        let shelf = Self { inner: Rc::new(Inner { storage, jobs, working, reports }) };
-        for Found { name, text } in shelf.inner.unfinished("") {
-            shelf.job(if text.is_empty() { Job::Forget(name) } else { Job::Keep(name, text) });
+        let storage = Self { inner: Rc::new(Inner { storage: local, jobs, working, reports }) };
+        for Found { name, text } in storage.inner.unfinished("") {
+            storage.job(if text.is_empty() { Job::Forget(name) } else { Job::Keep(name, text) });
         }
-        Some(shelf)
+        Some(storage)
     }
 
     /// The preferences of last time.

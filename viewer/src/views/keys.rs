@@ -2,7 +2,8 @@
 
 use egui::Key;
 
-use crate::state::{Camera, Plane, State, Tool, WINDOW_PRESETS};
+use crate::display::{Camera, Plane, Tool, WINDOW_PRESETS};
+use crate::document::Document;
 
 /// What a key does.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -95,7 +96,7 @@ fn acts(ui: &egui::Ui, shortcut: &Shortcut) -> bool {
 
 /// Applies the keys that were pressed, to the view `plane` where they are for one view. `only_letters` leaves out those that
 /// move within or press a widget that has the keyboard.
-pub fn apply(ui: &egui::Ui, state: &mut State, plane: Plane, only_letters: bool) {
+pub fn apply(ui: &egui::Ui, document: &mut Document, plane: Plane, only_letters: bool) {
     for shortcut in SHORTCUTS.iter().filter(|s| acts(ui, s)) {
         let moves_in_widgets = matches!(
             shortcut.action,
@@ -104,17 +105,17 @@ pub fn apply(ui: &egui::Ui, state: &mut State, plane: Plane, only_letters: bool)
         if only_letters && moves_in_widgets {
             continue;
         }
-        if shortcut.key == Key::Space && std::mem::take(&mut state.view.space_used) {
+        if shortcut.key == Key::Space && std::mem::take(&mut document.view.space_used) {
             continue;
         }
-        perform(state, plane, shortcut.action);
+        perform(document, plane, shortcut.action);
     }
 }
 
 /// Does what a key does.
-pub fn perform(state: &mut State, plane: Plane, action: KeyAction) {
-    let Some(size) = state.study.as_ref().map(|s| s.geometry().size) else { return };
-    let view = &mut state.view;
+pub fn perform(document: &mut Document, plane: Plane, action: KeyAction) {
+    let Some(size) = document.study.as_ref().map(|s| s.geometry().size) else { return };
+    let view = &mut document.view;
     let axis = plane.axes()[2];
     match action {
         KeyAction::Slice(by) => view.scroll(plane, by, size),

@@ -2,7 +2,7 @@
 
 use egui::{Rect, pos2};
 
-use crate::state::{Layout, Plane};
+use crate::display::{Layout, Plane};
 
 /// Points between two views.
 const GAP: f32 = 3.0;

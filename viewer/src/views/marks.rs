@@ -3,8 +3,9 @@
 use egui::{Align2, Color32, FontId, Painter, Pos2, Rect, Stroke, Ui, pos2, vec2};
 
 use super::plane_colour;
+use crate::display::{Measurement, MeasurementKind, Plane, View};
+use crate::document::{Document, Study};
 use crate::render::Projection;
-use crate::state::{Measurement, MeasurementKind, Plane, State, Study, View};
 
 const TEXT: Color32 = Color32::from_rgb(230, 230, 230);
 const MEASURE: Color32 = Color32::from_rgb(120, 255, 160);
@@ -123,7 +124,7 @@ pub fn crosshair(painter: &Painter, cursor: [usize; 3], projection: &Projection)
 /// The circle that brush and eraser would paint, in the colour of the chosen organ.
 pub fn brush(painter: &Painter, view: &View, at: Pos2, projection: &Projection) {
     let radius = view.brush_radius_mm * projection.points_per_mm as f32;
-    let is_brush = view.tool == crate::state::Tool::Brush;
+    let is_brush = view.tool == crate::display::Tool::Brush;
     let organ = view.selected.filter(|_| is_brush).map(|o| view.styles[o.index()].colour);
     let [r, g, b] = organ.unwrap_or([255; 3]);
     painter.circle_stroke(at, radius, Stroke::new(3.0, Color32::from_black_alpha(110)));
@@ -158,10 +159,10 @@ fn ellipse(painter: &Painter, ends: [Pos2; 2]) {
 }
 
 /// Draws the measurements of the slice on screen, each with a button that removes it.
-pub fn measurements(ui: &Ui, painter: &Painter, state: &mut State, plane: Plane, projection: &Projection) {
-    let Some(spacing) = state.study.as_ref().map(|s| s.geometry().spacing()) else { return };
+pub fn measurements(ui: &Ui, painter: &Painter, document: &mut Document, plane: Plane, projection: &Projection) {
+    let Some(spacing) = document.study.as_ref().map(|s| s.geometry().spacing()) else { return };
     let mut removed = None;
-    for (index, measurement) in state.view.measurements.iter().enumerate() {
+    for (index, measurement) in document.view.measurements.iter().enumerate() {
         if measurement.plane != plane || measurement.slice() != projection.slice {
             continue;
         }
@@ -182,12 +183,12 @@ pub fn measurements(ui: &Ui, painter: &Painter, state: &mut State, plane: Plane,
         });
         let colour = if response.hovered() { Color32::WHITE } else { MEASURE };
         text(painter, button.center(), Align2::CENTER_CENTER, "×", 20.0, colour);
-        if response.clicked() && state.view.gesture.is_none() {
+        if response.clicked() && document.view.gesture.is_none() {
             removed = Some(index);
         }
     }
     if let Some(index) = removed {
-        state.view.measurements.remove(index);
+        document.view.measurements.remove(index);
         ui.ctx().request_repaint();
     }
 }
@@ -195,7 +196,7 @@ pub fn measurements(ui: &Ui, painter: &Painter, state: &mut State, plane: Plane,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::Camera;
+    use crate::display::Camera;
     use attention_anatomy::volume::{CtVolume, Geometry, Modality};
 
     fn study() -> Study {

@@ -26,8 +26,9 @@ use egui::{Color32, CursorIcon, Rect, Response, Role, Sense, Stroke, StrokeKind,
 pub use keys::{GESTURES, KeyAction, SHORTCUTS, Shortcut};
 pub use picture::request_picture;
 
+use crate::display::{Drag, Plane, Tool};
+use crate::document::{Document, Outbox};
 use crate::render::{self, Projection};
-use crate::state::{Drag, Plane, State, Tool};
 use crate::worker::Command;
 
 /// Width of the slice slider at the right edge of a view.
@@ -43,19 +44,19 @@ pub fn plane_colour(plane: Plane) -> Color32 {
 }
 
 /// Draws the views in all of `ui`, in the layout that the preferences name.
-pub fn show(ui: &mut Ui, state: &mut State) {
-    state.view.hover = None;
+pub fn show(ui: &mut Ui, document: &mut Document, outbox: &mut Outbox) {
+    document.view.hover = None;
     let room = ui.available_rect_before_wrap();
     ui.painter().rect_filled(room, 0.0, ui.visuals().panel_fill);
-    let Some(size) = state.study.as_ref().map(|s| s.geometry().size) else {
-        start::show(ui, state);
+    let Some(size) = document.study.as_ref().map(|s| s.geometry().size) else {
+        start::show(ui, document, outbox);
         return;
     };
-    picture::deliver(ui.ctx(), state, room);
+    picture::deliver(ui.ctx(), document, outbox, room);
     for axis in 0..3 {
-        state.view.cursor[axis] = state.view.cursor[axis].min(size[axis] - 1);
+        document.view.cursor[axis] = document.view.cursor[axis].min(size[axis] - 1);
     }
-    let views = layout::place(state.preferences.layout, state.view.main, room);
+    let views = layout::place(document.preferences.layout, document.view.main, room);
     let ids: Vec<_> = views.iter().map(|(plane, _)| ui.scope_id().with(plane)).collect();
 
     let focused = ui.memory(|memory| memory.focused());
@@ -63,8 +64,8 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     let under_mouse = views.iter().find(|(_, rect)| mouse.is_some_and(|at| rect.contains(at)));
     let with_keyboard = views.iter().zip(&ids).find(|(_, id)| focused == Some(**id)).map(|(view, _)| view);
     if !ui.ctx().text_edit_focused() {
-        let plane = under_mouse.or(with_keyboard).map_or(state.view.main, |(plane, _)| *plane);
-        keys::apply(ui, state, plane, focused.is_some() && with_keyboard.is_none());
+        let plane = under_mouse.or(with_keyboard).map_or(document.view.main, |(plane, _)| *plane);
+        keys::apply(ui, document, plane, focused.is_some() && with_keyboard.is_none());
     }
     let pixels_per_point = ui.ctx().pixels_per_point();
     let views =
@@ -74,38 +75,38 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     let mut responses = Vec::new();
     for &(plane, rect, id) in &views {
         let response = ui.interact(rect, id, Sense::click_and_drag());
-        if let Some(projection) = projection(state, plane, rect) {
-            pointer::interact(ui, &response, state, plane, &projection);
+        if let Some(projection) = projection(document, plane, rect) {
+            pointer::interact(ui, &response, document, plane, &projection);
         }
         responses.push(response);
     }
     // Here and not in the view: it may no longer be shown.
-    if let Some(gesture) = state.view.gesture.filter(|_| !ui.input(|i| i.pointer.any_down()))
-        && let Some(projection) = projection(state, gesture.plane, room)
+    if let Some(gesture) = document.view.gesture.filter(|_| !ui.input(|i| i.pointer.any_down()))
+        && let Some(projection) = projection(document, gesture.plane, room)
     {
-        pointer::finish(state, &projection);
+        pointer::finish(document, &projection);
     }
     for ((plane, rect, _), response) in views.into_iter().zip(responses) {
-        draw(ui, state, plane, rect, &response);
+        draw(ui, document, plane, rect, &response);
     }
     ui.advance_cursor_after_rect(room);
-    if state.view.focused != state.view.slice() {
-        state.view.focused = state.view.slice();
-        if state.run.is_active() {
-            let slice = state.view.slice();
-            state.send(Command::Focus { slice });
+    if document.view.focused != document.view.slice() {
+        document.view.focused = document.view.slice();
+        if document.run.is_active() {
+            let slice = document.view.slice();
+            outbox.send(Command::Focus { slice });
         }
     }
 }
 
-fn projection(state: &State, plane: Plane, rect: Rect) -> Option<Projection> {
-    let (study, view) = (state.study.as_ref()?, &state.view);
+fn projection(document: &Document, plane: Plane, rect: Rect) -> Option<Projection> {
+    let (study, view) = (document.study.as_ref()?, &document.view);
     Some(Projection::new(plane, study.geometry(), rect, view.cameras[plane.index()], view.cursor))
 }
 
-fn draw(ui: &mut Ui, state: &mut State, plane: Plane, rect: Rect, response: &Response) {
-    let Some(projection) = projection(state, plane, rect) else { return };
-    let Some(study) = state.study.as_ref() else { return };
+fn draw(ui: &mut Ui, document: &mut Document, plane: Plane, rect: Rect, response: &Response) {
+    let Some(projection) = projection(document, plane, rect) else { return };
+    let Some(study) = document.study.as_ref() else { return };
     let count = projection.size[projection.axes[2]];
     let label = format!("{} view, slice {} of {count}", plane.name(), projection.slice + 1);
     response.widget_info(|| WidgetInfo::labeled(Role::Canvas, true, &label));
@@ -117,28 +118,35 @@ fn draw(ui: &mut Ui, state: &mut State, plane: Plane, rect: Rect, response: &Res
     let painter = ui.painter_at(rect);
     painter.rect_filled(rect, 0.0, Color32::BLACK);
     let pixels_per_point = ui.ctx().pixels_per_point();
-    painter.add(render::paint_slice(study, &state.view, &state.preferences, plane, &projection, pixels_per_point));
-    if state.view.crosshair {
-        marks::crosshair(&painter, state.view.cursor, &projection);
+    painter.add(render::paint_slice(
+        study,
+        &document.view,
+        &document.preferences,
+        plane,
+        &projection,
+        pixels_per_point,
+    ));
+    if document.view.crosshair {
+        marks::crosshair(&painter, document.view.cursor, &projection);
     }
-    marks::legend(&painter, study, &state.view, plane, &projection);
-    marks::measurements(ui, &painter, state, plane, &projection);
+    marks::legend(&painter, study, &document.view, plane, &projection);
+    marks::measurements(ui, &painter, document, plane, &projection);
     let mouse = ui.input(|i| i.pointer.hover_pos()).filter(|_| response.contains_pointer());
     if let Some(at) = mouse {
-        let has_circle = matches!(state.view.tool, Tool::Brush | Tool::Eraser);
+        let has_circle = matches!(document.view.tool, Tool::Brush | Tool::Eraser);
         if has_circle && projection.voxel_at(at).is_some() {
-            marks::brush(&painter, &state.view, at, &projection);
+            marks::brush(&painter, &document.view, at, &projection);
         }
-        ui.set_cursor_icon(cursor_icon(state));
+        ui.set_cursor_icon(cursor_icon(document));
     }
-    slider(ui, state, plane, &projection);
+    slider(ui, document, plane, &projection);
     if response.has_focus() {
         painter.rect_stroke(rect, 0.0, Stroke::new(1.0, plane_colour(plane)), StrokeKind::Inside);
     }
 }
 
-fn cursor_icon(state: &State) -> CursorIcon {
-    match (state.view.gesture.map(|g| g.drag), state.view.tool) {
+fn cursor_icon(document: &Document) -> CursorIcon {
+    match (document.view.gesture.map(|g| g.drag), document.view.tool) {
         (Some(Drag::Pan), _) => CursorIcon::Grabbing,
         (Some(Drag::Window), _) | (None, Tool::WindowLevel) => CursorIcon::Move,
         (None, Tool::Pan) => CursorIcon::Grab,
@@ -147,7 +155,7 @@ fn cursor_icon(state: &State) -> CursorIcon {
 }
 
 /// The slice as a slider at the right edge: for fingers, which have no wheel, and for the keyboard.
-fn slider(ui: &mut Ui, state: &mut State, plane: Plane, projection: &Projection) {
+fn slider(ui: &mut Ui, document: &mut Document, plane: Plane, projection: &Projection) {
     let axis = projection.axes[2];
     let last = projection.size[axis] - 1;
     if last == 0 {
@@ -161,7 +169,7 @@ fn slider(ui: &mut Ui, state: &mut State, plane: Plane, projection: &Projection)
     let mut ui = ui.new_child(UiBuilder::new().max_rect(rect).id_salt((plane, "slice")));
     ui.spacing_mut().slider_width = rect.height();
     ui.visuals_mut().widgets.inactive.bg_fill = Color32::from_white_alpha(60);
-    let slider = egui::Slider::new(&mut state.view.cursor[axis], 0..=last).vertical().show_value(false);
+    let slider = egui::Slider::new(&mut document.view.cursor[axis], 0..=last).vertical().show_value(false);
     if ui.put(rect, slider).accessible_name(format!("{} slice", plane.name())).changed() {
         ui.ctx().request_repaint();
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use egui::{ColorImage, Context, Id, Rect};
 
-use crate::state::{FileRequest, State};
+use crate::document::{Document, FileRequest, Outbox};
 
 /// A screenshot that has arrived.
 #[derive(Clone, Default)]
@@ -24,17 +24,17 @@ pub fn request_picture(ctx: &Context) {
 }
 
 /// Offers a screenshot that has arrived for saving, cut to `rect`.
-pub fn deliver(ctx: &Context, state: &mut State, rect: Rect) {
+pub fn deliver(ctx: &Context, document: &Document, outbox: &mut Outbox, rect: Rect) {
     let Some(Screenshot(image)) = ctx.data_mut(|data| data.remove_temp(id())) else { return };
     let picture = cut(&image, rect, ctx.pixels_per_point());
-    let weights = state.model.weights.as_ref();
+    let weights = document.model.weights.as_ref();
     let model = weights.map_or("no weights".to_string(), |w| format!("{}, SHA-256 {}", w.name, w.sha256));
     match encode(&picture, &model) {
         Ok(bytes) => {
-            let name = format!("{}-{}.png", state.view.main.name().to_lowercase(), state.view.slice() + 1);
-            state.request(FileRequest::Save { name, bytes });
+            let name = format!("{}-{}.png", document.view.main.name().to_lowercase(), document.view.slice() + 1);
+            outbox.request(FileRequest::Save { name, bytes });
         }
-        Err(error) => state.notices.error(format!("the picture could not be made ({error})")),
+        Err(error) => outbox.notices.error(format!("the picture could not be made ({error})")),
     }
 }
 

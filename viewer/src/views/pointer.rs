@@ -2,8 +2,9 @@
 
 use egui::{MouseWheelSource, MouseWheelUnit, PointerButton, Pos2, Response, Ui, Vec2};
 
+use crate::display::{Drag, Gesture, Layout, Measurement, MeasurementKind, Plane, Stroke, StrokePhase, Tool};
+use crate::document::Document;
 use crate::render::Projection;
-use crate::state::{Drag, Gesture, Layout, Measurement, MeasurementKind, Plane, State, Stroke, StrokePhase, Tool};
 
 /// Scroll points of a touch pad that make one slice.
 const POINTS_PER_SLICE: f32 = 24.0;
@@ -15,52 +16,52 @@ const GRAB: f32 = 9.0;
 const POINTS_PER_WIDTH: f32 = 400.0;
 
 /// Applies what mouse and fingers did in the view of `plane`.
-pub fn interact(ui: &Ui, response: &Response, state: &mut State, plane: Plane, projection: &Projection) {
-    if two_fingers(ui, state, plane, projection) {
+pub fn interact(ui: &Ui, response: &Response, document: &mut Document, plane: Plane, projection: &Projection) {
+    if two_fingers(ui, document, plane, projection) {
         return;
     }
     if response.contains_pointer() {
-        wheel(ui, state, plane, projection);
+        wheel(ui, document, plane, projection);
         let at = ui.input(|i| i.pointer.hover_pos());
         if let Some(voxel) = at.and_then(|at| projection.voxel_at(at)) {
-            state.view.hover = Some((plane, voxel));
+            document.view.hover = Some((plane, voxel));
         }
     }
     if response.double_clicked() {
-        enlarge(state, plane);
+        enlarge(document, plane);
     }
-    drag(ui, response, state, plane, projection);
+    drag(ui, response, document, plane, projection);
 }
 
-fn enlarge(state: &mut State, plane: Plane) {
-    let layout = &mut state.preferences.layout;
-    let is_main = state.view.main == plane;
+fn enlarge(document: &mut Document, plane: Plane) {
+    let layout = &mut document.preferences.layout;
+    let is_main = document.view.main == plane;
     *layout = match layout {
         Layout::OneBig if is_main => Layout::Single,
         Layout::Single | Layout::OneBig | Layout::ThreeUp => Layout::OneBig,
     };
-    state.view.main = plane;
+    document.view.main = plane;
 }
 
 /// Two fingers move and scale the picture, and end whatever one finger had begun.
-fn two_fingers(ui: &Ui, state: &mut State, plane: Plane, projection: &Projection) -> bool {
+fn two_fingers(ui: &Ui, document: &mut Document, plane: Plane, projection: &Projection) -> bool {
     let Some(touch) = ui.input(|i| i.multi_touch()) else { return false };
     if !projection.rect.contains(touch.center_pos) {
         return false;
     }
-    if let Some(gesture) = state.view.gesture.filter(|g| g.plane == plane) {
+    if let Some(gesture) = document.view.gesture.filter(|g| g.plane == plane) {
         // The first finger came to move the picture, not the crosshair.
         if gesture.drag == Drag::Crosshair {
-            state.view.cursor = gesture.cursor_before;
+            document.view.cursor = gesture.cursor_before;
         }
-        finish(state, projection);
+        finish(document, projection);
     }
-    let camera = projection.zoomed(state.view.cameras[plane.index()], touch.zoom_delta, touch.center_pos);
-    state.view.cameras[plane.index()] = projection.panned(camera, touch.translation_delta);
+    let camera = projection.zoomed(document.view.cameras[plane.index()], touch.zoom_delta, touch.center_pos);
+    document.view.cameras[plane.index()] = projection.panned(camera, touch.translation_delta);
     true
 }
 
-fn wheel(ui: &Ui, state: &mut State, plane: Plane, projection: &Projection) {
+fn wheel(ui: &Ui, document: &mut Document, plane: Plane, projection: &Projection) {
     let (zoom, slices, at) = ui.input(|i| {
         let turned = |event: &egui::Event| match event {
             // Slices that fly by after the fingers have left the pad are slices nobody saw.
@@ -78,39 +79,39 @@ fn wheel(ui: &Ui, state: &mut State, plane: Plane, projection: &Projection) {
         (i.zoom_delta(), i.events.iter().map(turned).sum::<f32>(), i.pointer.hover_pos())
     });
     if let Some(at) = at.filter(|_| zoom != 1.0) {
-        let camera = &mut state.view.cameras[plane.index()];
+        let camera = &mut document.view.cameras[plane.index()];
         *camera = projection.zoomed(*camera, zoom, at);
     }
     // A turn the other way begins anew.
-    if slices * state.view.wheel < 0.0 {
-        state.view.wheel = 0.0;
+    if slices * document.view.wheel < 0.0 {
+        document.view.wheel = 0.0;
     }
-    state.view.wheel += slices;
-    let whole = state.view.wheel.trunc();
+    document.view.wheel += slices;
+    let whole = document.view.wheel.trunc();
     if whole != 0.0 {
-        state.view.wheel -= whole;
-        state.view.scroll(plane, whole as isize, projection.size);
+        document.view.wheel -= whole;
+        document.view.scroll(plane, whole as isize, projection.size);
     }
 }
 
-fn drag(ui: &Ui, response: &Response, state: &mut State, plane: Plane, projection: &Projection) {
+fn drag(ui: &Ui, response: &Response, document: &mut Document, plane: Plane, projection: &Projection) {
     let pointer = ui.input(|i| i.pointer.clone());
     let Some(at) = pointer.interact_pos() else { return };
-    if state.view.gesture.is_none() && response.is_pointer_button_down_on() {
+    if document.view.gesture.is_none() && response.is_pointer_button_down_on() {
         let buttons = [PointerButton::Primary, PointerButton::Secondary, PointerButton::Middle];
         if let Some(button) = buttons.into_iter().find(|&b| pointer.button_pressed(b)) {
             response.request_focus();
-            begin(ui, state, plane, projection, button, at);
+            begin(ui, document, plane, projection, button, at);
         }
     }
-    let Some(gesture) = state.view.gesture.filter(|g| g.plane == plane) else { return };
-    proceed(ui, state, projection, gesture, at, pointer.delta());
+    let Some(gesture) = document.view.gesture.filter(|g| g.plane == plane) else { return };
+    proceed(ui, document, projection, gesture, at, pointer.delta());
 }
 
-fn begin(ui: &Ui, state: &mut State, plane: Plane, projection: &Projection, button: PointerButton, at: Pos2) {
+fn begin(ui: &Ui, document: &mut Document, plane: Plane, projection: &Projection, button: PointerButton, at: Pos2) {
     let (space, shift) = ui.input(|i| (i.key_down(egui::Key::Space), i.modifiers.shift));
     let voxel = projection.to_voxel(at);
-    let view = &mut state.view;
+    let view = &mut document.view;
     let drag = match button {
         PointerButton::Secondary => Drag::Window,
         PointerButton::Middle => Drag::Pan,
@@ -154,10 +155,10 @@ fn end_at(measurements: &[Measurement], plane: Plane, projection: &Projection, a
     })
 }
 
-fn proceed(ui: &Ui, state: &mut State, projection: &Projection, gesture: Gesture, at: Pos2, moved: Vec2) {
+fn proceed(ui: &Ui, document: &mut Document, projection: &Projection, gesture: Gesture, at: Pos2, moved: Vec2) {
     let voxel = projection.to_voxel(at);
     let plane = gesture.plane;
-    let view = &mut state.view;
+    let view = &mut document.view;
     match gesture.drag {
         Drag::Crosshair => view.cursor = projection.nearest_voxel(at),
         Drag::Window => {
@@ -170,7 +171,7 @@ fn proceed(ui: &Ui, state: &mut State, projection: &Projection, gesture: Gesture
             *camera = projection.panned(*camera, moved);
         }
         Drag::Measure { index, end } => {
-            if let (Some(measurement), Some(study)) = (view.measurements.get_mut(index), state.study.as_ref())
+            if let (Some(measurement), Some(study)) = (view.measurements.get_mut(index), document.study.as_ref())
                 && measurement.ends[end] != voxel
             {
                 measurement.move_end(end, voxel, &study.ct);
@@ -188,8 +189,8 @@ fn proceed(ui: &Ui, state: &mut State, projection: &Projection, gesture: Gesture
 }
 
 /// Ends what a button had begun, once it is up.
-pub fn finish(state: &mut State, projection: &Projection) {
-    let view = &mut state.view;
+pub fn finish(document: &mut Document, projection: &Projection) {
+    let view = &mut document.view;
     let Some(gesture) = view.gesture.take() else { return };
     match gesture.drag {
         Drag::Stroke => {

@@ -2,12 +2,12 @@
 
 use egui::{Align, Layout, RichText, Ui, vec2};
 
-use crate::state::{FileRequest, State};
+use crate::document::{Document, FileRequest, Outbox};
 use crate::worker::{Command, Input, OpenAs};
 
 /// Draws the start screen in all of `ui`.
-pub fn show(ui: &mut Ui, state: &mut State) {
-    let is_opening = state.panels.opening.is_some();
+pub fn show(ui: &mut Ui, document: &Document, outbox: &mut Outbox) {
+    let is_opening = document.opening.is_some();
     let height = ui.available_height();
     egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         ui.with_layout(Layout::top_down(Align::Center), |ui| {
@@ -17,11 +17,11 @@ pub fn show(ui: &mut Ui, state: &mut State) {
             ui.label(RichText::new("Outlines 33 organs on a CT, and shows why.").size(16.0));
             ui.label("Everything is computed on this machine: no image leaves it.");
             ui.add_space(24.0);
-            ui.add_enabled_ui(!is_opening, |ui| buttons(ui, state));
+            ui.add_enabled_ui(!is_opening, |ui| buttons(ui, outbox));
             ui.add_space(10.0);
             ui.weak("or drop files here: a DICOM folder, a zip, NIfTI or NRRD");
             if !is_opening {
-                recent(ui, state);
+                recent(ui, document, outbox);
             }
             ui.add_space(28.0);
             ui.weak("Not a medical device: for research and teaching only.");
@@ -29,36 +29,36 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     });
 }
 
-fn buttons(ui: &mut Ui, state: &mut State) {
+fn buttons(ui: &mut Ui, outbox: &mut Outbox) {
     let size = vec2(260.0, 38.0);
     let big = |text: &str| egui::Button::new(RichText::new(text).size(16.0)).min_size(size);
     if ui.add(big("Open the sample CT")).on_hover_text("A neck and chest CT that comes with the program").clicked() {
-        let job = state.next_number();
+        let job = outbox.next_number();
         let (inputs, as_what) = (vec![Input::Sample], OpenAs::Whatever);
-        state.send(Command::Open { job, inputs, as_what, even_if_large: false });
+        outbox.send(Command::Open { job, inputs, as_what, even_if_large: false });
     }
     if ui.add(big("Open files…")).clicked() {
-        state.request(FileRequest::OpenFiles);
+        outbox.request(FileRequest::OpenFiles);
     }
     if ui.add(big("Open folder…")).clicked() {
-        state.request(FileRequest::OpenFolder);
+        outbox.request(FileRequest::OpenFolder);
     }
 }
 
-fn recent(ui: &mut Ui, state: &mut State) {
-    if state.preferences.recent.is_empty() {
+fn recent(ui: &mut Ui, document: &Document, outbox: &mut Outbox) {
+    if document.preferences.recent.is_empty() {
         return;
     }
     ui.add_space(20.0);
     ui.label(RichText::new("Recent").strong());
     let mut chosen = None;
-    for path in &state.preferences.recent {
+    for path in &document.preferences.recent {
         let name = std::path::Path::new(path).file_name().map_or(path.as_str().into(), |n| n.to_string_lossy());
         if ui.link(name).on_hover_text(path).clicked() {
             chosen = Some(path.clone());
         }
     }
     if let Some(path) = chosen {
-        state.request(FileRequest::OpenRecent(path));
+        outbox.request(FileRequest::OpenRecent(path));
     }
 }

@@ -4,8 +4,10 @@ use attention_anatomy::anatomy::Organ;
 use egui::{Event, Key, Modifiers, MouseWheelSource, MouseWheelUnit, PointerButton, Pos2, TouchPhase, pos2, vec2};
 use egui_kittest::kittest::Queryable;
 
+use crate::display::{Layout, MeasurementKind, Plane, StrokePhase, Tool, WINDOW_PRESETS};
+use crate::document::bench::Bench;
+use crate::document::{FileRequest, RunPhase};
 use crate::render::tests::{ROOM, Rig, phantom};
-use crate::state::{FileRequest, Layout, MeasurementKind, Plane, RunPhase, State, StrokePhase, Tool, WINDOW_PRESETS};
 use crate::worker::{Command, Input};
 
 /// The phantom of 60 x 50 x 20 voxels of 1 x 1 x 2.5 mm alone on the screen: 6 points for each millimetre.
@@ -229,14 +231,14 @@ fn keys_do_what_the_table_says() {
 fn the_run_is_told_once_which_slice_is_on_screen() {
     let mut rig = rig(Plane::Axial);
     press(&mut rig, Key::ArrowUp);
-    assert!(rig.state().commands.is_empty(), "nobody runs");
+    assert!(rig.state().outbox.commands.is_empty(), "nobody runs");
     rig.state().run.phase = RunPhase::Running;
     press(&mut rig, Key::ArrowUp);
     rig.harness.run();
-    assert_eq!(rig.state().commands, [Command::Focus { slice: 17 }]);
+    assert_eq!(rig.state().outbox.commands, [Command::Focus { slice: 17 }]);
     rig.state().view.cursor[2] = 3;
     rig.harness.run();
-    assert_eq!(rig.state().commands[1..], [Command::Focus { slice: 3 }], "whoever moved the crosshair");
+    assert_eq!(rig.state().outbox.commands[1..], [Command::Focus { slice: 3 }], "whoever moved the crosshair");
 }
 
 #[test]
@@ -312,7 +314,7 @@ fn two_fingers_move_and_zoom() {
 
 #[test]
 fn nothing_open_offers_what_can_be_opened() {
-    let mut rig = Rig::new(State::default());
+    let mut rig = Rig::new(Bench::default());
     rig.harness.set_size(vec2(900.0, 600.0));
     rig.state().preferences.recent = vec!["/data/scan 7.nii.gz".into()];
     rig.harness.run();
@@ -321,8 +323,8 @@ fn nothing_open_offers_what_can_be_opened() {
     rig.harness.get_by_label("scan 7.nii.gz").click();
     rig.harness.run();
     let state = rig.state();
-    assert!(matches!(&state.commands[..], [Command::Open { inputs, .. }] if *inputs == [Input::Sample]));
-    assert_eq!(state.requests, [FileRequest::OpenFiles, FileRequest::OpenRecent("/data/scan 7.nii.gz".into())]);
+    assert!(matches!(&state.outbox.commands[..], [Command::Open { inputs, .. }] if *inputs == [Input::Sample]));
+    assert_eq!(state.outbox.requests, [FileRequest::OpenFiles, FileRequest::OpenRecent("/data/scan 7.nii.gz".into())]);
 }
 
 #[test]
@@ -332,7 +334,7 @@ fn the_picture_is_cut_to_the_views() {
     super::request_picture(&ctx);
     rig.harness.run();
     rig.harness.run();
-    let Some(FileRequest::Save { name, bytes }) = rig.state().requests.pop() else { panic!("nothing to save") };
+    let Some(FileRequest::Save { name, bytes }) = rig.state().outbox.requests.pop() else { panic!("nothing to save") };
     assert_eq!(name, "axial-16.png");
     let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
     let mut pixels = vec![0; reader.output_buffer_size().unwrap()];

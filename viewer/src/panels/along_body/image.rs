@@ -5,8 +5,8 @@ use attention_anatomy::infer::SliceAnatomy;
 use attention_anatomy::report::viridis;
 use egui::{Color32, ColorImage};
 
-use super::super::attention::Scale;
-use crate::state::Study;
+use super::super::scale::Scale;
+use crate::document::Study;
 use crate::theme;
 
 /// Columns of the stacked probabilities.

@@ -11,21 +11,22 @@ use egui::{
     StrokeKind, TextStyle, TextureHandle, TextureOptions, Ui, WidgetInfo, pos2, vec2,
 };
 
-use super::attention::{Scale, number, scale_of};
-use super::tour::Spot;
+use super::context::{Context, Panel, Spot};
+use super::scale::{Scale, number};
 use super::widgets::slice_number;
-use crate::state::{State, Study};
+use crate::display::View;
+use crate::document::Study;
 use crate::theme;
 
-/// What the strip remembers.
+/// The strip.
 #[derive(Clone, Default)]
-pub struct Memory {
+pub struct AlongBody {
     drawn: Option<Drawn>,
 }
 
-impl std::fmt::Debug for Memory {
+impl std::fmt::Debug for AlongBody {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Memory").field("drawn", &self.drawn.as_ref().map(|d| d.of)).finish()
+        f.debug_struct("AlongBody").field("drawn", &self.drawn.as_ref().map(|d| d.of)).finish()
     }
 }
 
@@ -82,10 +83,15 @@ impl Places {
     }
 }
 
-/// Draws the strip.
-pub fn show(ui: &mut Ui, state: &mut State) {
-    let Some(study) = &state.study else { return };
-    state.panels.tour.saw(Spot::AlongBody, ui.available_rect_before_wrap());
+impl Panel for AlongBody {
+    fn show(&mut self, ui: &mut Ui, cx: &mut Context<'_>) {
+        show(&mut self.drawn, ui, cx);
+    }
+}
+
+fn show(drawn: &mut Option<Drawn>, ui: &mut Ui, cx: &mut Context<'_>) {
+    let Some(study) = &cx.document.study else { return };
+    cx.arrangement.saw(Spot::AlongBody, ui.available_rect_before_wrap());
     ui.horizontal(|ui| {
         ui.label(RichText::new("Along the body").strong());
     });
@@ -95,12 +101,12 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     let (rect, response) = ui.allocate_exact_size(size, Sense::click_and_drag());
     let places = Places::new(rect.shrink2(vec2(1.0, 2.0)), study.anatomy.len());
 
-    let known = state.model.known();
-    let scale = scale_of(state);
-    let texture = texture(ui, &mut state.panels.along_body, study, known, scale);
-    paint(ui, state, study, &texture, &places, titles);
+    let known = cx.document.model.known();
+    let scale = cx.arrangement.scale(cx.document);
+    let texture = texture(ui, drawn, study, known, scale);
+    paint(ui, &cx.document.view, study, &texture, &places, titles);
     legend(ui, scale);
-    let slice = state.view.slice();
+    let slice = cx.document.view.slice();
     let count = places.slices;
     response.widget_info(|| {
         let name = format!("Slice along the body, {} of {count}", slice_number(slice));
@@ -115,10 +121,10 @@ pub fn show(ui: &mut Ui, state: &mut State) {
         && let Some(organ) = response.interact_pointer_pos().and_then(|p| places.organ(p.x))
         && known.contains(organ)
     {
-        state.view.selected = Some(organ);
+        cx.document.view.selected = Some(organ);
     }
     if let Some(slice) = to {
-        super::go_to_slice(state, slice);
+        cx.document.go_to_slice(slice);
     }
 }
 
@@ -148,9 +154,9 @@ fn wanted(ui: &Ui, response: &Response, places: &Places, now: usize) -> Option<u
     (steps != 0).then(|| now.saturating_add_signed(steps).min(places.slices - 1))
 }
 
-fn texture(ui: &Ui, memory: &mut Memory, study: &Study, known: OrganSet, scale: Scale) -> TextureHandle {
-    let of = (super::attention::fingerprint(study), known, scale);
-    match &mut memory.drawn {
+fn texture(ui: &Ui, last: &mut Option<Drawn>, study: &Study, known: OrganSet, scale: Scale) -> TextureHandle {
+    let of = (study.anatomy_revision(), known, scale);
+    match last {
         Some(drawn) if drawn.of == of => drawn.texture.clone(),
         Some(drawn) => {
             drawn.of = of;
@@ -160,13 +166,13 @@ fn texture(ui: &Ui, memory: &mut Memory, study: &Study, known: OrganSet, scale: 
         None => {
             let picture = Arc::new(image::image(study, known, scale));
             let texture = ui.ctx().load_texture("along the body", picture, TextureOptions::NEAREST);
-            memory.drawn = Some(Drawn { of, texture: texture.clone() });
+            *last = Some(Drawn { of, texture: texture.clone() });
             texture
         }
     }
 }
 
-fn paint(ui: &Ui, state: &State, study: &Study, texture: &TextureHandle, places: &Places, titles: Rect) {
+fn paint(ui: &Ui, view: &View, study: &Study, texture: &TextureHandle, places: &Places, titles: Rect) {
     let painter = ui.painter();
     let weak = ui.visuals().weak_text_color();
     let font = TextStyle::Small.resolve(ui.style());
@@ -186,7 +192,7 @@ fn paint(ui: &Ui, state: &State, study: &Study, texture: &TextureHandle, places:
     }
     names(ui, study, places);
     entropy_line(ui, study, places);
-    if let Some(organ) = state.view.selected {
+    if let Some(organ) = view.selected {
         let column = places.column(organ).expand2(vec2(0.5, 0.0));
         painter.rect_stroke(column, CornerRadius::ZERO, Stroke::new(1.0, Color32::WHITE), StrokeKind::Outside);
         painter.rect_stroke(
@@ -197,7 +203,7 @@ fn paint(ui: &Ui, state: &State, study: &Study, texture: &TextureHandle, places:
         );
     }
     // Where the slice on screen is: a light line on a dark one is seen on every colour.
-    let y = places.y(state.view.slice());
+    let y = places.y(view.slice());
     let x = places.band.left()..=places.heat.right();
     painter.hline(x.clone(), y, Stroke::new(3.0, Color32::from_black_alpha(170)));
     painter.hline(x, y, Stroke::new(1.5, Color32::WHITE));

@@ -3,8 +3,8 @@
 use attention_anatomy::anatomy::{ORGAN_COUNT, Organ, OrganSet};
 use egui::{Align2, CornerRadius, Rect, Sense, Stroke, StrokeKind, TextStyle, Ui, pos2, vec2};
 
+use super::super::scale::{self, Scale};
 use super::super::widgets::{drag_bar, elided, short_name, swatch};
-use super::scale::{self, Scale};
 use crate::theme;
 
 const ROW: f32 = 21.0;

@@ -3,27 +3,24 @@
 //! | file | what |
 //! |---|---|
 //! | `bars.rs` | the 33 values as bars that can be dragged |
-//! | `what_if.rs` | the question that a dragged bar puts, and what its answer changes |
 //! | `removed.rs` | voxels that attention took away |
 //! | `uncertain.rs` | the least certain slices |
 
 mod bars;
 mod removed;
-mod scale;
 mod uncertain;
-mod what_if;
 
 use attention_anatomy::anatomy::Region;
 use attention_anatomy::infer::SliceAnatomy;
 use attention_anatomy::report::region_order_warnings;
 use egui::{Align2, CornerRadius, Rect, RichText, Sense, Stroke, StrokeKind, TextStyle, Ui, pos2, vec2};
 
-pub use scale::{Scale, number};
-
+use super::context::{Context, Panel, Spot};
 use super::icons::Icon;
-use super::tour::Spot;
+use super::scale::Scale;
 use super::widgets::{grouped, heading, remark, slice_number};
-use crate::state::{Overlay, State, Study};
+use crate::display::Overlay;
+use crate::document::{Study, changes};
 use crate::theme;
 
 /// Below this probability of the likeliest region the network does not know where it is.
@@ -33,90 +30,79 @@ const SURE: f32 = 0.5;
 const BELOW_BARS: f32 = 222.0;
 const SHORTEST_BARS: f32 = 190.0;
 
-/// What this panel remembers.
+/// The panel.
 #[derive(Clone, Debug, Default)]
-pub struct Memory {
-    /// What the user wishes the attention to be.
-    pub wish: what_if::Wish,
+pub struct Attention {
     /// Bars in the order of the table, rather than the largest first.
     by_anatomy: bool,
-    /// The scale that the user has chosen.
-    scale: Option<scale::Scale>,
     scores: uncertain::Scores,
+    /// What is odd about the order of the regions, and the revision of the slices that it was found from.
     warnings: (u64, Vec<String>),
 }
 
-/// A number that changes with what the network says of the slices.
-pub fn fingerprint(study: &Study) -> u64 {
-    let mut hash = study.number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let mut take = |bits: u32| hash = (hash ^ u64::from(bits)).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23);
-    for anatomy in study.anatomy.iter().flatten() {
-        take(anatomy.slice as u32);
-        anatomy.regions.iter().chain(anatomy.attention.iter().flatten()).for_each(|v| take(v.to_bits()));
+impl Panel for Attention {
+    fn show(&mut self, ui: &mut Ui, cx: &mut Context<'_>) {
+        show(self, ui, cx);
     }
-    hash
-}
 
-/// Keeps what has to go on whichever tab is open.
-pub fn keep(ctx: &egui::Context, state: &mut State) {
-    let now = ctx.input(|i| i.time);
-    if let Some(seconds) = what_if::keep(state, now) {
-        ctx.request_repaint_after_secs(seconds as f32);
-    }
-    let Some(study) = &state.study else { return };
-    let memory = &mut state.panels.attention;
-    if memory.scores.update(study) {
-        ctx.request_repaint();
-    }
-    let now = fingerprint(study);
-    if memory.warnings.0 != now {
-        let slices: Vec<SliceAnatomy> = study.anatomy.iter().flatten().cloned().collect();
-        memory.warnings = (now, region_order_warnings(&slices));
+    fn update(&mut self, ctx: &egui::Context, cx: &mut Context<'_>) {
+        let now = ctx.input(|i| i.time);
+        if let Some(seconds) = cx.document.follow_wish(now, cx.outbox) {
+            ctx.request_repaint_after_secs(seconds as f32);
+        }
+        let Some(study) = &cx.document.study else { return };
+        if self.scores.update(study) {
+            ctx.request_repaint();
+        }
+        let revision = study.anatomy_revision();
+        if self.warnings.0 != revision {
+            let slices: Vec<SliceAnatomy> = study.anatomy.iter().flatten().cloned().collect();
+            self.warnings = (revision, region_order_warnings(&slices));
+        }
     }
 }
 
-/// Draws the panel.
-pub fn show(ui: &mut Ui, state: &mut State) {
-    let Some(study) = &state.study else {
+fn show(panel: &mut Attention, ui: &mut Ui, cx: &mut Context<'_>) {
+    let Some(study) = &cx.document.study else {
         ui.weak("Open a scan to see what the network attends to, slice by slice.");
         return;
     };
-    let slice = state.view.slice();
+    let slice = cx.document.view.slice();
     let Some(anatomy) = study.anatomy_near(slice).cloned() else {
-        ui.weak(match state.run.is_active() {
+        ui.weak(match cx.document.run.is_active() {
             true => "This slice has not been reached yet; the run works outwards from the slice on screen.",
             false => "This slice has not been segmented. Run the segmentation to see what the network attends to.",
         });
         return;
     };
     egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-        warnings(ui, state, &anatomy);
+        warnings(ui, &panel.warnings.1, &anatomy);
         regions(ui, &anatomy, slice);
         match anatomy.attention {
             Some(own) => {
                 let before = ui.cursor().top();
-                switches(ui, state);
-                outcome(ui, state);
-                values(ui, state, own);
+                switches(panel, ui, cx);
+                outcome(ui, cx.document.study.as_ref());
+                values(panel, ui, cx, own);
                 let seen = Rect::from_min_max(
                     pos2(ui.max_rect().left(), before),
                     pos2(ui.max_rect().right(), ui.cursor().top()),
                 );
-                state.panels.tour.saw(Spot::Attention, seen.intersect(ui.clip_rect()));
-                removed::show(ui, state);
+                cx.arrangement.saw(Spot::Attention, seen.intersect(ui.clip_rect()));
+                removed::show(ui, cx);
             }
             None => {
                 ui.add_space(6.0);
                 ui.weak("These weights are a plain U-Net without attention, so there is none to show.");
             }
         }
-        uncertain_slices(ui, state);
+        uncertain_slices(panel, ui, cx);
     });
 }
 
-fn warnings(ui: &mut Ui, state: &State, anatomy: &SliceAnatomy) {
+fn warnings(ui: &mut Ui, warnings: &[String], anatomy: &SliceAnatomy) {
     let colour = ui.visuals().warn_fg_color;
-    for warning in &state.panels.attention.warnings.1 {
+    for warning in warnings {
         remark(ui, Icon::Warning, colour, warning);
     }
     if let Some((region, p)) = anatomy.most_likely_region().filter(|(_, p)| *p < SURE) {
@@ -163,17 +149,10 @@ fn regions(ui: &mut Ui, anatomy: &SliceAnatomy, slice: usize) {
     });
 }
 
-/// The scale that attention is shown on: the user's, or the one that shows the study best.
-pub fn scale_of(state: &State) -> Scale {
-    let known = state.model.known();
-    let best = || state.study.as_ref().map_or(Scale::Linear, |study| Scale::best_for(study, known));
-    state.panels.attention.scale.unwrap_or_else(best)
-}
-
-fn switches(ui: &mut Ui, state: &mut State) {
+fn switches(panel: &mut Attention, ui: &mut Ui, cx: &mut Context<'_>) {
     heading(ui, "Attention");
-    let shown_on = scale_of(state);
-    let wish = &mut state.panels.attention.wish;
+    let shown_on = cx.arrangement.scale(cx.document);
+    let wish = &mut cx.document.wish;
     ui.horizontal(|ui| {
         let mut off = wish.off;
         let hint = "What if the network had no attention? All values are taken for 1, as a plain U-Net would.";
@@ -185,7 +164,7 @@ fn switches(ui: &mut Ui, state: &mut State) {
             wish.reset();
         }
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            let by_anatomy = &mut state.panels.attention.by_anatomy;
+            let by_anatomy = &mut panel.by_anatomy;
             let mut sorted = !*by_anatomy;
             if ui.checkbox(&mut sorted, "Sort").on_hover_text("The largest value first").changed() {
                 *by_anatomy = !sorted;
@@ -193,20 +172,20 @@ fn switches(ui: &mut Ui, state: &mut State) {
             let mut log = shown_on == Scale::Log;
             let hint = "Attention on a logarithmic scale, from 0.0001 to 1, here and along the body";
             if ui.checkbox(&mut log, "Log").on_hover_text(hint).changed() {
-                state.panels.attention.scale = Some(if log { Scale::Log } else { Scale::Linear });
+                cx.arrangement.attention_scale = Some(if log { Scale::Log } else { Scale::Linear });
             }
         });
     });
 }
 
 /// What the what-if has changed.
-fn outcome(ui: &mut Ui, state: &State) {
-    let Some(study) = state.study.as_ref().filter(|s| s.what_if.is_some()) else { return };
+fn outcome(ui: &mut Ui, study: Option<&Study>) {
+    let Some(study) = study.filter(|s| s.what_if.is_some()) else { return };
     let accent = theme::accent_of(ui);
     let frame = egui::Frame::new().fill(ui.visuals().faint_bg_color).inner_margin(8).corner_radius(5);
     frame.stroke(Stroke::new(1.0, accent)).show(ui, |ui| {
         ui.set_width(ui.available_width());
-        let Some(changes) = what_if::changes(study) else {
+        let Some(changes) = changes(study) else {
             ui.label(RichText::new("What if: asking the network\u{2026}").small());
             return;
         };
@@ -237,37 +216,37 @@ fn outcome(ui: &mut Ui, state: &State) {
     ui.add_space(4.0);
 }
 
-fn values(ui: &mut Ui, state: &mut State, own: [f32; 33]) {
-    let known = state.model.known();
-    let styles = state.view.styles;
+fn values(panel: &Attention, ui: &mut Ui, cx: &mut Context<'_>, own: [f32; 33]) {
+    let known = cx.document.model.known();
+    let styles = cx.document.view.styles;
     let bars = bars::Bars {
-        values: state.panels.attention.wish.vector(&own),
+        values: cx.document.wish.vector(&own),
         own,
-        scale: scale_of(state),
+        scale: cx.arrangement.scale(cx.document),
         known,
         colours: &|organ| styles[organ.index()].colour,
-        selected: state.view.selected,
-        sorted: !state.panels.attention.by_anatomy,
+        selected: cx.document.view.selected,
+        sorted: !panel.by_anatomy,
     };
     // What stands below the bars should be seen without scrolling wherever the window is tall enough.
     let height = (ui.clip_rect().bottom() - ui.cursor().top() - BELOW_BARS).max(SHORTEST_BARS);
     let scroll = egui::ScrollArea::vertical().id_salt("bars").max_height(height).auto_shrink([false, true]);
     let done = scroll.show(ui, |ui| bars.show(ui)).inner;
     match done {
-        Some(bars::Done::Set(organ, value)) => state.panels.attention.wish.set[organ.index()] = Some(value),
-        Some(bars::Done::Chosen(organ)) => state.view.selected = Some(organ),
+        Some(bars::Done::Set(organ, value)) => cx.document.wish.set[organ.index()] = Some(value),
+        Some(bars::Done::Chosen(organ)) => cx.document.view.selected = Some(organ),
         None => {}
     }
 }
 
-fn uncertain_slices(ui: &mut Ui, state: &mut State) {
+fn uncertain_slices(panel: &Attention, ui: &mut Ui, cx: &mut Context<'_>) {
     let before = ui.cursor().top();
     heading(ui, "Least certain slices");
-    let mut on = state.view.overlay == Overlay::Uncertainty;
+    let mut on = cx.document.view.overlay == Overlay::Uncertainty;
     if ui.checkbox(&mut on, "Show uncertainty").on_hover_text("Voxels that a second class nearly won glow").changed() {
-        state.view.overlay = if on { Overlay::Uncertainty } else { Overlay::None };
+        cx.document.view.overlay = if on { Overlay::Uncertainty } else { Overlay::None };
     }
-    let worst = state.panels.attention.scores.worst(10);
+    let worst = panel.scores.worst(10);
     if worst.is_empty() {
         ui.weak("Nothing to list: no labelled voxel is uncertain so far.");
     } else {
@@ -278,18 +257,18 @@ fn uncertain_slices(ui: &mut Ui, state: &mut State) {
             ui.spacing_mut().item_spacing = vec2(4.0, 4.0);
             ui.spacing_mut().button_padding.x = 5.0;
             for (slice, score) in worst {
-                let here = slice == state.view.slice();
+                let here = slice == cx.document.view.slice();
                 let text = format!("{} \u{b7} {score:.2}", slice_number(slice));
                 let button = egui::Button::selectable(here, RichText::new(text).small())
                     .frame_when_inactive(true)
                     .min_size(vec2(0.0, 26.0));
                 let name = format!("Go to uncertain slice {}", slice_number(slice));
                 if ui.add(button).accessible_name(name).clicked() {
-                    super::go_to_slice(state, slice);
+                    cx.document.go_to_slice(slice);
                 }
             }
         });
     }
     let seen = Rect::from_min_max(pos2(ui.max_rect().left(), before), pos2(ui.max_rect().right(), ui.cursor().top()));
-    state.panels.tour.saw(Spot::Uncertain, seen.intersect(ui.clip_rect()));
+    cx.arrangement.saw(Spot::Uncertain, seen.intersect(ui.clip_rect()));
 }

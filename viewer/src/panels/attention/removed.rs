@@ -3,8 +3,10 @@
 use attention_anatomy::anatomy::{ORGAN_COUNT, Organ};
 use egui::{RichText, Ui};
 
+use super::super::context::Context;
 use super::super::widgets::{grouped, heading};
-use crate::state::{Overlay, State, Study};
+use crate::display::Overlay;
+use crate::document::Study;
 
 /// Below this part of the labelled voxels attention changes almost nothing.
 const ALMOST_NOTHING: f64 = 0.001;
@@ -66,14 +68,14 @@ impl Removed {
 }
 
 /// Draws the counts and the switch of the overlay.
-pub fn show(ui: &mut Ui, state: &mut State) {
-    let Some(study) = &state.study else { return };
-    let Some(removed) = Removed::count(study, state.view.slice()) else { return };
+pub fn show(ui: &mut Ui, cx: &mut Context<'_>) {
+    let Some(study) = &cx.document.study else { return };
+    let Some(removed) = Removed::count(study, cx.document.view.slice()) else { return };
     heading(ui, "Removed by attention");
-    let mut on = state.view.overlay == Overlay::RemovedByAttention;
+    let mut on = cx.document.view.overlay == Overlay::RemovedByAttention;
     let hint = "Voxels that would carry a label if attention were off";
     if ui.checkbox(&mut on, "Show removed voxels").on_hover_text(hint).changed() {
-        state.view.overlay = if on { Overlay::RemovedByAttention } else { Overlay::None };
+        cx.document.view.overlay = if on { Overlay::RemovedByAttention } else { Overlay::None };
     }
     for text in [removed.on_slice(), removed.in_volume()] {
         ui.add(egui::Label::new(RichText::new(text).small()).wrap());

@@ -3,7 +3,7 @@
 //! A slice's uncertainty is the mean of 1 - margin over its labelled voxels. It is measured slice by slice, only after the
 //! slice has changed, and a few slices a frame, so that a whole-body scan never holds the window up.
 
-use crate::state::Study;
+use crate::document::Study;
 
 /// Slices that are measured in one frame at most.
 const SLICES_PER_FRAME: usize = 6;

@@ -2,15 +2,14 @@
 
 use egui::{RichText, ScrollArea, Slider, Ui};
 
+use super::record::Learn;
 use super::{curves, slices};
-use crate::state::State;
 
 /// Width of the table of attention vectors.
 const TABLE: f32 = 352.0;
 
 /// Draws the board; before the first training, what there will be to see.
-pub fn show(ui: &mut Ui, state: &mut State) {
-    let learn = &mut state.panels.lesson;
+pub fn show(ui: &mut Ui, learn: &mut Learn) {
     ScrollArea::vertical().id_salt("learn board").auto_shrink(false).show(ui, |ui| {
         let Some(record) = &learn.current else {
             ui.vertical_centered(|ui| {

@@ -3,12 +3,13 @@
 use attention_anatomy::dataset::Hpa;
 use egui::{Button, DragValue, Grid, ProgressBar, RichText, Ui};
 
+use super::super::context::Context;
 use super::record::{Learn, Record, Stage, hpa_name};
-use crate::state::State;
+use crate::document::Outbox;
 use crate::worker::{Command, LearnCommand};
 
 /// Draws the tab.
-pub fn show(ui: &mut Ui, state: &mut State) {
+pub fn show(learn: &mut Learn, ui: &mut Ui, cx: &mut Context<'_>) {
     egui::ScrollArea::vertical().id_salt("learn controls").show(ui, |ui| {
         ui.heading("Learn live");
         ui.label(
@@ -16,11 +17,11 @@ pub fn show(ui: &mut Ui, state: &mut State) {
              neck, chest, abdomen. Each outlines its own organs only, although its scans show others too.",
         );
         ui.add_space(6.0);
-        switches(ui, &mut state.panels.lesson);
+        switches(ui, learn);
         ui.add_space(6.0);
-        buttons(ui, state);
-        progress(ui, &state.panels.lesson);
-        scores(ui, &mut state.panels.lesson);
+        buttons(learn, ui, cx.outbox);
+        progress(ui, learn);
+        scores(ui, learn);
         ui.add_space(8.0);
         ui.label(
             RichText::new(
@@ -67,26 +68,26 @@ fn switches(ui: &mut Ui, learn: &mut Learn) {
     });
 }
 
-fn buttons(ui: &mut Ui, state: &mut State) {
-    let (active, paused) = (state.panels.lesson.is_active(), state.panels.lesson.stage == Stage::Paused);
-    let text = match state.panels.lesson.stage {
+fn buttons(learn: &mut Learn, ui: &mut Ui, outbox: &mut Outbox) {
+    let (active, paused) = (learn.is_active(), learn.stage == Stage::Paused);
+    let text = match learn.stage {
         Stage::Idle => "Start",
         _ => "Start anew",
     };
     ui.horizontal(|ui| {
         if ui.add_enabled(!active, Button::new(text)).clicked() {
-            let run = state.next_number();
-            state.panels.lesson.start(run);
-            let settings = state.panels.lesson.settings;
-            state.send(Command::Learn(LearnCommand::Start { run, settings }));
+            let run = outbox.next_number();
+            learn.start(run);
+            let settings = learn.settings;
+            outbox.send(Command::Learn(LearnCommand::Start { run, settings }));
         }
-        let holds = matches!(state.panels.lesson.stage, Stage::Running | Stage::Paused);
+        let holds = matches!(learn.stage, Stage::Running | Stage::Paused);
         if ui.add_enabled(holds, Button::new(if paused { "Go on" } else { "Pause" })).clicked() {
-            state.panels.lesson.pause(!paused);
-            state.send(Command::Learn(LearnCommand::Pause(!paused)));
+            learn.pause(!paused);
+            outbox.send(Command::Learn(LearnCommand::Pause(!paused)));
         }
         if ui.add_enabled(active, Button::new("Stop")).clicked() {
-            state.send(Command::Learn(LearnCommand::Stop));
+            outbox.send(Command::Learn(LearnCommand::Stop));
         }
     });
 }

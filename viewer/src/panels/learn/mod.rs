@@ -16,6 +16,24 @@ mod slices;
 #[cfg(test)]
 mod tests;
 
-pub use board::show as show_board;
-pub use controls::show;
 pub use record::Learn;
+
+use super::context::{Context, Panel};
+use crate::worker::LearnEvent;
+
+impl Panel for Learn {
+    fn show(&mut self, ui: &mut egui::Ui, cx: &mut Context<'_>) {
+        controls::show(self, ui, cx);
+    }
+
+    fn training(&mut self, event: &LearnEvent) {
+        self.apply(event);
+    }
+}
+
+impl Learn {
+    /// Draws what stands in place of the views.
+    pub fn show_board(&mut self, ui: &mut egui::Ui) {
+        board::show(ui, self);
+    }
+}

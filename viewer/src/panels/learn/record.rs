@@ -12,7 +12,7 @@ const SEED: u64 = 7;
 /// Earlier trainings that are kept; there are six settings of one seed.
 const KEPT: usize = 6;
 
-/// The panel's state.
+/// The panel's cx.
 #[derive(Clone, Debug)]
 pub struct Learn {
     /// For the next start.
@@ -119,32 +119,33 @@ impl Learn {
         matches!(self.stage, Stage::Preparing(..) | Stage::Running | Stage::Paused)
     }
 
-    /// The training said something; what an earlier one says is late.
-    pub fn hear(&mut self, event: LearnEvent) {
+    /// The training has got further; what an earlier one says is late.
+    pub fn apply(&mut self, event: &LearnEvent) {
         if event.run != self.run || !self.is_active() {
             return;
         }
-        match event.news {
-            LearnNews::Preparing { done, of } => self.stage = Stage::Preparing(done, of),
+        match &event.news {
+            LearnNews::Preparing { done, of } => self.stage = Stage::Preparing(*done, *of),
             LearnNews::Started(plan) => {
                 let (losses, looks) = (Vec::new(), Vec::new());
                 let pace = Pace { last: Some(Instant::now()), ..Pace::default() };
+                let plan = plan.clone();
                 self.current = Some(Record { settings: self.settings, plan, losses, looks, pace });
                 self.stage = Stage::Running;
             }
             LearnNews::Step { losses, .. } => {
                 if let Some(record) = &mut self.current {
-                    record.losses.push(losses);
+                    record.losses.push(*losses);
                     record.pace.step();
                 }
             }
             LearnNews::Look(look) => {
                 if let Some(record) = &mut self.current {
-                    record.looks.push(look);
+                    record.looks.push(look.clone());
                 }
             }
             LearnNews::Finished => self.stage = Stage::Over,
-            LearnNews::Failed(reason) => self.stage = Stage::Failed(reason),
+            LearnNews::Failed(reason) => self.stage = Stage::Failed(reason.clone()),
         }
     }
 

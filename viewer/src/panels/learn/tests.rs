@@ -4,7 +4,7 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 
 use super::record::{Stage, label};
-use crate::state::State;
+use crate::panels::tests::Desk;
 use crate::worker::{
     Command, Event, LearnAnswer, LearnCommand, LearnEvent, LearnLook, LearnNews, LearnPlan, LearnSettings, LearnSlice,
 };
@@ -47,11 +47,11 @@ fn look(step: u64, dice: f32) -> LearnLook {
     }
 }
 
-fn tell(state: &mut State, run: u64, news: LearnNews) {
-    state.apply(Event::Learn(LearnEvent { run, news }));
+fn tell(state: &mut Desk, run: u64, news: LearnNews) {
+    state.panels.apply(Event::Learn(LearnEvent { run, news }));
 }
 
-fn teach(state: &mut State, run: u64, steps: u64) {
+fn teach(state: &mut Desk, run: u64, steps: u64) {
     tell(state, run, LearnNews::Preparing { done: 17, of: 17 });
     tell(state, run, LearnNews::Started(plan()));
     tell(state, run, LearnNews::Look(look(0, 0.02)));
@@ -64,13 +64,13 @@ fn teach(state: &mut State, run: u64, steps: u64) {
     }
 }
 
-fn harness<'a>() -> Harness<'a, State> {
+fn harness<'a>() -> Harness<'a, Desk> {
     Harness::builder().with_size([1280.0, 760.0]).build_ui_state(
-        |ui, state: &mut State| {
-            egui::Panel::right("side").show(ui, |ui| super::show(ui, state));
-            egui::CentralPanel::default().show(ui, |ui| super::show_board(ui, state));
+        |ui, desk: &mut Desk| {
+            egui::Panel::right("side").show(ui, |ui| desk.show_one(ui, |panels| &mut panels.side.learn));
+            desk.panels.show_board(ui);
         },
-        State::default(),
+        Desk::default(),
     )
 }
 
@@ -84,7 +84,7 @@ fn a_training_is_started_followed_held_and_ended_by_its_buttons() {
     harness.get_by_label("Start").click();
     harness.run();
     let settings = LearnSettings { attention: false, hpa: Hpa::Off, seed: 7 };
-    let sent = std::mem::take(&mut harness.state_mut().commands);
+    let sent = std::mem::take(&mut harness.state_mut().outbox.commands);
     let [Command::Learn(LearnCommand::Start { run, settings: asked })] = sent[..] else { panic!("{sent:?}") };
     assert_eq!(asked, settings);
 
@@ -96,12 +96,12 @@ fn a_training_is_started_followed_held_and_ended_by_its_buttons() {
 
     harness.get_by_label("Pause").click();
     harness.run_steps(3);
-    assert_eq!(harness.state().panels.lesson.stage, Stage::Paused);
+    assert_eq!(harness.state().panels.side.learn.stage, Stage::Paused);
     harness.get_by_label("Go on").click();
     harness.run_steps(3);
     harness.get_by_label("Stop").click();
     harness.run_steps(3);
-    let sent = std::mem::take(&mut harness.state_mut().commands);
+    let sent = std::mem::take(&mut harness.state_mut().outbox.commands);
     let asked: Vec<&Command> = sent.iter().collect();
     assert_eq!(
         asked,
@@ -113,38 +113,38 @@ fn a_training_is_started_followed_held_and_ended_by_its_buttons() {
     );
     tell(harness.state_mut(), run, LearnNews::Finished);
     harness.run();
-    assert_eq!(harness.state().panels.lesson.stage, Stage::Over);
+    assert_eq!(harness.state().panels.side.learn.stage, Stage::Over);
     harness.get_by_label("Start anew");
 }
 
 #[test]
 fn the_last_run_stays_to_compare_with_and_late_news_change_nothing() {
-    let mut state = State::default();
-    state.panels.lesson.start(1);
+    let mut state = Desk::default();
+    state.panels.side.learn.start(1);
     teach(&mut state, 1, 30);
     tell(&mut state, 1, LearnNews::Finished);
-    state.panels.lesson.settings.attention = false;
-    state.panels.lesson.start(2);
+    state.panels.side.learn.settings.attention = false;
+    state.panels.side.learn.start(2);
     tell(&mut state, 1, LearnNews::Step { step: 31, losses: [None; 3] });
-    assert!(state.panels.lesson.current.is_none());
+    assert!(state.panels.side.learn.current.is_none());
     teach(&mut state, 2, 5);
-    let lesson = &state.panels.lesson;
+    let lesson = &state.panels.side.learn;
     let (now, grey) = (lesson.current.as_ref().unwrap(), lesson.grey().unwrap());
     assert_eq!((now.done(), grey.done(), grey.looks.len()), (5, 30, 4));
     assert_eq!(label(&grey.settings), "attention, HPA by source and region");
     assert_eq!(label(&now.settings), "no attention, HPA by source and region");
     assert_eq!((now.phase(), now.total()), ("regions", 30));
     // The same settings again take the place of their own record.
-    state.panels.lesson.start(3);
+    state.panels.side.learn.start(3);
     teach(&mut state, 3, 10);
-    state.panels.lesson.start(4);
-    assert_eq!(state.panels.lesson.earlier.len(), 2);
+    state.panels.side.learn.start(4);
+    assert_eq!(state.panels.side.learn.earlier.len(), 2);
 }
 
 #[test]
 fn a_failure_is_told_in_a_sentence() {
     let mut harness = harness();
-    harness.state_mut().panels.lesson.start(5);
+    harness.state_mut().panels.side.learn.start(5);
     tell(harness.state_mut(), 5, LearnNews::Failed("the device is gone".into()));
     harness.run();
     harness.get_by_label("The training broke off: the device is gone");

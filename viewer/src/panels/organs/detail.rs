@@ -3,12 +3,12 @@
 use attention_anatomy::anatomy::{Organ, Region};
 use egui::{RichText, Ui};
 
+use super::super::context::Context;
 use super::super::widgets::{grouped, millilitres, slice_number};
-use super::known;
-use crate::state::State;
+use super::known::known;
 
 /// Draws it.
-pub fn show(ui: &mut Ui, state: &mut State, organ: Organ) {
+pub fn show(ui: &mut Ui, cx: &mut Context<'_>, organ: Organ) {
     ui.horizontal(|ui| {
         ui.label(RichText::new(organ.name()).strong());
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
@@ -17,7 +17,7 @@ pub fn show(ui: &mut Ui, state: &mut State, organ: Organ) {
         });
     });
     let mut lines: Vec<(&str, String)> = Vec::new();
-    if let Some(study) = &state.study
+    if let Some(study) = &cx.document.study
         && let (Some((first, last)), Some(hu)) = (study.labels.first_last_slice(organ), study.labels.mean_hu(organ))
     {
         let voxels = grouped(study.labels.voxel_count(organ));
@@ -29,7 +29,7 @@ pub fn show(ui: &mut Ui, state: &mut State, organ: Organ) {
             format!("{} to {} (z {low:.0} to {high:.0} mm)", slice_number(first), slice_number(last)),
         ));
     } else {
-        lines.push(("Found", if state.study.is_some() { "no voxel" } else { "no scan is open" }.to_string()));
+        lines.push(("Found", if cx.document.study.is_some() { "no voxel" } else { "no scan is open" }.to_string()));
     }
     let regions: Vec<String> = organ.regions().iter().map(|r: &Region| r.name().to_lowercase()).collect();
     lines.push(("Lies in", regions.join(", ")));
@@ -40,8 +40,8 @@ pub fn show(ui: &mut Ui, state: &mut State, organ: Organ) {
             ui.end_row();
         }
     });
-    ui.add(egui::Label::new(RichText::new(known(state, organ).sentence()).small().weak()).wrap());
-    let style = &mut state.view.styles[organ.index()];
+    ui.add(egui::Label::new(RichText::new(known(&cx.document.model, organ).sentence()).small().weak()).wrap());
+    let style = &mut cx.document.view.styles[organ.index()];
     ui.horizontal(|ui| {
         ui.checkbox(&mut style.outline, "Outline");
         ui.checkbox(&mut style.fill, "Fill");

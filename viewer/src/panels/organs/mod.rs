@@ -3,82 +3,26 @@
 //! Rows are painted by hand, two lines at most, so that all of them cost less than a millisecond each frame.
 
 mod detail;
+mod known;
 mod row;
 
 use attention_anatomy::anatomy::{Organ, Region};
-use attention_anatomy::network::weights::TrainedOrgan;
 use egui::{Align2, CornerRadius, Rect, Role, Sense, TextStyle, Ui, WidgetInfo, pos2, vec2};
 
+use super::context::{Context, Panel, Spot};
 use super::icons::Icon;
-use super::tour::Spot;
 use super::widgets::{icon_button_at, remark};
-use crate::state::State;
 use crate::theme;
 
-/// What this panel remembers.
+/// The panel.
 #[derive(Clone, Debug, Default)]
-pub struct Memory {
+pub struct Organs {
     /// What is searched for.
-    pub search: String,
+    search: String,
     /// Groups that are folded, by region.
     folded: [bool; 5],
     /// The organ that was last scrolled to.
     shown: Option<Organ>,
-}
-
-/// What the weights in use know of an organ.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Known<'a> {
-    /// There are no weights yet.
-    NoWeights,
-    /// Never annotated in training: never drawn.
-    Never,
-    /// Learned, but off by default.
-    Off(&'a TrainedOrgan),
-    /// Learned, and drawn.
-    Drawn(&'a TrainedOrgan),
-}
-
-/// What is known of an organ.
-pub fn known(state: &State, organ: Organ) -> Known<'_> {
-    match state.model.trained(organ) {
-        _ if state.model.weights.is_none() => Known::NoWeights,
-        None => Known::Never,
-        Some(trained) if trained.enabled || state.model.all_organs => Known::Drawn(trained),
-        Some(trained) => Known::Off(trained),
-    }
-}
-
-impl Known<'_> {
-    /// How it was learned, for people.
-    pub fn sentence(self) -> String {
-        match self {
-            Self::NoWeights => "No weights are loaded yet.".to_string(),
-            Self::Never => {
-                "Not in these weights: no training patient had this organ outlined, so it is never drawn.".into()
-            }
-            Self::Drawn(t) | Self::Off(t) => {
-                let patients = if t.patients == 1 { "patient" } else { "patients" };
-                let dice = match t.validation_dice {
-                    Some(dice) => format!("validation Dice {dice:.2} on {}", t.validation_patients),
-                    None => "never measured on other patients".to_string(),
-                };
-                format!("Learned from {} {patients}, {dice}.", t.patients)
-            }
-        }
-    }
-
-    /// Why it is off, in two or three words.
-    pub fn why_off(self) -> Option<String> {
-        match self {
-            Self::Never => Some("not in these weights".to_string()),
-            Self::Off(t) => Some(match t.validation_dice {
-                Some(dice) => format!("off: too weak, Dice {dice:.2}"),
-                None => "off: never measured".to_string(),
-            }),
-            Self::NoWeights | Self::Drawn(_) => None,
-        }
-    }
 }
 
 /// Whether an organ answers a search; all do where nothing is searched for.
@@ -93,19 +37,24 @@ fn group(organ: Organ) -> Option<Region> {
     organ.regions().first().copied()
 }
 
-/// Draws the panel.
-pub fn show(ui: &mut Ui, state: &mut State) {
+impl Panel for Organs {
+    fn show(&mut self, ui: &mut Ui, cx: &mut Context<'_>) {
+        show(self, ui, cx);
+    }
+}
+
+fn show(panel: &mut Organs, ui: &mut Ui, cx: &mut Context<'_>) {
     let whole = ui.available_rect_before_wrap();
-    state.panels.tour.saw(Spot::Organs, whole);
-    controls(ui, state);
-    if let Some(organ) = state.view.selected {
+    cx.arrangement.saw(Spot::Organs, whole);
+    controls(panel, ui, cx);
+    if let Some(organ) = cx.document.view.selected {
         let frame = egui::Frame::side_top_panel(ui.style()).inner_margin(egui::Margin::symmetric(0, 6));
-        egui::Panel::bottom("organ").frame(frame).show(ui, |ui| detail::show(ui, state, organ));
+        egui::Panel::bottom("organ").frame(frame).show(ui, |ui| detail::show(ui, cx, organ));
     }
     let scroll = egui::ScrollArea::vertical().auto_shrink(false);
     scroll.show(ui, |ui| {
         ui.spacing_mut().item_spacing.y = 1.0;
-        let search = state.panels.organs.search.clone();
+        let search = panel.search.clone();
         let mut found = 0;
         for region in Region::ALL {
             let all: Vec<Organ> = Organ::ALL.into_iter().filter(|&o| group(o) == Some(region)).collect();
@@ -114,10 +63,10 @@ pub fn show(ui: &mut Ui, state: &mut State) {
                 continue;
             }
             found += shown.len();
-            header(ui, state, region, &all);
-            if !state.panels.organs.folded[region.index()] || !search.is_empty() {
+            header(&mut panel.folded[region.index()], ui, cx, region, &all);
+            if !panel.folded[region.index()] || !search.is_empty() {
                 for organ in shown {
-                    row::show(ui, state, organ);
+                    row::show(ui, cx, organ, &mut panel.shown);
                 }
             }
             ui.add_space(4.0);
@@ -125,45 +74,45 @@ pub fn show(ui: &mut Ui, state: &mut State) {
         if found == 0 {
             ui.weak(format!("No organ is called \u{201c}{}\u{201d}.", search.trim()));
         } else if search.is_empty() {
-            weak_organs(ui, state);
+            weak_organs(ui, cx);
         }
     });
 }
 
-fn controls(ui: &mut Ui, state: &mut State) {
+fn controls(panel: &mut Organs, ui: &mut Ui, cx: &mut Context<'_>) {
     ui.horizontal(|ui| {
-        let clear = !state.panels.organs.search.is_empty();
+        let clear = !panel.search.is_empty();
         let width = ui.available_width() - if clear { 34.0 } else { 0.0 };
-        let edit = egui::TextEdit::singleline(&mut state.panels.organs.search).hint_text("Search organs");
+        let edit = egui::TextEdit::singleline(&mut panel.search).hint_text("Search organs");
         ui.add_sized([width, 26.0], edit).accessible_name("Search organs");
         if clear && super::widgets::icon_button(ui, Icon::Close, "Clear search", "", None, true).clicked() {
-            state.panels.organs.search.clear();
+            panel.search.clear();
         }
     });
     ui.horizontal(|ui| {
-        ui.checkbox(&mut state.view.labels, "Labels").on_hover_text("Draw labels at all (L)");
+        ui.checkbox(&mut cx.document.view.labels, "Labels").on_hover_text("Draw labels at all (L)");
         if ui.button("All").on_hover_text("Show all organs").clicked() {
-            state.view.styles.iter_mut().for_each(|s| s.visible = true);
-            state.view.solo = None;
+            cx.document.view.styles.iter_mut().for_each(|s| s.visible = true);
+            cx.document.view.solo = None;
         }
         if ui.button("None").on_hover_text("Hide all organs").clicked() {
-            state.view.styles.iter_mut().for_each(|s| s.visible = false);
-            state.view.solo = None;
+            cx.document.view.styles.iter_mut().for_each(|s| s.visible = false);
+            cx.document.view.solo = None;
         }
         ui.spacing_mut().slider_width = (ui.available_width() - 6.0).clamp(40.0, 120.0);
-        let slider = egui::Slider::new(&mut state.view.opacity, 0.0..=1.0).show_value(false);
+        let slider = egui::Slider::new(&mut cx.document.view.opacity, 0.0..=1.0).show_value(false);
         ui.add(slider).on_hover_text("Opacity of all organs").accessible_name("Opacity of all organs");
     });
     ui.add_space(2.0);
 }
 
-fn header(ui: &mut Ui, state: &mut State, region: Region, organs: &[Organ]) {
+fn header(fold: &mut bool, ui: &mut Ui, cx: &mut Context<'_>, region: Region, organs: &[Organ]) {
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 26.0), Sense::click());
-    let found = match &state.study {
+    let found = match &cx.document.study {
         Some(study) => organs.iter().filter(|&&o| study.labels.voxel_count(o) > 0).count(),
         None => 0,
     };
-    let folded = state.panels.organs.folded[region.index()];
+    let folded = *fold;
     response.widget_info(|| WidgetInfo::selected(Role::DisclosureTriangle, true, !folded, region.name()));
     if ui.is_rect_visible(rect) {
         let painter = ui.painter();
@@ -184,20 +133,20 @@ fn header(ui: &mut Ui, state: &mut State, region: Region, organs: &[Organ]) {
         painter.text(pos2(name.right() + 8.0, rect.center().y + 1.0), Align2::LEFT_CENTER, count, small, weak);
     }
     if response.clicked() {
-        state.panels.organs.folded[region.index()] = !folded;
+        *fold = !folded;
     }
-    let all = organs.iter().all(|o| state.view.styles[o.index()].visible);
+    let all = organs.iter().all(|o| cx.document.view.styles[o.index()].visible);
     let eye = Rect::from_center_size(pos2(rect.right() - 14.0, rect.center().y), vec2(26.0, 26.0));
     let name = format!("Show all of {}", region.name().to_lowercase());
     let icon = if all { Icon::Eye } else { Icon::EyeShut };
     if icon_button_at(ui, eye, response.id.with("eye"), icon, &name, Some(all)).clicked() {
-        organs.iter().for_each(|o| state.view.styles[o.index()].visible = !all);
+        organs.iter().for_each(|o| cx.document.view.styles[o.index()].visible = !all);
     }
 }
 
 /// Organs that these weights have learned too badly to be drawn unasked, and how to have them all the same.
-fn weak_organs(ui: &mut Ui, state: &mut State) {
-    let Some(weights) = &state.model.weights else { return };
+fn weak_organs(ui: &mut Ui, cx: &mut Context<'_>) {
+    let Some(weights) = &cx.document.model.weights else { return };
     let weak = weights.info.trained_organs.iter().filter(|t| !t.enabled).count();
     if weak == 0 {
         return;
@@ -209,10 +158,10 @@ fn weak_organs(ui: &mut Ui, state: &mut State) {
         attention_anatomy::network::weights::ENABLE_DICE
     );
     remark(ui, Icon::Info, ui.visuals().weak_text_color(), &text);
-    let mut all = state.model.all_organs;
+    let mut all = cx.document.model.all_organs;
     if ui.checkbox(&mut all, "Draw weak organs too").on_hover_text("Runs the segmentation again").changed() {
-        state.model.all_organs = all;
-        state.start_run();
+        cx.document.model.all_organs = all;
+        cx.document.start_run(cx.outbox);
     }
 }
 

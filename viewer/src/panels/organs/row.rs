@@ -5,17 +5,18 @@ use egui::color_picker::{Alpha, color_picker_color32};
 use egui::{CornerRadius, Popup, PopupCloseBehavior, Rect, Role, Sense, Stroke, StrokeKind, TextStyle, Ui, WidgetInfo};
 use egui::{pos2, vec2};
 
+use super::super::context::Context;
 use super::super::icons::Icon;
 use super::super::widgets::{elided, icon_button_at, millilitres, short_name, slice_number, swatch};
-use super::{Known, known};
-use crate::state::State;
+use super::known::{Known, known};
+use crate::document::Document;
 use crate::theme;
 
 const BUTTON: f32 = 28.0;
 
 /// What was measured of an organ, in one short line; `None` where it was not found.
-pub fn measures(state: &State, organ: Organ) -> Option<String> {
-    let labels = &state.study.as_ref()?.labels;
+pub fn measures(document: &Document, organ: Organ) -> Option<String> {
+    let labels = &document.study.as_ref()?.labels;
     let (first, last) = labels.first_last_slice(organ)?;
     let hu = labels.mean_hu(organ)?;
     let (first, last) = (slice_number(first), slice_number(last));
@@ -23,8 +24,8 @@ pub fn measures(state: &State, organ: Organ) -> Option<String> {
 }
 
 /// The same for a screen reader.
-fn spoken(state: &State, organ: Organ, tag: Option<&str>) -> String {
-    let measured = state.study.as_ref().and_then(|study| {
+fn spoken(document: &Document, organ: Organ, tag: Option<&str>) -> String {
+    let measured = document.study.as_ref().and_then(|study| {
         let (first, last) = study.labels.first_last_slice(organ)?;
         let (ml, hu) = (millilitres(study.labels.volume_ml(organ)), study.labels.mean_hu(organ)?);
         Some(format!("{ml}, mean {hu:.0} HU, slices {} to {}", slice_number(first), slice_number(last)))
@@ -38,11 +39,11 @@ fn spoken(state: &State, organ: Organ, tag: Option<&str>) -> String {
 }
 
 /// Draws the row, and does what is clicked in it.
-pub fn show(ui: &mut Ui, state: &mut State, organ: Organ) {
-    let knowledge = known(state, organ);
-    let measured = measures(state, organ);
+pub fn show(ui: &mut Ui, cx: &mut Context<'_>, organ: Organ, scrolled_to: &mut Option<Organ>) {
+    let knowledge = known(&cx.document.model, organ);
+    let measured = measures(cx.document, organ);
     let present = measured.is_some();
-    let edited = state.study.as_ref().is_some_and(|s| s.labels.edited_organs().contains(organ));
+    let edited = cx.document.study.as_ref().is_some_and(|s| s.labels.edited_organs().contains(organ));
     let tag = if edited { Some("edited by hand".to_string()) } else { knowledge.why_off() };
     let second = match (&measured, &tag) {
         (Some(m), Some(_)) if edited => Some(format!("{m} \u{b7} edited")),
@@ -54,15 +55,15 @@ pub fn show(ui: &mut Ui, state: &mut State, organ: Organ) {
 
     let height = if second.is_some() { 37.0 } else { 28.0 };
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::click());
-    let name = spoken(state, organ, tag.as_deref());
-    let selected = state.view.selected == Some(organ);
+    let name = spoken(cx.document, organ, tag.as_deref());
+    let selected = cx.document.view.selected == Some(organ);
     response.widget_info(|| WidgetInfo::selected(Role::Button, true, selected, &name));
     // Chosen in the views or the bars: the list follows.
-    if selected && state.panels.organs.shown != Some(organ) {
+    if selected && *scrolled_to != Some(organ) {
         response.scroll_to_me(Some(egui::Align::Center));
-        state.panels.organs.shown = Some(organ);
+        *scrolled_to = Some(organ);
     }
-    let style = state.view.styles[organ.index()];
+    let style = cx.document.view.styles[organ.index()];
     let square = Rect::from_center_size(pos2(rect.left() + 14.0, rect.center().y), vec2(16.0, 16.0));
     if ui.is_rect_visible(rect) {
         let fill = match () {
@@ -74,7 +75,7 @@ pub fn show(ui: &mut Ui, state: &mut State, organ: Organ) {
             let stroke = if response.has_focus() { Stroke::new(1.5, theme::accent_of(ui)) } else { Stroke::NONE };
             ui.painter().rect(rect, CornerRadius::same(4), fill, stroke, StrokeKind::Inside);
         }
-        swatch(ui, square, style.colour, !present || !state.view.shows(organ));
+        swatch(ui, square, style.colour, !present || !cx.document.view.shows(organ));
         let width = rect.width() - 28.0 - 2.0 * BUTTON - 4.0;
         let v = ui.visuals();
         let (ink, weak) = match () {
@@ -98,18 +99,18 @@ pub fn show(ui: &mut Ui, state: &mut State, organ: Organ) {
     }
     let id = response.id;
     if response.on_hover_text(format!("{organ}\n{sentence}")).clicked() {
-        state.view.selected = Some(organ);
-        if let Some(centre) = state.study.as_ref().and_then(|s| s.labels.centre(organ)) {
-            super::super::go_to(state, centre);
+        cx.document.view.selected = Some(organ);
+        if let Some(centre) = cx.document.study.as_ref().and_then(|s| s.labels.centre(organ)) {
+            cx.document.go_to(centre);
         }
     }
-    colour(ui, state, organ, square.expand(5.0), id);
+    colour(ui, cx, organ, square.expand(5.0), id);
     if drawable {
-        buttons(ui, state, organ, rect, id);
+        buttons(ui, cx, organ, rect, id);
     }
 }
 
-fn colour(ui: &Ui, state: &mut State, organ: Organ, rect: Rect, id: egui::Id) {
+fn colour(ui: &Ui, cx: &mut Context<'_>, organ: Organ, rect: Rect, id: egui::Id) {
     let response = ui.interact(rect, id.with("colour"), Sense::click());
     let name = format!("Colour of {}", organ.name().to_lowercase());
     response.widget_info(|| WidgetInfo::labeled(Role::ColorWell, true, &name));
@@ -120,7 +121,7 @@ fn colour(ui: &Ui, state: &mut State, organ: Organ, rect: Rect, id: egui::Id) {
     let response = response.on_hover_text(&name);
     let popup = Popup::from_toggle_button_response(&response).close_behavior(PopupCloseBehavior::CloseOnClickOutside);
     popup.show(|ui| {
-        let chosen = &mut state.view.styles[organ.index()].colour;
+        let chosen = &mut cx.document.view.styles[organ.index()].colour;
         let mut colour = theme::colour(*chosen);
         ui.name_inputs(name, |ui| {
             ui.spacing_mut().slider_width = 220.0;
@@ -135,21 +136,21 @@ fn colour(ui: &Ui, state: &mut State, organ: Organ, rect: Rect, id: egui::Id) {
     });
 }
 
-fn buttons(ui: &Ui, state: &mut State, organ: Organ, rect: Rect, id: egui::Id) {
+fn buttons(ui: &Ui, cx: &mut Context<'_>, organ: Organ, rect: Rect, id: egui::Id) {
     let spot = |n: f32| {
         let centre = pos2(rect.right() - BUTTON * (n + 0.5), rect.center().y);
         Rect::from_center_size(centre, vec2(BUTTON, BUTTON.min(rect.height())))
     };
     let lower = organ.name().to_lowercase();
-    let alone = state.view.solo == Some(organ);
+    let alone = cx.document.view.solo == Some(organ);
     let name = format!("Only {lower}");
     let solo = super::super::widgets::quiet_icon_button_at(ui, spot(1.0), id.with("solo"), Icon::Target, &name, alone);
     if solo.clicked() {
-        state.view.solo = (!alone).then_some(organ);
+        cx.document.view.solo = (!alone).then_some(organ);
     }
-    let visible = state.view.styles[organ.index()].visible;
+    let visible = cx.document.view.styles[organ.index()].visible;
     let icon = if visible { Icon::Eye } else { Icon::EyeShut };
     if icon_button_at(ui, spot(0.0), id.with("eye"), icon, &format!("Show {lower}"), Some(visible)).clicked() {
-        state.view.styles[organ.index()].visible = !visible;
+        cx.document.view.styles[organ.index()].visible = !visible;
     }
 }

@@ -2,20 +2,69 @@
 
 pub mod sample;
 
+use std::ops::{Deref, DerefMut};
+
 use attention_anatomy::anatomy::{ORGAN_COUNT, Organ};
 use attention_anatomy::infer::DevicePreference;
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 
-use super::{Tab, show};
-use crate::state::{Overlay, RunPhase, State};
+use super::{Context, Panel, Panels, Tab};
+use crate::display::Overlay;
+use crate::document::bench::Bench;
+use crate::document::{RunPhase, Task};
 use crate::worker::{Ask, Command, Event, Export, Input, OpenAs};
 
-type Window<'a> = Harness<'a, State>;
+/// The panels and what they work on, which can be reached as if it were this.
+#[derive(Debug, Default)]
+pub(crate) struct Desk {
+    pub bench: Bench,
+    pub panels: Panels,
+}
+
+impl Deref for Desk {
+    type Target = Bench;
+
+    fn deref(&self) -> &Bench {
+        &self.bench
+    }
+}
+
+impl DerefMut for Desk {
+    fn deref_mut(&mut self) -> &mut Bench {
+        &mut self.bench
+    }
+}
+
+impl From<Bench> for Desk {
+    fn from(bench: Bench) -> Self {
+        Self { bench, panels: Panels::default() }
+    }
+}
+
+impl Desk {
+    pub fn show(&mut self, ui: &mut egui::Ui) {
+        self.panels.show(ui, &mut self.bench.document, &mut self.bench.outbox);
+    }
+
+    /// Draws one panel alone.
+    pub fn show_one(&mut self, ui: &mut egui::Ui, panel: impl FnOnce(&mut Panels) -> &mut dyn Panel) {
+        let mut arrangement = std::mem::take(&mut self.panels.arrangement);
+        let Bench { document, outbox } = &mut self.bench;
+        let cx = &mut Context { document, outbox, arrangement: &mut arrangement };
+        let panel = panel(&mut self.panels);
+        panel.update(ui.ctx(), cx);
+        panel.show(ui, cx);
+        self.panels.arrangement = arrangement;
+    }
+}
+
+type Window<'a> = Harness<'a, Desk>;
 
 /// A window of the smallest size that must do.
-fn window<'a>(state: State) -> Window<'a> {
-    let mut harness = Harness::builder().with_size([1280.0, 720.0]).build_ui_state(show, state);
+fn window<'a>(desk: impl Into<Desk>) -> Window<'a> {
+    let show = |ui: &mut egui::Ui, desk: &mut Desk| desk.show(ui);
+    let mut harness = Harness::builder().with_size([1280.0, 720.0]).build_ui_state(show, desk.into());
     harness.run_steps(8);
     harness
 }
@@ -38,7 +87,7 @@ fn reads(window: &Window<'_>, text: &str) -> bool {
 }
 
 fn commands(window: &mut Window<'_>) -> Vec<Command> {
-    std::mem::take(&mut window.state_mut().commands)
+    std::mem::take(&mut window.state_mut().outbox.commands)
 }
 
 fn asks(window: &mut Window<'_>) -> Vec<Ask> {
@@ -48,7 +97,7 @@ fn asks(window: &mut Window<'_>) -> Vec<Ask> {
 
 #[test]
 fn a_search_leaves_what_it_names() {
-    let mut window = window(sample::state());
+    let mut window = window(sample::bench());
     assert!(sees(&window, "Mandible, "));
     window.get_by_label("Search organs").focus();
     window.run_steps(2);
@@ -61,7 +110,7 @@ fn a_search_leaves_what_it_names() {
 
 #[test]
 fn the_eye_hides_an_organ_and_the_target_leaves_it_alone() {
-    let mut window = window(sample::state());
+    let mut window = window(sample::bench());
     click(&mut window, "Show heart");
     assert!(!window.state().view.shows(Organ::Heart) && window.state().view.shows(Organ::Liver));
     click(&mut window, "Show heart");
@@ -79,7 +128,7 @@ fn the_eye_hides_an_organ_and_the_target_leaves_it_alone() {
 
 #[test]
 fn a_click_on_an_organ_goes_to_its_centre() {
-    let mut window = window(sample::state());
+    let mut window = window(sample::bench());
     window.get_by_label_contains("Liver, ").click_accesskit();
     window.run_steps(3);
     let state = window.state();
@@ -95,7 +144,7 @@ fn a_click_on_an_organ_goes_to_its_centre() {
 
 #[test]
 fn what_the_weights_do_not_know_or_know_badly_is_said() {
-    let mut window = window(sample::state());
+    let mut window = window(sample::bench());
     assert!(sees(&window, "Pancreas, not in these weights"));
     assert!(sees(&window, "Hypophysis, off: never measured"));
     assert!(window.query_by_label("Show pancreas").is_none());
@@ -109,7 +158,7 @@ fn what_the_weights_do_not_know_or_know_badly_is_said() {
 
 #[test]
 fn attention_off_is_one_question_and_its_answer_is_told_in_voxels() {
-    let mut window = window(sample::state());
+    let mut window = window(sample::bench());
     assert!(asks(&mut window).is_empty());
     click(&mut window, "Attention off");
     window.run_steps(5);
@@ -140,7 +189,7 @@ fn attention_off_is_one_question_and_its_answer_is_told_in_voxels() {
 
 #[test]
 fn a_dragged_bar_asks_for_its_organ_alone_and_a_new_run_ends_the_question() {
-    let mut window = window(sample::state());
+    let mut window = window(sample::bench());
     window.state_mut().view.cursor[2] = 90;
     window.run_steps(2);
     window.get_by_label("Attention of liver").set_value_accesskit(1.0);
@@ -158,12 +207,12 @@ fn a_dragged_bar_asks_for_its_organ_alone_and_a_new_run_ends_the_question() {
     assert!(asks(&mut window).is_empty());
     click(&mut window, "Run the segmentation again");
     window.run_steps(3);
-    assert!(!window.state().panels.attention.wish.is_on() && asks(&mut window).is_empty());
+    assert!(!window.state().wish.is_on() && asks(&mut window).is_empty());
 }
 
 #[test]
 fn a_body_that_lies_upside_down_is_warned_of() {
-    let mut state = sample::state();
+    let mut state = sample::bench();
     let study = state.study.as_mut().unwrap();
     let count = study.anatomy.len();
     for k in 0..count {
@@ -172,19 +221,19 @@ fn a_body_that_lies_upside_down_is_warned_of() {
     }
     let window = window(state);
     assert!(reads(&window, "The regions run the wrong way"));
-    assert!(!reads(&self::window(sample::state()), "The regions run the wrong way"));
+    assert!(!reads(&self::window(sample::bench()), "The regions run the wrong way"));
 }
 
 #[test]
 fn a_slice_without_a_likely_region_is_warned_of() {
-    let mut state = sample::state();
+    let mut state = sample::bench();
     state.study.as_mut().unwrap().anatomy[48].as_mut().unwrap().regions = [0.3, 0.25, 0.25, 0.1, 0.1];
     assert!(reads(&window(state), "No region is likely on this slice (head 0.30"));
 }
 
 #[test]
 fn the_least_certain_slice_is_listed_first_and_one_click_away() {
-    let mut window = window(sample::state());
+    let mut window = window(sample::bench());
     window.run_steps(30);
     click(&mut window, &format!("Go to uncertain slice {}", sample::UNCERTAIN + 1));
     assert_eq!(window.state().view.slice(), sample::UNCERTAIN);
@@ -196,7 +245,7 @@ fn the_least_certain_slice_is_listed_first_and_one_click_away() {
 
 #[test]
 fn the_run_is_held_gone_on_with_and_cancelled() {
-    let mut window = window(sample::state());
+    let mut window = window(sample::bench());
     commands(&mut window);
     click(&mut window, "Run the segmentation again");
     let sent = commands(&mut window);
@@ -218,7 +267,7 @@ fn the_run_is_held_gone_on_with_and_cancelled() {
 
 #[test]
 fn a_large_scan_asks_first_and_goes_on_with_what_was_asked_for() {
-    let mut window = window(State::default());
+    let mut window = window(Desk::default());
     window.state_mut().open(vec![Input::Sample], OpenAs::Whatever);
     let Some(Command::Open { job, even_if_large: false, .. }) = commands(&mut window).pop() else { panic!("no job") };
     window.state_mut().apply(Event::OpenProgress { job, step: "Unpacking".into(), part: Some(0.4) });
@@ -233,25 +282,25 @@ fn a_large_scan_asks_first_and_goes_on_with_what_was_asked_for() {
     click(&mut window, "Cancel opening");
     assert_eq!(commands(&mut window), [Command::CancelOpen]);
     window.state_mut().apply(Event::OpenProgress { job, step: "late".into(), part: None });
-    assert!(window.state().panels.opening.is_none());
+    assert!(window.state().opening.is_none());
 }
 
 #[test]
 fn errors_stay_until_they_are_closed_and_confirmations_go_by_themselves() {
-    let mut state = sample::state();
-    state.notices.error("The file is cut short.");
-    state.notices.info("saved labels.nii.gz");
+    let mut state = sample::bench();
+    state.outbox.notices.error("The file is cut short.");
+    state.outbox.notices.info("saved labels.nii.gz");
     let mut window = window(state);
     assert!(reads(&window, "The file is cut short.") && reads(&window, "saved labels.nii.gz"));
     window.run_steps(40);
     assert!(reads(&window, "The file is cut short.") && !reads(&window, "saved labels.nii.gz"));
     click(&mut window, "Close error 1");
-    assert!(window.state().notices.is_empty() && !reads(&window, "The file is cut short."));
+    assert!(window.state().outbox.notices.is_empty() && !reads(&window, "The file is cut short."));
 }
 
 #[test]
 fn exports_carry_the_labels_and_what_the_user_did() {
-    let mut window = window(sample::state());
+    let mut window = window(sample::bench());
     let size = sample::SIZE;
     let mut voxels = window.state().study.as_ref().unwrap().labels.layer().voxels().to_vec();
     voxels[0] = Organ::Stomach.label();
@@ -267,12 +316,12 @@ fn exports_carry_the_labels_and_what_the_user_did() {
     assert!(notes.iter().any(|n| n.contains("Edited by hand") && n.contains("stomach")), "{notes:?}");
     click(&mut window, "Save");
     click(&mut window, "Session");
-    assert!(window.state().panels.session_requested && !window.state().panels.picture_requested);
+    assert_eq!(window.state().outbox.tasks, [Task::SaveSession]);
 }
 
 #[test]
 fn the_device_is_changed_in_the_menu_that_names_it() {
-    let mut window = window(sample::state());
+    let mut window = window(sample::bench());
     commands(&mut window);
     click(&mut window, "Model and device");
     assert!(reads(&window, "CPU (2 threads)"));
@@ -283,17 +332,20 @@ fn the_device_is_changed_in_the_menu_that_names_it() {
 
 #[test]
 fn the_tour_is_offered_once_and_shows_what_it_speaks_of() {
-    let mut state = sample::state();
+    let mut state = Desk::from(sample::bench());
     state.preferences.tour_seen = false;
-    state.panels.hidden = super::Hidden { organs: true, along_body: true, side: true };
+    state.panels.arrangement.hidden = super::Hidden { organs: true, along_body: true, side: true };
     let mut window = window(state);
     click(&mut window, "Take the tour");
     assert!(window.state().preferences.tour_seen);
     click(&mut window, "Next");
-    assert!(!window.state().panels.hidden.along_body && reads(&window, "Where in the body?"));
+    assert!(!window.state().panels.arrangement.hidden.along_body && reads(&window, "Where in the body?"));
     click(&mut window, "Next");
     click(&mut window, "Next");
-    assert_eq!((window.state().panels.tab, window.state().view.selected), (Tab::Attention, Some(Organ::Liver)));
+    assert_eq!(
+        (window.state().panels.arrangement.tab, window.state().view.selected),
+        (Tab::Attention, Some(Organ::Liver))
+    );
     assert!(window.state().view.slice() > 80);
     commands(&mut window);
     click(&mut window, "Next");
@@ -303,12 +355,12 @@ fn the_tour_is_offered_once_and_shows_what_it_speaks_of() {
     assert_eq!(window.state().view.overlay, Overlay::Uncertainty);
     click(&mut window, "Done");
     assert_eq!(window.state().view.overlay, Overlay::None);
-    assert!(!window.state().panels.attention.wish.is_on() && !reads(&window, "How sure is it?"));
+    assert!(!window.state().wish.is_on() && !reads(&window, "How sure is it?"));
 }
 
 #[test]
 fn the_strip_goes_to_slices_by_keyboard() {
-    let mut window = window(sample::state());
+    let mut window = window(sample::bench());
     let name = "Slice along the body, 49 of 96";
     window.get_by_label(name).increment_accesskit();
     window.run_steps(2);
@@ -322,24 +374,25 @@ fn the_strip_goes_to_slices_by_keyboard() {
 
 #[test]
 fn a_question_mark_shows_the_shortcuts() {
-    let mut window = window(State::default());
+    let mut window = window(Desk::default());
     window.event(egui::Event::Text("?".into()));
     window.run_steps(3);
-    assert!(window.state().panels.help && reads(&window, "black for white"));
+    assert!(window.state().panels.arrangement.help && reads(&window, "black for white"));
     window.key_press(egui::Key::Escape);
     window.run_steps(2);
-    assert!(!window.state().panels.help);
+    assert!(!window.state().panels.arrangement.help);
 }
 
 #[test]
 fn every_control_has_a_name_in_every_state() {
-    let mut states = vec![State::default(), sample::state()];
+    let mut states = vec![Desk::default(), sample::bench().into()];
     for tab in Tab::ALL {
-        let mut state = sample::state();
-        state.panels.tab = tab;
+        let mut state = Desk::from(sample::bench());
+        state.panels.arrangement.tab = tab;
         state.preferences.dark = false;
         state.view.selected = Some(Organ::Liver);
         state
+            .outbox
             .notices
             .warn("A warning that is long enough to wrap over two lines of a card that is not very wide at all.");
         states.push(state);
@@ -359,11 +412,11 @@ fn every_control_has_a_name_in_every_state() {
 fn the_views_keep_their_room_in_a_small_window() {
     for size in [[1280.0, 720.0], [1024.0, 768.0]] {
         let left = std::cell::Cell::new(egui::Rect::NOTHING);
-        let draw = |ui: &mut egui::Ui, state: &mut State| {
-            show(ui, state);
+        let draw = |ui: &mut egui::Ui, desk: &mut Desk| {
+            desk.show(ui);
             left.set(ui.available_rect_before_wrap());
         };
-        let mut window: Window<'_> = Harness::builder().with_size(size).build_ui_state(draw, sample::state());
+        let mut window: Window<'_> = Harness::builder().with_size(size).build_ui_state(draw, sample::bench().into());
         window.run_steps(3);
         let views = left.get();
         assert!(views.width() > 300.0 && views.height() > 500.0, "{views:?}");

@@ -11,7 +11,9 @@ use attention_anatomy::network::weights::{FORMAT_VERSION, ModelInfo, TrainedOrga
 use attention_anatomy::preprocess::InputConfig;
 use attention_anatomy::volume::{Geometry, Modality, Volume};
 
-use crate::state::{Model, Preferences, Run, RunPhase, State, Study};
+use crate::display::Preferences;
+use crate::document::bench::Bench;
+use crate::document::{Document, Model, Run, RunPhase, Study};
 use crate::worker::{DeviceReady, WeightsReady};
 
 /// Voxels along i, j, k.
@@ -145,20 +147,20 @@ pub fn weights() -> WeightsReady {
     WeightsReady { name: "light".to_string(), sha256: "0123456789abcdef".repeat(4), info }
 }
 
-/// The whole state after a finished run.
-pub fn state() -> State {
+/// The whole document after a finished run.
+pub fn bench() -> Bench {
     let device = DeviceReady { name: "CPU (2 threads)".to_string(), kind: ComputeKind::Cpu, notes: Vec::new() };
-    let study = study();
     let run =
         Run { number: 2, phase: RunPhase::Finished, done: 96, total: 96, seconds: Some(46.0), ..Default::default() };
-    let mut state = State {
-        study: Some(study),
+    let document = Document {
+        study: Some(study()),
         model: Model { weights: Some(weights()), device: Some(device), ..Default::default() },
         run,
         preferences: Preferences { tour_seen: true, ..Default::default() },
-        last_number: 2,
         ..Default::default()
     };
-    state.view.reset(SIZE);
-    state
+    let mut bench = Bench { document, ..Default::default() };
+    bench.outbox.last_number = 2;
+    bench.view.reset(SIZE);
+    bench
 }

@@ -12,22 +12,31 @@ mod tools;
 
 use egui::{MenuBar, Ui};
 
-use crate::state::State;
+use super::context::{Context, Panel};
 
-/// Draws both lines.
-pub fn show(ui: &mut Ui, state: &mut State) {
+/// Both lines.
+#[derive(Clone, Debug, Default)]
+pub struct Top;
+
+impl Panel for Top {
+    fn show(&mut self, ui: &mut Ui, cx: &mut Context<'_>) {
+        show(ui, cx);
+    }
+}
+
+fn show(ui: &mut Ui, cx: &mut Context<'_>) {
     MenuBar::new().ui(ui, |ui| {
-        menus::show(ui, state);
+        menus::show(ui, cx);
         ui.separator();
-        run::show(ui, state);
+        run::show(ui, cx);
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            menus::model(ui, state);
-            if let Some(study) = &state.study {
+            menus::model(ui, cx);
+            if let Some(study) = &cx.document.study {
                 let name = egui::Label::new(egui::RichText::new(study.name.as_str()).weak()).truncate();
                 ui.add(name).on_hover_text(study.name.as_str());
             }
         });
     });
     ui.add_space(2.0);
-    ui.horizontal_wrapped(|ui| tools::show(ui, state));
+    ui.horizontal_wrapped(|ui| tools::show(ui, cx));
 }

@@ -2,41 +2,42 @@
 
 use egui::{ProgressBar, RichText, Ui};
 
+use super::super::context::Context;
 use super::super::icons::Icon;
 use super::super::widgets::{duration, icon_button};
-use crate::state::{RunPhase, State};
+use crate::document::{Run, RunPhase};
 use crate::worker::Command;
 
 /// Draws the controls.
-pub fn show(ui: &mut Ui, state: &mut State) {
-    match state.run.phase.clone() {
+pub fn show(ui: &mut Ui, cx: &mut Context<'_>) {
+    match cx.document.run.phase.clone() {
         RunPhase::Running => {
             if icon_button(ui, Icon::Pause, "Pause the run", "Slices under way are finished", None, true).clicked() {
-                state.run.hold(true);
-                state.send(Command::Pause(true));
+                cx.document.run.hold(true);
+                cx.outbox.send(Command::Pause(true));
             }
-            cancel(ui, state);
-            progress(ui, state, "");
+            cancel(ui, cx);
+            progress(ui, &cx.document.run, "");
         }
         RunPhase::Paused => {
             if icon_button(ui, Icon::Play, "Go on with the run", "", None, true).clicked() {
-                state.run.hold(false);
-                state.send(Command::Pause(false));
+                cx.document.run.hold(false);
+                cx.outbox.send(Command::Pause(false));
             }
-            cancel(ui, state);
-            progress(ui, state, "held, ");
+            cancel(ui, cx);
+            progress(ui, &cx.document.run, "held, ");
         }
         phase => {
-            let ready = state.study.is_some();
+            let ready = cx.document.study.is_some();
             let (icon, name) = match phase {
                 RunPhase::Idle => (Icon::Play, "Run the segmentation"),
                 _ => (Icon::Again, "Run the segmentation again"),
             };
             let hint = if ready { "From the slice on screen outwards; edits are kept" } else { "Open a scan first" };
             if icon_button(ui, icon, name, hint, None, ready).clicked() {
-                state.start_run();
+                cx.document.start_run(cx.outbox);
             }
-            if let Some((text, long)) = summary(state) {
+            if let Some((text, long)) = summary(&cx.document.run) {
                 let label = ui.label(RichText::new(text).small());
                 if let Some(long) = long {
                     label.on_hover_text(long);
@@ -46,14 +47,13 @@ pub fn show(ui: &mut Ui, state: &mut State) {
     }
 }
 
-fn cancel(ui: &mut Ui, state: &mut State) {
+fn cancel(ui: &mut Ui, cx: &mut Context<'_>) {
     if icon_button(ui, Icon::Stop, "Cancel the run", "What is done stays", None, true).clicked() {
-        state.send(Command::CancelRun);
+        cx.outbox.send(Command::CancelRun);
     }
 }
 
-fn progress(ui: &mut Ui, state: &State, before: &str) {
-    let run = &state.run;
+fn progress(ui: &mut Ui, run: &Run, before: &str) {
     let part = run.done as f32 / run.total.max(1) as f32;
     let mut text = format!("{before}{} of {}", run.done, run.total);
     if let (Some(speed), Some(left)) = (run.slices_per_second(), run.seconds_left())
@@ -71,8 +71,7 @@ fn progress(ui: &mut Ui, state: &State, before: &str) {
 }
 
 /// What became of the run, short and long.
-fn summary(state: &State) -> Option<(String, Option<String>)> {
-    let run = &state.run;
+fn summary(run: &Run) -> Option<(String, Option<String>)> {
     match &run.phase {
         RunPhase::Finished => {
             let seconds = run.seconds.unwrap_or(0.0);

@@ -2,9 +2,10 @@
 
 use egui::{ComboBox, Ui};
 
+use super::super::context::Context;
 use super::super::icons::Icon;
 use super::super::widgets::icon_button;
-use crate::state::{Layout, Overlay, State, Tool, WINDOW_PRESETS};
+use crate::display::{Layout, Overlay, Tool, WINDOW_PRESETS};
 
 const LAYOUTS: [(Layout, Icon, &str); 3] = [
     (Layout::OneBig, Icon::OneBig, "One view large"),
@@ -34,28 +35,28 @@ fn overlay_name(overlay: Overlay) -> &'static str {
 }
 
 /// Draws the line.
-pub fn show(ui: &mut Ui, state: &mut State) {
+pub fn show(ui: &mut Ui, cx: &mut Context<'_>) {
     ui.spacing_mut().item_spacing.x = 2.0;
     for (layout, icon, name) in LAYOUTS {
-        let on = state.preferences.layout == layout;
+        let on = cx.document.preferences.layout == layout;
         if icon_button(ui, icon, name, "", Some(on), true).clicked() {
-            state.preferences.layout = layout;
+            cx.document.preferences.layout = layout;
         }
     }
     ui.separator();
     for (tool, icon, name, hint) in TOOLS {
-        let on = state.view.tool == tool;
+        let on = cx.document.view.tool == tool;
         if icon_button(ui, icon, name, hint, Some(on), true).clicked() {
-            state.view.tool = tool;
+            cx.document.view.tool = tool;
         }
     }
     ui.separator();
     ui.spacing_mut().interact_size.y = crate::theme::TOUCH;
-    windows(ui, state);
+    windows(ui, cx);
     ui.add_space(4.0);
-    overlays(ui, state);
+    overlays(ui, cx);
     ui.separator();
-    let hidden = &mut state.panels.hidden;
+    let hidden = &mut cx.arrangement.hidden;
     for (name, hidden) in
         [("Organs", &mut hidden.organs), ("Along body", &mut hidden.along_body), ("Side", &mut hidden.side)]
     {
@@ -67,15 +68,15 @@ pub fn show(ui: &mut Ui, state: &mut State) {
         }
     }
     ui.separator();
-    let dark = state.preferences.dark;
+    let dark = cx.document.preferences.dark;
     let (icon, name) = if dark { (Icon::Sun, "Light look") } else { (Icon::Moon, "Dark look") };
     if icon_button(ui, icon, name, "", None, true).clicked() {
-        state.preferences.dark = !dark;
+        cx.document.preferences.dark = !dark;
     }
 }
 
-fn windows(ui: &mut Ui, state: &mut State) {
-    let window = &mut state.view.window;
+fn windows(ui: &mut Ui, cx: &mut Context<'_>) {
+    let window = &mut cx.document.view.window;
     let current = WINDOW_PRESETS.iter().find(|p| p.window == *window).map_or("Own window", |p| p.name);
     let combo = ComboBox::from_id_salt("window").width(108.0).selected_text(current).show_ui(ui, |ui| {
         for (n, preset) in WINDOW_PRESETS.iter().enumerate() {
@@ -89,9 +90,9 @@ fn windows(ui: &mut Ui, state: &mut State) {
     combo.response.accessible_name("Window preset").on_hover_text("Window width and level, HU");
 }
 
-fn overlays(ui: &mut Ui, state: &mut State) {
-    let compared = state.study.as_ref().is_some_and(|s| s.reference.is_some());
-    let overlay = &mut state.view.overlay;
+fn overlays(ui: &mut Ui, cx: &mut Context<'_>) {
+    let compared = cx.document.study.as_ref().is_some_and(|s| s.reference.is_some());
+    let overlay = &mut cx.document.view.overlay;
     let combo =
         ComboBox::from_id_salt("overlay").width(158.0).selected_text(overlay_name(*overlay)).show_ui(ui, |ui| {
             for choice in [Overlay::None, Overlay::Uncertainty, Overlay::RemovedByAttention, Overlay::Difference] {

@@ -2,18 +2,34 @@ use attention_anatomy::anatomy::Organ;
 use proptest::prelude::*;
 
 use super::*;
+use crate::display::{Layout, Plane};
+use crate::document::bench::Bench;
 use crate::edit::samples::ct;
 use crate::edit::{Dab, EditSettings, Ink};
-use crate::state::{Layout, Plane};
 
 const SIZE: [usize; 3] = [12, 10, 6];
 
-fn study(name: &str, spacing: f64) -> State {
-    State { study: Some(Study::new(1, name.into(), ct(SIZE, [spacing, 1.0, 2.0]))), ..State::default() }
+fn study(name: &str, spacing: f64) -> Bench {
+    let mut bench = Bench::default();
+    bench.study = Some(Study::new(1, name.into(), ct(SIZE, [spacing, 1.0, 2.0])));
+    bench
+}
+
+fn key(bench: &Bench) -> Option<CtKey> {
+    bench.study.as_ref().map(|s| CtKey::of(&s.ct))
+}
+
+fn save(bench: &Bench) -> Option<String> {
+    save_session(&bench.document, key(bench)?)
+}
+
+fn restore(bench: &mut Bench, text: &str) {
+    let key = key(bench);
+    restore_session(&mut bench.document, &mut bench.outbox, key, text);
 }
 
 /// A study with labels from a run, one stroke over them, and settings of its own.
-fn edited() -> State {
+fn edited() -> Bench {
     let mut state = study("SECRET^NAME", 1.0);
     let study = state.study.as_mut().unwrap();
     for k in 0..6 {
@@ -34,23 +50,30 @@ fn edited() -> State {
     state
 }
 
-fn errors(state: &State) -> Vec<String> {
-    state.notices.iter().filter(|n| n.severity == crate::state::Severity::Error).map(|n| n.text.clone()).collect()
+fn errors(state: &Bench) -> Vec<String> {
+    state
+        .outbox
+        .notices
+        .iter()
+        .filter(|n| n.severity == crate::document::Severity::Error)
+        .map(|n| n.text.clone())
+        .collect()
 }
 
 #[test]
 fn all_comes_back_on_the_same_ct() {
     let before = edited();
-    let text = save_session(&before).unwrap();
+    let text = save(&before).unwrap();
     assert!(text.contains("\"attention_anatomy_session\": 1") && text.contains("Not a medical device"));
     assert!(!text.contains("SECRET"), "the name of the file may name the patient");
 
     let mut after = study("other name", 1.0);
     after.start_run();
-    after.commands.clear();
-    restore_session(&mut after, &text);
+    after.outbox.commands.clear();
+    restore(&mut after, &text);
     assert_eq!(errors(&after), [""; 0]);
-    let (a, b) = (before.study.unwrap(), after.study.as_mut().unwrap());
+    let (a, mut after) = (before.document.study.unwrap(), after);
+    let b = after.document.study.as_mut().unwrap();
     assert_eq!(a.labels.layer().voxels(), b.labels.layer().voxels());
     for k in 0..6 {
         assert_eq!(a.labels.under_edits(k), b.labels.under_edits(k));
@@ -62,10 +85,10 @@ fn all_comes_back_on_the_same_ct() {
     assert_eq!((slice.position_mm, slice.attention), (7.25, Some([0.5; ORGAN_COUNT])));
     assert_eq!(slice.regions, [0.1, 0.2, 0.3, 0.4, 0.0]);
     assert_eq!((b.removed[3], b.removed[2]), (Some([9; ORGAN_COUNT]), None));
-    assert_eq!((after.view.cursor, after.view.window.width), ([5, 6, 3], 1234.0));
-    assert_eq!((after.view.styles[4].colour, after.view.selected), ([1, 2, 3], Some(Organ::Heart)));
-    assert_eq!(after.preferences.layout, Layout::ThreeUp);
-    assert_eq!((after.commands, after.run.phase), (vec![Command::CancelRun], RunPhase::Finished));
+    assert_eq!((after.document.view.cursor, after.document.view.window.width), ([5, 6, 3], 1234.0));
+    assert_eq!((after.document.view.styles[4].colour, after.document.view.selected), ([1, 2, 3], Some(Organ::Heart)));
+    assert_eq!(after.document.preferences.layout, Layout::ThreeUp);
+    assert_eq!((after.outbox.commands, after.document.run.phase), (vec![Command::CancelRun], RunPhase::Finished));
     b.labels.undo();
     assert_eq!((b.labels.edited_voxels(), b.labels.edited_organs()), (0, OrganSet::EMPTY));
     assert_eq!(b.labels.layer().slice(2), a.labels.network_slice(2));
@@ -73,9 +96,9 @@ fn all_comes_back_on_the_same_ct() {
 
 #[test]
 fn another_ct_is_refused_in_one_sentence_and_nothing_changes() {
-    let text = save_session(&edited()).unwrap();
+    let text = save(&edited()).unwrap();
     let mut other = study("other", 1.5);
-    restore_session(&mut other, &text);
+    restore(&mut other, &text);
     assert_eq!(
         errors(&other),
         ["the session file belongs to another CT (12 x 10 x 6 voxels); open that CT first, exactly as it was"]
@@ -83,15 +106,15 @@ fn another_ct_is_refused_in_one_sentence_and_nothing_changes() {
     assert_eq!(other.study.as_ref().unwrap().labels.edits(), 0);
     assert_ne!(other.view.cursor, [5, 6, 3]);
 
-    let mut none = State::default();
-    restore_session(&mut none, &text);
+    let mut none = Bench::default();
+    restore(&mut none, &text);
     assert!(errors(&none)[0].contains("open the CT"));
-    assert_eq!(save_session(&none), None);
+    assert_eq!(save(&none), None);
 
     let mut later = study("same", 1.0);
-    restore_session(&mut later, &text.replace("_session\": 1", "_session\": 2"));
-    restore_session(&mut later, &text.replace("\"liver\"", "\"spleen\""));
-    restore_session(&mut later, "{}");
+    restore(&mut later, &text.replace("_session\": 1", "_session\": 2"));
+    restore(&mut later, &text.replace("\"liver\"", "\"spleen\""));
+    restore(&mut later, "{}");
     assert_eq!(errors(&later).len(), 3);
 }
 
@@ -103,7 +126,7 @@ proptest! {
         cuts in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
         end in prop::option::of(any::<prop::sample::Index>()),
     ) {
-        let mut bytes = save_session(&edited()).unwrap().into_bytes();
+        let mut bytes = save(&edited()).unwrap().into_bytes();
         for (at, with) in cuts {
             let at = at.index(bytes.len());
             bytes[at] = with;
@@ -112,10 +135,10 @@ proptest! {
             bytes.truncate(end.index(bytes.len()));
         }
         let mut state = study("sample", 1.0);
-        restore_session(&mut state, &String::from_utf8_lossy(&bytes));
+        restore(&mut state, &String::from_utf8_lossy(&bytes));
         let study = state.study.as_ref().unwrap();
         prop_assert!(study.labels.layer().voxels().iter().all(|l| usize::from(*l) <= ORGAN_COUNT));
         prop_assert!((0..3).all(|a| state.view.cursor[a] < SIZE[a]));
-        prop_assert!(state.notices.iter().count() > 0);
+        prop_assert!(state.outbox.notices.iter().count() > 0);
     }
 }

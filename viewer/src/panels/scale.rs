@@ -6,7 +6,7 @@
 
 use attention_anatomy::anatomy::OrganSet;
 
-use crate::state::Study;
+use crate::document::Study;
 
 /// How attention is laid out between 0 and 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

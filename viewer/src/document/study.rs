@@ -7,8 +7,7 @@ use attention_anatomy::infer::SliceAnatomy;
 use attention_anatomy::metrics::OrganMetrics;
 use attention_anatomy::volume::{CtVolume, Geometry};
 
-use super::ByteLayer;
-use crate::edit::LabelStore;
+use crate::edit::{ByteLayer, LabelStore};
 
 /// A CT with its labels.
 #[derive(Debug)]
@@ -96,5 +95,16 @@ impl Study {
     /// What the network says of the slice that was run nearest to `k`, at most two slices away.
     pub fn anatomy_near(&self, k: usize) -> Option<&SliceAnatomy> {
         [0isize, 1, -1, 2, -2].into_iter().find_map(|d| self.anatomy.get(k.checked_add_signed(d)?)?.as_ref())
+    }
+
+    /// A number that changes with what the network says of the slices.
+    pub fn anatomy_revision(&self) -> u64 {
+        let mut hash = self.number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut take = |bits: u32| hash = (hash ^ u64::from(bits)).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23);
+        for anatomy in self.anatomy.iter().flatten() {
+            take(anatomy.slice as u32);
+            anatomy.regions.iter().chain(anatomy.attention.iter().flatten()).for_each(|v| take(v.to_bits()));
+        }
+        hash
     }
 }

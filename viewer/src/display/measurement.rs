@@ -2,7 +2,7 @@
 
 use attention_anatomy::volume::CtVolume;
 
-use super::Plane;
+use super::plane::Plane;
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,8 +6,9 @@
 
 use attention_anatomy::anatomy::{ORGAN_COUNT, Organ};
 
+use super::study::{Study, WhatIf};
+use super::{Document, Outbox};
 use crate::edit::NOT_EDITED;
-use crate::state::{State, Study, WhatIf};
 use crate::worker::{Ask, Command};
 
 /// Shortest time between two questions about one slice, seconds.
@@ -49,49 +50,50 @@ impl Wish {
 }
 
 /// The network's own attention on a slice.
-pub fn own(study: &Study, slice: usize) -> Option<[f32; ORGAN_COUNT]> {
+fn own(study: &Study, slice: usize) -> Option<[f32; ORGAN_COUNT]> {
     study.anatomy_near(slice)?.attention
 }
 
-/// Keeps the study's what-if as the user wishes it, on the slice on screen. Once a frame, whichever tab is open. Seconds
-/// after which it wants to be called again, if it does.
-pub fn keep(state: &mut State, now: f64) -> Option<f64> {
-    let slice = state.view.slice();
-    let wish = &mut state.panels.attention.wish;
-    let Some(study) = state.study.as_mut() else {
-        wish.reset();
-        return None;
-    };
-    let of = (study.number, state.run.number);
-    if wish.of != of {
-        if study.what_if.is_none() {
+impl Document {
+    /// Keeps the study's what-if as the user wishes it, on the slice on screen. Once a frame, whichever tab is open.
+    /// Seconds after which it wants to be called again, if it does.
+    pub fn follow_wish(&mut self, now: f64, outbox: &mut Outbox) -> Option<f64> {
+        let slice = self.view.slice();
+        let wish = &mut self.wish;
+        let Some(study) = self.study.as_mut() else {
             wish.reset();
-        }
-        wish.of = of;
-    }
-    let Some(own) = own(study, slice).filter(|_| wish.is_on()) else {
-        study.what_if = None;
-        return None;
-    };
-    let attention = wish.vector(&own);
-    let mut last = None;
-    if let Some(what_if) = study.what_if.as_mut().filter(|w| w.slice == slice) {
-        if what_if.attention == attention {
             return None;
+        };
+        let of = (study.number, self.run.number);
+        if wish.of != of {
+            if study.what_if.is_none() {
+                wish.reset();
+            }
+            wish.of = of;
         }
-        let waited = now - wish.asked_at;
-        if (0.0..PAUSE).contains(&waited) {
-            return Some(PAUSE - waited);
+        let Some(own) = own(study, slice).filter(|_| wish.is_on()) else {
+            study.what_if = None;
+            return None;
+        };
+        let attention = wish.vector(&own);
+        let mut last = None;
+        if let Some(what_if) = study.what_if.as_mut().filter(|w| w.slice == slice) {
+            if what_if.attention == attention {
+                return None;
+            }
+            let waited = now - wish.asked_at;
+            if (0.0..PAUSE).contains(&waited) {
+                return Some(PAUSE - waited);
+            }
+            last = what_if.labels.take();
         }
-        last = what_if.labels.take();
+        wish.asked_at = now;
+        let drawn = study.drawn;
+        let number = outbox.next_number();
+        study.what_if = Some(WhatIf { slice, attention, asked: number, labels: last });
+        outbox.send(Command::Ask(Ask { number, slice, attention, drawn }));
+        None
     }
-    wish.asked_at = now;
-    let drawn = study.drawn;
-    state.last_number += 1;
-    let number = state.last_number;
-    study.what_if = Some(WhatIf { slice, attention, asked: number, labels: last });
-    state.send(Command::Ask(Ask { number, slice, attention, drawn }));
-    None
 }
 
 /// Voxels that an organ wins and loses on the slice.

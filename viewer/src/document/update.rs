@@ -3,31 +3,41 @@
 use attention_anatomy::metrics::OrganMetrics;
 use web_time::Instant;
 
-use super::{ByteLayer, FileRequest, Reference, RunPhase, State, Study};
-use crate::panels::Opening;
+use super::study::{Reference, Study};
+use super::{Document, FileRequest, Opening, Outbox, Run, RunPhase};
+use crate::edit::ByteLayer;
 use crate::worker::{Command, Event, Input, OpenAs, Opened, RunRequest};
 
-impl State {
+impl Document {
     /// Applies an event; those of runs and questions that are over change nothing.
-    pub fn apply(&mut self, event: Event) {
+    pub fn apply(&mut self, event: Event, outbox: &mut Outbox) {
         match event {
             Event::Device(device) => {
                 for note in &device.notes {
-                    self.notices.warn(note.clone());
+                    outbox.notices.warn(note.clone());
                 }
                 self.model.device = Some(device);
             }
-            Event::DeviceFailed(message) => self.notices.error(message),
+            Event::DeviceFailed(message) => outbox.notices.error(message),
             Event::Weights(weights) => self.model.weights = Some(weights),
-            Event::OpenProgress { .. } | Event::OpenLarge { .. } => self.panels.opening(event),
+            Event::OpenProgress { job, step, part } => {
+                if let Some(opening) = self.opening.as_mut().filter(|o| o.job == job) {
+                    (opening.step, opening.part) = (step, part);
+                }
+            }
+            Event::OpenLarge { job, bytes } => {
+                if let Some(opening) = self.opening.as_mut().filter(|o| o.job == job) {
+                    opening.large = Some(bytes);
+                }
+            }
             Event::Opened { job, what } => {
-                self.panels.opened(job);
-                self.opened(what);
+                self.end_opening(job);
+                self.opened(what, outbox);
             }
             Event::OpenFailed { job, message } => {
-                self.panels.opened(job);
+                self.end_opening(job);
                 if !message.is_empty() {
-                    self.notices.error(message);
+                    outbox.notices.error(message);
                 }
             }
             Event::SliceDone { run, slice, labels, margin, removed } => {
@@ -63,7 +73,7 @@ impl State {
                 if device_lost {
                     self.model.device = None;
                 }
-                self.notices.error(message.clone());
+                outbox.notices.error(message.clone());
                 self.run.end(RunPhase::Failed(message));
             }
             Event::Progress { .. }
@@ -77,48 +87,61 @@ impl State {
                 }
             }
             Event::Compared { number, metrics } => self.compared(number, metrics),
-            Event::Exported { name, bytes } => self.request(FileRequest::Save { name, bytes }),
-            Event::Failed(message) => self.notices.error(message),
-            Event::Learn(event) => self.panels.learn(event),
+            Event::Exported { name, bytes } => outbox.request(FileRequest::Save { name, bytes }),
+            Event::Failed(message) => outbox.notices.error(message),
+            // The panel that shows the training has it.
+            Event::Learn(_) => {}
         }
     }
 
     /// Opens these.
-    pub fn open(&mut self, inputs: Vec<Input>, as_what: OpenAs) {
-        let job = self.next_number();
+    pub fn open(&mut self, inputs: Vec<Input>, as_what: OpenAs, outbox: &mut Outbox) {
+        let job = outbox.next_number();
         let step = "Reading".to_string();
-        self.panels.opening = Some(Opening { job, inputs: inputs.clone(), as_what, step, ..Default::default() });
-        self.send(Command::Open { job, inputs, as_what, even_if_large: false });
+        self.opening = Some(Opening { job, inputs: inputs.clone(), as_what, step, ..Default::default() });
+        outbox.send(Command::Open { job, inputs, as_what, even_if_large: false });
     }
 
     /// Goes on with what is being opened, although it will hardly fit into memory.
-    pub fn open_although_large(&mut self) {
-        if let Some(opening) = self.panels.opening.as_mut() {
+    pub fn open_although_large(&mut self, outbox: &mut Outbox) {
+        if let Some(opening) = self.opening.as_mut() {
             opening.large = None;
             let Opening { job, inputs, as_what, .. } = opening.clone();
-            self.send(Command::Open { job, inputs, as_what, even_if_large: true });
+            outbox.send(Command::Open { job, inputs, as_what, even_if_large: true });
         }
     }
 
     /// Gives up what is being opened.
-    pub fn cancel_open(&mut self) {
-        self.panels.opening = None;
-        self.send(Command::CancelOpen);
+    pub fn cancel_open(&mut self, outbox: &mut Outbox) {
+        self.opening = None;
+        outbox.send(Command::CancelOpen);
     }
 
-    fn opened(&mut self, what: Opened) {
+    /// Closes the study.
+    pub fn close(&mut self, outbox: &mut Outbox) {
+        outbox.send(Command::Close);
+        self.study = None;
+        self.run = Run::default();
+    }
+
+    fn end_opening(&mut self, job: u64) {
+        if self.opening.as_ref().is_some_and(|o| o.job == job) {
+            self.opening = None;
+        }
+    }
+
+    fn opened(&mut self, what: Opened, outbox: &mut Outbox) {
         match what {
             Opened::Ct { name, ct } => {
-                crate::store::keep(self);
                 for warning in &ct.warnings {
-                    self.notices.warn(warning.clone());
+                    outbox.notices.warn(warning.clone());
                 }
                 self.view.reset(ct.geometry.size);
-                let number = self.next_number();
+                let number = outbox.next_number();
                 self.study = Some(Study::new(number, name, ct));
-                self.run = Default::default();
+                self.run = Run::default();
                 if self.preferences.run_after_opening {
-                    self.start_run();
+                    self.start_run(outbox);
                 }
             }
             Opened::Labels { name, voxels, reference } => {
@@ -132,24 +155,20 @@ impl State {
                 }
             }
             Opened::Weights(weights) => self.model.weights = Some(weights),
-            Opened::Session { text } => crate::store::restore_session(self, &text),
+            // Whoever knows session files has it.
+            Opened::Session { .. } => {}
         }
     }
 
     /// Starts a segmentation from the slice on screen.
-    pub fn start_run(&mut self) {
-        if self.study.is_none() {
-            return;
-        }
-        let run = self.next_number();
+    pub fn start_run(&mut self, outbox: &mut Outbox) {
         let (first, drawn) = (self.view.slice(), self.model.drawn());
-        if let Some(study) = self.study.as_mut() {
-            study.drawn = drawn;
-            study.what_if = None;
-        }
-        self.run =
-            super::Run { number: run, phase: RunPhase::Running, started: Some(Instant::now()), ..Default::default() };
-        self.send(Command::Run(RunRequest { run, first, drawn, cleanup: true }));
+        let Some(study) = self.study.as_mut() else { return };
+        study.drawn = drawn;
+        study.what_if = None;
+        let run = outbox.next_number();
+        self.run = Run { number: run, phase: RunPhase::Running, started: Some(Instant::now()), ..Default::default() };
+        outbox.send(Command::Run(RunRequest { run, first, drawn, cleanup: true }));
     }
 
     fn compared(&mut self, number: u64, metrics: Vec<Option<OrganMetrics>>) {

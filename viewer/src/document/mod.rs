@@ -1,0 +1,93 @@
+//! The open document: the CT with its labels, the run over it, the model, and how it is looked at. It knows no panel, draws
+//! nothing and waits for nothing; what others have to do goes into the [`Outbox`].
+//!
+//! | file | what |
+//! |---|---|
+//! | `study.rs` | the CT that is open, with everything that belongs to it |
+//! | `run.rs` | the segmentation under way |
+//! | `model.rs` | weights and device |
+//! | `what_if.rs` | another attention vector on the slice on screen |
+//! | `update.rs` | what an event of the worker changes |
+//! | `outbox.rs`, `notices.rs` | what others have to do, and what the user should read |
+
+#[cfg(test)]
+pub(crate) mod bench;
+mod model;
+mod notices;
+mod outbox;
+mod run;
+mod study;
+mod update;
+mod what_if;
+
+pub use model::Model;
+pub use notices::{Notice, Notices, Severity};
+pub use outbox::{FileRequest, Outbox, Task};
+pub use run::{Run, RunPhase};
+pub use study::{Reference, Study, WhatIf};
+pub use what_if::{Change, Wish, changes};
+
+use crate::display::{Preferences, View};
+use crate::worker::{Input, OpenAs};
+
+/// The open document.
+#[derive(Debug, Default)]
+pub struct Document {
+    /// The CT that is open, its labels and what the network says of it.
+    pub study: Option<Study>,
+    /// Weights and device.
+    pub model: Model,
+    /// The segmentation under way.
+    pub run: Run,
+    /// What is being opened.
+    pub opening: Option<Opening>,
+    /// How the study is looked at.
+    pub view: View,
+    /// The attention that the user wishes to see in place of the network's.
+    pub wish: Wish,
+    /// Unsaved edits of this CT that were found from an earlier start.
+    pub kept_edits: Option<KeptEdits>,
+    /// How the user likes the window.
+    pub preferences: Preferences,
+}
+
+/// What is being opened.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Opening {
+    /// Number of the job.
+    pub job: u64,
+    /// What was asked for, to ask again where it is large.
+    pub inputs: Vec<Input>,
+    /// What it was asked for as.
+    pub as_what: OpenAs,
+    /// What is done now.
+    pub step: String,
+    /// How much of it, where that is known.
+    pub part: Option<f32>,
+    /// Bytes that it will need, where that is a question to the user.
+    pub large: Option<u64>,
+}
+
+/// Unsaved edits of the open CT that were found: for the user to restore or to discard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptEdits {
+    /// Number of voxels that were edited.
+    pub voxels: u64,
+    /// How long ago they were kept, for people.
+    pub age: String,
+}
+
+impl Document {
+    /// Brings the crosshair to a voxel.
+    pub fn go_to(&mut self, voxel: [usize; 3]) {
+        let Some(study) = &self.study else { return };
+        let size = study.geometry().size;
+        self.view.cursor = std::array::from_fn(|n| voxel[n].min(size[n].saturating_sub(1)));
+    }
+
+    /// Brings another axial slice on screen.
+    pub fn go_to_slice(&mut self, slice: usize) {
+        let [i, j, _] = self.view.cursor;
+        self.go_to([i, j, slice]);
+    }
+}

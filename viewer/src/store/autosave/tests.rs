@@ -1,0 +1,244 @@
+use std::ops::{Deref, DerefMut};
+use std::path::Path;
+
+use attention_anatomy::anatomy::Organ;
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable;
+
+use super::*;
+use crate::display::Layout;
+use crate::document::Task;
+use crate::document::bench::Bench;
+use crate::edit::samples::ct;
+use crate::edit::{Dab, EditSettings, Ink};
+use crate::panels::Panels;
+
+/// A program; its document can be reached as if it were this.
+#[derive(Default)]
+struct Program {
+    bench: Bench,
+    autosave: Autosave,
+    panels: Panels,
+}
+
+impl Deref for Program {
+    type Target = Bench;
+
+    fn deref(&self) -> &Bench {
+        &self.bench
+    }
+}
+
+impl DerefMut for Program {
+    fn deref_mut(&mut self) -> &mut Bench {
+        &mut self.bench
+    }
+}
+
+impl Program {
+    fn started(folder: &Path) -> Self {
+        let mut program = Self::default();
+        let Self { bench, autosave, .. } = &mut program;
+        autosave.start_on(Storage::within(folder).unwrap(), &mut bench.document.preferences);
+        program
+    }
+
+    fn tick(&mut self) {
+        self.autosave.tick(&mut self.bench.document, &mut self.bench.outbox, &egui::Context::default());
+    }
+
+    fn flush(&mut self) {
+        self.autosave.flush(&self.bench.document);
+    }
+
+    fn file_saved(&mut self, name: &str) {
+        self.autosave.file_saved(name, &self.bench.document);
+    }
+
+    fn restore(&mut self) {
+        self.autosave.restore(&mut self.bench.document, &mut self.bench.outbox);
+    }
+
+    fn discard(&mut self) {
+        self.autosave.discard(&mut self.bench.document);
+    }
+
+    /// A frame as the application draws it, without a worker.
+    fn show(&mut self, ui: &mut egui::Ui) {
+        self.panels.show(ui, &mut self.bench.document, &mut self.bench.outbox);
+        for task in std::mem::take(&mut self.outbox.tasks) {
+            match task {
+                Task::RestoreEdits => self.restore(),
+                Task::DiscardEdits => self.discard(),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// A program that has opened a CT, and knows it.
+fn program(folder: &Path, spacing: f64) -> Program {
+    let mut program = Program::started(folder);
+    let number = program.outbox.next_number();
+    program.study = Some(Study::new(number, "sample".into(), ct([12, 10, 6], [spacing, 1.0, 2.0])));
+    frame(&mut program);
+    frame(&mut program);
+    program
+}
+
+fn frame(program: &mut Program) {
+    program.tick();
+    if let Some(storage) = &program.autosave.storage {
+        storage.flush();
+    }
+}
+
+fn paint(state: &mut Program, i: f64) {
+    let dab = Dab { way: [[i, 4.0, 2.0]; 2], radius_mm: 0.4, plane: None };
+    let labels = &mut state.study.as_mut().unwrap().labels;
+    assert_eq!(labels.stroke(&dab, Ink::Paint(Organ::Heart), &EditSettings::default()), 1);
+}
+
+fn hearts(state: &Program) -> u64 {
+    state.study.as_ref().unwrap().labels.voxel_count(Organ::Heart)
+}
+
+#[test]
+fn edits_are_offered_after_a_crash_on_the_same_ct_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = program(folder.path(), 1.0);
+    assert_eq!(first.autosave.offer(), None);
+    paint(&mut first, 3.0);
+    paint(&mut first, 4.0);
+    frame(&mut first);
+    assert_eq!(
+        first.autosave.save_edits(first.bench.document.study.as_ref(), false).map(|d| d > Duration::from_secs(15)),
+        Some(true),
+        "not yet"
+    );
+    first.flush();
+    drop(first);
+
+    assert_eq!(program(folder.path(), 1.5).autosave.offer(), None);
+    let mut second = program(folder.path(), 1.0);
+    assert_eq!(second.autosave.offer().map(Offer::edited_voxels), Some(2));
+    assert_eq!(hearts(&second), 0, "nothing is laid over the labels unasked");
+    // Edits made before the answer are kept beside the offer.
+    paint(&mut second, 8.0);
+    second.flush();
+    drop(second);
+
+    let mut third = program(folder.path(), 1.0);
+    assert_eq!(third.autosave.study.as_ref().unwrap().offers.len(), 2);
+    third.restore();
+    third.restore();
+    assert_eq!((hearts(&third), third.autosave.offer()), (3, None));
+    third.flush();
+    third.study.as_mut().unwrap().labels.undo();
+    third.study.as_mut().unwrap().labels.undo();
+    assert_eq!(hearts(&third), 0);
+    drop(third);
+
+    let mut fourth = program(folder.path(), 1.0);
+    assert_eq!(fourth.autosave.offer().map(Offer::edited_voxels), Some(3));
+    fourth.discard();
+    frame(&mut fourth);
+    assert_eq!(program(folder.path(), 1.0).autosave.offer(), None);
+}
+
+#[test]
+fn what_is_kept_before_earlier_edits_are_known_replaces_none_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    for n in 0..10 {
+        let mut state = Program::started(folder.path());
+        state.study = Some(Study::new(n, "sample".into(), ct([12, 10, 6], [1.0, 1.0, 2.0])));
+        state.tick();
+        paint(&mut state, 3.0);
+        state.flush();
+        // What is asked for then is answered too late; what was found does not hide what is edited now.
+        frame(&mut state);
+        assert_eq!(state.autosave.study.as_ref().unwrap().offers.len(), MOST_OFFERS.min(n as usize));
+    }
+}
+
+#[test]
+fn a_file_with_all_edits_makes_keeping_them_needless_and_one_without_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut state = program(folder.path(), 1.0);
+    let save = FileRequest::Save { name: SESSION_NAME.into(), bytes: Vec::new() };
+    for late in [true, false] {
+        paint(&mut state, if late { 3.0 } else { 4.0 });
+        let Program { autosave, bench, .. } = &mut state;
+        autosave.about_to_save(&save, bench.study.as_ref());
+        if late {
+            paint(&mut state, 5.0);
+        }
+        state.flush();
+        state.file_saved(SESSION_NAME);
+        state.flush();
+        assert_eq!(program(folder.path(), 1.0).autosave.offer().is_some(), late);
+    }
+    paint(&mut state, 7.0);
+    state.flush();
+    state.file_saved("view.png");
+    assert!(program(folder.path(), 1.0).autosave.offer().is_some());
+    while state.study.as_mut().unwrap().labels.undo() {}
+    state.flush();
+    assert_eq!(program(folder.path(), 1.0).autosave.offer(), None, "nothing is edited any more");
+}
+
+#[test]
+fn preferences_are_kept_when_they_rest_and_damaged_ones_do_no_harm() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut state = program(folder.path(), 1.0);
+    state.preferences.layout = Layout::ThreeUp;
+    state.preferences.zoom = 40.0;
+    frame(&mut state);
+    assert!(!folder.path().join("config/preferences.json").exists(), "they may still change");
+    state.flush();
+    let read = program(folder.path(), 1.0).preferences.clone();
+    assert_eq!((read.layout, read.zoom), (Layout::ThreeUp, 3.0));
+    std::fs::write(folder.path().join("config/preferences.json"), "{\"layout\": 7").unwrap();
+    assert_eq!(program(folder.path(), 1.0).preferences, Preferences::default());
+}
+
+#[test]
+fn without_a_storage_nothing_happens() {
+    let mut state = Program::default();
+    state.tick();
+    state.flush();
+    state.file_saved(SESSION_NAME);
+    state.restore();
+    assert!(state.outbox.notices.is_empty());
+}
+
+#[test]
+fn ages_are_for_people() {
+    let ages = [5, 60, 200, 3600, 90_000, 1_000_000].map(age);
+    assert_eq!(
+        ages,
+        ["less than a minute ago", "1 minute ago", "3 minutes ago", "1 hour ago", "1 day ago", "11 days ago"]
+    );
+}
+
+#[test]
+fn what_was_kept_is_offered_whatever_tab_is_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = program(folder.path(), 1.0);
+    paint(&mut first, 3.0);
+    first.flush();
+    drop(first);
+    for (answer, expected) in [("Restore 1 voxel", 1), ("Discard them", 0)] {
+        let second = program(folder.path(), 1.0);
+        let mut harness = Harness::builder()
+            .with_size(egui::vec2(1280.0, 720.0))
+            .build_ui_state(|ui, program: &mut Program| program.show(ui), second);
+        harness.run_steps(3);
+        harness.get_by_label(answer).click();
+        harness.run_steps(3);
+        assert!(harness.query_by_label(answer).is_none());
+        assert_eq!((hearts(harness.state()), harness.state().autosave.offer()), (expected, None));
+        // For the next round: as if the program had ended before it was saved.
+        harness.state_mut().flush();
+    }
+}

@@ -1,0 +1,114 @@
+//! Edits as they are kept for the case that the program ends without saving: labels of edited voxels only. Neither the CT
+//! nor the name of the file or of the patient is in it.
+
+use attention_anatomy::anatomy::Organ;
+use serde::{Deserialize, Serialize};
+
+use super::fingerprint::CtKey;
+use super::packed::{Packer, UnpackError, unpack};
+use crate::edit::{LabelStore, NOT_EDITED};
+
+/// Version of the format.
+const VERSION: u32 = 1;
+
+/// Edits of a CT.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EditsRecord {
+    #[serde(rename = "attention_anatomy_autosave")]
+    version: u32,
+    /// The CT that was edited.
+    pub ct: CtKey,
+    /// Organs by their label in `edits`, from 1 on.
+    organs: Vec<String>,
+    /// When, seconds since 1970.
+    pub saved: u64,
+    /// Number of edited voxels.
+    pub edited_voxels: u64,
+    /// The label of every edited voxel, [`NOT_EDITED`] elsewhere; packed.
+    edits: String,
+}
+
+/// Keys of the organs by their label, from 1 on: a file says itself what its numbers mean.
+pub fn organ_keys() -> Vec<String> {
+    Organ::ALL.map(|o| o.id().to_string()).to_vec()
+}
+
+/// The edits of a study, packed.
+pub fn pack_edits(labels: &LabelStore) -> String {
+    let [nx, ny, nz] = labels.layer().size();
+    let mut packer = Packer::default();
+    for k in 0..nz {
+        match labels.under_edits(k) {
+            None => packer.repeat(NOT_EDITED, nx * ny),
+            Some(under) => {
+                for (&label, &network) in labels.layer().slice(k).iter().zip(under) {
+                    packer.repeat(if network == NOT_EDITED { NOT_EDITED } else { label }, 1);
+                }
+            }
+        }
+    }
+    packer.finish()
+}
+
+impl EditsRecord {
+    /// The edits of a study at a time.
+    pub fn of(labels: &LabelStore, ct: CtKey, saved: u64) -> Self {
+        let edits = pack_edits(labels);
+        Self { version: VERSION, ct, organs: organ_keys(), saved, edited_voxels: labels.edited_voxels(), edits }
+    }
+
+    /// As it is written.
+    pub fn to_text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// What was written, if it belongs to this CT and is of this program's format.
+    pub fn from_text(text: &str, ct: &CtKey) -> Option<Self> {
+        let record: Self = serde_json::from_str(text).ok()?;
+        (record.version == VERSION && record.ct == *ct && record.organs == organ_keys()).then_some(record)
+    }
+
+    /// The label of every edited voxel, [`NOT_EDITED`] elsewhere.
+    ///
+    /// # Errors
+    /// [`UnpackError`] when the record is damaged.
+    pub fn edits(&self) -> Result<Vec<u8>, UnpackError> {
+        unpack(&self.edits, self.ct.size.iter().product())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edit::samples::{place, store};
+
+    #[test]
+    fn edits_come_back_on_the_same_ct_only_and_nothing_else_is_written() {
+        let mut labels = store([20, 10, 6], [1.0; 3]);
+        labels.apply_run_slice(2, &[Organ::Heart.label(); 200]);
+        labels.restore_edits(&edits_of(&[(250, 30), (251, 0), (1199, 5)]), true, "brush");
+        let key = CtKey::of(labels.ct());
+        let text = EditsRecord::of(&labels, key.clone(), 1234).to_text();
+        let back = EditsRecord::from_text(&text, &key).unwrap();
+        assert_eq!((back.saved, back.edited_voxels), (1234, 3));
+        assert_eq!(back.edits().unwrap(), edits_of(&[(250, 30), (251, 0), (1199, 5)]));
+        assert_eq!(EditsRecord::from_text(&text, &CtKey { sha256: "0".into(), ..key.clone() }), None);
+
+        let mut fresh = store([20, 10, 6], [1.0; 3]);
+        fresh.restore_edits(&back.edits().unwrap(), true, "restored edits");
+        let edited: Vec<usize> = (0..1200).filter(|&n| fresh.is_edited(place(n, [20, 10, 6]))).collect();
+        assert_eq!(edited, [250, 251, 1199]);
+        let mut keys: Vec<String> =
+            serde_json::from_str::<serde_json::Value>(&text).unwrap().as_object().unwrap().keys().cloned().collect();
+        keys.sort();
+        assert_eq!(keys, ["attention_anatomy_autosave", "ct", "edited_voxels", "edits", "organs", "saved"]);
+    }
+
+    fn edits_of(voxels: &[(usize, u8)]) -> Vec<u8> {
+        let mut edits = vec![NOT_EDITED; 1200];
+        for (n, label) in voxels {
+            edits[*n] = *label;
+        }
+        edits
+    }
+}
