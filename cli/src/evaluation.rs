@@ -150,6 +150,14 @@ pub fn by_set(patients: &[Patient<'_>]) -> String {
     sets.join(", ")
 }
 
+/// Names of the files of [`files`].
+pub const FILES: [&str; 4] = ["evaluation.md", "evaluation.json", "evaluation.csv", "cases.csv"];
+
+/// An evaluation as files.
+pub fn files(evaluation: &Evaluation) -> Result<Vec<(String, Vec<u8>)>> {
+    Ok(evaluation.files()?.into_iter().map(|(name, text)| (name.to_string(), text.into_bytes())).collect())
+}
+
 /// Writes `evaluation.md`, `evaluation.json`, `evaluation.csv` and `cases.csv`.
 pub fn write(evaluation: &Evaluation, folder: &Path) -> Result<()> {
     let store = FolderStore::new(folder);

@@ -7,17 +7,21 @@ mod experiment;
 mod files;
 mod interrupt;
 mod model;
+mod number;
+mod output;
 mod pipeline;
 mod progress;
+mod results;
 mod router;
 mod store;
 mod training;
 mod variant;
 mod window;
 
+use std::any::TypeId;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// Outlines organs at risk on CT, from head to abdomen, on any GPU or the CPU. Not a medical device.
 #[derive(Debug, Parser)]
@@ -52,10 +56,40 @@ enum Command {
     Bench(commands::bench::Args),
     #[command(hide = true)]
     BenchVolume(commands::bench::VolumeArgs),
+    /// Lists every option that takes a number, for the test of their ranges.
+    #[command(hide = true)]
+    NumberOptions,
+}
+
+fn number_options() {
+    let numbers =
+        [TypeId::of::<f64>(), TypeId::of::<f32>(), TypeId::of::<u64>(), TypeId::of::<usize>()].into_iter().chain([
+            TypeId::of::<u32>(),
+            TypeId::of::<u16>(),
+            TypeId::of::<u8>(),
+            TypeId::of::<i64>(),
+            TypeId::of::<i32>(),
+        ]);
+    let numbers: Vec<TypeId> = numbers.collect();
+    for command in Cli::command().get_subcommands() {
+        for option in command.get_arguments().filter(|a| a.get_action().takes_values()) {
+            let is_number = numbers.iter().any(|number| option.get_value_parser().type_id() == *number);
+            if let Some(name) = option.get_long().filter(|_| is_number) {
+                progress::say(&format!("{} --{name}", command.get_name()));
+            }
+        }
+    }
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => error.exit(),
+        Err(help) => {
+            progress::print(&help.render().to_string());
+            return code(Ok(ExitCode::SUCCESS));
+        }
+    };
     let level = match cli.verbose {
         0 => "error",
         1 => "attention_anatomy=info,error",
@@ -82,8 +116,17 @@ fn main() -> ExitCode {
         Command::Phantom(args) => commands::phantom::run(args),
         Command::Bench(args) => commands::bench::run(args),
         Command::BenchVolume(args) => commands::bench::volume(args),
+        Command::NumberOptions => {
+            number_options();
+            Ok(ExitCode::SUCCESS)
+        }
     };
-    match result {
+    code(result)
+}
+
+/// How the program ends: well only if all that it said was written.
+fn code(result: anyhow::Result<ExitCode>) -> ExitCode {
+    match result.and_then(|code| progress::finish().map(|()| code)) {
         Ok(code) => code,
         Err(error) => {
             progress::error(&format!("{error:#}"));

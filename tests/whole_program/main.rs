@@ -3,6 +3,14 @@
 
 mod browser;
 mod inputs;
+#[path = "../../cli/src/output/mod.rs"]
+#[allow(
+    dead_code,
+    missing_docs,
+    reason = "the guard of output folders, whose tests run here: the program itself has no test binary"
+)]
+mod output;
+mod outputs;
 mod phantom;
 mod program;
 mod segment;

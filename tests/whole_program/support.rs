@@ -228,7 +228,7 @@ impl Table {
 
 /// A drawn body of 64 x 64 x 8 voxels of 4 x 4 x 3 mm: a disc of soft tissue with a bright ellipse on the patient's left,
 /// which stands for the spleen, and a darker one on the right, which stands for the right kidney. `variant` moves both.
-/// The labels hold both.
+/// The labels hold both. No two variants are the same scan: their air differs.
 pub fn phantom(variant: usize) -> (CtVolume, LabelVolume) {
     let geometry = Geometry::axial([64, 64, 8], [4.0, 4.0, 3.0], [-126.0, -126.0, 12.0]).unwrap();
     let moved = 6.0 * (variant % 5) as f64 - 12.0;
@@ -240,7 +240,8 @@ pub fn phantom(variant: usize) -> (CtVolume, LabelVolume) {
                 let within =
                     |x: f64, y: f64, a: f64, b: f64| ((left - x) / a).powi(2) + ((posterior - y) / b).powi(2) < 1.0;
                 let (value, label) = if !within(0.0, 0.0, 105.0, 95.0) {
-                    (-1000, 0)
+                    // Outside the body, where nothing looks at it.
+                    (if hu.is_empty() { -1000 + variant as i16 } else { -1000 }, 0)
                 } else if (1..7).contains(&k) && within(50.0, moved, 30.0, 22.0) {
                     (200, SPLEEN)
                 } else if (1..7).contains(&k) && within(-50.0, -moved, 24.0, 30.0) {

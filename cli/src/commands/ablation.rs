@@ -14,7 +14,7 @@ use crate::evaluation::Options;
 use crate::experiment::{self, Experiment, Part, Run};
 use crate::router::{self, Router};
 use crate::variant::{self, Variant};
-use crate::{interrupt, progress};
+use crate::{interrupt, number, progress};
 
 /// Trains the four systems of the paper and a region router alike and puts them side by side. Stop with Ctrl-C; the same
 /// command goes on where it stopped.
@@ -29,7 +29,7 @@ pub struct Args {
     #[arg(short, long)]
     output: PathBuf,
     /// Trainings of each system, with the seed of the training file and those that follow it.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: u64,
     /// Do only part k of n of the trainings, as one task of an array job.
     #[arg(long, value_name = "K/N", conflicts_with = "merge")]
@@ -38,7 +38,7 @@ pub struct Args {
     #[arg(long)]
     merge: bool,
     /// Surface within this distance in mm counts as right in the surface Dice.
-    #[arg(long, default_value_t = DEFAULT_TOLERANCE_MM)]
+    #[arg(long, default_value_t = DEFAULT_TOLERANCE_MM, value_parser = number::tolerance_mm)]
     tolerance_mm: f64,
     /// Device.
     #[arg(long, default_value = "cpu")]
@@ -103,9 +103,6 @@ pub fn full_system(path: &Path) -> Result<TrainingConfig> {
 /// Runs the command.
 pub fn run(args: Args) -> Result<ExitCode> {
     let config = full_system(&args.config)?;
-    if args.seeds == 0 {
-        bail!("--seeds is 0; at least 1 is needed");
-    }
     let seeds: Vec<u64> = (0..args.seeds).map(|n| config.seed.wrapping_add(n)).collect();
     let routers: Vec<Router> = seeds.iter().map(|&s| Router::new(&config, s, &args.output)).collect();
     if !args.merge {

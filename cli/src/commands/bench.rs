@@ -18,13 +18,14 @@ use burn::tensor::{Device, Distribution, Tensor};
 
 use super::data;
 use crate::device::DeviceChoice;
-use crate::{files, model, pipeline, progress};
+use crate::output::{Overwrite, SingleFile};
+use crate::{model, number, pipeline, progress};
 
 /// Measures milliseconds per slice of each engine there is, or a step of a training.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Slices to time, after one that is not timed.
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     slices: u64,
     /// Also a software GPU adapter (seconds per slice).
     #[arg(long)]
@@ -33,10 +34,10 @@ pub struct Args {
     #[arg(long, value_name = "CONFIG")]
     training: Option<PathBuf>,
     /// Slices in a batch, instead of those of the training file.
-    #[arg(long, requires = "training")]
+    #[arg(long, requires = "training", value_parser = number::batch)]
     batch: Option<usize>,
     /// Steps to time, after one that is not timed; with 0 that one is all.
-    #[arg(long, default_value_t = 3, requires = "training")]
+    #[arg(long, default_value_t = 3, requires = "training", value_parser = clap::value_parser!(u64).range(..=100_000))]
     steps: u64,
     /// Device of the training.
     #[arg(long, default_value = "cpu", requires = "training")]
@@ -97,7 +98,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
 /// Seconds and memory of a step that has all losses.
 fn training(path: &Path, args: &Args) -> Result<ExitCode> {
     let (_, mut config) = data::training_file(path)?;
-    config.batch = args.batch.unwrap_or(config.batch).max(1);
+    config.batch = args.batch.unwrap_or(config.batch);
     let all = |phase: &Phase| phase.loss.dice > 0.0 && phase.loss.focal > 0.0;
     let Some(phase) = config.phases.iter().find(|phase| all(phase)).cloned() else {
         bail!("{}: no phase has both Dice and focal loss", path.display());
@@ -191,12 +192,15 @@ pub struct VolumeArgs {
     #[arg(short, long)]
     output: PathBuf,
     /// Slices.
-    #[arg(long, default_value_t = 600)]
+    #[arg(long, default_value_t = 600, value_parser = number::slices)]
     slices: usize,
+    #[command(flatten)]
+    overwrite: Overwrite,
 }
 
 /// Runs `bench-volume`.
 pub fn volume(args: VolumeArgs) -> Result<ExitCode> {
+    let output = SingleFile::claim(&args.output, Vec::new(), args.overwrite)?;
     let n = 512;
     let geometry = Geometry::axial([n, n, args.slices], [0.9, 0.9, 1.0], [-230.0, -230.0, 0.0])?;
     let mut voxels = Vec::with_capacity(geometry.voxel_count());
@@ -220,6 +224,6 @@ pub fn volume(args: VolumeArgs) -> Result<ExitCode> {
         }
     }
     let volume = Volume::from_stored(geometry, voxels, Modality::Ct)?;
-    files::write(&args.output, &nifti::write_ct(&volume, "synthetic")?)?;
+    output.write(&nifti::write_ct(&volume, "synthetic")?)?;
     Ok(ExitCode::SUCCESS)
 }

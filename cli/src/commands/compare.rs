@@ -11,7 +11,8 @@ use attention_anatomy::volume::LabelVolume;
 
 use super::data;
 use crate::evaluation::{self, Format};
-use crate::{files, progress};
+use crate::output::Overwrite;
+use crate::{files, number, progress, results};
 
 /// Compares label maps on the same grid, organ by organ, without any network.
 #[derive(Debug, clap::Args)]
@@ -25,7 +26,7 @@ pub struct Args {
     #[arg(long, value_delimiter = ',')]
     organs: Vec<String>,
     /// Surface within this distance in mm counts as right in the surface Dice.
-    #[arg(long, default_value_t = DEFAULT_TOLERANCE_MM)]
+    #[arg(long, default_value_t = DEFAULT_TOLERANCE_MM, value_parser = number::tolerance_mm)]
     tolerance_mm: f64,
     /// What is printed.
     #[arg(long, value_enum, default_value_t)]
@@ -33,10 +34,17 @@ pub struct Args {
     /// Folder for `evaluation.md`, `evaluation.json`, `evaluation.csv` and `cases.csv`.
     #[arg(short, long)]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    overwrite: Overwrite,
 }
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<ExitCode> {
+    let claim = |folder: &PathBuf| {
+        let read = [args.truth.as_path(), args.prediction.as_path()];
+        results::claim("compare", folder, evaluation::FILES.map(String::from), &read, args.overwrite)
+    };
+    let output = args.output.as_ref().map(claim).transpose()?;
     let chosen = (!args.organs.is_empty()).then(|| OrganSet::from_ids(&args.organs)).transpose()?;
     let mut found = Evaluation {
         subject: format!("{} against {}.", args.prediction.display(), args.truth.display()),
@@ -59,8 +67,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
     }
     bar.finish_and_clear();
     evaluation::say(&found, args.format)?;
-    if let Some(output) = &args.output {
-        evaluation::write(&found, output)?;
+    if let Some(output) = output {
+        results::finish(output, evaluation::files(&found)?)?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -13,7 +13,7 @@ use super::data;
 use crate::device::DeviceChoice;
 use crate::evaluation::Options;
 use crate::experiment::{self, Experiment, Part, Run};
-use crate::interrupt;
+use crate::{interrupt, number};
 
 /// Cross-validates a training by patient. Stop with Ctrl-C; the same command goes on where it stopped.
 #[derive(Debug, clap::Args)]
@@ -27,7 +27,7 @@ pub struct Args {
     #[arg(short, long)]
     output: PathBuf,
     /// Number of folds.
-    #[arg(long, default_value_t = 7)]
+    #[arg(long, default_value_t = 7, value_parser = number::folds)]
     folds: usize,
     /// Do only fold k of n, as one task of an array job: 1/7 to 7/7.
     #[arg(long, value_name = "K/N", conflicts_with_all = ["folds", "merge"])]
@@ -36,7 +36,7 @@ pub struct Args {
     #[arg(long)]
     merge: bool,
     /// Surface within this distance in mm counts as right in the surface Dice.
-    #[arg(long, default_value_t = DEFAULT_TOLERANCE_MM)]
+    #[arg(long, default_value_t = DEFAULT_TOLERANCE_MM, value_parser = number::tolerance_mm)]
     tolerance_mm: f64,
     /// Device.
     #[arg(long, default_value = "cpu")]

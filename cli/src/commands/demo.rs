@@ -10,6 +10,7 @@ use attention_anatomy_assets::{SAMPLE, SAMPLE_NAME};
 
 use super::segment::{Options, Session};
 use crate::device::DeviceChoice;
+use crate::output::Overwrite;
 use crate::progress;
 use crate::window::{self, Shown};
 
@@ -26,15 +27,18 @@ pub struct Args {
     /// Do not open the viewer afterwards.
     #[arg(long)]
     no_view: bool,
+    #[command(flatten)]
+    overwrite: Overwrite,
 }
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<ExitCode> {
     // All organs: the point is to see what the weights do, and the report says which of them nobody has measured.
     let options = Options { all_organs: true, device: args.device, ..Options::default() };
+    let output = Session::claim(&options, &args.output, &[], args.overwrite)?;
     let mut session = Session::open(options)?;
     let ct = formats::read_ct(vec![(SAMPLE_NAME.to_string(), SAMPLE.to_vec())])?;
-    let summary = session.segment(ct, SAMPLE_NAME, &args.output, 0.0)?;
+    let summary = session.segment(ct, SAMPLE_NAME, output, 0.0)?;
     progress::say(&summary.line("bundled neck and chest CT", &args.output));
     progress::say(&format!("open {} in a browser", args.output.join("report.html").display()));
     progress::say(NOT_A_MEDICAL_DEVICE);

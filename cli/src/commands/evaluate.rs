@@ -1,6 +1,6 @@
 //! `attention-anatomy evaluate`: weights against the labels of held-out patients.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
@@ -11,7 +11,9 @@ use attention_anatomy::network::weights::{self, ENABLE_DICE, Precision};
 use super::data;
 use crate::device::DeviceChoice;
 use crate::evaluation::{self, Format, Options, Patient, Subject};
-use crate::{files, interrupt, model};
+use crate::output::{Overwrite, SingleFile};
+use crate::results::inputs;
+use crate::{interrupt, model, number, results};
 
 /// Measures Dice, surface distances and added path length of weights on held-out patients.
 #[derive(Debug, clap::Args)]
@@ -34,7 +36,7 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t)]
     format: Format,
     /// Surface within this distance in mm counts as right in the surface Dice.
-    #[arg(long, default_value_t = DEFAULT_TOLERANCE_MM)]
+    #[arg(long, default_value_t = DEFAULT_TOLERANCE_MM, value_parser = number::tolerance_mm)]
     tolerance_mm: f64,
     /// Segment everything again with attention off, and say what that changes.
     #[arg(long)]
@@ -52,8 +54,10 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t)]
     device: DeviceChoice,
     /// At most this many patients of each set.
-    #[arg(long)]
+    #[arg(long, value_parser = number::count)]
     limit: Option<usize>,
+    #[command(flatten)]
+    overwrite: Overwrite,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -67,6 +71,13 @@ pub fn run(args: Args) -> Result<ExitCode> {
     if args.update.is_some() && args.split == Split::Test {
         bail!("--update takes the Dice of validation patients; test patients are for a last look that changes nothing");
     }
+    let read = inputs([Some(&args.config), args.weights.as_ref(), Some(&args.data)]);
+    let claim = |folder: &PathBuf| {
+        let read: Vec<&Path> = read.iter().map(PathBuf::as_path).collect();
+        results::claim("evaluate", folder, evaluation::FILES.map(String::from), &read, args.overwrite)
+    };
+    let output = args.output.as_ref().map(claim).transpose()?;
+    let updated = args.update.as_ref().map(|path| SingleFile::claim(path, read.clone(), args.overwrite)).transpose()?;
     let (_, config) = data::training_file(&args.config)?;
     let mut model = model::open(args.weights.as_deref())?;
     if (args.attention || args.attention_off) && !model.info.network.attention {
@@ -109,10 +120,10 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let measured = Subject::of(&model, &device, options)?;
     let found = evaluation::evaluate(measured, &device, &patients, subject, options, &interrupt::flag()?)?;
     evaluation::say(&found, args.format)?;
-    if let Some(output) = &args.output {
-        evaluation::write(&found, output)?;
+    if let Some(output) = output {
+        results::finish(output, evaluation::files(&found)?)?;
     }
-    if let Some(path) = &args.update {
+    if let Some(file) = updated {
         for t in &mut model.info.trained_organs {
             let dice = found.summary(Organs::Annotated, t.organ).dice;
             t.set_validation(dice.mean, dice.n);
@@ -121,7 +132,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         model.info.note =
             format!("Dice on whole volumes of {split} patients; organs below {ENABLE_DICE} or not measured are off.");
         let (network, _) = weights::read(&model.bytes, &device.burn)?;
-        files::write(path, &weights::write(&network, &model.info, Precision::Half)?)?;
+        file.write(&weights::write(&network, &model.info, Precision::Half)?)?;
     }
     Ok(ExitCode::SUCCESS)
 }

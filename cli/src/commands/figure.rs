@@ -13,7 +13,8 @@ use super::ablation::{SYSTEMS, full_system};
 use super::data;
 use crate::device::DeviceChoice;
 use crate::evaluation::Patient;
-use crate::{files, interrupt, model, pipeline, progress, training};
+use crate::output::Overwrite;
+use crate::{interrupt, model, number, pipeline, progress, results, training};
 
 /// Draws one slice of a held-out patient: its labels, the truth, and what each system of an ablation makes of it.
 #[derive(Debug, clap::Args)]
@@ -34,15 +35,20 @@ pub struct Args {
     case: Option<String>,
     /// The slice, from 0 at the patient's feet; the one that shows most organs on either side of the annotation where not
     /// given.
-    #[arg(long)]
+    #[arg(long, value_parser = number::index)]
     slice: Option<usize>,
     /// Device.
     #[arg(long, value_enum, default_value_t)]
     device: DeviceChoice,
+    #[command(flatten)]
+    overwrite: Overwrite,
 }
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<ExitCode> {
+    let names = ["figure.png", "figure.html"].map(String::from);
+    let read = [args.config.as_path(), args.data.as_path(), args.ablation.as_path()];
+    let output = results::claim("figure", &args.output, names, &read, args.overwrite)?;
     let config = full_system(&args.config)?;
     let sets = data::manifests(&config, &args.data)?;
     let mut patients = Vec::new();
@@ -84,9 +90,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let [sx, sy, _] = ct.geometry.spacing();
     let [nx, ny, _] = ct.geometry.size;
     let figure = SideBySide { size: [nx, ny], spacing: [sx, sy], hu: ct.slice(k).to_vec(), panels };
-    files::write(&args.output.join("figure.png"), &figure.png()?)?;
-    let caption = format!("{}, slice {k}", patient.name());
-    files::write(&args.output.join("figure.html"), figure.html(&caption)?.as_bytes())?;
+    let page = figure.html(&format!("{}, slice {k}", patient.name()))?;
+    results::finish(
+        output,
+        [("figure.png".to_string(), figure.png()?), ("figure.html".to_string(), page.into_bytes())],
+    )?;
     progress::say(&args.output.join("figure.png").display().to_string());
     Ok(ExitCode::SUCCESS)
 }

@@ -12,6 +12,8 @@ use pytorch_reader::{DType, PytorchReader};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
+use crate::output::{Overwrite, SingleFile};
+use crate::results::inputs;
 use crate::{files, model, progress};
 
 /// Where a checkpoint may keep its weights, if it holds more than them.
@@ -28,6 +30,8 @@ pub struct ExportArgs {
     /// SafeTensors for PyTorch's `load_state_dict`.
     #[arg(long)]
     pytorch: Option<PathBuf>,
+    #[command(flatten)]
+    overwrite: Overwrite,
 }
 
 /// Runs `export`.
@@ -35,14 +39,17 @@ pub fn export(args: ExportArgs) -> Result<ExitCode> {
     if args.onnx.is_none() && args.pytorch.is_none() {
         bail!("nothing to write; name a file with --onnx or --pytorch");
     }
+    let claim = |path: &PathBuf| SingleFile::claim(path, inputs([args.weights.as_ref()]), args.overwrite);
+    let (onnx_file, pytorch_file) =
+        (args.onnx.as_ref().map(claim).transpose()?, args.pytorch.as_ref().map(claim).transpose()?);
     let model = model::open(args.weights.as_deref())?;
     let (network, info) = weights::read(&model.bytes, &cpu().burn).with_context(|| model.name.clone())?;
-    if let Some(path) = &args.onnx {
-        files::write(path, &onnx::write(&network, &info)?)?;
+    if let (Some(path), Some(file)) = (&args.onnx, onnx_file) {
+        file.write(&onnx::write(&network, &info)?)?;
         progress::say(&path.display().to_string());
     }
-    if let Some(path) = &args.pytorch {
-        files::write(path, &pytorch::write(&network, &info)?)?;
+    if let (Some(path), Some(file)) = (&args.pytorch, pytorch_file) {
+        file.write(&pytorch::write(&network, &info)?)?;
         progress::say(&path.display().to_string());
     }
     Ok(ExitCode::SUCCESS)
@@ -62,10 +69,14 @@ pub struct ImportArgs {
     /// Organs that the weights have learned, by id, where they are not those of `--like`.
     #[arg(long, value_delimiter = ',')]
     organs: Vec<String>,
+    #[command(flatten)]
+    overwrite: Overwrite,
 }
 
 /// Runs `import`.
 pub fn import(args: ImportArgs) -> Result<ExitCode> {
+    let read = inputs([Some(&args.file), args.like.as_ref()]);
+    let output = SingleFile::claim(&args.output, read, args.overwrite)?;
     let like = args.like.as_deref().map(|path| model::open(Some(path))).transpose()?;
     let mut bytes = files::read(&args.file)?;
     if pytorch::is_pickle(&bytes) {
@@ -83,7 +94,7 @@ pub fn import(args: ImportArgs) -> Result<ExitCode> {
     if info.trained_organs.is_empty() {
         progress::note("note: no organ is named as learned, so none will be drawn; name them with --organs");
     }
-    files::write(&args.output, &weights::write(&network, &info, Precision::Full)?)?;
+    output.write(&weights::write(&network, &info, Precision::Full)?)?;
     progress::say(&args.output.display().to_string());
     Ok(ExitCode::SUCCESS)
 }

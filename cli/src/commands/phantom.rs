@@ -1,11 +1,11 @@
 //! `attention-anatomy phantom`: synthetic patients as data sets ready for training.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use attention_anatomy::anatomy::OrganSet;
 use attention_anatomy::dataset::{CaseEntry, DataSet};
 use attention_anatomy::formats::nifti;
@@ -14,7 +14,8 @@ use attention_anatomy::random::hash;
 use attention_anatomy::volume::{LabelVolume, Modality, Volume};
 use indicatif::ProgressBar;
 
-use crate::{files, interrupt, progress};
+use crate::output::{Output, Overwrite};
+use crate::{interrupt, number, progress, results};
 
 /// Draws synthetic whole-body CT with exact masks of all 33 organs: partially annotated sets, the full truth beside them, and a
 /// training file.
@@ -27,20 +28,22 @@ pub struct Args {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Patients of each set; every fifth is put aside for testing.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 10, value_parser = number::count)]
     patients: usize,
     /// Distance between pixels in mm.
-    #[arg(long, default_value_t = 3.0, value_name = "MM")]
+    #[arg(long, default_value_t = 3.0, value_name = "MM", value_parser = number::pixel_mm)]
     spacing: f64,
     /// Distance between slices in mm.
-    #[arg(long, default_value_t = 3.0, value_name = "MM")]
+    #[arg(long, default_value_t = 3.0, value_name = "MM", value_parser = number::slice_mm)]
     slice: f64,
     /// Columns, and rows, of a slice; as many as 528 mm need where not given.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number::matrix)]
     matrix: Option<usize>,
     /// Which sets; the three partially annotated ones where not given.
     #[arg(long, value_enum, value_name = "SET")]
     set: Vec<SetChoice>,
+    #[command(flatten)]
+    overwrite: Overwrite,
 }
 
 /// A scan range and what is annotated in it.
@@ -70,13 +73,12 @@ impl From<SetChoice> for ScanSet {
 
 /// Width of a slice in mm where its matrix is not given: arms and couch are in it.
 const FIELD_MM: f64 = 528.0;
+/// Name of the training file.
+const TRAINING: &str = "train.toml";
 const TERMS: &str = "synthetic: no patient, no terms";
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<ExitCode> {
-    if args.patients == 0 {
-        bail!("--patients is 0; at least 1 is needed");
-    }
     let sets: Vec<ScanSet> = if args.set.is_empty() {
         ScanSet::PARTIAL.to_vec()
     } else {
@@ -99,24 +101,25 @@ pub fn run(args: Args) -> Result<ExitCode> {
     };
     // Options are refused before anything is written.
     Phantom::new(options(sets[0], args.seed))?;
-    files::folder(&args.output)?;
+    let claim = |sets: &[ScanSet]| {
+        let names = sets.iter().flat_map(|set| names(*set, args.patients)).chain([TRAINING.to_string()]);
+        results::claim("phantom", &args.output, names, &[], args.overwrite)
+    };
+    // All of them before the first is drawn.
+    drop(claim(&sets)?);
 
     let stop = interrupt::flag()?;
-    for set in &sets {
-        let manifests = [manifest_path(&args.output, *set), manifest_path(&args.output.join("truth"), *set)];
-        // A manifest stands for a complete set; that of an earlier run does not stand for what is being written.
-        for path in &manifests {
-            files::remove(path)?;
-        }
+    for (n, set) in sets.iter().enumerate() {
+        let mut output = claim(&[*set])?;
         let (mut drawn, mut truth) = (Vec::new(), Vec::new());
         let bar = progress::bar(0, set.id());
         for n in 0..args.patients {
-            let id = format!("{}-{:03}", set.id(), n + 1);
+            let id = case_id(*set, n);
             let phantom = Phantom::new(options(*set, hash(args.seed, &id)))?;
             bar.set_length((args.patients * phantom.slices()) as u64);
             bar.set_message(id.clone());
-            let split = if n % 5 == 4 { "test" } else { "train" };
-            let Some(entries) = write_case(&args.output, &phantom, *set, &id, split, &stop, &bar)? else {
+            let split = split(n);
+            let Some(entries) = write_case(&mut output, &phantom, *set, &id, split, &stop, &bar)? else {
                 bar.finish_and_clear();
                 progress::note(&format!("stopped at {id}; the same command starts {} anew", set.id()));
                 return Ok(ExitCode::FAILURE);
@@ -125,14 +128,21 @@ pub fn run(args: Args) -> Result<ExitCode> {
             truth.push(entries.1);
         }
         bar.finish_and_clear();
-        for (path, cases) in manifests.iter().zip([drawn, truth]) {
+        for (manifest, cases) in manifests(*set).iter().zip([drawn, truth]) {
             let name = format!("phantom_{}", set.id());
             let set = DataSet { name, license: TERMS.into(), labels: BTreeMap::new(), cases };
-            files::write(path, serde_json::to_string_pretty(&set)?.as_bytes())?;
+            output.stage(manifest, serde_json::to_string_pretty(&set)?.as_bytes())?;
         }
+        if n + 1 == sets.len() {
+            output.stage(TRAINING, training_file(&sets, args.seed, args.patients).as_bytes())?;
+        }
+        // A set is there as a whole, or that of an earlier run is.
+        let [own, truth] = folders(*set);
+        output.finish(results::fields(), |name| {
+            [&own, &truth].into_iter().any(|folder| name.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')))
+        })?;
     }
-    let training = args.output.join("train.toml");
-    files::write(&training, training_file(&sets, args.seed, args.patients).as_bytes())?;
+    let training = args.output.join(TRAINING);
     progress::say(&format!(
         "{} patients in each of {} in {}; the full truth is in {}",
         args.patients,
@@ -148,13 +158,41 @@ pub fn run(args: Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn manifest_path(folder: &Path, set: ScanSet) -> PathBuf {
-    folder.join(set.id()).join("dataset.json")
+/// Folders of a set and of the truth about it.
+fn folders(set: ScanSet) -> [String; 2] {
+    [set.id().to_string(), format!("truth/{}", set.id())]
+}
+
+fn manifests(set: ScanSet) -> [String; 2] {
+    folders(set).map(|folder| format!("{folder}/dataset.json"))
+}
+
+fn case_id(set: ScanSet, n: usize) -> String {
+    format!("{}-{:03}", set.id(), n + 1)
+}
+
+fn split(n: usize) -> &'static str {
+    if n % 5 == 4 { "test" } else { "train" }
+}
+
+/// CT, what is drawn on it, and the whole truth.
+fn case_files(set: ScanSet, n: usize) -> [String; 3] {
+    let ([own, truth], split, id) = (folders(set), split(n), case_id(set, n));
+    [
+        format!("{own}/{split}/{id}_ct.nii.gz"),
+        format!("{own}/{split}/{id}_label.nii.gz"),
+        format!("{truth}/{split}/{id}_label.nii.gz"),
+    ]
+}
+
+/// All files of a set.
+fn names(set: ScanSet, patients: usize) -> impl Iterator<Item = String> {
+    (0..patients).flat_map(move |n| case_files(set, n)).chain(manifests(set))
 }
 
 /// Writes a patient; its entries in the manifest of its set and in that of the truth. `None` when stopped.
 fn write_case(
-    output: &Path,
+    output: &mut Output,
     phantom: &Phantom,
     set: ScanSet,
     id: &str,
@@ -173,12 +211,13 @@ fn write_case(
     let truth: LabelVolume = ct.with_voxels(labels);
     let drawn = truth.with_voxels(partial(&truth.voxels, set.annotated()));
     let names = [format!("{split}/{id}_ct.nii.gz"), format!("{split}/{id}_label.nii.gz")];
-    let [folder, truth_folder] = [output.join(set.id()), output.join("truth").join(set.id())];
-    files::write(&folder.join(&names[0]), &nifti::write_ct(&ct, "AttentionAnatomy phantom")?)?;
-    files::write(&folder.join(&names[1]), &nifti::write_labels(&drawn, "AttentionAnatomy phantom")?)?;
-    files::write(&truth_folder.join(&names[1]), &nifti::write_labels(&truth, "AttentionAnatomy phantom")?)?;
+    let [own, beside] = folders(set);
+    output.stage(&format!("{own}/{}", names[0]), &nifti::write_ct(&ct, "AttentionAnatomy phantom")?)?;
+    output.stage(&format!("{own}/{}", names[1]), &nifti::write_labels(&drawn, "AttentionAnatomy phantom")?)?;
+    output.stage(&format!("{beside}/{}", names[1]), &nifti::write_labels(&truth, "AttentionAnatomy phantom")?)?;
     let entry = |ct: String, truth: Option<String>, annotated: OrganSet| CaseEntry {
         id: id.to_string(),
+        patient: None,
         split: split.to_string(),
         ct,
         label: Some(names[1].clone()),

@@ -8,7 +8,9 @@ use anyhow::{Context, Result, bail};
 use attention_anatomy::dataset::{CompactSet, CompactWriter, Storage};
 
 use super::data;
-use crate::{files, interrupt, progress};
+use crate::output::{Overwrite, SingleFile};
+use crate::results::inputs;
+use crate::{interrupt, progress};
 
 /// Brings the cases of a training to its model grid and packs them into one file, which `train` takes as its `--data`: to train on
 /// another machine, or to begin sooner.
@@ -26,10 +28,14 @@ pub struct Args {
     /// holds.
     #[arg(long)]
     mapped: bool,
+    #[command(flatten)]
+    overwrite: Overwrite,
 }
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<ExitCode> {
+    let read = inputs([Some(&args.config), Some(&args.data)]);
+    let output = SingleFile::claim(&args.output, read, args.overwrite)?;
     let (_, config) = data::training_file(&args.config)?;
     let sets = data::manifests(&config, &args.data)?;
     let (mut jobs, mut set_of) = (Vec::new(), Vec::new());
@@ -43,7 +49,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         .map(|set| CompactSet { config: set.config.clone(), set: set.set.clone(), cases: Vec::new() })
         .collect();
     let (stop, cannot) = (interrupt::flag()?, || args.output.display().to_string());
-    let mut file = files::create(&args.output)?;
+    let mut file = output.create()?;
     let storage = if args.mapped { Storage::Mapped } else { Storage::Packed };
     let mut writer = CompactWriter::new(file.as_file_mut(), config.input(), storage);
     data::prepare(&jobs, &config.input(), |n, mut case| {
@@ -57,7 +63,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         Ok(())
     })?;
     let size = writer.finish(compact).with_context(cannot)?.metadata().with_context(cannot)?.len();
-    files::keep(file, &args.output)?;
+    output.keep(file)?;
     progress::note(&format!("{} cases, {:.1} MiB", jobs.len(), size as f64 / 1024.0 / 1024.0));
     progress::say(&args.output.display().to_string());
     Ok(ExitCode::SUCCESS)

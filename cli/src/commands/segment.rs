@@ -15,7 +15,8 @@ use attention_anatomy::volume::{CtVolume, NotCt, require_ct};
 
 use crate::device::DeviceChoice;
 use crate::model::{self, Model};
-use crate::{files, interrupt, pipeline, progress};
+use crate::output::{Output, Overwrite};
+use crate::{files, interrupt, pipeline, progress, results};
 
 /// Outlines the organs on one or several CTs and writes masks, tables and a report.
 #[derive(Debug, clap::Args)]
@@ -28,7 +29,12 @@ pub struct Args {
     output: PathBuf,
     #[command(flatten)]
     options: Options,
+    #[command(flatten)]
+    overwrite: Overwrite,
 }
+
+/// What is written of every CT, beside the record and the masks of organs.
+const FILES: [&str; 5] = ["attention.csv", "attention.json", "labels.nii.gz", "report.html", "statistics.csv"];
 
 /// What changes the result.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -84,16 +90,13 @@ impl Session {
     }
 
     /// Segments one CT and writes everything into `output`.
-    pub fn segment(&mut self, mut ct: CtVolume, name: &str, output: &Path, read_seconds: f64) -> Result<Summary> {
+    pub fn segment(&mut self, mut ct: CtVolume, name: &str, mut output: Output, read_seconds: f64) -> Result<Summary> {
         require_ct(&mut ct, self.options.assume_hu).map_err(|odd| match odd {
             NotCt::Values(_) => anyhow!("{odd}; or, if you know that they are HU, insist with --assume-hu"),
             NotCt::Modality(_) | NotCt::TooFew(_) => odd.into(),
         })?;
-        // Before hours of work, and so that an old record never stands beside new labels.
-        files::folder(output)?;
-        files::remove(&output.join("run.json"))?;
-        for organ in Organ::ALL {
-            files::remove(&output.join(format!("organs/{}.nii.gz", organ.id())))?;
+        for warning in &ct.warnings {
+            progress::warn(&format!("{name}: {warning}"));
         }
         let started = SystemTime::now();
         let clock = Instant::now();
@@ -136,7 +139,10 @@ impl Session {
             Segmentation { ct: &ct, labels: &outcome.labels, slices: &outcome.slices, trained: &trained, run: &run };
         let statistics = Statistics::measure(&segmentation)?;
         let note = "AttentionAnatomy labels, not a medical device";
-        let write = |file: &str, bytes: &[u8]| files::write(&output.join(file), bytes);
+        for warning in segmentation.warnings().iter().filter(|warning| !ct.warnings.contains(warning)) {
+            progress::warn(&format!("{name}: {warning}"));
+        }
+        let mut write = |file: &str, bytes: &[u8]| output.stage(file, bytes);
         write("labels.nii.gz", &nifti::write_labels(&outcome.labels, note)?)?;
         if self.options.organ_files {
             for organ in self.drawn.iter().filter(|o| outcome.labels.voxels.contains(&o.label())) {
@@ -149,14 +155,22 @@ impl Session {
         write("attention.json", report::attention_json(&segmentation).as_bytes())?;
         write("statistics.csv", report::statistics_csv(&segmentation, &statistics).as_bytes())?;
         write("report.html", report::report_html(&segmentation, &statistics)?.as_bytes())?;
-        // Last: where this file is, the others are complete.
-        write("run.json", report::run_manifest_json(&segmentation, &statistics).as_bytes())?;
+        let record = serde_json::from_str(&report::run_manifest_json(&segmentation, &statistics))?;
+        // Results of an earlier run go now, masks of organs that this one has not found among them.
+        output.finish(record, |_| true)?;
         self.device.burn.memory_cleanup();
         Ok(Summary {
             found: statistics.found().count(),
             known: self.drawn.len(),
             seconds: clock.elapsed().as_secs_f64(),
         })
+    }
+
+    /// Takes a folder for results.
+    pub fn claim(options: &Options, output: &Path, read: &[&Path], overwrite: Overwrite) -> Result<Output> {
+        let organs =
+            Organ::ALL.into_iter().filter(|_| options.organ_files).map(|o| format!("organs/{}.nii.gz", o.id()));
+        results::claim("segment", output, FILES.map(String::from).into_iter().chain(organs), read, overwrite)
     }
 
     fn named_options(&self) -> Vec<(String, String)> {
@@ -199,11 +213,21 @@ impl Summary {
 /// Runs the command.
 pub fn run(args: Args) -> Result<ExitCode> {
     let outputs = output_folders(&args.inputs, &args.output);
-    let mut session = Session::open(args.options)?;
+    let claim = |input: &PathBuf, output: &Path| {
+        let read: Vec<&Path> =
+            [Some(input), args.options.weights.as_ref()].into_iter().flatten().map(PathBuf::as_path).collect();
+        Session::claim(&args.options, output, &read, args.overwrite)
+    };
+    // All of them before the first slice.
+    for (input, output) in args.inputs.iter().zip(&outputs) {
+        claim(input, output)?;
+    }
+    let mut session = Session::open(args.options.clone())?;
     progress::note(&format!("{} on {}", session.model.name, session.device.name));
     let mut failed = 0;
     for (input, output) in args.inputs.iter().zip(&outputs) {
         let result = open_ct(input).and_then(|(ct, seconds)| {
+            let output = claim(input, output)?;
             session.segment(ct, &files::file_name(input), output, seconds).with_context(|| input.display().to_string())
         });
         match result {

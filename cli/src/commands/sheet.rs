@@ -10,8 +10,10 @@ use attention_anatomy::report::{SheetRow, Tile, sheet_png};
 use attention_anatomy::train::TrainingConfig;
 
 use super::data;
+use crate::output::{Overwrite, SingleFile};
+use crate::results::inputs;
 use crate::training::Data;
-use crate::{files, progress};
+use crate::{number, progress};
 
 /// Draws a contact sheet of training slices: a row for each set and body region, as the network sees them, with labels.
 /// Look at it before a training: a wrong label, a flipped scan or a wrong region shows at once.
@@ -29,8 +31,10 @@ pub struct Args {
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=50))]
     columns: u16,
     /// Show the slices as the phase of this number (from 1) augments them.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number::count)]
     phase: Option<usize>,
+    #[command(flatten)]
+    overwrite: Overwrite,
 }
 
 /// Colour of slices whose region is unknown.
@@ -38,6 +42,8 @@ const UNKNOWN: [u8; 3] = [128; 3];
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<ExitCode> {
+    let read = inputs([Some(&args.config), Some(&args.data)]);
+    let output = SingleFile::claim(&args.output, read, args.overwrite)?;
     let (_, config) = data::training_file(&args.config)?;
     let augmentation = match args.phase {
         None => Augmentation::default(),
@@ -64,7 +70,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
             });
         }
     }
-    files::write(&args.output, &sheet_png(config.input().crop, &rows)?)?;
+    output.write(&sheet_png(config.input().crop, &rows)?)?;
     progress::say(&args.output.display().to_string());
     Ok(ExitCode::SUCCESS)
 }

@@ -15,7 +15,7 @@ use crate::device::DeviceChoice;
 use crate::evaluation::Options;
 use crate::experiment::{self, Experiment, Part, Run};
 use crate::variant::{self, Variant};
-use crate::{files, interrupt};
+use crate::{files, interrupt, number};
 
 /// Trains variants of one training alike, with several seeds, and puts them side by side on the held-out patients. Stop with
 /// Ctrl-C; the same command goes on where it stopped.
@@ -39,7 +39,7 @@ pub struct Args {
     #[arg(long, value_delimiter = ',')]
     organs: Vec<String>,
     /// Surface within this distance in mm counts as right in the surface Dice.
-    #[arg(long, default_value_t = DEFAULT_TOLERANCE_MM)]
+    #[arg(long, default_value_t = DEFAULT_TOLERANCE_MM, value_parser = number::tolerance_mm)]
     tolerance_mm: f64,
     /// Device.
     #[arg(long, default_value = "cpu")]

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::Planes;
 use super::regions::{LANDMARK_COUNT, RegionError, RegionLabels};
+use super::{Planes, ScanKey};
 use crate::anatomy::{ORGAN_COUNT, Organ, OrganSet, REGION_COUNT, Region};
 use crate::preprocess::{InputConfig, ModelGrid, ModelSlices, PreprocessError, labels_on_grid};
 use crate::volume::{CtVolume, LabelVolume};
@@ -30,6 +30,9 @@ pub struct PreparedCase {
     pub name: String,
     /// Index of its set.
     pub set: usize,
+    /// What tells its scan from others; unknown in files of prepared cases of earlier versions.
+    #[serde(default)]
+    pub scan: Option<ScanKey>,
     /// Organs annotated in it.
     pub annotated: OrganSet,
     /// The grid of the slices.
@@ -203,6 +206,7 @@ impl PreparedCase {
         Ok(Self {
             name,
             set,
+            scan: Some(ScanKey::of(&ct)),
             annotated,
             hu,
             labels: maps,

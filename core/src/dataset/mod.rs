@@ -6,7 +6,8 @@
 //! | file | what |
 //! |---|---|
 //! | `config.rs` | what a training file says of a set |
-//! | `manifest.rs` | a set as its index file describes it; splits by patient |
+//! | `manifest.rs` | a set as its index file describes it |
+//! | `patients.rs` | who is who across the sets, and on which side of a split everybody stands |
 //! | `labels.rs` | label maps with numbers of their own, and masks, become labels of the anatomy table |
 //! | `regions/` | which body region each slice shows, derived from landmarks |
 //! | `case.rs` | a case on the model grid, with its re-calibration weights |
@@ -24,6 +25,7 @@ pub mod compact;
 pub mod config;
 pub mod labels;
 pub mod manifest;
+pub mod patients;
 pub mod planes;
 pub mod regions;
 pub mod sampler;
@@ -35,6 +37,7 @@ pub use case::{Hpa, PrepareError, PreparedCase};
 pub use compact::{Compact, CompactError, CompactSet, CompactWriter, Storage};
 pub use config::DataConfig;
 pub use manifest::{CaseEntry, DataSet, Fold, LabelFiles, ManifestError, OneOrMore};
+pub use patients::{Patients, ScanKey, SplitConflict};
 pub use planes::{Bytes, Planes};
 pub use sampler::{Sampler, SliceRef};
 pub use target::{BatchCounts, Target};

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::manifest::round;
 use super::{NOT_A_MEDICAL_DEVICE, Segmentation};
 use crate::anatomy::{Organ, Region};
-use crate::csv::{number, push_record};
+use crate::csv::{number, push_record, significant, six_digits};
 use crate::infer::SliceAnatomy;
 
 /// A run of one region shorter than this is not taken as evidence: around a boundary the network may waver.
@@ -20,7 +20,8 @@ const SURE: f32 = 0.5;
 const LONGEST_UNSURE_MM: f64 = 40.0;
 
 /// One row per slice from inferior to superior: slice, position in patient S mm, region probabilities, the most likely
-/// region, and the attention of each organ (headers are organ ids). Cells are empty where the network has no such
+/// region, and the attention of each organ (headers are organ ids), values to six significant digits: attention of organs
+/// that are ruled out is small, but not nought. Cells are empty where the network has no such
 /// output. Attention of organs that the weights do not know is written as it came and means nothing.
 pub fn attention_csv(seg: &Segmentation) -> String {
     let mut out = String::new();
@@ -33,10 +34,10 @@ pub fn attention_csv(seg: &Segmentation) -> String {
     for s in seg.ordered_slices() {
         let region = s.most_likely_region();
         let mut row = vec![s.slice.to_string(), number(s.position_mm, 2)];
-        row.extend(s.regions.map(|p| region.map(|_| number(p.into(), 4)).unwrap_or_default()));
+        row.extend(s.regions.map(|p| region.map(|_| significant(p.into())).unwrap_or_default()));
         row.push(region.map(|(r, _)| r.id().to_string()).unwrap_or_default());
         match &s.attention {
-            Some(values) => row.extend(values.iter().map(|&v| number(v.into(), 4))),
+            Some(values) => row.extend(values.iter().map(|&v| significant(v.into()))),
             None => row.extend(Organ::ALL.map(|_| String::new())),
         }
         push_record(&mut out, row);
@@ -48,7 +49,7 @@ pub fn attention_csv(seg: &Segmentation) -> String {
 /// output. `region_probability` is `[slices][5]`, `attention` is `[slices][33]`.
 pub fn attention_json(seg: &Segmentation) -> String {
     let slices = seg.ordered_slices();
-    let four = |v: f32| if v.is_finite() { Value::from(round(v.into(), 4)) } else { Value::Null };
+    let digits = |v: f32| if v.is_finite() { Value::from(six_digits(v.into())) } else { Value::Null };
     let known: Vec<&str> = Organ::ALL.into_iter().filter(|&o| seg.trained(o).is_some()).map(Organ::id).collect();
     let array = |f: &dyn Fn(&SliceAnatomy) -> Value| slices.iter().map(|s| f(s)).collect::<Vec<_>>();
     let value = json!({
@@ -62,12 +63,12 @@ pub fn attention_json(seg: &Segmentation) -> String {
         "slice": array(&|s| s.slice.into()),
         "position_mm": array(&|s| round(s.position_mm, 3).into()),
         "region_probability": array(&|s| match s.most_likely_region() {
-            Some(_) => s.regions.map(four).to_vec().into(),
+            Some(_) => s.regions.map(digits).to_vec().into(),
             None => Value::Null,
         }),
         "most_likely_region": array(&|s| s.most_likely_region().map(|(r, _)| r.id()).into()),
         "attention": array(&|s| match &s.attention {
-            Some(values) => values.iter().map(|&v| four(v)).collect::<Vec<_>>().into(),
+            Some(values) => values.iter().map(|&v| digits(v)).collect::<Vec<_>>().into(),
             None => Value::Null,
         }),
     });
@@ -238,6 +239,7 @@ mod tests {
         let labels = ct.with_voxels(vec![0u8; 48]);
         let mut slices = body(&[(2, 3)], 0.9);
         slices[1].attention = Some(std::array::from_fn(|c| c as f32 / 64.0));
+        slices[1].attention.as_mut().unwrap()[2] = 3.251_487_6e-5;
         slices[2].regions = [0.0; 5];
         slices.reverse();
         let (trained, run) = (trained(&["heart"]), run());
@@ -247,12 +249,13 @@ mod tests {
         assert_eq!(lines.len(), 4);
         assert!(lines.iter().all(|l| l.len() == 2 + 5 + 1 + 33));
         assert_eq!((lines[0][2], lines[0][7], lines[0][8]), ("p_head", "most_likely_region", "brain_stem"));
-        assert_eq!(lines[1][..8], ["0", "-100.00", "0.0250", "0.0250", "0.9000", "0.0250", "0.0250", "chest"]);
-        assert_eq!((lines[1][8], lines[2][40]), ("", "0.5000"));
+        assert_eq!(lines[1][..8], ["0", "-100.00", "0.025", "0.025", "0.9", "0.025", "0.025", "chest"]);
+        assert_eq!((lines[1][8], lines[2][40]), ("", "0.5"));
         assert_eq!((lines[3][2], lines[3][7]), ("", ""));
         let v: Value = serde_json::from_str(&attention_json(&seg)).unwrap();
         assert_eq!(v["version"], 1);
         assert_eq!(v["attention"][1][32], 0.5);
+        assert_eq!((lines[2][10], &v["attention"][1][2]), ("3.25149e-5", &json!(3.25149e-5)));
         assert_eq!((&v["attention"][0], &v["region_probability"][2]), (&Value::Null, &Value::Null));
         assert_eq!(v["region_probability"][0][2], 0.9);
         assert_eq!((&v["most_likely_region"][0], &v["organs_in_weights"]), (&json!("chest"), &json!(["heart"])));

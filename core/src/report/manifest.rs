@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{NOT_A_MEDICAL_DEVICE, Segmentation, Statistics};
 use crate::anatomy::Organ;
 
-/// The run as JSON, schema `attention-anatomy/run` version 1.
+/// The run as JSON, schema `attention-anatomy/run` version 1. Whoever writes it beside its results adds their names and hashes.
 pub fn run_manifest_json(seg: &Segmentation, statistics: &Statistics) -> String {
     let run = seg.run;
     let grid = &seg.ct.geometry;

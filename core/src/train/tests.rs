@@ -65,6 +65,7 @@ fn cases() -> Vec<PreparedCase> {
             PreparedCase {
                 name: format!("set{set}/case"),
                 set,
+                scan: None,
                 annotated: [organ].into_iter().collect::<OrganSet>(),
                 grid,
                 hu: Planes::new(CROP * CROP, slice.repeat(6)),

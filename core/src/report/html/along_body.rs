@@ -2,6 +2,7 @@
 //! one axis, so that an eye moving sideways stays at the same height of the patient.
 
 use super::super::contour::{boxes, outline, path_data};
+
 use super::super::figures::{Plane, View, data_uri};
 use super::super::key_slices::best_plane;
 use super::super::{ReportError, Segmentation, Statistics};
@@ -10,6 +11,7 @@ use super::layout::{BAND, Heights, RIBBON};
 use super::maps::{attention_legend, heat_map, nearest, region_legend, ribbon};
 use super::{letters, scale_bar, signed};
 use crate::anatomy::{ORGAN_COUNT, Organ, Region};
+use crate::csv::six_digits;
 use crate::infer::SliceAnatomy;
 
 const WIDTH: f64 = 1180.0;
@@ -218,7 +220,7 @@ fn hover_data(
     heat: f64,
     column: f64,
 ) -> String {
-    let hundredths = |v: f32| if v.is_finite() { (v * 100.0).round() as i32 } else { 0 };
+    let digits = |v: f32| if v.is_finite() { six_digits(v.into()) } else { 0.0 };
     let rows = nearest(slices, heights.slices);
     let mm: Vec<f64> = (0..heights.slices).map(|k| (seg.slice_mm(k) * 10.0).round() / 10.0).collect();
     let value = serde_json::json!({
@@ -227,8 +229,8 @@ fn hover_data(
         "regionNames": Region::ALL.map(Region::name),
         "organNames": Organ::ALL.map(Organ::name).to_vec(),
         "known": Organ::ALL.map(|o| seg.trained(o).is_some()).to_vec(),
-        "regions": rows.iter().map(|r| r.map(|s| s.regions.map(hundredths))).collect::<Vec<_>>(),
-        "attention": rows.iter().map(|r| r.and_then(|s| s.attention).map(|a| a.map(hundredths).to_vec())).collect::<Vec<_>>(),
+        "regions": rows.iter().map(|r| r.map(|s| s.regions.map(digits))).collect::<Vec<_>>(),
+        "attention": rows.iter().map(|r| r.and_then(|s| s.attention).map(|a| a.map(digits).to_vec())).collect::<Vec<_>>(),
     });
     // Within a script element only `<` could end it early.
     format!("<script type=\"application/json\" id=\"rows\">{}</script>\n", value.to_string().replace('<', "\\u003c"))

@@ -28,13 +28,13 @@
     const regions = d.regions[k];
     if (regions && regions.some((p) => p > 0)) {
       const best = regions.indexOf(Math.max(...regions));
-      parts.push(`${d.regionNames[best]} ${(regions[best] / 100).toFixed(2)}`);
+      parts.push(`${d.regionNames[best]} ${regions[best].toFixed(2)}`);
     }
     const c = d.column > 0 ? Math.floor((x - d.heat) / d.column) : -1;
     if (c >= 0 && c < d.organNames.length) {
       const a = d.attention[k];
       if (!d.known[c]) parts.push(`${d.organNames[c]}: not in these weights`);
-      else if (a) parts.push(`attention of ${d.organNames[c]} ${(a[c] / 100).toFixed(2)}`);
+      else if (a) parts.push(`attention of ${d.organNames[c]} ${a[c] < 0.01 && a[c] > 0 ? a[c].toPrecision(2) : a[c].toFixed(2)}`);
     }
     out.textContent = parts.join("  \u00b7  ");
   });
