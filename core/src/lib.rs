@@ -7,6 +7,8 @@
 //! This library needs no window, no file dialog and no file path where bytes will do; it compiles for wasm32.
 
 pub mod anatomy;
+#[cfg(test)]
+mod arrows;
 pub mod artifacts;
 mod csv;
 pub mod dataset;

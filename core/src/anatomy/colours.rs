@@ -5,11 +5,12 @@
 //! little as possible until every pair differed by a CIEDE2000 of 11.5 and every pair of neighbours by 16 in normal vision,
 //! simulated protanopia and simulated deuteranopia. The tests below hold both.
 
-use super::{ORGAN_COUNT, REGION_COUNT};
+use super::organ::{ORGAN_COUNT, Organ};
+use super::region::{REGION_COUNT, Region};
 
 /// sRGB colours by organ index.
 #[rustfmt::skip] // one row for each organ
-pub(super) const ORGANS: [[u8; 3]; ORGAN_COUNT] = [
+const ORGANS: [[u8; 3]; ORGAN_COUNT] = [
     [236, 198, 152], // BrainStem
     [255, 140, 205], // ConstrictorNaris
     [98, 221, 202], // EarLeft
@@ -46,8 +47,22 @@ pub(super) const ORGANS: [[u8; 3]; ORGAN_COUNT] = [
 ];
 
 /// sRGB colours by region index: the ribbon runs from light to dark down the body, so that its order needs no hue.
-pub(super) const REGIONS: [[u8; 3]; REGION_COUNT] =
+const REGIONS: [[u8; 3]; REGION_COUNT] =
     [[253, 236, 160], [150, 208, 120], [62, 168, 160], [62, 114, 172], [108, 52, 134]];
+
+impl Organ {
+    /// sRGB colour, the same in viewer, exports and documents.
+    pub fn colour(self) -> [u8; 3] {
+        ORGANS[self.index()]
+    }
+}
+
+impl Region {
+    /// sRGB colour of the region ribbon along the body.
+    pub fn colour(self) -> [u8; 3] {
+        REGIONS[self.index()]
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,7 @@
 //! is cut into whole words, its side is taken out, and what is left must be exactly one alias of the table. Whatever is
 //! not understood completely is no match.
 
-use super::{Organ, Organ::*, Side};
+use super::organ::{Organ, Organ::*, Side};
 
 /// Names longer than this are prose; DICOM's ROI Name (LO) has at most 64 characters.
 const LONGEST: usize = 64;
@@ -70,34 +70,42 @@ const WORDS: &[(&str, &str)] = &[("glnd", "gland"), ("lt", "left"), ("rt", "righ
 /// Words that say nothing about what is outlined.
 const EMPTY_WORDS: &[&str] = &["oar"];
 
-pub(super) fn from_name(name: &str) -> Option<Organ> {
-    let mut words = split(name)?;
-    words.retain(|word| !EMPTY_WORDS.contains(&word.as_str()));
-    for word in &mut words {
-        if let Some((_, full)) = WORDS.iter().find(|(short, _)| short == word) {
-            *word = (*full).to_owned();
+impl Organ {
+    /// The organ that a structure or segment name of a foreign file means, or `None` when it is not certain.
+    ///
+    /// Names are read as whole words, whatever their case, order and separators: `Parotid_L`, `parotid-lt`,
+    /// `LeftParotid` and `Glnd_Parotid_L` are the same organ. A paired organ without a side, a part of an organ, a
+    /// planning margin (`SpinalCord_PRV`), a target volume, an optimisation structure and every word that the table
+    /// does not know give `None`: a structure left unnamed costs a click, one named wrongly costs a patient.
+    pub fn from_name(name: &str) -> Option<Self> {
+        let mut words = split(name)?;
+        words.retain(|word| !EMPTY_WORDS.contains(&word.as_str()));
+        for word in &mut words {
+            if let Some((_, full)) = WORDS.iter().find(|(short, _)| short == word) {
+                *word = (*full).to_owned();
+            }
         }
-    }
 
-    let mut side = None;
-    let mut sides = 0;
-    words.retain(|word| match side_word(word) {
-        Some(found) => {
-            side = Some(found);
-            sides += 1;
-            false
+        let mut side = None;
+        let mut sides = 0;
+        words.retain(|word| match side_word(word) {
+            Some(found) => {
+                side = Some(found);
+                sides += 1;
+                false
+            }
+            None => true,
+        });
+        if sides > 1 {
+            return None;
         }
-        None => true,
-    });
-    if sides > 1 {
-        return None;
+        // "leftkidney", "KIDNEYRIGHT": no case tells the words apart.
+        let joined = words.concat();
+        if let (None, Some((rest, found))) = (side, side_affix(&joined)) {
+            return find(&[rest.to_owned()], Some(found));
+        }
+        find(&words, side)
     }
-    // "leftkidney", "KIDNEYRIGHT": no case tells the words apart.
-    let joined = words.concat();
-    if let (None, Some((rest, found))) = (side, side_affix(&joined)) {
-        return find(&[rest.to_owned()], Some(found));
-    }
-    find(&words, side)
 }
 
 /// The organ that these words, without the side, and this side name.

@@ -1,6 +1,6 @@
 //! A set of organs in one machine word: what a case annotates, what weights were trained on, what a user switched on.
 
-use super::{ORGAN_COUNT, Organ};
+use super::organ::{ORGAN_COUNT, Organ};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! The rows of the organ table.
+//! The organ table, and what it tells of an organ.
 //!
 //! TG-263 names: Mayo et al., "AAPM Task Group 263: Standardizing nomenclatures in radiation oncology" (2018), primary
 //! names, with these choices where its list has no exact counterpart of the paper's organ:
@@ -11,19 +11,17 @@
 //! SNOMED CT codes are those of the anatomical structure without side, as in DICOM PS3.16 and in the TG-263 to SNOMED CT
 //! map of the HL7 CodeX radiation therapy guide.
 
-use super::ORGAN_COUNT;
-use super::Organ::{self, *};
-use super::Region::{self, *};
-use super::Side::{self, *};
+use super::organ::{ORGAN_COUNT, Organ, Organ::*, Side, Side::*, SnomedCode};
+use super::region::{REGION_COUNT, Region, Region::*};
 
-pub(super) struct Row {
+struct Row {
     organ: Organ,
-    pub id: &'static str,
-    pub name: &'static str,
-    pub tg263: &'static str,
-    pub snomed: Option<(&'static str, &'static str)>,
-    pub side: Side,
-    pub regions: &'static [Region],
+    id: &'static str,
+    name: &'static str,
+    tg263: &'static str,
+    snomed: Option<(&'static str, &'static str)>,
+    side: Side,
+    regions: &'static [Region],
 }
 
 const HEAD: &[Region] = &[Head];
@@ -59,7 +57,7 @@ const GULLET: &[Region] = &[Head, UpperChest, Chest, UpperAbdomen];
 const BELLY: &[Region] = &[UpperAbdomen, Abdomen];
 
 #[rustfmt::skip] // a table is read in columns
-pub(super) static ROWS: [Row; ORGAN_COUNT] = [
+static ROWS: [Row; ORGAN_COUNT] = [
     row(BrainStem, "brain_stem", "Brain stem", "Brainstem", Some(("15926001", "Brainstem")), Midline, HEAD),
     row(ConstrictorNaris, "constrictor_naris", "Constrictor naris", "Musc_Constrict", None, Midline, HEAD),
     row(EarLeft, "ear_left", "Ear left", "Ear_L", EAR, Left, HEAD),
@@ -96,7 +94,7 @@ pub(super) static ROWS: [Row; ORGAN_COUNT] = [
 ];
 
 /// The organs in table order; does not compile if a row stands in the wrong place.
-pub(super) const fn order() -> [Organ; ORGAN_COUNT] {
+const fn order() -> [Organ; ORGAN_COUNT] {
     let mut all = [BrainStem; ORGAN_COUNT];
     let mut n = 0;
     while n < ORGAN_COUNT {
@@ -105,4 +103,102 @@ pub(super) const fn order() -> [Organ; ORGAN_COUNT] {
         n += 1;
     }
     all
+}
+
+impl Organ {
+    /// All organs in the order of their labels.
+    pub const ALL: [Self; ORGAN_COUNT] = order();
+
+    fn row(self) -> &'static Row {
+        &ROWS[self.index()]
+    }
+
+    /// The label in label maps, 1..=33.
+    pub fn label(self) -> u8 {
+        self as u8
+    }
+
+    /// Position in [`ALL`](Organ::ALL) and in attention vectors, 0..33: the label less one.
+    pub fn index(self) -> usize {
+        self as usize - 1
+    }
+
+    /// The organ with this label; `None` for background (0) and beyond 33.
+    pub fn from_label(label: u8) -> Option<Self> {
+        Self::from_index(usize::from(label).checked_sub(1)?)
+    }
+
+    /// The organ at a position of [`ALL`](Organ::ALL).
+    pub fn from_index(index: usize) -> Option<Self> {
+        Self::ALL.get(index).copied()
+    }
+
+    /// Key in files and on the command line: `brain_stem`, `parotid_left`...
+    pub fn id(self) -> &'static str {
+        self.row().id
+    }
+
+    /// The organ with exactly this key. For what foreign files call organs, see [`from_name`](Organ::from_name).
+    pub fn from_id(id: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|organ| organ.id() == id)
+    }
+
+    /// The paper's name, for people: "Brain stem", "Parotid left"...
+    pub fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// Primary name of AAPM TG-263, for RTSTRUCT: `Brainstem`, `Parotid_L`... (`table.rs` tells the choices made).
+    pub fn tg263(self) -> &'static str {
+        self.row().tg263
+    }
+
+    /// SNOMED CT code of the structure without its side; the side is the modifier [`Side::snomed`], as DICOM segment
+    /// descriptions want it (PS3.3 C.8.20.2). `None` where no concept certainly means this organ.
+    pub fn snomed(self) -> Option<SnomedCode> {
+        self.row().snomed.map(|(value, meaning)| SnomedCode { value, meaning })
+    }
+
+    /// Side of the patient.
+    pub fn side(self) -> Side {
+        self.row().side
+    }
+
+    /// The same organ on the other side; `None` for single organs.
+    pub fn mirror(self) -> Option<Self> {
+        // In the order of the table the right one of each pair follows the left one.
+        match self.side() {
+            Side::Left => Self::from_index(self.index() + 1),
+            Side::Right => Self::from_index(self.index() - 1),
+            Side::Midline | Side::Unpaired => None,
+        }
+    }
+
+    /// The regions in which this organ is found, from the head down.
+    pub fn regions(self) -> &'static [Region] {
+        self.row().regions
+    }
+
+    /// Whether a slice of this region can show the organ, by the strict table.
+    pub fn can_occur_in(self, region: Region) -> bool {
+        self.regions().contains(&region)
+    }
+
+    /// The strict table widened by one neighbouring region at either end, by region index.
+    ///
+    /// Derived landmarks and unusual patients shift a boundary; calling a voxel "certainly not this organ" is safe only
+    /// a whole region away.
+    pub fn possible_regions_widened(self) -> [bool; REGION_COUNT] {
+        std::array::from_fn(|r| {
+            let near = r.saturating_sub(1)..=(r + 1).min(REGION_COUNT - 1);
+            self.regions().iter().any(|region| near.contains(&region.index()))
+        })
+    }
+
+    /// Whether the organ continues beyond where contours of it usually end (cord, esophagus, trachea, bowel bag).
+    ///
+    /// Outside the annotated z-extent of a case such an organ is unknown, not absent.
+    pub fn extends_beyond_contour(self) -> bool {
+        matches!(self, Self::SpinalCord | Self::Esophagus | Self::Trachea | Self::BowelBag)
+    }
 }

@@ -5,28 +5,11 @@
 
 use super::archive::{self, ArchiveError};
 use super::dicom::{self, DicomError, SeriesChoice, SeriesInfo};
+use super::image_header::{Format, ImageHeader, ReadOptions};
 use super::nifti::{self, NiftiError};
 use super::nrrd::{self, NrrdError};
 use super::source::{Source, read_up_to};
-use super::{ImageHeader, ReadOptions};
 use crate::volume::{CtVolume, GeometryError, LabelVolume};
-
-/// What a file is, by its content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// A NIfTI header and its voxels, gzipped or not.
-    Nifti,
-    /// A NIfTI header whose voxels are in an `.img` file, gzipped or not.
-    NiftiPairHeader,
-    /// An NRRD header and its voxels.
-    Nrrd,
-    /// An NRRD header whose voxels are in another file.
-    NrrdHeader,
-    /// A DICOM file (PS3.10: `DICM` at byte 128), or what looks like one without that.
-    DicomFile,
-    /// A zip archive.
-    Zip,
-}
 
 /// The most bytes that an archive may unpack to: a large CT and what lies beside it, in the memory of a browser tab.
 pub const MAX_UNPACKED: u64 = 2 << 30;

@@ -4,8 +4,8 @@ use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig};
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::NetworkConfig;
 use super::block::ResidualBlock;
+use super::config::NetworkConfig;
 use crate::anatomy::CLASS_COUNT;
 use crate::kernels::convolve;
 

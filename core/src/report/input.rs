@@ -2,7 +2,7 @@
 //!
 //! The struct borrows everything: a whole-body CT is hundreds of megabytes, and whoever segmented it still shows it.
 
-use super::attention::region_order_warnings;
+use super::region_order::region_order_warnings;
 use crate::anatomy::{ORGAN_COUNT, Organ};
 use crate::infer::{RunInfo, SliceAnatomy};
 use crate::network::weights::TrainedOrgan;

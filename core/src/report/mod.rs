@@ -27,6 +27,7 @@ mod html;
 mod input;
 mod key_slices;
 mod manifest;
+mod region_order;
 #[cfg(test)]
 mod samples;
 mod sheet;
@@ -34,12 +35,13 @@ mod side_by_side;
 mod statistics;
 
 pub use crate::network::weights::TrainedOrgan;
-pub use attention::{attention_csv, attention_json, region_order_warnings};
+pub use attention::{attention_csv, attention_json};
 pub use figures::viridis;
 pub use html::{report_html, training_report_html};
 pub use input::{ReportError, Segmentation};
 pub use key_slices::key_slices;
 pub use manifest::run_manifest_json;
+pub use region_order::region_order_warnings;
 pub use sheet::{SheetRow, Tile, sheet_png};
 pub use side_by_side::{Panel, SideBySide};
 pub use statistics::{CutByScan, OrganStatistics, Statistics, statistics_csv};

@@ -2,7 +2,7 @@
 
 use super::TrainedOrgan;
 use crate::anatomy::Organ;
-use crate::infer::RunInfo;
+use crate::infer::{RunInfo, SliceAnatomy};
 
 /// The organ with this id.
 pub fn organ(id: &str) -> Organ {
@@ -37,4 +37,18 @@ pub fn run() -> RunInfo {
         warnings: vec![],
         options: vec![("tiles".into(), "1".into())],
     }
+}
+
+/// What a network says of slices 3 mm apart with the likeliest region at probability `p`, `(region, slices)` from inferior to superior.
+pub fn body(parts: &[(usize, usize)], p: f32) -> Vec<SliceAnatomy> {
+    let mut out = Vec::new();
+    for &(region, count) in parts {
+        for _ in 0..count {
+            let mut regions = [(1.0 - p) / 4.0; 5];
+            regions[region] = p;
+            let slice = out.len();
+            out.push(SliceAnatomy { slice, position_mm: 3.0 * slice as f64 - 100.0, regions, attention: None });
+        }
+    }
+    out
 }

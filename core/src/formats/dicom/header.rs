@@ -9,7 +9,7 @@ use dicom_object::InMemDicomObject;
 use super::dataset::{DataSet, PixelBytes, Unreadable};
 use super::element::{integer, items, numbers, text, texts};
 use super::patient::{self, PatientStudy};
-use super::pixels::PixelFormat;
+use super::pixel_format::PixelFormat;
 
 /// Frames that are read from one file; an enhanced CT has a few thousand.
 const MAX_FRAMES: usize = 1 << 16;

@@ -15,14 +15,14 @@ mod header;
 mod jpeg12;
 mod jpeg2000;
 mod patient;
+mod pixel_format;
 mod pixels;
 mod reader;
 mod series;
 mod stacking;
+mod survey;
 #[cfg(test)]
 mod tests;
-
-use std::collections::BTreeMap;
 
 pub use dataset::looks_like_dicom;
 pub use error::DicomError;
@@ -31,9 +31,7 @@ pub use reader::SeriesReader;
 pub use series::{SeriesChoice, SeriesInfo, SliceReference};
 
 use crate::volume::CtVolume;
-use dataset::Unreadable;
-use header::FileKind;
-use series::{ImageFile, Series};
+use survey::survey;
 
 /// Reads one series out of the files of a folder.
 ///
@@ -74,45 +72,4 @@ pub fn find_series(files: &[(String, Vec<u8>)], choice: &SeriesChoice) -> Result
     let chosen = series::choose(&survey.series, choice)?;
     chosen.stack.as_ref().map_err(Clone::clone)?;
     Ok(chosen.info.clone())
-}
-
-/// What is in a folder.
-struct Survey {
-    images: Vec<ImageFile>,
-    series: Vec<Series>,
-    /// What was skipped, in a sentence.
-    skipped: Option<String>,
-}
-
-fn survey(files: &[(String, Vec<u8>)]) -> Result<Survey, DicomError> {
-    let mut images = Vec::new();
-    let mut others: BTreeMap<String, usize> = BTreeMap::new();
-    for (index, (name, bytes)) in files.iter().enumerate() {
-        match header::read(bytes) {
-            Ok(FileKind::Image(header)) => images.push(ImageFile { index, name: name.clone(), header: *header }),
-            Ok(FileKind::Other(kind)) => *others.entry(kind).or_default() += 1,
-            Err(Unreadable::NotDicom) => *others.entry("not DICOM".into()).or_default() += 1,
-            Err(Unreadable::Damaged(reason)) => return Err(DicomError::Damaged { file: name.clone(), reason }),
-        }
-    }
-    let kinds: Vec<String> = others.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
-    if images.is_empty() {
-        let found = if kinds.is_empty() { "nothing".to_owned() } else { kinds.join(", ") };
-        return Err(DicomError::NoImages { files: files.len(), found });
-    }
-    let skipped = (!kinds.is_empty()).then(|| format!("files that are no slices were left out: {}", kinds.join(", ")));
-    let series = series::group(&images);
-    Ok(Survey { images, series, skipped })
-}
-
-/// A CT whose rescaled values are declared to be something else than HU (RescaleType, PS3.3 C.11.1.1.2).
-fn hounsfield_doubt(images: &[ImageFile], chosen: &Series) -> Option<String> {
-    let header = &images[chosen.slices.first()?.0].header;
-    let declared = !matches!(header.rescale_type.as_str(), "" | "HU");
-    (header.modality == "CT" && declared).then(|| {
-        format!(
-            "the CT declares its values as \"{}\", not as HU",
-            header.rescale_type.chars().take(16).collect::<String>()
-        )
-    })
 }

@@ -7,7 +7,7 @@ use super::dataset::DataSet;
 use super::error::DicomError;
 use super::pixels::{self, Clipping};
 use super::series::{self, ImageFile, Series, SeriesChoice, SeriesInfo};
-use super::{Survey, hounsfield_doubt, survey};
+use super::survey::{Survey, hounsfield_doubt, survey};
 use crate::volume::{CtVolume, Geometry, Volume};
 
 /// Most voxels of a volume: 2 GiB of `i16`.

@@ -6,7 +6,8 @@
 use super::super::contour::{boxes, outline, path_data};
 use super::super::figures::{Plane, View, data_uri};
 use super::super::{ReportError, Segmentation};
-use super::{escape, hex, letters, scale_bar, signed};
+use super::layout::{letters, scale_bar};
+use super::text::{escape, hex, signed};
 use crate::anatomy::Organ;
 
 /// Width and height of a card's drawing, and of the margin for names on each side.

@@ -1,6 +1,6 @@
 //! Curves over training steps, drawn as SVG.
 
-use super::escape;
+use super::text::escape;
 
 /// A curve.
 pub struct Series {

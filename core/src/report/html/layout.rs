@@ -1,4 +1,9 @@
-//! Where things stand in the section along the body: what its pictures, its ribbon and its map share.
+//! How pages look, and where things stand in them: what the pictures, the ribbon and the map of a report share.
+
+use super::super::figures::View;
+
+/// How pages look.
+pub const STYLE: &str = include_str!("report.css");
 
 /// Width of the band of most likely regions, px.
 pub const BAND: f64 = 100.0;
@@ -28,4 +33,35 @@ impl Heights {
     pub fn all(&self) -> f64 {
         self.slices as f64 * self.step
     }
+}
+
+/// The four direction letters around a picture at `x`, `y` of `width` x `height`.
+pub fn letters(view: View, [x, y, width, height]: [f64; 4]) -> String {
+    let [left, right, up, down] = view.letters();
+    let (cx, cy) = (x + width / 2.0, y + height / 2.0 + 5.0);
+    format!(
+        "<g class=\"dir\"><text x=\"{:.1}\" y=\"{cy:.1}\">{left}</text><text x=\"{:.1}\" y=\"{cy:.1}\">{right}</text>\
+         <text x=\"{cx:.1}\" y=\"{:.1}\">{up}</text><text x=\"{cx:.1}\" y=\"{:.1}\">{down}</text></g>",
+        x + 9.0,
+        x + width - 9.0,
+        y + 15.0,
+        y + height - 6.0
+    )
+}
+
+/// A scale bar in whole centimetres with its lower left end at (`x`, `y`); `scale` is pixels per millimetre.
+pub fn scale_bar(x: f64, y: f64, scale: f64, room: f64) -> String {
+    let cm = [10, 5, 2, 1].into_iter().find(|&cm| f64::from(cm) * 10.0 * scale <= room).unwrap_or(1);
+    let length = f64::from(cm) * 10.0 * scale;
+    let mut ticks = String::new();
+    for n in 0..=cm {
+        let at = x + length * f64::from(n) / f64::from(cm);
+        let tall = if n == 0 || n == cm { 5.0 } else { 3.0 };
+        ticks.push_str(&format!("M{at:.1} {y:.1}v-{tall}"));
+    }
+    format!(
+        "<g class=\"bar\"><path d=\"M{x:.1} {y:.1}h{length:.1}{ticks}\"/><text x=\"{:.1}\" y=\"{:.1}\">{cm} cm</text></g>",
+        x + length + 5.0,
+        y + 1.0
+    )
 }

@@ -3,7 +3,7 @@
 use super::super::figures::{data_uri, encode, viridis};
 use super::super::{ReportError, Segmentation, Statistics};
 use super::layout::{BAND, Heights, RIBBON};
-use super::{escape, hex};
+use super::text::{escape, hex};
 use crate::anatomy::{ORGAN_COUNT, Organ, Region};
 use crate::infer::SliceAnatomy;
 

@@ -1,7 +1,8 @@
 //! The tables of the report: organs, what the weights do not know, and how the run went.
 
 use super::super::{CutByScan, Segmentation, Statistics};
-use super::{cut_text, duration, escape, hex, millilitres, signed};
+use super::findings::{WEAK_DICE, cut_text, regions_seen, within_reach};
+use super::text::{duration, escape, hex, millilitres, signed};
 use crate::anatomy::Organ;
 
 /// One row for each organ that was looked for.
@@ -23,7 +24,7 @@ pub fn organs(seg: &Segmentation, statistics: &Statistics) -> String {
         out.push_str(&format!("<th scope=\"col\" class=\"{class}\">{name}</th>"));
     }
     out.push_str("</tr></thead>\n<tbody>\n");
-    let regions = super::regions_seen(seg);
+    let regions = regions_seen(seg);
     for organ in statistics.rows(seg) {
         let found = statistics.get(organ);
         out.push_str(&format!(
@@ -43,7 +44,7 @@ pub fn organs(seg: &Segmentation, statistics: &Statistics) -> String {
                 signed(s.last_mm, 0),
                 if s.cut == CutByScan::No { "" } else { cut_text(s.cut) }
             )),
-            None if super::within_reach(&regions, organ) => out.push_str("<td colspan=\"5\">not found</td>"),
+            None if within_reach(&regions, organ) => out.push_str("<td colspan=\"5\">not found</td>"),
             None => out.push_str("<td colspan=\"5\">outside this scan</td>"),
         }
         match seg.trained(organ) {
@@ -51,7 +52,7 @@ pub fn organs(seg: &Segmentation, statistics: &Statistics) -> String {
                 out.push_str(&format!("<td class=\"n\">{}</td>", patients(t.patients)));
                 out.push_str(&match t.validation_dice {
                     Some(d) => {
-                        let class = if d < super::WEAK_DICE { "n weak" } else { "n" };
+                        let class = if d < WEAK_DICE { "n weak" } else { "n" };
                         format!("<td class=\"{class}\">{d:.2} <small>n = {}</small></td>", t.validation_patients)
                     }
                     None => "<td class=\"n weak\">not measured</td>".to_string(),

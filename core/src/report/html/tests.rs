@@ -1,5 +1,6 @@
 use super::super::TrainedOrgan;
 use super::super::samples::{organ, run, trained};
+use super::text::{millilitres, signed};
 use super::*;
 use crate::infer::{RunInfo, SliceAnatomy};
 use crate::volume::{CtVolume, Geometry, LabelVolume, Modality, Volume};

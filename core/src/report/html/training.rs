@@ -1,7 +1,8 @@
 //! How a training went, or goes: curves of the losses and of the validation, in one file like the report of a scan.
 
 use super::chart::{Chart, Series, path, thin};
-use super::{STYLE, duration, escape, hex};
+use super::layout::STYLE;
+use super::text::{duration, escape, hex};
 use crate::anatomy::Organ;
 use crate::train::log::{LogLine, Validation};
 use crate::train::{StepReport, TrainingConfig};
