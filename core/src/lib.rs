@@ -10,6 +10,7 @@ pub mod anatomy;
 #[cfg(test)]
 mod arrows;
 pub mod artifacts;
+pub mod contour;
 mod csv;
 pub mod dataset;
 pub mod formats;

@@ -125,3 +125,56 @@ pub(crate) fn damaged_versions(file: &[u8], count: usize) -> impl Iterator<Item 
         damaged
     })
 }
+
+/// A CT series on a stored grid, as the DICOM reader would describe it.
+pub(crate) fn series(stored: &crate::volume::Geometry) -> super::dicom::SeriesInfo {
+    use super::dicom::{PatientStudy, SeriesInfo, SliceReference};
+    let d = stored.direction();
+    let spacing = stored.spacing();
+    SeriesInfo {
+        uid: "1.2.3".into(),
+        modality: crate::volume::Modality::Ct,
+        description: "chest".into(),
+        number: Some(3),
+        slices: stored.size[2],
+        size: [stored.size[0], stored.size[1]],
+        spacing: Some(spacing),
+        orientation: Some([d[0][0], d[1][0], d[2][0], d[0][1], d[1][1], d[2][1]]),
+        grid: Some(stored.clone()),
+        problem: None,
+        study_uid: "1.2".into(),
+        frame_of_reference_uid: "1.2.4".into(),
+        patient_position: "HFS".into(),
+        instances: (0..stored.size[2])
+            .map(|k| SliceReference {
+                sop_class_uid: "1.2.840.10008.5.1.4.1.1.2".into(),
+                sop_instance_uid: format!("1.2.3.{}", k + 1),
+                frame: None,
+                position: Some(stored.to_patient([0.0, 0.0, k as f64])),
+            })
+            .collect(),
+        patient: PatientStudy {
+            name: "Secret^Name".into(),
+            id: "007".into(),
+            sex: "F".into(),
+            study_date: "20240229".into(),
+            study_id: "S1".into(),
+            ..PatientStudy::default()
+        },
+    }
+}
+
+/// Writes an object made from a series with UIDs that count from 1 and a moment that never changes.
+pub(crate) fn derive<T>(
+    series: &super::dicom::SeriesInfo,
+    write: impl FnOnce(super::dicom::Derivation) -> Result<T, super::dicom::ExportError>,
+) -> Result<T, super::dicom::ExportError> {
+    use super::dicom::{Derivation, Moment, Provenance};
+    let provenance = Provenance { version: "1.0".into(), weights: Some("test 0123456789ab".into()) };
+    let mut count = 0;
+    let mut new_uid = || {
+        count += 1;
+        Ok(format!("2.25.{count}"))
+    };
+    write(Derivation { series, provenance: &provenance, moment: Moment::from_unix(0), new_uid: &mut new_uid })
+}

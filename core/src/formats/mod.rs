@@ -8,6 +8,8 @@ pub mod archive;
 pub mod dicom;
 pub mod nifti;
 pub mod nrrd;
+pub mod rtstruct;
+pub mod structures;
 
 mod image_header;
 mod open;

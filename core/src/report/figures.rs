@@ -114,7 +114,7 @@ impl Plane {
             ]
         };
         let body = parts.iter().filter(|p| p.0 * 10 >= largest).map(|p| scaled(p.1));
-        let labelled = super::contour::boxes(&self.labels, width).into_iter().flatten();
+        let labelled = crate::contour::boxes(&self.labels, width).into_iter().flatten();
         body.chain(labelled).reduce(join).unwrap_or([0, 0, width - 1, height - 1])
     }
 

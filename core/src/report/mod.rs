@@ -21,12 +21,12 @@
 //! ```
 
 mod attention;
-mod contour;
 mod figures;
 mod html;
 mod input;
 mod key_slices;
 mod manifest;
+mod path;
 mod region_order;
 #[cfg(test)]
 mod samples;

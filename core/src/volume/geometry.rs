@@ -209,6 +209,21 @@ impl AxisMap {
         Self { perm, flip }
     }
 
+    /// Slice `k` of the source, row by row, out of voxels in the result's order. `size` is the result's.
+    pub fn stored_slice<T: Copy>(&self, voxels: &[T], size: [usize; 3], k: usize) -> Vec<T> {
+        let back = self.inverse();
+        let stride = [1, size[0], size[0] * size[1]];
+        // The source's axis `a` is the result's axis `back.perm[a]`.
+        let along: [usize; 3] = std::array::from_fn(|a| size[back.perm[a]]);
+        let at = |a: usize, n: usize| stride[back.perm[a]] * if back.flip[a] { along[a] - 1 - n } else { n };
+        let mut slice = Vec::with_capacity(along[0] * along[1]);
+        for j in 0..along[1] {
+            let row = at(2, k) + at(1, j);
+            slice.extend((0..along[0]).map(|i| voxels[row + at(0, i)]));
+        }
+        slice
+    }
+
     /// Voxels reordered into the result's memory order (i fastest). `size` is the source's.
     pub fn apply<T: Copy>(&self, voxels: Vec<T>, size: [usize; 3]) -> Vec<T> {
         debug_assert_eq!(voxels.len(), size.iter().product::<usize>());
@@ -268,6 +283,11 @@ mod tests {
             }
             let (canonical, tilt) = moved.canonical_axes().unwrap();
             assert!(tilt < 1e-9);
+            for k in 0..moved.size[2] {
+                let slice = canonical.stored_slice(&values, base.size, k);
+                let n = moved.size[0] * moved.size[1];
+                assert_eq!(slice, data[k * n..(k + 1) * n], "{map:?}");
+            }
             assert_eq!(canonical.apply(data, moved.size), values, "{map:?}");
             assert!(moved.permuted(&canonical).same_grid(&base, 1e-9));
             assert_eq!(map.inverse().inverse(), map);

@@ -26,7 +26,7 @@ const SEQUENCE_END: Tag = Tag(0xFFFE, 0xE0DD);
 
 /// Why bytes are no data set.
 #[derive(Debug, PartialEq)]
-pub(super) enum Unreadable {
+pub(in crate::formats) enum Unreadable {
     /// Nothing says that this is DICOM.
     NotDicom,
     /// It is DICOM, and damaged.
@@ -39,28 +39,28 @@ fn damaged<T>(reason: impl Into<String>) -> Result<T, Unreadable> {
 
 /// How elements are written.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Encoding {
+pub(in crate::formats) struct Encoding {
     explicit: bool,
-    pub(super) big_endian: bool,
+    pub(in crate::formats) big_endian: bool,
 }
 
-const IMPLICIT_LE: Encoding = Encoding { explicit: false, big_endian: false };
+pub(in crate::formats) const IMPLICIT_LE: Encoding = Encoding { explicit: false, big_endian: false };
 const EXPLICIT_LE: Encoding = Encoding { explicit: true, big_endian: false };
 const EXPLICIT_BE: Encoding = Encoding { explicit: true, big_endian: true };
 
 /// A data set, inflated where needed, with its transfer syntax.
-pub(super) struct DataSet<'a> {
+pub(in crate::formats) struct DataSet<'a> {
     /// Transfer syntax UID.
-    pub(super) syntax: String,
+    pub(in crate::formats) syntax: String,
     /// How its elements and native pixels are written.
-    pub(super) encoding: Encoding,
+    pub(in crate::formats) encoding: Encoding,
     /// The elements, without the file meta group.
-    pub(super) bytes: Cow<'a, [u8]>,
+    pub(in crate::formats) bytes: Cow<'a, [u8]>,
 }
 
 /// Where the pixels are, as ranges of [`DataSet::bytes`].
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum PixelBytes {
+pub(in crate::formats) enum PixelBytes {
     /// As they are, frame after frame.
     Native(Range<usize>),
     /// Compressed: the basic offset table and the fragments (PS3.5 A.4).
@@ -99,7 +99,7 @@ fn bare_encoding(bytes: &[u8]) -> Option<Encoding> {
 
 impl<'a> DataSet<'a> {
     /// Finds the data set and its transfer syntax.
-    pub(super) fn open(bytes: &'a [u8]) -> Result<Self, Unreadable> {
+    pub(in crate::formats) fn open(bytes: &'a [u8]) -> Result<Self, Unreadable> {
         let start = if bytes.get(128..132) == Some(b"DICM") {
             132
         } else if bytes.starts_with(b"DICM") {
@@ -161,7 +161,10 @@ impl<'a> DataSet<'a> {
     }
 
     /// The elements in `wanted` (those that are there), and where the pixels are.
-    pub(super) fn read(&self, wanted: &[Tag]) -> Result<(InMemDicomObject, Option<PixelBytes>), Unreadable> {
+    pub(in crate::formats) fn read(
+        &self,
+        wanted: &[Tag],
+    ) -> Result<(InMemDicomObject, Option<PixelBytes>), Unreadable> {
         let mut picked: Vec<u8> = Vec::new();
         let bytes = &*self.bytes;
         let mut problem = None;
@@ -224,7 +227,7 @@ impl<'a> DataSet<'a> {
 
 /// Runs third-party parsers and decoders so that a panic of theirs is an answer, not the end of the program.
 /// (Where panics abort, as on wasm, the checks made before the call are what stands between.)
-pub(super) fn contain<T>(work: impl FnOnce() -> T) -> Option<T> {
+pub(in crate::formats) fn contain<T>(work: impl FnOnce() -> T) -> Option<T> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).ok()
 }
 
@@ -324,6 +327,48 @@ fn item_end(bytes: &[u8], start: usize, encoding: Encoding, depth: usize) -> Res
             _ => plain_end(bytes, &inner)?,
         };
     }
+}
+
+/// Calls `visit` with every element of a data set or item: tag, representation, value. A sequence's value is its items.
+pub(in crate::formats) fn each<'a>(
+    bytes: &'a [u8],
+    encoding: Encoding,
+    visit: &mut dyn FnMut(Tag, VR, &'a [u8]),
+) -> Result<(), Unreadable> {
+    let mut at = 0;
+    // Zeros or a few stray bytes after the last element are padding.
+    while bytes.len() - at >= 8 && bytes[at..at + 8] != [0; 8] {
+        let element = element(bytes, at, encoding)?;
+        if element.tag == ITEM_END || element.tag >= tags::PIXEL_DATA && element.length == UNDEFINED {
+            break;
+        }
+        let end = if element.length == UNDEFINED {
+            sequence_end(bytes, &element, encoding, 0)?
+        } else {
+            plain_end(bytes, &element)?
+        };
+        visit(element.tag, element.vr, &bytes[element.value..end]);
+        at = end;
+    }
+    Ok(())
+}
+
+/// The items of a sequence's value.
+pub(in crate::formats) fn items(value: &[u8], encoding: Encoding) -> Result<Vec<&[u8]>, Unreadable> {
+    let mut items = Vec::new();
+    let mut at = 0;
+    while at < value.len() {
+        let item = element(value, at, encoding)?;
+        let end = match item.tag {
+            SEQUENCE_END => break,
+            ITEM if item.length != UNDEFINED => plain_end(value, &item)?,
+            ITEM => item_end(value, item.value, encoding, 0)?,
+            _ => return cut_off(at),
+        };
+        items.push(&value[item.value..end]);
+        at = end;
+    }
+    Ok(items)
 }
 
 /// Checks every length inside a sequence that `dicom-object` is going to parse.

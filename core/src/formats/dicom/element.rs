@@ -7,29 +7,29 @@ use dicom_object::InMemDicomObject;
 use dicom_object::mem::InMemElement;
 
 /// The items of a sequence; none when absent.
-pub(super) fn items(object: &InMemDicomObject, tag: Tag) -> &[InMemDicomObject] {
+pub(in crate::formats) fn items(object: &InMemDicomObject, tag: Tag) -> &[InMemDicomObject] {
     object.get(tag).and_then(|e| e.items()).unwrap_or_default()
 }
 
 /// A text value without its padding, empty when absent.
-pub(super) fn text(object: &InMemDicomObject, tag: Tag) -> String {
+pub(in crate::formats) fn text(object: &InMemDicomObject, tag: Tag) -> String {
     let trim = |s: &str| s.trim_matches(|c: char| c.is_whitespace() || c == '\0').to_owned();
     object.get(tag).and_then(|e| e.to_str().ok()).map(|s| trim(&s)).unwrap_or_default()
 }
 
 /// All values of a text element, without their padding.
-pub(super) fn texts(object: &InMemDicomObject, tag: Tag) -> Vec<String> {
+pub(in crate::formats) fn texts(object: &InMemDicomObject, tag: Tag) -> Vec<String> {
     let all = object.get(tag).and_then(|e| e.to_multi_str().ok().map(|v| v.into_owned())).unwrap_or_default();
     all.iter().map(|s| s.trim_matches(|c: char| c.is_whitespace() || c == '\0').to_owned()).collect()
 }
 
 /// The first integer of an element.
-pub(super) fn integer(object: &InMemDicomObject, tag: Tag) -> Option<i64> {
+pub(in crate::formats) fn integer(object: &InMemDicomObject, tag: Tag) -> Option<i64> {
     object.get(tag).and_then(|e| e.to_int::<i64>().ok())
 }
 
 /// Exactly N finite numbers.
-pub(super) fn numbers<const N: usize>(object: &InMemDicomObject, tag: Tag) -> Option<[f64; N]> {
+pub(in crate::formats) fn numbers<const N: usize>(object: &InMemDicomObject, tag: Tag) -> Option<[f64; N]> {
     let values: [f64; N] = object.get(tag)?.to_multi_float64().ok()?.try_into().ok()?;
     values.iter().all(|v| v.is_finite()).then_some(values)
 }

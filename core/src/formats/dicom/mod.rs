@@ -8,12 +8,14 @@
 //! volume (`reader`).
 
 mod codestream;
-mod dataset;
-mod element;
+pub(in crate::formats) mod dataset;
+pub(in crate::formats) mod derived;
+pub(in crate::formats) mod element;
 mod error;
 mod header;
 mod jpeg12;
 mod jpeg2000;
+pub(in crate::formats) mod nested;
 mod patient;
 mod pixel_format;
 mod pixels;
@@ -25,6 +27,7 @@ mod survey;
 mod tests;
 
 pub use dataset::looks_like_dicom;
+pub use derived::{Derivation, ExportError, Moment, Provenance, new_uid};
 pub use error::DicomError;
 pub use patient::PatientStudy;
 pub use reader::SeriesReader;

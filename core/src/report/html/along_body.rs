@@ -1,16 +1,16 @@
 //! The scan from head to foot: sagittal and coronal plane, the region ribbon and the attention of every organ, all on
 //! one axis, so that an eye moving sideways stays at the same height of the patient.
 
-use super::super::contour::{boxes, outline, path_data};
-
 use super::super::figures::{Plane, View, data_uri};
 use super::super::key_slices::best_plane;
+use super::super::path::path_data;
 use super::super::{ReportError, Segmentation, Statistics};
 use super::axial::organ_path;
 use super::layout::{BAND, Heights, RIBBON, letters, scale_bar};
 use super::maps::{attention_legend, heat_map, nearest, region_legend, ribbon};
 use super::text::signed;
 use crate::anatomy::{ORGAN_COUNT, Organ, Region};
+use crate::contour::{boxes, smooth_outlines};
 use crate::csv::six_digits;
 use crate::infer::SliceAnatomy;
 
@@ -180,7 +180,10 @@ fn picture(
     ));
     for (label, b) in boxes(&plane.labels, plane.size[0]).into_iter().enumerate() {
         if let (Some(b), Some(organ)) = (b, Organ::from_label(label as u8)) {
-            out.push_str(&organ_path(organ, &path_data(&outline(&plane.labels, plane.size[0], label as u8, b))));
+            out.push_str(&organ_path(
+                organ,
+                &path_data(&smooth_outlines(&plane.labels, plane.size[0], label as u8, b)),
+            ));
         }
     }
     out.push_str("</g></svg>\n");

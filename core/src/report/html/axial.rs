@@ -3,12 +3,13 @@
 //! The names stand outside the picture and a thin line leads to each organ, as in an atlas: a legend of colours alone
 //! asks a reader to tell thirty-three colours apart.
 
-use super::super::contour::{boxes, outline, path_data};
 use super::super::figures::{Plane, View, data_uri};
+use super::super::path::path_data;
 use super::super::{ReportError, Segmentation};
 use super::layout::{letters, scale_bar};
 use super::text::{escape, hex, signed};
 use crate::anatomy::Organ;
+use crate::contour::{boxes, smooth_outlines};
 
 /// Width and height of a card's drawing, and of the margin for names on each side.
 const WIDTH: f64 = 620.0;
@@ -80,7 +81,7 @@ fn card(seg: &Segmentation, number: usize, k: usize) -> Result<String, ReportErr
     let mut callouts = Vec::new();
     for (label, bounds) in boxes(&plane.labels, plane.size[0]).into_iter().enumerate() {
         let (Some(bounds), Some(organ)) = (bounds, Organ::from_label(label as u8)) else { continue };
-        let d = path_data(&outline(&plane.labels, plane.size[0], label as u8, bounds));
+        let d = path_data(&smooth_outlines(&plane.labels, plane.size[0], label as u8, bounds));
         curves.push_str(&organ_path(organ, &d));
         let (anchors, side) = anchors(&plane, label as u8, bounds, body);
         let anchors = anchors.map(|[x, y]| [place_x(x), place_y(y)]);

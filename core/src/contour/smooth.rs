@@ -1,33 +1,12 @@
-//! Outlines of a label map as curves.
-//!
-//! Outlines are curves and not pixels so that they stay sharp at any size and on paper, can be switched off to see the
-//! CT beneath, and carry the organ's name. Marching squares at one half on the organ's mask after a quadratic B-spline
+//! Outlines between the voxels. Marching squares at one half on the organ's mask after a quadratic B-spline
 //! (weights 1, 6, 1 over 8 along each axis): straight edges stay where they are, stairs become slopes, and a single
 //! voxel does not vanish.
 
-use std::fmt::Write;
-
-/// A closed curve; points are `[x, y]` in pixels, pixel centres are whole numbers.
-pub type Curve = Vec<[f32; 2]>;
-
-/// Bounding boxes `[x0, y0, x1, y1]` (inclusive) of every number in a `width`-wide picture; `None` for absent ones.
-pub fn boxes(labels: &[u8], width: usize) -> Vec<Option<[usize; 4]>> {
-    let mut boxes: Vec<Option<[usize; 4]>> = vec![None; 256];
-    for (y, row) in labels.chunks_exact(width).enumerate() {
-        for (x, &label) in row.iter().enumerate() {
-            if label == 0 {
-                continue;
-            }
-            let b = boxes[usize::from(label)].get_or_insert([x, y, x, y]);
-            *b = [b[0].min(x), b[1], b[2].max(x), y];
-        }
-    }
-    boxes
-}
+use super::Curve;
 
 /// The outlines of `label` within its bounding box, holes as further curves; inside is on the right of the direction
 /// of travel as seen on a screen.
-pub fn outline(labels: &[u8], width: usize, label: u8, bounds: [usize; 4]) -> Vec<Curve> {
+pub fn smooth_outlines(labels: &[u8], width: usize, label: u8, bounds: [usize; 4]) -> Vec<Curve> {
     let [x0, y0, x1, y1] = bounds;
     // Two pixels of background all around: one that the smoothing fills, one that closes the curve.
     let (w, h) = (x1 - x0 + 5, y1 - y0 + 5);
@@ -116,53 +95,13 @@ pub fn outline(labels: &[u8], width: usize, label: u8, bounds: [usize; 4]) -> Ve
     curves
 }
 
-/// Curves as SVG path data in tenths of a pixel with (0, 0) at the picture's upper left corner, relative and without
-/// the points that lie on a straight line.
-pub fn path_data(curves: &[Curve]) -> String {
-    let mut out = String::new();
-    for curve in curves {
-        let tenth = |v: f32| ((v + 0.5) * 10.0).round() as i32;
-        let mut points: Vec<[i32; 2]> = curve.iter().map(|p| [tenth(p[0]), tenth(p[1])]).collect();
-        points.dedup();
-        let mut kept: Vec<[i32; 2]> = Vec::with_capacity(points.len());
-        for (n, &p) in points.iter().enumerate() {
-            let (Some(&before), after) = (kept.last(), points[(n + 1) % points.len()]) else {
-                kept.push(p);
-                continue;
-            };
-            let cross = (p[0] - before[0]) * (after[1] - p[1]) - (p[1] - before[1]) * (after[0] - p[0]);
-            let ahead = (p[0] - before[0]) * (after[0] - p[0]) + (p[1] - before[1]) * (after[1] - p[1]);
-            if cross != 0 || ahead < 0 {
-                kept.push(p);
-            }
-        }
-        let Some((&first, rest)) = kept.split_first() else { continue };
-        let _ = write!(out, "M{} {}", first[0], first[1]);
-        let mut last = first;
-        for (n, &p) in rest.iter().enumerate() {
-            out.push_str(if n == 0 { "l" } else { " " });
-            let (dx, dy) = (p[0] - last[0], p[1] - last[1]);
-            let _ = write!(out, "{dx}{}{dy}", if dy < 0 { "" } else { " " });
-            last = p;
-        }
-        out.push('z');
-    }
-    // A minus sign separates numbers by itself.
-    out.replace(" -", "-")
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::{area, boxes};
     use super::*;
 
-    fn area(curves: &[Curve]) -> f32 {
-        fn twice(c: &Curve) -> impl Iterator<Item = f32> {
-            (0..c.len()).map(move |n| {
-                let (a, b) = (c[n], c[(n + 1) % c.len()]);
-                a[0] * b[1] - b[0] * a[1]
-            })
-        }
-        curves.iter().flat_map(twice).sum::<f32>() / 2.0
+    fn total(curves: &[Curve]) -> f32 {
+        curves.iter().map(|c| area(c)).sum()
     }
 
     fn disc(n: usize, radius: f32, hole: f32) -> Vec<u8> {
@@ -176,10 +115,10 @@ mod tests {
         let labels = disc(61, 25.0, 10.0);
         let b = boxes(&labels, 61)[7].unwrap();
         assert_eq!(b, [5, 5, 55, 55]);
-        let curves = outline(&labels, 61, 7, b);
+        let curves = smooth_outlines(&labels, 61, 7, b);
         assert_eq!(curves.len(), 2);
         let expected = std::f32::consts::PI * (625.0 - 100.0);
-        assert!((area(&curves) / expected - 1.0).abs() < 0.01, "{} {expected}", area(&curves));
+        assert!((total(&curves) / expected - 1.0).abs() < 0.01, "{} {expected}", total(&curves));
         let far = curves[0].iter().map(|p| (p[0] - 30.0).hypot(p[1] - 30.0)).fold(0.0, f32::max);
         assert!((far - 25.0).abs() < 0.6, "{far}");
     }
@@ -188,22 +127,20 @@ mod tests {
     fn a_straight_edge_stays_half_way_between_the_pixels() {
         let labels: Vec<u8> =
             (0..400).map(|n| u8::from((5..15).contains(&(n % 20)) && (5..15).contains(&(n / 20)))).collect();
-        let curves = outline(&labels, 20, 1, [5, 5, 14, 14]);
+        let curves = smooth_outlines(&labels, 20, 1, [5, 5, 14, 14]);
         assert_eq!(curves.len(), 1);
         let left = curves[0].iter().filter(|p| (8.0..12.0).contains(&p[1])).map(|p| p[0]).fold(f32::MAX, f32::min);
         assert!((left - 4.5).abs() < 0.03, "{left}");
-        let path = path_data(&curves);
-        assert!(path.starts_with('M') && path.ends_with('z') && path.len() < 120, "{path}");
     }
 
     #[test]
     fn single_voxels_and_the_picture_edge_still_give_closed_curves() {
-        assert_eq!(outline(&[9], 1, 9, [0, 0, 0, 0]).len(), 1);
+        assert_eq!(smooth_outlines(&[9], 1, 9, [0, 0, 0, 0]).len(), 1);
         let full = vec![3u8; 12];
-        let curves = outline(&full, 4, 3, [0, 0, 3, 2]);
+        let curves = smooth_outlines(&full, 4, 3, [0, 0, 3, 2]);
         assert_eq!(curves.len(), 1);
-        assert!((area(&curves) - 12.0).abs() < 1.0);
+        assert!((total(&curves) - 12.0).abs() < 1.0);
         // Two voxels that touch at a corner.
-        assert!(!outline(&[1, 0, 0, 1], 2, 1, [0, 0, 1, 1]).is_empty());
+        assert!(!smooth_outlines(&[1, 0, 0, 1], 2, 1, [0, 0, 1, 1]).is_empty());
     }
 }

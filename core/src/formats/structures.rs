@@ -1,0 +1,202 @@
+//! Structures on their way out of the program and into it, whatever the format: an RTSTRUCT draws them, a SEG samples them.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::anatomy::{Organ, OrganSet, SnomedCode};
+use crate::volume::{AxisMap, Geometry, GeometryError, LabelVolume, Modality, Volume};
+
+/// How a structure came about (ROI Generation Algorithm and Segment Algorithm Type).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Drawn {
+    /// By a program alone.
+    Automatic,
+    /// By a program, then changed by a person.
+    Semiautomatic,
+    /// By a person.
+    Manual,
+    /// Nobody says.
+    #[default]
+    Unknown,
+}
+
+/// A structure to be written: the voxels of `labels` that are `label`.
+#[derive(Clone, Copy, Debug)]
+pub struct Structure<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// sRGB.
+    pub colour: [u8; 3],
+    /// RT ROI Interpreted Type (3006,00A4): `ORGAN`, `EXTERNAL`...; empty where it is not known.
+    pub interpreted_type: &'a str,
+    /// How it came about.
+    pub drawn: Drawn,
+    /// What it is, and on which side.
+    pub code: Option<(SnomedCode, Option<SnomedCode>)>,
+    /// One number for each voxel of the canonical grid.
+    pub labels: &'a [u8],
+    /// Which number is this structure's.
+    pub label: u8,
+}
+
+impl<'a> Structure<'a> {
+    /// The organ with the number of the anatomy table.
+    pub fn organ(organ: Organ, labels: &'a [u8], drawn: Drawn) -> Self {
+        Self {
+            name: organ.tg263(),
+            colour: organ.colour(),
+            interpreted_type: "ORGAN",
+            drawn,
+            code: organ.snomed().map(|code| (code, organ.side().snomed())),
+            labels,
+            label: organ.label(),
+        }
+    }
+
+    /// The organs of a label map that have a voxel, in the order of the anatomy table. `drawn` says of each how it came about.
+    pub fn organs(labels: &'a LabelVolume, drawn: impl Fn(Organ) -> Drawn) -> Vec<Self> {
+        let mut seen = [false; 256];
+        labels.voxels.iter().for_each(|&label| seen[usize::from(label)] = true);
+        let present = Organ::ALL.into_iter().filter(|o| seen[usize::from(o.label())]);
+        present.map(|organ| Self::organ(organ, &labels.voxels, drawn(organ))).collect()
+    }
+
+    /// The outline of the patient, which dose calculation asks for. `body` is 1 inside.
+    pub fn body(body: &'a [u8]) -> Self {
+        Self {
+            name: "BODY",
+            colour: [0, 200, 0],
+            interpreted_type: "EXTERNAL",
+            drawn: Drawn::Automatic,
+            code: Some((SnomedCode { value: "38266002", meaning: "Entire body" }, None)),
+            labels: body,
+            label: 1,
+        }
+    }
+}
+
+/// The grid onto which structures without a grid of their own are read: that of the CT.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TargetGrid {
+    /// The grid as the CT's file stores it; for DICOM, k counts the slices.
+    pub stored: Geometry,
+    axes: AxisMap,
+    canonical: Geometry,
+}
+
+impl TargetGrid {
+    /// From the stored grid of a CT.
+    ///
+    /// # Errors
+    /// [`GeometryError::Oblique`]
+    pub fn new(stored: Geometry) -> Result<Self, GeometryError> {
+        let (axes, _) = stored.canonical_axes()?;
+        Ok(Self { canonical: stored.permuted(&axes), axes, stored })
+    }
+
+    /// The grid of a volume.
+    pub fn of<T>(volume: &Volume<T>) -> Self {
+        Self { stored: volume.stored.clone(), axes: volume.axes, canonical: volume.geometry.clone() }
+    }
+
+    /// The grid in canonical order.
+    pub fn canonical(&self) -> &Geometry {
+        &self.canonical
+    }
+
+    /// A label map with voxels in stored order.
+    pub(super) fn volume(&self, stored: Vec<u8>) -> LabelVolume {
+        Volume {
+            geometry: self.canonical.clone(),
+            voxels: self.axes.apply(stored, self.stored.size),
+            stored: self.stored.clone(),
+            axes: self.axes,
+            modality: Modality::Unknown,
+            warnings: Vec::new(),
+        }
+    }
+}
+
+/// A structure that was read and is none of the 33 organs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OtherStructure {
+    /// Its name, as written.
+    pub name: String,
+    /// sRGB, where the file gives it.
+    pub colour: Option<[u8; 3]>,
+    /// RT ROI Interpreted Type, where the file gives it.
+    pub interpreted_type: String,
+    /// Runs of voxels inside, in canonical order: indices into the voxels of a label map on the grid.
+    pub voxels: Vec<Range<usize>>,
+}
+
+/// What was read of a structure set or segmentation, on a grid.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Structures {
+    /// The organs, with the numbers of the anatomy table. A voxel of several organs is the smallest one's.
+    pub labels: LabelVolume,
+    /// The organs that the file names, whether or not they have a voxel on this grid.
+    pub organs: OrganSet,
+    /// What is none of the 33 organs.
+    pub others: Vec<OtherStructure>,
+    /// What was not taken as it stands, a sentence each, with the name of the structure.
+    pub warnings: Vec<String>,
+}
+
+/// Structures on their way into one label map, each as runs of voxels: a mask a structure would not fit in memory.
+pub(super) struct Collected {
+    grid: TargetGrid,
+    organs: BTreeMap<Organ, Vec<Range<usize>>>,
+    others: Vec<OtherStructure>,
+    pub(super) warnings: Vec<String>,
+}
+
+impl Collected {
+    pub(super) fn new(grid: TargetGrid, warnings: Vec<String>) -> Self {
+        Self { grid, organs: BTreeMap::new(), others: Vec::new(), warnings }
+    }
+
+    /// Adds a structure; `stored` is not 0 inside, in stored order.
+    pub(super) fn add(&mut self, name: &str, colour: Option<[u8; 3]>, interpreted_type: &str, stored: Vec<u8>) {
+        let voxels = runs(&self.grid.volume(stored).voxels);
+        match Organ::from_name(name) {
+            Some(organ) => {
+                if self.organs.contains_key(&organ) {
+                    self.warnings.push(format!("{name}: another structure is the {organ} too; they were put together"));
+                }
+                self.organs.entry(organ).or_default().extend(voxels);
+            }
+            None => self.others.push(OtherStructure {
+                name: name.to_owned(),
+                colour,
+                interpreted_type: interpreted_type.to_owned(),
+                voxels,
+            }),
+        }
+    }
+
+    pub(super) fn finish(self) -> Structures {
+        let organs = self.organs.keys().copied().collect();
+        let mut labels = self.grid.volume(vec![0; self.grid.stored.voxel_count()]);
+        // The smallest last: what encloses another organ is the larger one.
+        let mut drawn: Vec<(Organ, Vec<Range<usize>>)> = self.organs.into_iter().collect();
+        drawn.sort_by_key(|(_, voxels)| std::cmp::Reverse(voxels.iter().map(Range::len).sum::<usize>()));
+        for (organ, voxels) in drawn {
+            voxels.into_iter().for_each(|run| labels.voxels[run].fill(organ.label()));
+        }
+        labels.warnings.clone_from(&self.warnings);
+        Structures { labels, organs, others: self.others, warnings: self.warnings }
+    }
+}
+
+/// Runs of voxels that are not 0.
+fn runs(voxels: &[u8]) -> Vec<Range<usize>> {
+    let mut runs = Vec::new();
+    let mut at = 0;
+    while let Some(start) = voxels[at..].iter().position(|&v| v != 0).map(|n| at + n) {
+        let end = voxels[start..].iter().position(|&v| v == 0).map_or(voxels.len(), |n| start + n);
+        runs.push(start..end);
+        at = end;
+    }
+    runs
+}
