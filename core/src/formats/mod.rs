@@ -9,6 +9,7 @@ pub mod dicom;
 pub mod nifti;
 pub mod nrrd;
 pub mod rtstruct;
+pub mod seg;
 pub mod structures;
 
 mod image_header;

@@ -1,8 +1,9 @@
 //! Structures on their way out of the program and into it, whatever the format: an RTSTRUCT draws them, a SEG samples them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use super::dicom::SeriesInfo;
 use crate::anatomy::{Organ, OrganSet, SnomedCode};
 use crate::volume::{AxisMap, Geometry, GeometryError, LabelVolume, Modality, Volume};
 
@@ -117,6 +118,27 @@ impl TargetGrid {
     }
 }
 
+/// The identity of the CT that the grid is of, where it is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SeriesLink {
+    /// FrameOfReferenceUID (0020,0052).
+    pub(super) frame_of_reference_uid: String,
+    /// SeriesInstanceUID (0020,000E).
+    pub(super) series_uid: String,
+    /// SOPInstanceUID (0008,0018) of every slice.
+    pub(super) instances: BTreeSet<String>,
+}
+
+impl From<&SeriesInfo> for SeriesLink {
+    fn from(series: &SeriesInfo) -> Self {
+        Self {
+            frame_of_reference_uid: series.frame_of_reference_uid.clone(),
+            series_uid: series.uid.clone(),
+            instances: series.instances.iter().map(|i| i.sop_instance_uid.clone()).collect(),
+        }
+    }
+}
+
 /// A structure that was read and is none of the 33 organs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OtherStructure {
@@ -156,10 +178,17 @@ impl Collected {
         Self { grid, organs: BTreeMap::new(), others: Vec::new(), warnings }
     }
 
-    /// Adds a structure; `stored` is not 0 inside, in stored order.
-    pub(super) fn add(&mut self, name: &str, colour: Option<[u8; 3]>, interpreted_type: &str, stored: Vec<u8>) {
+    /// Adds a structure, which may be one of the 33 organs; `stored` is not 0 inside, in stored order.
+    pub(super) fn add(
+        &mut self,
+        organ: Option<Organ>,
+        name: &str,
+        colour: Option<[u8; 3]>,
+        interpreted_type: &str,
+        stored: Vec<u8>,
+    ) {
         let voxels = runs(&self.grid.volume(stored).voxels);
-        match Organ::from_name(name) {
+        match organ {
             Some(organ) => {
                 if self.organs.contains_key(&organ) {
                     self.warnings.push(format!("{name}: another structure is the {organ} too; they were put together"));

@@ -230,14 +230,16 @@ pub(in crate::formats) fn item(elements: impl IntoIterator<Item = InMemElement>)
 
 /// A code of SNOMED CT, or of another scheme.
 pub(in crate::formats) fn code(tag: Tag, value: &str, scheme: &str, meaning: &str) -> InMemElement {
-    one(
-        tag,
-        [
-            short_text(tags::CODE_VALUE, VR::SH, value),
-            short_text(tags::CODING_SCHEME_DESIGNATOR, VR::SH, scheme),
-            short_text(tags::CODE_MEANING, VR::LO, meaning),
-        ],
-    )
+    one(tag, code_elements(value, scheme, meaning))
+}
+
+/// The elements of a code (PS3.3 8.8).
+pub(in crate::formats) fn code_elements(value: &str, scheme: &str, meaning: &str) -> [InMemElement; 3] {
+    [
+        short_text(tags::CODE_VALUE, VR::SH, value),
+        short_text(tags::CODING_SCHEME_DESIGNATOR, VR::SH, scheme),
+        short_text(tags::CODE_MEANING, VR::LO, meaning),
+    ]
 }
 
 /// A number in at most 16 characters (DS), to a tenth of a micrometre where it is one of millimetres.

@@ -19,7 +19,7 @@ mod read;
 mod tests;
 mod write;
 
-pub use raster::{SeriesLink, structures};
+pub use raster::structures;
 pub use read::{StructureSetError, read};
 pub use write::{Holes, WriteOptions, write};
 

@@ -4,35 +4,15 @@
 //! so holes come out right whether they were drawn as contours in contours or as keyholes. A contour is drawn on the slice
 //! that it is closest to.
 
-use std::collections::BTreeSet;
-
 use super::{Contour, ContourKind, Region, StructureSet, StructureSetError};
+use crate::anatomy::Organ;
 use crate::contour::Filler;
-use crate::formats::dicom::SeriesInfo;
-use crate::formats::structures::{Collected, Structures, TargetGrid};
+use crate::formats::structures::{Collected, SeriesLink, Structures, TargetGrid};
 
 /// Contours further from their slice than this, as a part of the distance of slices, are said to be.
 const OFF_PLANE: f64 = 0.1;
 /// Contours closer together than this, as a part of the distance of slices, lie in one plane.
 const SAME_PLANE: f64 = 0.05;
-
-/// The identity of the CT that the grid is of, where it is known.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SeriesLink {
-    frame_of_reference_uid: String,
-    series_uid: String,
-    instances: BTreeSet<String>,
-}
-
-impl From<&SeriesInfo> for SeriesLink {
-    fn from(series: &SeriesInfo) -> Self {
-        Self {
-            frame_of_reference_uid: series.frame_of_reference_uid.clone(),
-            series_uid: series.uid.clone(),
-            instances: series.instances.iter().map(|i| i.sop_instance_uid.clone()).collect(),
-        }
-    }
-}
 
 /// Draws a structure set on a grid. `series` is the CT that the grid is of, if it is one of DICOM.
 ///
@@ -50,7 +30,7 @@ pub fn structures(
     let mut collected = Collected::new(grid.clone(), warnings);
     for region in &set.regions {
         let mask = mask(region, grid, &mut collected.warnings);
-        collected.add(&region.name, region.colour, &region.interpreted_type, mask);
+        collected.add(Organ::from_name(&region.name), &region.name, region.colour, &region.interpreted_type, mask);
     }
     Ok(collected.finish())
 }

@@ -5,11 +5,11 @@ mod content;
 mod round_trip;
 mod tolerance;
 
-use super::{SeriesLink, StructureSet, WriteOptions, structures};
+use super::{StructureSet, WriteOptions, structures};
 use crate::anatomy::Organ;
 use crate::formats::analytic::{derive, series};
 use crate::formats::dicom::ExportError;
-use crate::formats::structures::{Drawn, Structure, Structures, TargetGrid};
+use crate::formats::structures::{Drawn, SeriesLink, Structure, Structures, TargetGrid};
 use crate::volume::{Geometry, LabelVolume, Modality, Volume};
 
 /// A label map drawn by a rule on an axial grid.
