@@ -10,13 +10,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Top-level modules; each may use those before it.
-const ORDER: [&str; 18] = [
+const ORDER: [&str; 19] = [
     "artifacts",
     "wait",
     "anatomy",
     "csv",
     "random",
     "raster",
+    "contour",
     "volume",
     "formats",
     "preprocess",
