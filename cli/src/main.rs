@@ -1,21 +1,18 @@
 //! The command line of AttentionAnatomy.
 
 mod commands;
+mod data;
 mod device;
 mod evaluation;
-mod experiment;
 mod files;
 mod interrupt;
 mod model;
 mod number;
 mod output;
-mod pipeline;
 mod progress;
 mod results;
-mod router;
 mod store;
 mod training;
-mod variant;
 mod window;
 
 use std::any::TypeId;

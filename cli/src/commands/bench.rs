@@ -16,10 +16,9 @@ use attention_anatomy::train::{Phase, Trainer, TrainingConfig};
 use attention_anatomy::volume::{Geometry, Modality, Volume};
 use burn::tensor::{Device, Distribution, Tensor};
 
-use super::data;
 use crate::device::DeviceChoice;
 use crate::output::{Overwrite, SingleFile};
-use crate::{model, number, pipeline, progress};
+use crate::{data, model, number, progress};
 
 /// Measures milliseconds per slice of each engine there is, or a step of a training.
 #[derive(Debug, clap::Args)]
@@ -66,7 +65,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         Err(error) => progress::note(&error.to_string()),
     }
     for device in devices {
-        let mut engine = pipeline::engine(&model, &device, OrganSet::ALL)?;
+        let mut engine = model.engine(&device, OrganSet::ALL)?;
         let stack: Vec<f32> = (0..model.info.input.stack * crop * crop).map(|n| (n % 251) as f32 / 250.0).collect();
         let request =
             |slice| SliceRequest { slice, tiles: vec![Tile { origin: [0, 0], stack: stack.clone() }], centre: None };

@@ -9,10 +9,9 @@ use attention_anatomy::anatomy::{Organ, OrganSet};
 use attention_anatomy::metrics::{CaseResult, CaseTruth, DEFAULT_TOLERANCE_MM, Evaluation};
 use attention_anatomy::volume::LabelVolume;
 
-use super::data;
 use crate::evaluation::{self, Format};
 use crate::output::Overwrite;
-use crate::{files, number, progress, results};
+use crate::{data, files, number, progress, results};
 
 /// Compares label maps on the same grid, organ by organ, without any network.
 #[derive(Debug, clap::Args)]
@@ -66,7 +65,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         bar.inc(1);
     }
     bar.finish_and_clear();
-    evaluation::say(&found, args.format)?;
+    evaluation::print(&found, args.format)?;
     if let Some(output) = output {
         results::finish(output, evaluation::files(&found)?)?;
     }

@@ -5,15 +5,13 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use attention_anatomy::dataset::Fold;
-use attention_anatomy::metrics::{Comparison, DEFAULT_TOLERANCE_MM, System};
-use attention_anatomy::network::count::multiply_adds;
-use attention_anatomy::train::TrainingConfig;
+use attention_anatomy::metrics::DEFAULT_TOLERANCE_MM;
+use attention_anatomy::train::experiment::cross_validation;
+use attention_anatomy::train::{Part, Run};
 
-use super::data;
 use crate::device::DeviceChoice;
-use crate::evaluation::Options;
-use crate::experiment::{self, Experiment, Part, Run};
-use crate::{interrupt, number};
+use crate::store::FolderStore;
+use crate::{data, interrupt, number, training};
 
 /// Cross-validates a training by patient. Stop with Ctrl-C; the same command goes on where it stopped.
 #[derive(Debug, clap::Args)]
@@ -50,38 +48,17 @@ pub fn run(args: Args) -> Result<ExitCode> {
     if of < 2 {
         bail!("{of} folds leave nothing to train on; at least 2 are needed");
     }
-    let all: Vec<Run> = (1..=of).map(|index| fold(&config, Fold { index, of }, &args.output)).collect();
+    let folds: Vec<Run> = (1..=of).map(|index| Run::of_fold(&config, Fold { index, of })).collect();
+    let store = FolderStore::new(&args.output);
     if !args.merge {
-        let chosen = match args.fold {
-            Some(part) => &all[part.0.index - 1..part.0.index],
-            None => &all[..],
-        };
+        let chosen = args.fold.map_or_else(|| folds.clone(), |part| part.of(folds.clone()));
         let device = args.device.open()?;
-        let options = Options::new(args.tolerance_mm);
-        let mut experiment = Experiment::new(&args.data, &device, options, interrupt::flag()?);
-        if !experiment.all(chosen)? || args.fold.is_some() {
+        let stop = interrupt::flag()?;
+        let done = training::experiment(&args.data, &store, &device, args.tolerance_mm, stop, |e| e.all(&chosen))?;
+        if !done || args.fold.is_some() {
             return Ok(ExitCode::SUCCESS);
         }
     }
-    let comparison = Comparison {
-        subject: format!("Cross-validation of {} by patient.", config.name),
-        over: "folds".into(),
-        systems: vec![System {
-            name: config.name.clone(),
-            multiply_adds: multiply_adds(&config.network, config.input().crop).total(),
-            runs: experiment::results(&all)?,
-            against: Vec::new(),
-        }],
-        chosen: None,
-    };
-    experiment::publish(&comparison, &args.output)?;
+    training::publish(&cross_validation(&config, &folds, &store)?, &store)?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn fold(config: &TrainingConfig, fold: Fold, output: &std::path::Path) -> Run {
-    Run {
-        name: format!("fold {fold}"),
-        config: TrainingConfig { fold: Some(fold), ..config.clone() },
-        folder: output.join(format!("fold-{}-of-{}", fold.index, fold.of)),
-    }
 }

@@ -4,16 +4,16 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use attention_anatomy::dataset::CaseEntry;
-use attention_anatomy::metrics::{DEFAULT_TOLERANCE_MM, Organs};
+use attention_anatomy::dataset::{CaseEntry, LoadedSet};
+use attention_anatomy::metrics::{self, DEFAULT_TOLERANCE_MM, MeasureOptions, Organs, Patient, Subject};
 use attention_anatomy::network::weights::{self, ENABLE_DICE, Precision};
 
-use super::data;
+use crate::data::{self, FolderSource};
 use crate::device::DeviceChoice;
-use crate::evaluation::{self, Format, Options, Patient, Subject};
+use crate::evaluation::{self, Format};
 use crate::output::{Overwrite, SingleFile};
 use crate::results::inputs;
-use crate::{interrupt, model, number, results};
+use crate::{interrupt, model, number, progress, results};
 
 /// Measures Dice, surface distances and added path length of weights on held-out patients.
 #[derive(Debug, clap::Args)]
@@ -83,11 +83,12 @@ pub fn run(args: Args) -> Result<ExitCode> {
     if (args.attention || args.attention_off) && !model.info.network.attention {
         bail!("{}: these weights have no attention to switch off", model.name);
     }
-    let sets = data::manifests(&config, &args.data)?;
+    let source = FolderSource::new(&args.data)?;
+    let sets = LoadedSet::all(&config.data, &source)?;
     let mut patients = Vec::new();
     for set in &sets {
         let cases: Vec<&CaseEntry> = match args.split {
-            Split::Validation => set.divide(&config).1,
+            Split::Validation => set.divide(config.division()).1,
             Split::Test => set.set.cases.iter().filter(|c| c.split == "test").collect(),
         };
         let limit = args.limit.unwrap_or(usize::MAX);
@@ -103,23 +104,27 @@ pub fn run(args: Args) -> Result<ExitCode> {
         }
     }
     let split = format!("{:?}", args.split).to_lowercase();
-    let mut subject = evaluation::subject(&model, &split, &patients);
+    let mut subject = metrics::subject(&model, &split, &patients);
     if args.attention_off {
         subject.push_str(" Attention off.");
     }
     if args.no_cleanup {
         subject.push_str(" Before the clean-up.");
     }
-    let options = Options {
+    let options = MeasureOptions {
         attention: args.attention,
         attention_off: args.attention_off,
         raw: args.no_cleanup,
-        ..Options::new(args.tolerance_mm)
+        ..MeasureOptions::new(args.tolerance_mm)
     };
     let device = args.device.open()?;
     let measured = Subject::of(&model, &device, options)?;
-    let found = evaluation::evaluate(measured, &device, &patients, subject, options, &interrupt::flag()?)?;
-    evaluation::say(&found, args.format)?;
+    let bar = progress::bar(patients.len() as u64, "evaluate");
+    let mut show = |done: usize, _| bar.set_position(done as u64);
+    let stop = interrupt::flag()?;
+    let found = metrics::evaluate(measured, &device, &patients, &source, subject, options, &stop, &mut show)?;
+    bar.finish_and_clear();
+    evaluation::print(&found, args.format)?;
     if let Some(output) = output {
         results::finish(output, evaluation::files(&found)?)?;
     }

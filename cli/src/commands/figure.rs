@@ -6,15 +6,19 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
 use attention_anatomy::anatomy::{Organ, OrganSet};
+use attention_anatomy::dataset::LoadedSet;
+use attention_anatomy::infer::{RunOptions, SegmentationRequest, SegmentationSession};
+use attention_anatomy::metrics::Patient;
 use attention_anatomy::report::{Panel, SideBySide};
+use attention_anatomy::train::PAPER_ROWS;
 use attention_anatomy::volume::LabelVolume;
 
-use super::ablation::{SYSTEMS, full_system};
-use super::data;
+use super::ablation::full_system;
+use crate::data::FolderSource;
 use crate::device::DeviceChoice;
-use crate::evaluation::Patient;
 use crate::output::Overwrite;
-use crate::{interrupt, model, number, pipeline, progress, results, training};
+use crate::store::FolderStore;
+use crate::{interrupt, number, progress, results};
 
 /// Draws one slice of a held-out patient: its labels, the truth, and what each system of an ablation makes of it.
 #[derive(Debug, clap::Args)]
@@ -50,16 +54,14 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let read = [args.config.as_path(), args.data.as_path(), args.ablation.as_path()];
     let output = results::claim("figure", &args.output, names, &read, args.overwrite)?;
     let config = full_system(&args.config)?;
-    let sets = data::manifests(&config, &args.data)?;
-    let mut patients = Vec::new();
-    for set in &sets {
-        patients.extend(set.divide(&config).1.into_iter().map(|entry| Patient { set, entry }));
-    }
+    let source = FolderSource::new(&args.data)?;
+    let sets = LoadedSet::all(&config.data, &source)?;
+    let patients = Patient::held_out(&sets, config.division());
     let mut best: Option<(usize, Patient<'_>, usize)> = None;
     for patient in patients.into_iter().filter(|p| args.case.as_ref().is_none_or(|c| *c == p.name())) {
-        let truth = match data::read_truth(patient.set, patient.entry)? {
+        let truth = match patient.set.read_truth(patient.entry, &source)? {
             Some(truth) => truth,
-            None => data::read_drawn(patient.set, patient.entry)?,
+            None => patient.set.read_drawn(patient.entry, &source)?,
         };
         let (told, slice) = telling_slice(&truth, patient.entry.organs()?, args.slice)
             .ok_or_else(|| anyhow!("{}: the scan has only {} slices", patient.name(), truth.geometry.size[2]))?;
@@ -70,22 +72,26 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let Some((_, patient, k)) = best else {
         bail!("{} is not a held-out patient of this training", args.case.unwrap_or_else(|| "nobody".into()));
     };
-    let (ct, labels, _) = data::read_case(patient.set, patient.entry)?;
+    let (ct, labels, _) = patient.set.read_case(patient.entry, &source)?;
     let (ct, stop) = (Arc::new(ct), interrupt::flag()?);
     let mut panels = vec![Panel { title: "What the set annotates".into(), labels: labels.slice(k).to_vec() }];
-    if let Some(truth) = data::read_truth(patient.set, patient.entry)? {
+    if let Some(truth) = patient.set.read_truth(patient.entry, &source)? {
         panels.push(Panel { title: "Truth".into(), labels: truth.slice(k).to_vec() });
     }
     let device = args.device.open()?;
-    for system in SYSTEMS {
-        let run = system.run(&config, config.seed, &args.ablation);
-        let model = model::open(Some(&run.folder.join(training::FINAL))).with_context(|| run.name.clone())?;
-        let mut engine = pipeline::engine(&model, &device, model.info.organs(true))?;
+    let store = FolderStore::new(&args.ablation);
+    for system in PAPER_ROWS {
+        let run = system.variant().run(&config, config.seed);
+        let model = run.model(&store).with_context(|| run.name.clone())?;
+        let known = model.info.organs(true);
+        let run = RunOptions { cancel: stop.clone(), ..RunOptions::default() };
+        let request = SegmentationRequest { run, ..SegmentationRequest::new(model.used(), &device, known) };
         let bar = progress::bar(ct.geometry.size[2] as u64, system.name);
-        let outcome =
-            pipeline::segment(&ct, &model.info, &mut engine, true, &stop, |done, _| bar.set_position(done as u64))?;
+        let mut engine = model.engine(&device, known)?;
+        let session = SegmentationSession::of_ct(ct.clone(), request)?;
+        let found = session.finish(&mut engine, |done, _| bar.set_position(done as u64))?;
         bar.finish_and_clear();
-        panels.push(Panel { title: system.name.into(), labels: outcome.labels.slice(k).to_vec() });
+        panels.push(Panel { title: system.name.into(), labels: found.labels.slice(k).to_vec() });
     }
     let [sx, sy, _] = ct.geometry.spacing();
     let [nx, ny, _] = ct.geometry.size;

@@ -4,7 +4,6 @@ pub mod ablation;
 pub mod bench;
 pub mod compare;
 pub mod crossval;
-pub mod data;
 pub mod demo;
 pub mod evaluate;
 pub mod figure;

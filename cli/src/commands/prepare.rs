@@ -5,9 +5,10 @@ use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result, bail};
+use attention_anatomy::dataset::load::{self, LoadedSet};
 use attention_anatomy::dataset::{CompactSet, CompactWriter, Storage};
 
-use super::data;
+use crate::data::{self, FolderSource};
 use crate::output::{Overwrite, SingleFile};
 use crate::results::inputs;
 use crate::{interrupt, progress};
@@ -37,10 +38,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let read = inputs([Some(&args.config), Some(&args.data)]);
     let output = SingleFile::claim(&args.output, read, args.overwrite)?;
     let (_, config) = data::training_file(&args.config)?;
-    let sets = data::manifests(&config, &args.data)?;
+    let source = FolderSource::new(&args.data)?;
+    let sets = LoadedSet::all(&config.data, &source)?;
     let (mut jobs, mut set_of) = (Vec::new(), Vec::new());
     for (n, set) in sets.iter().enumerate() {
-        let (training, held_out) = set.divide(&config);
+        let (training, held_out) = set.divide(config.division());
         jobs.extend(training.into_iter().chain(held_out).map(|entry| (set, entry)));
         set_of.resize(jobs.len(), n);
     }
@@ -52,7 +54,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let mut file = output.create()?;
     let storage = if args.mapped { Storage::Mapped } else { Storage::Packed };
     let mut writer = CompactWriter::new(file.as_file_mut(), config.input(), storage);
-    data::prepare(&jobs, &config.input(), |n, mut case| {
+    let bar = progress::bar(jobs.len() as u64, "prepare");
+    let mut show = |done: usize, _| bar.set_position(done as u64);
+    load::prepare(&jobs, &config.input(), &source, &mut show, |n, mut case| {
         let (set, id) = (set_of[n], jobs[n].1.id.clone());
         if stop.load(Ordering::Relaxed) {
             bail!("{}: stopped; nothing was written", args.output.display());
@@ -60,8 +64,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
         writer.add(set, &id, &case).with_context(cannot)?;
         (case.hu, case.labels) = Default::default();
         compact[set].cases.push((id, case));
-        Ok(())
+        anyhow::Ok(())
     })?;
+    bar.finish_and_clear();
     let size = writer.finish(compact).with_context(cannot)?.metadata().with_context(cannot)?.len();
     output.keep(file)?;
     progress::note(&format!("{} cases, {:.1} MiB", jobs.len(), size as f64 / 1024.0 / 1024.0));

@@ -4,19 +4,20 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow, bail};
-use attention_anatomy::anatomy::{Organ, OrganSet};
-use attention_anatomy::formats::{self, nifti};
-use attention_anatomy::infer::{BurnEngine, ComputeDevice, Engine, RunInfo, removal_warning};
-use attention_anatomy::report::{self, Segmentation, Statistics, TrainedOrgan};
+use anyhow::{Context, Result, anyhow};
+use attention_anatomy::anatomy::OrganSet;
+use attention_anatomy::formats;
+use attention_anatomy::infer::{
+    BurnEngine, ComputeDevice, Model, OrganChoice, RunOptions, SegmentationRequest, SegmentationSession, Segmented,
+};
+use attention_anatomy::report::{ResultFile, ResultFiles, Segmentation};
 use attention_anatomy::volume::{CtVolume, NotCt, require_ct};
 
 use crate::device::DeviceChoice;
-use crate::model::{self, Model};
 use crate::output::{Output, Overwrite};
-use crate::{files, interrupt, pipeline, progress, results};
+use crate::{files, interrupt, model, progress, results};
 
 /// Outlines the organs on one or several CTs and writes masks, tables and a report.
 #[derive(Debug, clap::Args)]
@@ -32,9 +33,6 @@ pub struct Args {
     #[command(flatten)]
     overwrite: Overwrite,
 }
-
-/// What is written of every CT, beside the record and the masks of organs.
-const FILES: [&str; 5] = ["attention.csv", "attention.json", "labels.nii.gz", "report.html", "statistics.csv"];
 
 /// What changes the result.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -76,12 +74,17 @@ impl Session {
     /// Opens weights and device. Ctrl-C cancels the run under way.
     pub fn open(options: Options) -> Result<Self> {
         let model = model::open(options.weights.as_deref())?;
-        let drawn = choose_organs(&model, &options)?;
+        let choice = match (options.organs.is_empty(), options.all_organs) {
+            (false, _) => OrganChoice::Named(&options.organs),
+            (true, true) => OrganChoice::All,
+            (true, false) => OrganChoice::Usual,
+        };
+        let drawn = choice.organs(&model.info).with_context(|| model.name.clone())?;
         let device = options.device.open()?;
         for note in &device.notes {
             progress::note(&format!("note: {note}"));
         }
-        let engine = pipeline::engine(&model, &device, drawn).with_context(|| model.name.clone())?;
+        let engine = model.engine(&device, drawn).with_context(|| model.name.clone())?;
         Ok(Self { options, model, device, engine, drawn, cancel: interrupt::flag()? })
     }
 
@@ -98,69 +101,37 @@ impl Session {
         for warning in &ct.warnings {
             progress::warn(&format!("{name}: {warning}"));
         }
-        let started = SystemTime::now();
         let clock = Instant::now();
         let ct = Arc::new(ct);
-        let bar = progress::bar(ct.geometry.size[2] as u64, "segment");
-        let outcome = pipeline::segment(
-            &ct,
-            &self.model.info,
-            &mut self.engine,
-            !self.options.no_cleanup,
-            &self.cancel,
-            |done, _| bar.set_position(done as u64),
-        );
-        bar.finish_and_clear();
-        let outcome = outcome?;
-        let mut seconds = vec![("read".to_string(), read_seconds)];
-        seconds.extend(outcome.seconds.clone());
-        let mut warnings = ct.warnings.clone();
-        warnings.extend(removal_warning(outcome.removed, ct.geometry.voxel_ml()));
-        let run = RunInfo {
-            program_version: env!("CARGO_PKG_VERSION").into(),
-            weights_name: self.model.name.clone(),
-            weights_sha256: self.model.sha256.clone(),
-            architecture: self.model.info.architecture(),
-            device: self.engine.name(),
+        let request = SegmentationRequest {
             inputs: vec![name.to_string()],
-            started: humantime::format_rfc3339_seconds(started).to_string(),
-            seconds,
-            warnings,
-            options: self.named_options(),
+            cleanup: !self.options.no_cleanup,
+            assume_hu: self.options.assume_hu,
+            run: RunOptions { cancel: self.cancel.clone(), ..RunOptions::default() },
+            seconds: vec![("read".into(), read_seconds)],
+            ..SegmentationRequest::new(self.model.used(), &self.device, self.drawn)
         };
-        let trained: Vec<TrainedOrgan> = self
-            .model
-            .info
-            .trained_organs
-            .iter()
-            .map(|t| TrainedOrgan { enabled: self.drawn.contains(t.organ), ..t.clone() })
-            .collect();
-        let segmentation =
-            Segmentation { ct: &ct, labels: &outcome.labels, slices: &outcome.slices, trained: &trained, run: &run };
-        let statistics = Statistics::measure(&segmentation)?;
-        let note = "AttentionAnatomy labels, not a medical device";
-        for warning in segmentation.warnings().iter().filter(|warning| !ct.warnings.contains(warning)) {
+        let session = SegmentationSession::of_ct(ct.clone(), request)?;
+        let bar = progress::bar(ct.geometry.size[2] as u64, "segment");
+        let found = session.finish(&mut self.engine, |done, _| bar.set_position(done as u64));
+        bar.finish_and_clear();
+        let Segmented { labels, provenance, .. } = found?;
+        let (run, trained, slices) = (provenance.run_info(), provenance.trained(), provenance.slices());
+        let segmentation = Segmentation { ct: &ct, labels: &labels, slices: &slices, trained: &trained, run: &run };
+        // What the CT's reader and the device had to say was said when they did.
+        let said = |warning: &&String| ct.warnings.contains(warning) || self.device.notes.contains(warning);
+        for warning in segmentation.warnings().iter().filter(|warning| !said(warning)) {
             progress::warn(&format!("{name}: {warning}"));
         }
-        let mut write = |file: &str, bytes: &[u8]| output.stage(file, bytes);
-        write("labels.nii.gz", &nifti::write_labels(&outcome.labels, note)?)?;
-        if self.options.organ_files {
-            for organ in self.drawn.iter().filter(|o| outcome.labels.voxels.contains(&o.label())) {
-                let mask: Vec<u8> = outcome.labels.voxels.iter().map(|&l| u8::from(l == organ.label())).collect();
-                let mask = nifti::write_labels(&outcome.labels.with_voxels(mask), organ.name())?;
-                write(&format!("organs/{}.nii.gz", organ.id()), &mask)?;
-            }
+        let files = ResultFiles::of_folder(segmentation);
+        for file in files.all(self.options.organ_files) {
+            output.stage(&file.name(), &files.bytes(file)?)?;
         }
-        write("attention.csv", report::attention_csv(&segmentation).as_bytes())?;
-        write("attention.json", report::attention_json(&segmentation).as_bytes())?;
-        write("statistics.csv", report::statistics_csv(&segmentation, &statistics).as_bytes())?;
-        write("report.html", report::report_html(&segmentation, &statistics)?.as_bytes())?;
-        let record = serde_json::from_str(&report::run_manifest_json(&segmentation, &statistics))?;
         // Results of an earlier run go now, masks of organs that this one has not found among them.
-        output.finish(record, |_| true)?;
+        output.finish(serde_json::from_slice(&files.bytes(ResultFile::Run)?)?, |_| true)?;
         self.device.burn.memory_cleanup();
         Ok(Summary {
-            found: statistics.found().count(),
+            found: files.statistics()?.found().count(),
             known: self.drawn.len(),
             seconds: clock.elapsed().as_secs_f64(),
         })
@@ -168,24 +139,7 @@ impl Session {
 
     /// Takes a folder for results.
     pub fn claim(options: &Options, output: &Path, read: &[&Path], overwrite: Overwrite) -> Result<Output> {
-        let organs =
-            Organ::ALL.into_iter().filter(|_| options.organ_files).map(|o| format!("organs/{}.nii.gz", o.id()));
-        results::claim("segment", output, FILES.map(String::from).into_iter().chain(organs), read, overwrite)
-    }
-
-    fn named_options(&self) -> Vec<(String, String)> {
-        let mut options =
-            vec![("clean-up".to_string(), if self.options.no_cleanup { "off" } else { "on" }.to_string())];
-        if self.options.all_organs {
-            options.push(("all organs".into(), "on".into()));
-        }
-        if self.options.assume_hu {
-            options.push(("assume HU".into(), "on".into()));
-        }
-        if !self.options.organs.is_empty() {
-            options.push(("organs".into(), self.options.organs.join(", ")));
-        }
-        options
+        results::claim("segment", output, ResultFile::names(options.organ_files), read, overwrite)
     }
 }
 
@@ -277,30 +231,6 @@ fn output_folders(inputs: &[PathBuf], output: &Path) -> Vec<PathBuf> {
                 n += 1;
             }
             output.join(folder)
-        })
-        .collect()
-}
-
-fn choose_organs(model: &Model, options: &Options) -> Result<OrganSet> {
-    let known = model.info.organs(true);
-    if options.organs.is_empty() {
-        let drawn = model.info.organs(options.all_organs);
-        if drawn.is_empty() {
-            bail!("{}: no organ of these weights is on by default; use --all-organs or --organs", model.name);
-        }
-        return Ok(drawn);
-    }
-    options
-        .organs
-        .iter()
-        .map(|name| {
-            let organ = Organ::from_id(name)
-                .or_else(|| Organ::from_name(name))
-                .ok_or_else(|| anyhow!("`{name}` is not one of the 33 organs; `info --organs` lists them"))?;
-            if !known.contains(organ) {
-                bail!("{}: these weights have never learned the organ `{}`", model.name, organ.id());
-            }
-            Ok(organ)
         })
         .collect()
 }

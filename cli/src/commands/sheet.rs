@@ -9,11 +9,10 @@ use attention_anatomy::dataset::{Augmentation, PreparedCase, SliceRef, make_batc
 use attention_anatomy::report::{SheetRow, Tile, sheet_png};
 use attention_anatomy::train::TrainingConfig;
 
-use super::data;
 use crate::output::{Overwrite, SingleFile};
 use crate::results::inputs;
-use crate::training::Data;
-use crate::{number, progress};
+use crate::training::Monitor;
+use crate::{data, number, progress};
 
 /// Draws a contact sheet of training slices: a row for each set and body region, as the network sees them, with labels.
 /// Look at it before a training: a wrong label, a flipped scan or a wrong region shows at once.
@@ -52,12 +51,13 @@ pub fn run(args: Args) -> Result<ExitCode> {
             None => anyhow::bail!("--phase {n}: the training file has the phases 1 to {}", config.phases.len()),
         },
     };
-    let data = Data::load(&config, &args.data, &mut data::Prepared::default())?;
+    let mut monitor = Monitor::default();
+    let data = data::load(&config, &args.data, &mut |event| monitor.hear(event))?;
     let mut rows = Vec::new();
     for (set, loaded) in data.sets.iter().enumerate() {
-        progress::say(&format!("{}: {}", loaded.set.name, annotations(&data.training, set)));
+        progress::say(&format!("{}: {}", loaded.set.name, annotations(&data.patients.training, set)));
         for region in (0..=REGION_COUNT).map(|n| Region::ALL.get(n).copied()) {
-            let slices = slices(&data.training, set, region);
+            let slices = slices(&data.patients.training, set, region);
             if slices.is_empty() {
                 continue;
             }
@@ -66,7 +66,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
             let shown = spread(&slices, usize::from(args.columns));
             rows.push(SheetRow {
                 colour: region.map_or(UNKNOWN, Region::colour),
-                tiles: tiles(&data.training, &shown, &config, &augmentation),
+                tiles: tiles(&data.patients.training, &shown, &config, &augmentation),
             });
         }
     }

@@ -4,10 +4,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use attention_anatomy::artifacts::ArtifactStore;
+use attention_anatomy::report;
+use attention_anatomy::train::kept::FINAL;
+use attention_anatomy::train::{Ended, KeptSession, StartWeights, TrainingTask};
 
-use super::data;
-use crate::training::{self, Data, Ended, Options};
-use crate::{interrupt, progress};
+use crate::store::FolderStore;
+use crate::training::Monitor;
+use crate::{data, files, interrupt, progress};
 
 /// Trains a network as a TOML file says. Stop with Ctrl-C; the same command goes on where it stopped.
 #[derive(Debug, clap::Args)]
@@ -38,11 +42,26 @@ pub struct Args {
 pub fn run(args: Args) -> Result<ExitCode> {
     let (text, config) = data::training_file(&args.config)?;
     let device = args.device.open()?;
-    let data = Data::load(&config, &args.data, &mut data::Prepared::default())?;
-    let stop = interrupt::flag()?;
-    let options = Options { restart: args.restart, from: args.from.as_deref(), report: args.report };
-    if training::train((&text, &config), &data, &args.output, options, &device, &stop)? == Ended::Finished {
-        progress::say(&args.output.join(training::FINAL).display().to_string());
+    let mut monitor = Monitor::new(&device);
+    let mut events = |event| monitor.hear(event);
+    let data = data::load(&config, &args.data, &mut events)?;
+    let from =
+        args.from.as_deref().map(|path| Ok::<_, anyhow::Error>((path.display().to_string(), files::read(path)?)));
+    let from = from.transpose()?;
+    let store = FolderStore::new(&args.output);
+    let task = TrainingTask {
+        text: &text,
+        config: &config,
+        sets: &data.sets,
+        patients: &data.patients,
+        store: &store,
+        restart: args.restart,
+        from: from.as_ref().map(|(place, bytes)| StartWeights { place, bytes }),
+        report: args.report.then_some(report::training_report_html),
+    };
+    let session = KeptSession::begin(task, &device.burn, &mut events)?;
+    if session.run(&*interrupt::flag()?, &mut events)? == Ended::Finished {
+        progress::say(&store.place(FINAL));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -8,6 +8,7 @@
 //! | `config.rs` | what a training file says of a set |
 //! | `manifest.rs` | a set as its index file describes it |
 //! | `patients.rs` | who is who across the sets, and on which side of a split everybody stands |
+//! | `load.rs` | from manifests to prepared, divided cases, wherever the files are |
 //! | `labels.rs` | label maps with numbers of their own, and masks, become labels of the anatomy table |
 //! | `regions/` | which body region each slice shows, derived from landmarks |
 //! | `case.rs` | a case on the model grid, with its re-calibration weights |
@@ -24,11 +25,14 @@ pub mod case;
 pub mod compact;
 pub mod config;
 pub mod labels;
+pub mod load;
 pub mod manifest;
 pub mod patients;
 pub mod planes;
 pub mod regions;
 pub mod sampler;
+#[cfg(test)]
+pub(crate) mod samples;
 pub mod target;
 
 pub use augment::{Augmentation, Elastic};
@@ -36,6 +40,7 @@ pub use batch::{Batch, make_batch};
 pub use case::{Hpa, PrepareError, PreparedCase};
 pub use compact::{Compact, CompactError, CompactSet, CompactWriter, Storage};
 pub use config::DataConfig;
+pub use load::{CaseSource, Divided, Division, LoadError, LoadedSet, NamedFiles, Prepared};
 pub use manifest::{CaseEntry, DataSet, Fold, LabelFiles, ManifestError, OneOrMore};
 pub use patients::{Patients, ScanKey, SplitConflict};
 pub use planes::{Bytes, Planes};

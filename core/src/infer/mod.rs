@@ -13,7 +13,10 @@
 //! | `prediction.rs` | attention, trained organs, tiles: from softmax to probabilities |
 //! | `reduce.rs` | probabilities to labels on the input matrix |
 //! | `volume_run.rs` | streaming over a volume, with progress and cancel |
+//! | `session.rs` | a run with its labels, clean-up and record: one path for command line and window |
 //! | `record.rs` | what a run says besides labels |
+//! | `provenance.rs` | how labels came about, kept while they come |
+//! | `model.rs` | a weights file, ready to be put on devices |
 //! | `router.rs` | a network for each region, for comparison |
 //! | `cleanup.rs` | pieces of organs: the largest ones stay |
 
@@ -22,10 +25,13 @@ pub mod cleanup;
 pub mod device;
 pub mod engine;
 pub mod fake;
+pub mod model;
 pub mod prediction;
+pub mod provenance;
 pub mod record;
 pub mod reduce;
 pub mod router;
+pub mod session;
 pub mod volume_run;
 
 pub use burn_engine::BurnEngine;
@@ -33,7 +39,10 @@ pub use cleanup::{keep_largest_components, removal_warning, remove_stray_compone
 pub use device::{ComputeDevice, ComputeKind, DeviceError, DevicePreference};
 pub use engine::{Engine, EngineError, SliceRequest, SliceResult, Ticket, Tile, Wait};
 pub use fake::FakeEngine;
+pub use model::Model;
 pub use prediction::SlicePrediction;
+pub use provenance::{Provenance, WeightsUsed};
 pub use record::{RunInfo, SliceAnatomy};
 pub use router::RegionRouter;
+pub use session::{ChoiceError, OrganChoice, SegmentationError, SegmentationRequest, SegmentationSession, Segmented};
 pub use volume_run::{Explanation, Message, RunOptions, VolumeRun};

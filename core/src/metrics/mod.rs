@@ -12,6 +12,7 @@ mod evaluation;
 mod overlap;
 mod path;
 mod regions;
+mod run;
 mod surface;
 mod systems;
 
@@ -20,6 +21,7 @@ pub use evaluation::{CaseResult, CaseTruth, Evaluation, Impossible, OrganResult,
 pub use overlap::{Overlap, annotated_slices, dice, overlaps};
 pub use path::added_path_mm;
 pub use regions::RegionConfusion;
+pub use run::{MeasureError, MeasureOptions, Patient, Subject, by_set, evaluate, subject};
 pub use surface::SurfaceDistances;
 pub use systems::{Comparison, OrganOverRuns, System};
 

@@ -12,7 +12,7 @@
 //! | `report.html` | [`report_html`] | people: one page, no other file, no network |
 //! | `report.html` of a training | [`training_report_html`] | whoever trains |
 //!
-//! Everything is strings out, so that the command line and the browser write the same files.
+//! Everything is strings out, so that the command line and the browser write the same files; [`ResultFiles`] makes them.
 //!
 //! ```text
 //! let statistics = Statistics::measure(&segmentation)?;
@@ -28,6 +28,7 @@ mod key_slices;
 mod manifest;
 mod path;
 mod region_order;
+mod result_files;
 #[cfg(test)]
 mod samples;
 mod sheet;
@@ -42,6 +43,7 @@ pub use input::{ReportError, Segmentation};
 pub use key_slices::key_slices;
 pub use manifest::run_manifest_json;
 pub use region_order::region_order_warnings;
+pub use result_files::{ResultFile, ResultFileError, ResultFiles};
 pub use sheet::{SheetRow, Tile, sheet_png};
 pub use side_by_side::{Panel, SideBySide};
 pub use statistics::{CutByScan, OrganStatistics, Statistics, statistics_csv};

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::anatomy::{OrganSet, Region};
-use crate::dataset::{Augmentation, DataConfig, Fold, Hpa};
+use crate::dataset::{Augmentation, DataConfig, Division, Fold, Hpa};
 use crate::loss::{FocalNorm, LossWeights};
 use crate::network::{NetworkConfig, ORGAN_LOGIT};
 use crate::preprocess::InputConfig;
@@ -122,10 +122,21 @@ pub enum ConfigError {
 
 impl TrainingConfig {
     /// Reads and checks a training file.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let config: Self = toml::from_str(text)?;
-        config.check().map_err(ConfigError::Value)?;
+        config.validate()?;
         Ok(config)
+    }
+
+    /// Checks that all values make sense together.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`].
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        self.check().map_err(ConfigError::Value)
     }
 
     fn check(&self) -> Result<(), String> {
@@ -196,6 +207,27 @@ impl TrainingConfig {
     pub fn same_split(&self, other: &Self) -> bool {
         let split = |c: &Self| c.data.iter().map(|d| (d.manifest.clone(), d.validation_patients)).collect::<Vec<_>>();
         (self.seed, self.fold) == (other.seed, other.fold) && split(self) == split(other)
+    }
+
+    /// What decides who is held out.
+    pub fn division(&self) -> Division {
+        Division { seed: self.seed, fold: self.fold }
+    }
+
+    /// Leaves out what only a region branch is there for: its pre-training and its loss. The number of segmentation steps stays.
+    pub fn without_regions(&mut self) {
+        self.phases.retain(|phase| phase.loss.segments());
+        self.phases.iter_mut().for_each(|phase| phase.loss.region = 0.0);
+    }
+
+    /// Name of each phase, and the step at which it ends.
+    pub fn phase_ends(&self) -> Vec<(String, u64)> {
+        let mut end = 0;
+        let phase = |phase: &Phase| {
+            end += phase.epochs * self.steps_per_epoch;
+            (phase.name.clone(), end)
+        };
+        self.phases.iter().map(phase).collect()
     }
 
     /// Steps of the whole schedule.

@@ -7,6 +7,12 @@
 //! | file | what |
 //! |---|---|
 //! | `config.rs` | everything that defines a training, as TOML |
+//! | `session.rs` | a training while it runs, for whoever drives it |
+//! | `kept.rs` | its checkpoints, log and weights, and how one that was killed goes on |
+//! | `experiment.rs` | trainings that are measured: folds, seeds |
+//! | `variant.rs` | a training that differs in one or two choices |
+//! | `router.rs` | the paper's table, and a region router beside it |
+//! | `error.rs` | why a training cannot begin or go on |
 //! | `adam.rs` | Adam with its state in plain sight |
 //! | `start.rs` | start weights that the seed alone determines |
 //! | `checkpoint.rs` | one SafeTensors file: network, optimiser, step |
@@ -17,16 +23,30 @@
 pub mod adam;
 pub mod checkpoint;
 pub mod config;
+mod error;
+pub mod experiment;
+pub mod kept;
 pub mod log;
 pub mod predict;
+pub mod router;
+#[cfg(test)]
+mod samples;
+pub mod session;
 pub mod start;
 pub mod validation;
+pub mod variant;
 
 pub use checkpoint::CheckpointError;
 pub use config::{ConfigError, InputChoice, Phase, TrainingConfig};
+pub use error::TrainError;
+pub use experiment::{Experiment, ExperimentSetup, Part, Run, TrainingData};
+pub use kept::{KeptSession, StartWeights, TrainingTask};
 pub use log::{LogLine, Validation};
 pub use predict::{SlicePredictions, predict};
+pub use router::Ablation;
+pub use session::{Advance, Ended, Material, Session, TrainEvent};
 pub use validation::{ValidationReport, validate};
+pub use variant::{PAPER_ROWS, PaperRow, Trials, TrialsError, Variant};
 
 use burn::module::Module;
 use burn::optim::GradientsParams;

@@ -10,8 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use attention_anatomy::anatomy::{ORGAN_COUNT, OrganSet, REGION_COUNT};
 use attention_anatomy::dataset::Hpa;
-use attention_anatomy::infer::SliceAnatomy;
-use attention_anatomy::infer::{ComputeKind, DevicePreference};
+use attention_anatomy::infer::{ComputeKind, DevicePreference, SliceAnatomy, WeightsUsed};
 use attention_anatomy::metrics::OrganMetrics;
 use attention_anatomy::network::weights::ModelInfo;
 use attention_anatomy::volume::CtVolume;
@@ -301,6 +300,12 @@ pub struct WeightsReady {
     pub sha256: String,
     /// What the file says of itself.
     pub info: ModelInfo,
+}
+
+impl From<WeightsReady> for WeightsUsed {
+    fn from(WeightsReady { name, sha256, info }: WeightsReady) -> Self {
+        Self { name, sha256, info }
+    }
 }
 
 /// What was opened.

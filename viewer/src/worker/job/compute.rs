@@ -210,10 +210,8 @@ impl Job {
                     kind: device.kind,
                     notes: device.notes.clone(),
                 }));
-                if let (Some(run), Some(record)) = (&mut self.run, self.study.as_mut().and_then(|s| s.record.as_mut()))
-                {
-                    run.engine_changed();
-                    record.device = format!("{}, then {}", record.device, device.name);
+                if let Some(run) = &mut self.run {
+                    run.change_device(&device.name, &device.notes);
                 }
                 self.questions.engine_changed();
                 compute.engine = None;

@@ -1,14 +1,12 @@
 //! Files to be saved, as the command line writes them.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use attention_anatomy::anatomy::OrganSet;
-use attention_anatomy::formats::{nifti, nrrd};
-use attention_anatomy::infer::{RunInfo, SliceAnatomy, removal_warning};
-use attention_anatomy::report::{self, Segmentation, Statistics, TrainedOrgan};
+use attention_anatomy::infer::{Provenance, RunInfo, SliceAnatomy};
+use attention_anatomy::report::{ResultFile, ResultFiles, Segmentation, TrainedOrgan};
 
-use super::study::{Record, Study};
+use super::segment::Segmenting;
+use super::study::Study;
 use super::{Job, Step};
 use crate::worker::{Event, Export};
 
@@ -20,12 +18,18 @@ pub(super) struct Exporting {
 }
 
 impl Job {
+    /// How the labels came about: those of the run under way, or of the last one.
+    fn provenance<'a>(&'a self, study: &'a Study) -> Option<&'a Provenance> {
+        let session = self.run.as_ref().and_then(Segmenting::session);
+        session.map(|session| session.provenance()).or(study.provenance.as_ref())
+    }
+
     pub(super) fn step_exports(&mut self) -> Step {
         let Some(export) = self.exports.pop_front() else { return Step::Idle };
         self.events.push_back(match &self.study {
             None => Event::Failed("there is nothing to save; open a CT first".into()),
-            Some(study) => match make(study, export) {
-                Ok((name, bytes)) => Event::Exported { name: name.into(), bytes },
+            Some(study) => match make(study, self.provenance(study), export) {
+                Ok((name, bytes)) => Event::Exported { name, bytes },
                 Err(message) => Event::Failed(message),
             },
         });
@@ -33,78 +37,33 @@ impl Job {
     }
 }
 
-fn make(study: &Study, export: Exporting) -> Result<(&'static str, Vec<u8>), String> {
+fn make(study: &Study, provenance: Option<&Provenance>, export: Exporting) -> Result<(String, Vec<u8>), String> {
     let ct = study.ct.as_ref();
     if export.labels.len() != ct.geometry.voxel_count() {
         return Err("the labels do not belong to the open CT; save again".into());
     }
     let labels = ct.with_voxels(export.labels.to_vec());
-    let record = study.record.as_ref();
-    let run = run_info(study, export.notes);
-    let description = match record {
-        Some(Record { weights, .. }) => {
-            let hash = weights.sha256.get(..12).unwrap_or_default();
-            format!("Not a medical device. AttentionAnatomy, {} {hash}", weights.name)
-        }
-        None => "Not a medical device. AttentionAnatomy, by hand".to_string(),
+    let mut run = match provenance {
+        Some(provenance) => provenance.run_info(),
+        None => RunInfo::by_hand(vec![study.name.clone()]),
     };
-    match export.what {
-        Export::Labels { nrrd: false } => {
-            let bytes = nifti::write_labels(&labels, &description).map_err(|e| e.to_string())?;
-            return Ok(("labels.nii.gz", bytes));
-        }
-        Export::Labels { nrrd: true } => {
-            let bytes = nrrd::write_labels(&labels, &description).map_err(|e| e.to_string())?;
-            return Ok(("labels.nrrd", bytes));
-        }
-        _ => {}
-    }
-    let slices: Vec<SliceAnatomy> = record.iter().flat_map(|r| r.anatomy.values().cloned()).collect();
-    let drawn = record.map_or(OrganSet::EMPTY, |r| r.drawn);
-    let trained: Vec<TrainedOrgan> = record
-        .iter()
-        .flat_map(|r| &r.weights.info.trained_organs)
-        .map(|t| TrainedOrgan { enabled: drawn.contains(t.organ), ..t.clone() })
-        .collect();
+    // What the user's side knows comes first: who edited what.
+    run.warnings.splice(0..0, export.notes);
+    let slices: Vec<SliceAnatomy> = provenance.map_or(Vec::new(), Provenance::slices);
+    let trained: Vec<TrainedOrgan> = provenance.map_or(Vec::new(), Provenance::trained);
     let segmentation = Segmentation { ct, labels: &labels, slices: &slices, trained: &trained, run: &run };
-    let statistics = || Statistics::measure(&segmentation).map_err(|e| e.to_string());
-    Ok(match export.what {
-        Export::StatisticsCsv => ("statistics.csv", report::statistics_csv(&segmentation, &statistics()?).into_bytes()),
-        Export::AttentionCsv => ("attention.csv", report::attention_csv(&segmentation).into_bytes()),
-        Export::AttentionJson => ("attention.json", report::attention_json(&segmentation).into_bytes()),
-        Export::ReportHtml | Export::Labels { .. } => {
-            let page = report::report_html(&segmentation, &statistics()?).map_err(|e| e.to_string())?;
-            ("report.html", page.into_bytes())
-        }
-    })
+    let file = file(export.what);
+    let bytes = ResultFiles::single(segmentation).bytes(file).map_err(|e| e.to_string())?;
+    Ok((file.name(), bytes))
 }
 
-/// How the labels came about, as far as the worker knows it; the notes are what the user's side knows.
-fn run_info(study: &Study, notes: Vec<String>) -> RunInfo {
-    let mut info = RunInfo {
-        program_version: env!("CARGO_PKG_VERSION").into(),
-        inputs: vec![study.name.clone()],
-        warnings: notes,
-        ..RunInfo::default()
-    };
-    let Some(record) = &study.record else {
-        let none = "none: no network was run on this scan";
-        return RunInfo { weights_name: none.into(), device: none.into(), architecture: none.into(), ..info };
-    };
-    let [done, total] = record.done;
-    if done < total {
-        info.warnings.push(format!("only {done} of {total} slices were segmented"));
-    }
-    info.warnings.extend(removal_warning(record.removed, study.ct.geometry.voxel_ml()));
-    info.warnings.extend(record.notes.iter().cloned());
-    RunInfo {
-        weights_name: record.weights.name.clone(),
-        weights_sha256: record.weights.sha256.clone(),
-        architecture: record.weights.info.architecture(),
-        device: record.device.clone(),
-        started: humantime::format_rfc3339_seconds(SystemTime::UNIX_EPOCH + record.started).to_string(),
-        seconds: record.seconds.clone(),
-        options: vec![("clean-up".into(), if record.cleanup { "on" } else { "off" }.into())],
-        ..info
+fn file(what: Export) -> ResultFile {
+    match what {
+        Export::Labels { nrrd: false } => ResultFile::Labels,
+        Export::Labels { nrrd: true } => ResultFile::LabelsNrrd,
+        Export::StatisticsCsv => ResultFile::StatisticsCsv,
+        Export::AttentionCsv => ResultFile::AttentionCsv,
+        Export::AttentionJson => ResultFile::AttentionJson,
+        Export::ReportHtml => ResultFile::Report,
     }
 }

@@ -1,16 +1,14 @@
 //! The run: started, fed, held, stopped, cleaned up.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use attention_anatomy::infer::{
-    Engine, EngineError, Explanation, Message, RunOptions, SliceResult, VolumeRun, Wait, remove_stray_components,
+    EngineError, Explanation, Message, RunOptions, SegmentationRequest, SegmentationSession, SliceResult, Wait,
 };
-use web_time::{Instant, SystemTime, UNIX_EPOCH};
+use web_time::Instant;
 
 use super::compute::Ready;
-use super::study::Record;
 use super::{Job, Step};
 use crate::worker::{Event, RunRequest};
 
@@ -18,43 +16,27 @@ use crate::worker::{Event, RunRequest};
 pub(super) struct Segmenting {
     pub(super) request: RunRequest,
     cancel: Arc<AtomicBool>,
-    /// Since when it is held.
-    held: Option<Instant>,
+    held: bool,
     /// `None` until weights and device are there.
-    volume: Option<VolumeRun>,
-    started: Instant,
-    /// What the network says, canonical; the clean-up needs all of it.
-    labels: Vec<u8>,
-    /// All slices are there and only the clean-up is left.
-    complete: bool,
+    session: Option<SegmentationSession>,
 }
 
 impl Segmenting {
     fn new(request: RunRequest) -> Self {
-        Self {
-            request,
-            cancel: Arc::default(),
-            held: None,
-            volume: None,
-            started: Instant::now(),
-            labels: Vec::new(),
-            complete: false,
-        }
+        Self { request, cancel: Arc::default(), held: false, session: None }
     }
 
     pub(super) fn focus(&mut self, slice: usize) {
         self.request.first = slice;
-        if let Some(volume) = &mut self.volume {
-            volume.focus(slice);
+        if let Some(session) = &mut self.session {
+            session.focus(slice);
         }
     }
 
     pub(super) fn pause(&mut self, paused: bool) {
-        match (paused, self.held.take()) {
-            (true, held) => self.held = Some(held.unwrap_or_else(Instant::now)),
-            // Time for which it was held is not the engine's.
-            (false, Some(since)) => self.started += since.elapsed(),
-            (false, None) => {}
+        self.held = paused;
+        if let Some(session) = &mut self.session {
+            session.hold(paused);
         }
     }
 
@@ -67,28 +49,27 @@ impl Segmenting {
     }
 
     /// What another engine had under way comes again.
-    pub(super) fn engine_changed(&mut self) {
-        if let Some(volume) = &mut self.volume {
-            volume.restart_in_flight();
-            volume.focus(self.request.first);
+    pub(super) fn change_device(&mut self, device: &str, notes: &[String]) {
+        if let Some(session) = &mut self.session {
+            session.change_device(device, notes, self.request.first);
         }
+    }
+
+    pub(super) fn session(&self) -> Option<&SegmentationSession> {
+        self.session.as_ref()
+    }
+
+    fn is_complete(&self) -> bool {
+        self.session.as_ref().is_some_and(SegmentationSession::is_complete)
     }
 
     /// Whether an engine is needed for it now.
     fn wants_engine(&self) -> bool {
-        !self.complete && (self.held.is_none() || self.under_way() > 0)
+        self.session.as_ref().map_or(!self.held, SegmentationSession::wants_engine)
     }
 
     fn under_way(&self) -> usize {
-        self.volume.as_ref().map_or(0, VolumeRun::under_way)
-    }
-
-    fn feed(&mut self, engine: &mut dyn Engine) -> Vec<Message> {
-        let held = self.held.is_some() && !self.is_cancelled();
-        match &mut self.volume {
-            Some(volume) if !held => volume.feed(engine),
-            _ => Vec::new(),
-        }
+        self.session.as_ref().map_or(0, SegmentationSession::under_way)
     }
 }
 
@@ -105,17 +86,25 @@ impl Job {
     }
 
     pub(super) fn give_up_run(&mut self) {
-        if let Some(run) = self.run.take() {
-            self.events.push_back(Event::RunCancelled { run: run.request.run });
+        if let Some(run) = self.end_run() {
+            self.events.push_back(Event::RunCancelled { run });
         }
+    }
+
+    /// The run is over; its record stays with the study. Its number.
+    fn end_run(&mut self) -> Option<u64> {
+        let run = self.run.take()?;
+        if let (Some(study), Some(session)) = (&mut self.study, run.session) {
+            study.provenance = Some(session.into_provenance());
+        }
+        Some(run.request.run)
     }
 
     /// The network cannot go on: neither can what waits for it.
     pub(super) fn network_failed(&mut self, message: &str, device_lost: bool) {
         let asked = self.questions.clear();
-        match self.run.take() {
+        match self.end_run() {
             Some(run) => {
-                let run = run.request.run;
                 self.events.push_back(Event::RunFailed { run, message: message.into(), device_lost });
             }
             None if device_lost => self.events.push_back(Event::DeviceFailed(message.into())),
@@ -128,11 +117,11 @@ impl Job {
     pub(super) fn step_network(&mut self) -> Step {
         // What needs no engine first.
         match &self.run {
-            Some(run) if run.volume.is_none() && run.is_cancelled() => {
+            Some(run) if run.session.is_none() && run.is_cancelled() => {
                 self.give_up_run();
                 return Step::Worked;
             }
-            Some(run) if run.complete => {
+            Some(run) if run.is_complete() => {
                 self.finish_run();
                 return Step::Worked;
             }
@@ -162,32 +151,29 @@ impl Job {
 
     /// Prepares the volume for a run that was not begun.
     fn begin_run(&mut self) -> Result<(), String> {
-        let (Some(run), Some(study)) = (self.run.as_mut().filter(|r| r.volume.is_none()), self.study.as_mut()) else {
+        let (Some(run), Some(study)) = (self.run.as_mut().filter(|r| r.session.is_none()), self.study.as_mut()) else {
             return Ok(());
         };
         let (Some(weights), Some(device)) = (self.compute.weights(), self.compute.device()) else { return Ok(()) };
         let clock = Instant::now();
         let slices = study.slices(&weights.ready.info.input)?;
-        let total = slices.grid().slices;
-        let options = RunOptions { first: Some(run.request.first), cancel: run.cancel.clone(), explain: true };
-        run.volume = Some(VolumeRun::new(slices, &options));
-        run.labels = vec![0; study.ct.geometry.voxel_count()];
-        run.started = Instant::now();
-        run.held = run.held.map(|_| run.started);
-        study.record = Some(Record {
-            weights: weights.ready.clone(),
-            device: device.name.clone(),
-            notes: device.notes.clone(),
-            started: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
-            seconds: vec![("prepare".into(), clock.elapsed().as_secs_f64())],
-            drawn: run.request.drawn,
-            cleanup: run.request.cleanup,
-            removed: 0,
-            done: [0, total],
-            anatomy: BTreeMap::new(),
-        });
         let drawn = run.request.drawn;
-        self.events.push_back(Event::Progress { run: run.request.run, done: 0, total });
+        let mut session = SegmentationSession::new(
+            slices,
+            SegmentationRequest {
+                inputs: vec![study.name.clone()],
+                cleanup: run.request.cleanup,
+                run: RunOptions { first: Some(run.request.first), cancel: run.cancel.clone(), explain: true },
+                seconds: vec![("prepare".into(), clock.elapsed().as_secs_f64())],
+                ..SegmentationRequest::new(weights.ready.clone().into(), device, drawn)
+            },
+        );
+        session.hold(run.held);
+        let [done, total] = session.progress();
+        run.session = Some(session);
+        // What an earlier run left is no longer how the labels came about.
+        study.provenance = None;
+        self.events.push_back(Event::Progress { run: run.request.run, done, total });
         if let Some(engine) = self.compute.engine() {
             engine.set_drawn(drawn);
         }
@@ -198,7 +184,7 @@ impl Job {
         let (Some(run), Some(engine)) = (&mut self.run, self.compute.engine()) else { return Step::Idle };
         // An engine that was made in the middle of a run does not know it yet.
         engine.set_drawn(run.request.drawn);
-        let messages = run.feed(engine);
+        let messages = run.session.as_mut().map_or(Vec::new(), |session| session.feed(engine));
         let step = if messages.is_empty() { Step::Idle } else { Step::Worked };
         self.heard(messages);
         step
@@ -209,10 +195,10 @@ impl Job {
         let waited_for = self.run.as_ref().map_or(0, Segmenting::under_way) > 0 || self.questions.under_way();
         let Some(engine) = self.compute.engine().filter(|_| waited_for) else { return Step::Idle };
         let Some(result) = engine.poll(Wait::No) else { return Step::Waiting };
-        let own = self.run.as_mut().and_then(|r| r.volume.as_mut()).filter(|v| v.owns(result.ticket));
+        let own = self.run.as_mut().and_then(|r| r.session.as_mut()).filter(|s| s.owns(result.ticket));
         match own {
-            Some(volume) => {
-                let messages = volume.accept(engine, result);
+            Some(session) => {
+                let messages = session.accept(engine, result);
                 self.heard(messages);
             }
             // Of a question; or of a run that was given up, and then nobody waits for it.
@@ -241,37 +227,20 @@ impl Job {
     /// What the run says becomes events.
     fn heard(&mut self, messages: Vec<Message>) {
         for message in messages {
-            let (Some(run), Some(study)) = (&mut self.run, &mut self.study) else { return };
+            let Some(run) = &self.run else { return };
             let number = run.request.run;
             match message {
                 Message::SliceDone { slice, labels, explanation } => {
                     let area = labels.len();
-                    if let Some(all) = run.labels.get_mut(slice * area..(slice + 1) * area) {
-                        all.copy_from_slice(&labels);
-                    }
                     let Explanation { margin, removed } =
                         explanation.unwrap_or_else(|| Explanation { margin: vec![u8::MAX; area], removed: None });
                     self.events.push_back(Event::SliceDone { run: number, slice, labels, margin, removed });
                 }
-                Message::Anatomy(anatomy) => {
-                    if let Some(record) = &mut study.record {
-                        record.anatomy.insert(anatomy.slice, anatomy.clone());
-                    }
-                    self.events.push_back(Event::Anatomy { run: number, anatomy });
-                }
+                Message::Anatomy(anatomy) => self.events.push_back(Event::Anatomy { run: number, anatomy }),
                 Message::Progress { done, total } => {
-                    if let Some(record) = &mut study.record {
-                        record.done = [done, total];
-                    }
                     self.events.push_back(Event::Progress { run: number, done, total });
                 }
-                Message::Finished => {
-                    if let Some(record) = &mut study.record {
-                        record.seconds.push(("segment".into(), run.started.elapsed().as_secs_f64()));
-                    }
-                    run.complete = true;
-                    self.compute.tidy();
-                }
+                Message::Finished => self.compute.tidy(),
                 Message::Cancelled => self.give_up_run(),
                 Message::Failed(error @ EngineError::DeviceLost(_)) => self.device_lost(&error),
                 Message::Failed(error) => self.network_failed(&error.to_string(), false),
@@ -281,32 +250,16 @@ impl Job {
 
     /// Cleans up, says which slices that changed, and ends the run.
     fn finish_run(&mut self) {
-        let (Some(run), Some(study)) = (self.run.take(), &mut self.study) else { return };
-        let (number, mut labels) = (run.request.run, run.labels);
+        let session = self.run.as_mut().and_then(|run| run.session.as_mut());
+        let (Some(session), Some(study)) = (session, &self.study) else { return };
+        let changed = session.clean_up();
+        let removed = session.provenance().removed;
         let [nx, ny, _] = study.ct.geometry.size;
-        let mut removed = 0;
-        if run.request.cleanup && !run.cancel.load(Ordering::Relaxed) {
-            let clock = Instant::now();
-            // The clean-up only takes away: a slice has changed where it has fewer labelled voxels.
-            let labelled = |labels: &[u8]| -> Vec<usize> {
-                labels.chunks_exact(nx * ny).map(|s| s.iter().filter(|&&l| l != 0).count()).collect()
-            };
-            let before = labelled(&labels);
-            removed =
-                remove_stray_components(&mut labels, study.ct.geometry.size, study.ct.geometry.spacing()).iter().sum();
-            if removed > 0 {
-                let slices = labels.chunks_exact(nx * ny).zip(labelled(&labels)).zip(before).enumerate();
-                for (slice, ((map, after), before)) in slices {
-                    if after != before {
-                        self.events.push_back(Event::SliceCleaned { run: number, slice, labels: map.to_vec() });
-                    }
-                }
-            }
-            if let Some(record) = &mut study.record {
-                record.removed = removed;
-                record.seconds.push(("clean up".into(), clock.elapsed().as_secs_f64()));
-            }
-        }
-        self.events.push_back(Event::RunFinished { run: number, removed });
+        let area = nx * ny;
+        let cleaned: Vec<(usize, Vec<u8>)> =
+            changed.into_iter().map(|slice| (slice, session.labels()[slice * area..][..area].to_vec())).collect();
+        let Some(run) = self.end_run() else { return };
+        self.events.extend(cleaned.into_iter().map(|(slice, labels)| Event::SliceCleaned { run, slice, labels }));
+        self.events.push_back(Event::RunFinished { run, removed });
     }
 }

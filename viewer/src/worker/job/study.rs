@@ -1,15 +1,10 @@
 //! The open CT, and what is known of its last run.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use attention_anatomy::anatomy::OrganSet;
-use attention_anatomy::infer::SliceAnatomy;
+use attention_anatomy::infer::Provenance;
 use attention_anatomy::preprocess::{Body, InputConfig, ModelSlices};
 use attention_anatomy::volume::{CtVolume, check_is_ct};
-
-use crate::worker::WeightsReady;
 
 /// The open CT.
 pub(super) struct Study {
@@ -17,30 +12,13 @@ pub(super) struct Study {
     pub(super) ct: Arc<CtVolume>,
     body: Option<Arc<Body>>,
     slices: Option<Arc<ModelSlices>>,
-    pub(super) record: Option<Record>,
-}
-
-/// How the labels of the last run came about.
-pub(super) struct Record {
-    pub(super) weights: WeightsReady,
-    pub(super) device: String,
-    pub(super) notes: Vec<String>,
-    /// Since 1970.
-    pub(super) started: Duration,
-    pub(super) seconds: Vec<(String, f64)>,
-    pub(super) drawn: OrganSet,
-    pub(super) cleanup: bool,
-    /// Voxels that the clean-up took away.
-    pub(super) removed: usize,
-    /// Slices done, and in all.
-    pub(super) done: [usize; 2],
-    /// By canonical slice.
-    pub(super) anatomy: BTreeMap<usize, SliceAnatomy>,
+    /// How the labels of the last run came about, once it is over.
+    pub(super) provenance: Option<Provenance>,
 }
 
 impl Study {
     pub(super) fn new(name: String, ct: Arc<CtVolume>) -> Self {
-        Self { name, ct, body: None, slices: None, record: None }
+        Self { name, ct, body: None, slices: None, provenance: None }
     }
 
     /// The CT as the network sees it, made when it is first asked for.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use attention_anatomy::anatomy::OrganSet;
-use attention_anatomy::dataset::{Augmentation, PreparedCase};
+use attention_anatomy::dataset::{Augmentation, DataConfig, PreparedCase};
 use attention_anatomy::loss::{FocalNorm, LossWeights};
 use attention_anatomy::network::{NetworkConfig, ORGAN_LOGIT};
 use attention_anatomy::phantom::{Phantom, PhantomOptions, ScanSet};
@@ -37,6 +37,18 @@ pub(super) struct Lesson {
     pub rates: [f64; 3],
     /// Steps between two looks at the exam.
     pub look_every: u64,
+}
+
+/// A set in the training: all are drawn alike.
+fn of_set(set: ScanSet) -> DataConfig {
+    DataConfig {
+        manifest: set.id().into(),
+        weight: 1.0,
+        validation_patients: 0,
+        derive_lungs: false,
+        assume_hu: false,
+        organs: None,
+    }
 }
 
 /// A synthetic scan.
@@ -158,20 +170,10 @@ impl Lesson {
             input: InputChoice::Explicit(self.input()),
             fold: None,
             region: None,
-            data: Vec::new(),
+            data: SETS.map(of_set).into(),
             phases,
         }
     }
-}
-
-/// Name of each phase, and the step at which it ends.
-pub(super) fn ends(config: &TrainingConfig) -> Vec<(String, u64)> {
-    let mut end = 0;
-    let phase = |p: &Phase| {
-        end += p.epochs * config.steps_per_epoch;
-        (p.name.clone(), end)
-    };
-    config.phases.iter().map(phase).collect()
 }
 
 impl Scan {

@@ -1,4 +1,4 @@
-//! A small training that one can watch: core's trainer on phantoms, one step at a time.
+//! A small training that one can watch: core's training session on phantoms, one step at a time.
 //!
 //! Whoever teaches wants to show *why* attention and re-calibration are there, now, on whatever machine stands in the room.
 //! So a small network learns coarse slices of synthetic patients in a minute or two, from three sets that each outline
@@ -17,8 +17,8 @@ mod lesson;
 #[cfg(test)]
 mod tests;
 
-use attention_anatomy::dataset::{PreparedCase, Sampler};
-use attention_anatomy::train::Trainer;
+use attention_anatomy::dataset::Divided;
+use attention_anatomy::train::{Advance, Material, Session};
 use burn::module::Module;
 use burn::tensor::Device;
 
@@ -61,9 +61,7 @@ enum Work {
 }
 
 struct Training {
-    trainer: Trainer,
-    cases: Vec<PreparedCase>,
-    sampler: Sampler,
+    session: Session,
     exam: Exam,
 }
 
@@ -122,31 +120,32 @@ impl Setup {
         let config = self.lesson.config(&self.settings);
         let held_out = scans.split_off(self.lesson.training_scans());
         let exam = Exam::new(held_out, &scans, &config.input());
-        let trainer = Trainer::new(config, &self.device);
-        let cases: Vec<PreparedCase> = scans.into_iter().map(|scan| scan.case).collect();
-        let sampler = Sampler::new(&cases, &[1.0; lesson::SETS.len()], true, self.settings.seed);
+        let training: Vec<_> = scans.into_iter().map(|scan| scan.case).collect();
+        let (phases, scans) = (config.phase_ends(), training.len());
+        let patients = Divided { training, validation: Vec::new() };
+        let material = Material::new(config, &patients).map_err(|e| e.to_string())?;
+        let session = Session::new(material, &self.device);
         let plan = LearnPlan {
             device: self.device_name,
-            phases: lesson::ends(trainer.config()),
-            scans: cases.len(),
-            parameters: trainer.network().num_params(),
+            phases,
+            scans,
+            parameters: session.trainer().network().num_params(),
             size: [self.lesson.crop; 2],
             slices: exam.shown(),
         };
-        let look = exam.look(&trainer, &self.device).await?;
-        let work = Work::Training(Box::new(Training { trainer, cases, sampler, exam }));
+        let look = exam.look(session.trainer(), &self.device).await?;
+        let work = Work::Training(Box::new(Training { session, exam }));
         Ok((Some(work), vec![preparing, LearnNews::Started(plan), LearnNews::Look(look)]))
     }
 
     async fn train(self, mut training: Box<Training>) -> Outcome {
-        let Training { trainer, cases, sampler, exam } = &mut *training;
-        let batch = Trainer::batch(trainer.config(), cases, sampler, trainer.steps_done());
-        let report = trainer.step_async(&batch).await.map_err(|e| e.to_string())?;
+        let Training { session, exam } = &mut *training;
+        let batch = session.next_batch();
+        let Advance { report, due, finished } = session.step(&batch).await.map_err(|e| e.to_string())?;
         let losses = [report.dice, report.focal, report.region];
         let mut news = vec![LearnNews::Step { step: report.step, losses }];
-        let finished = trainer.finished();
-        if finished || report.step % self.lesson.look_every == 0 {
-            news.push(LearnNews::Look(exam.look(trainer, &self.device).await?));
+        if due {
+            news.push(LearnNews::Look(exam.look(session.trainer(), &self.device).await?));
         }
         if finished {
             news.push(LearnNews::Finished);

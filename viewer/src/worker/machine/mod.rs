@@ -10,8 +10,7 @@ mod wasm;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use attention_anatomy::infer::{BurnEngine, ComputeDevice, ComputeKind, DevicePreference, Engine};
-use attention_anatomy::network::weights;
+use attention_anatomy::infer::{BurnEngine, ComputeDevice, DevicePreference, Engine};
 
 pub use fake::FakeMachine;
 #[cfg(not(target_family = "wasm"))]
@@ -72,10 +71,7 @@ pub trait Machine {
     /// # Errors
     /// Weights that cannot be used.
     fn engine(&mut self, bytes: &[u8], device: &ComputeDevice) -> Result<Box<dyn Engine>, String> {
-        let (network, info) = weights::read(bytes, &device.burn).map_err(|e| e.to_string())?;
-        let gpu = device.kind != ComputeKind::Cpu;
-        let drawn = info.organs(true);
-        Ok(Box::new(BurnEngine::new(network, info.input, drawn, device.burn.clone(), device.name.clone(), gpu)))
+        Ok(Box::new(BurnEngine::of_weights(bytes, device).map_err(|e| e.to_string())?))
     }
 }
 

@@ -1,0 +1,104 @@
+//! Trainings and their data on the disk.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail};
+use attention_anatomy::dataset::{CaseSource, LoadError, NamedFiles, Prepared};
+use attention_anatomy::formats;
+use attention_anatomy::train::{TrainEvent, TrainingConfig, TrainingData};
+use attention_anatomy::volume::LabelVolume;
+
+use crate::files;
+
+/// The text of a training file, and what it says.
+pub fn training_file(path: &Path) -> Result<(String, TrainingConfig)> {
+    let text = text_file(path)?;
+    let config = TrainingConfig::parse(&text).with_context(|| path.display().to_string())?;
+    Ok((text, config))
+}
+
+/// A text file.
+pub fn text_file(path: &Path) -> Result<String> {
+    String::from_utf8(files::read(path)?).map_err(|_| anyhow!("{}: not a text file", path.display()))
+}
+
+/// A label map.
+pub fn read_labels(path: &Path) -> Result<LabelVolume> {
+    formats::read_labels(files::collect(path)?).with_context(|| path.display().to_string())
+}
+
+/// Manifests and the files that they name, below a folder.
+#[derive(Clone, Debug)]
+pub struct FolderSource {
+    root: PathBuf,
+}
+
+impl FolderSource {
+    /// The folder that manifests are relative to. Refuses a file of prepared cases: here scans and contours are needed.
+    pub fn new(root: &Path) -> Result<Self> {
+        if root.is_file() {
+            bail!("{}: a file, not the folder of the data sets; prepared cases can only be trained on", root.display());
+        }
+        Ok(Self { root: root.into() })
+    }
+
+    /// What a manifest names is relative to it.
+    fn path(&self, manifest: &str, path: Option<&str>) -> PathBuf {
+        let manifest = self.root.join(manifest);
+        match path {
+            None => manifest,
+            Some(path) => manifest.parent().unwrap_or(Path::new("")).join(path),
+        }
+    }
+}
+
+/// What went wrong with a file is one sentence that names it.
+fn file_error(error: anyhow::Error) -> LoadError {
+    LoadError::File(format!("{error:#}"))
+}
+
+impl CaseSource for FolderSource {
+    fn manifest(&self, manifest: &str) -> Result<String, LoadError> {
+        text_file(&self.path(manifest, None)).map_err(file_error)
+    }
+
+    fn image(&self, manifest: &str, path: &str) -> Result<NamedFiles, LoadError> {
+        files::collect(&self.path(manifest, Some(path))).map_err(file_error)
+    }
+
+    fn place(&self, manifest: &str, path: Option<&str>) -> String {
+        self.path(manifest, path).display().to_string()
+    }
+}
+
+/// Everything that a training file names, prepared and divided; `root` is the folder of its manifests, or a file of prepared cases.
+pub fn load(config: &TrainingConfig, root: &Path, events: &mut dyn FnMut(TrainEvent)) -> Result<TrainingData> {
+    if !root.is_file() {
+        return Ok(TrainingData::load(config, &FolderSource::new(root)?, &mut Prepared::default(), events)?);
+    }
+    let place = root.display().to_string();
+    let (mut prepared, sets) = Prepared::read(&files::map(root)?, &place, &config.data, &config.input())?;
+    let patients =
+        prepared.divide(&sets, config.division(), &config.input(), &OnlyPrepared { place }, &mut |_, _| {})?;
+    Ok(TrainingData { sets, patients })
+}
+
+/// A file of prepared cases has all cases of its sets, or it is not of this training.
+struct OnlyPrepared {
+    place: String,
+}
+
+impl CaseSource for OnlyPrepared {
+    fn manifest(&self, manifest: &str) -> Result<String, LoadError> {
+        Err(LoadError::Other { place: self.place.clone(), reason: format!("does not hold {manifest}") })
+    }
+
+    fn image(&self, manifest: &str, path: &str) -> Result<NamedFiles, LoadError> {
+        let reason = format!("does not hold {path} of {manifest}, which the training needs");
+        Err(LoadError::Other { place: self.place.clone(), reason })
+    }
+
+    fn place(&self, _: &str, _: Option<&str>) -> String {
+        self.place.clone()
+    }
+}

@@ -1,0 +1,80 @@
+//! A weights file that has been read, ready to be put on devices.
+
+use super::burn_engine::BurnEngine;
+use super::device::{ComputeDevice, ComputeKind};
+use super::provenance::WeightsUsed;
+use crate::anatomy::OrganSet;
+use crate::network::AttentionAnatomy;
+use crate::network::weights::{self, ModelInfo, WeightsError};
+
+/// A weights file.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// The file.
+    pub bytes: Vec<u8>,
+    /// Its description.
+    pub info: ModelInfo,
+    /// Name for people.
+    pub name: String,
+    /// SHA-256 of the file, hexadecimal.
+    pub sha256: String,
+}
+
+impl Model {
+    /// Reads the description of a weights file.
+    ///
+    /// # Errors
+    /// [`WeightsError`].
+    pub fn read(name: impl Into<String>, bytes: Vec<u8>) -> Result<Self, WeightsError> {
+        let info = weights::read_info(&bytes)?;
+        let sha256 = weights::sha256(&bytes);
+        Ok(Self { bytes, info, name: name.into(), sha256 })
+    }
+
+    /// As a record names it.
+    pub fn used(&self) -> WeightsUsed {
+        WeightsUsed { name: self.name.clone(), sha256: self.sha256.clone(), info: self.info.clone() }
+    }
+
+    /// An engine for these weights on a device that labels `drawn`.
+    ///
+    /// # Errors
+    /// [`WeightsError`].
+    pub fn engine(&self, device: &ComputeDevice, drawn: OrganSet) -> Result<BurnEngine, WeightsError> {
+        engine(&self.bytes, device, |_| drawn, |network| network)
+    }
+
+    /// The same with attention off.
+    ///
+    /// # Errors
+    /// [`WeightsError`].
+    pub fn engine_without_attention(
+        &self,
+        device: &ComputeDevice,
+        drawn: OrganSet,
+    ) -> Result<BurnEngine, WeightsError> {
+        engine(&self.bytes, device, |_| drawn, AttentionAnatomy::without_attention)
+    }
+}
+
+impl BurnEngine {
+    /// An engine for a weights file on a device that labels all that the weights have learned.
+    ///
+    /// # Errors
+    /// [`WeightsError`].
+    pub fn of_weights(bytes: &[u8], device: &ComputeDevice) -> Result<Self, WeightsError> {
+        engine(bytes, device, |info| info.organs(true), |network| network)
+    }
+}
+
+fn engine(
+    bytes: &[u8],
+    device: &ComputeDevice,
+    drawn: impl FnOnce(&ModelInfo) -> OrganSet,
+    change: impl FnOnce(AttentionAnatomy) -> AttentionAnatomy,
+) -> Result<BurnEngine, WeightsError> {
+    let (network, info) = weights::read(bytes, &device.burn)?;
+    let gpu = device.kind != ComputeKind::Cpu;
+    let drawn = drawn(&info);
+    Ok(BurnEngine::new(change(network), info.input, drawn, device.burn.clone(), device.name.clone(), gpu))
+}

@@ -1,0 +1,349 @@
+//! A segmentation from its first slice to labels that can be kept: run, labels, clean-up, and how they came about.
+//!
+//! One path for the command line, which waits for it ([`SegmentationSession::finish`]), and for a window, which feeds it between other
+//! work ([`feed`](SegmentationSession::feed), [`accept`](SegmentationSession::accept)), shows every slice as it comes, holds it, lets
+//! another device take over and may end it early. What the two wrote had begun to differ.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use web_time::{Instant, SystemTime, UNIX_EPOCH};
+
+use super::cleanup::remove_stray_components;
+use super::device::ComputeDevice;
+use super::engine::{Engine, EngineError, SliceResult, Ticket, Wait};
+use super::provenance::{Provenance, WeightsUsed};
+use super::volume_run::{Message, RunOptions, VolumeRun};
+use crate::anatomy::{Organ, OrganSet};
+use crate::network::weights::ModelInfo;
+use crate::preprocess::{Body, ModelSlices, PreprocessError};
+use crate::volume::{CtVolume, LabelVolume};
+
+/// What is to be segmented, with what, and how.
+#[derive(Clone, Debug)]
+pub struct SegmentationRequest {
+    /// The weights that the engine holds.
+    pub weights: WeightsUsed,
+    /// The device that computes, in words.
+    pub device: String,
+    /// What opening it gave to say.
+    pub device_notes: Vec<String>,
+    /// Names of the files that the CT came from.
+    pub inputs: Vec<String>,
+    /// Organs that may be labelled.
+    pub drawn: OrganSet,
+    /// Whether pieces apart from their organ, and organs below 0.1 ml, are taken away at the end.
+    pub cleanup: bool,
+    /// Whether values that do not look like HU are taken as HU, for the record; see [`require_ct`](crate::volume::require_ct).
+    pub assume_hu: bool,
+    /// Where to begin, and what else to say of each slice.
+    pub run: RunOptions,
+    /// Seconds of what was done before, by stage.
+    pub seconds: Vec<(String, f64)>,
+}
+
+impl SegmentationRequest {
+    /// Cleaned up, from the middle outwards, with nothing done before.
+    pub fn new(weights: WeightsUsed, device: &ComputeDevice, drawn: OrganSet) -> Self {
+        Self {
+            weights,
+            device: device.name.clone(),
+            device_notes: device.notes.clone(),
+            inputs: Vec::new(),
+            drawn,
+            cleanup: true,
+            assume_hu: false,
+            run: RunOptions::default(),
+            seconds: Vec::new(),
+        }
+    }
+}
+
+/// Why there are no labels.
+#[derive(Debug, thiserror::Error)]
+pub enum SegmentationError {
+    /// It was asked to stop.
+    #[error("cancelled")]
+    Cancelled,
+    /// The device.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// Labels of a volume, and how they came about.
+#[derive(Debug)]
+pub struct Segmented {
+    /// On the canonical grid of the CT.
+    pub labels: LabelVolume,
+    /// The body that was found in the CT.
+    pub body: Arc<Body>,
+    /// How they came about.
+    pub provenance: Provenance,
+}
+
+/// A segmentation under way.
+pub struct SegmentationSession {
+    run: VolumeRun,
+    /// What the network says, canonical; the clean-up needs all of it.
+    labels: Vec<u8>,
+    provenance: Provenance,
+    cancel: Arc<AtomicBool>,
+    started: Instant,
+    /// Since when it is held.
+    held: Option<Instant>,
+    complete: bool,
+}
+
+impl std::fmt::Debug for SegmentationSession {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SegmentationSession").field("run", &self.run).field("complete", &self.complete).finish()
+    }
+}
+
+impl SegmentationSession {
+    /// Of a CT, which is brought to the model grid first.
+    ///
+    /// # Errors
+    /// [`PreprocessError`].
+    pub fn of_ct(ct: Arc<CtVolume>, mut request: SegmentationRequest) -> Result<Self, PreprocessError> {
+        let clock = Instant::now();
+        let slices = ModelSlices::new(ct, &request.weights.info.input)?;
+        request.seconds.push(("prepare".into(), clock.elapsed().as_secs_f64()));
+        Ok(Self::new(slices, request))
+    }
+
+    /// Nothing is computed yet; the clock runs.
+    pub fn new(slices: impl Into<Arc<ModelSlices>>, request: SegmentationRequest) -> Self {
+        let slices = slices.into();
+        let geometry = &slices.ct().geometry;
+        let provenance = Provenance {
+            weights: request.weights,
+            inputs: request.inputs,
+            devices: vec![request.device],
+            device_notes: request.device_notes,
+            started: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO),
+            seconds: request.seconds,
+            drawn: request.drawn,
+            cleanup: request.cleanup,
+            assume_hu: request.assume_hu,
+            removed: 0,
+            voxel_ml: geometry.voxel_ml(),
+            done: [0, slices.grid().slices],
+            anatomy: BTreeMap::new(),
+        };
+        Self {
+            labels: vec![0; geometry.voxel_count()],
+            run: VolumeRun::new(slices, &request.run),
+            provenance,
+            cancel: request.run.cancel,
+            started: Instant::now(),
+            held: None,
+            complete: false,
+        }
+    }
+
+    /// How the labels came about so far.
+    pub fn provenance(&self) -> &Provenance {
+        &self.provenance
+    }
+
+    /// The labels so far, `[nz, ny, nx]`.
+    pub fn labels(&self) -> &[u8] {
+        &self.labels
+    }
+
+    /// Slices done, and in all.
+    pub fn progress(&self) -> [usize; 2] {
+        self.provenance.done
+    }
+
+    /// Whether all slices are there and only the clean-up is left.
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// Whether an engine is needed for it now.
+    pub fn wants_engine(&self) -> bool {
+        !self.complete && (self.held.is_none() || self.run.under_way() > 0)
+    }
+
+    /// From now on slices come outwards from `slice`.
+    pub fn focus(&mut self, slice: usize) {
+        self.run.focus(slice);
+    }
+
+    /// Holds it: no slice starts until it goes on. Time for which it was held is not the engine's.
+    pub fn hold(&mut self, held: bool) {
+        match (held, self.held.take()) {
+            (true, since) => self.held = Some(since.unwrap_or_else(Instant::now)),
+            (false, Some(since)) => self.started += since.elapsed(),
+            (false, None) => {}
+        }
+    }
+
+    /// Another engine takes over, on another device; what the first had under way comes again.
+    pub fn change_device(&mut self, device: &str, notes: &[String], next: usize) {
+        self.run.restart_in_flight();
+        self.run.focus(next);
+        self.provenance.devices.push(device.into());
+        self.provenance.device_notes.extend_from_slice(notes);
+    }
+
+    /// Slices that were submitted and are not back.
+    pub fn under_way(&self) -> usize {
+        self.run.under_way()
+    }
+
+    /// Whether a result is one of this run's.
+    pub fn owns(&self, ticket: Ticket) -> bool {
+        self.run.owns(ticket)
+    }
+
+    /// Submits what the engine has room for.
+    pub fn feed(&mut self, engine: &mut dyn Engine) -> Vec<Message> {
+        if self.held.is_some() && !self.cancel.load(Ordering::Relaxed) {
+            return Vec::new();
+        }
+        let messages = self.run.feed(engine);
+        self.note(&messages);
+        messages
+    }
+
+    /// Takes a result; one that is not this run's changes nothing.
+    pub fn accept(&mut self, engine: &mut dyn Engine, result: SliceResult) -> Vec<Message> {
+        let messages = self.run.accept(engine, result);
+        self.note(&messages);
+        messages
+    }
+
+    fn note(&mut self, messages: &[Message]) {
+        for message in messages {
+            match message {
+                Message::SliceDone { slice, labels, .. } => {
+                    let area = labels.len();
+                    if let Some(all) = self.labels.get_mut(slice * area..(slice + 1) * area) {
+                        all.copy_from_slice(labels);
+                    }
+                }
+                Message::Anatomy(anatomy) => {
+                    self.provenance.anatomy.insert(anatomy.slice, anatomy.clone());
+                }
+                Message::Progress { done, total } => self.provenance.done = [*done, *total],
+                Message::Finished => {
+                    self.provenance.seconds.push(("segment".into(), self.started.elapsed().as_secs_f64()));
+                    self.complete = true;
+                }
+                Message::Cancelled | Message::Failed(_) => {}
+            }
+        }
+    }
+
+    /// Takes pieces apart from their organ, and organs below 0.1 ml, away, if that was asked for; the slices that this changed. To be
+    /// called once, when all slices are there. Who cancels by then is too late: the record says whether the labels are cleaned up, and
+    /// it takes less than a second.
+    pub fn clean_up(&mut self) -> Vec<usize> {
+        if !self.provenance.cleanup {
+            return Vec::new();
+        }
+        let clock = Instant::now();
+        let geometry = &self.run.slices().ct().geometry;
+        let area = geometry.size[0] * geometry.size[1];
+        // It only takes away: a slice has changed where it has fewer labelled voxels.
+        let labelled = |labels: &[u8]| -> Vec<usize> {
+            labels.chunks_exact(area).map(|slice| slice.iter().filter(|&&label| label != 0).count()).collect()
+        };
+        let before = labelled(&self.labels);
+        let removed = remove_stray_components(&mut self.labels, geometry.size, geometry.spacing());
+        self.provenance.removed = removed.iter().sum();
+        let after = labelled(&self.labels);
+        let changed = (0..after.len()).filter(|&slice| after[slice] != before[slice]).collect();
+        self.provenance.seconds.push(("clean up".into(), clock.elapsed().as_secs_f64()));
+        changed
+    }
+
+    /// Waits for all that is left, cleans up and ends: not in a browser's main thread. `progress(done, total)` is called as slices
+    /// come.
+    ///
+    /// # Errors
+    /// [`SegmentationError`].
+    pub fn finish(
+        mut self,
+        engine: &mut dyn Engine,
+        mut progress: impl FnMut(usize, usize),
+    ) -> Result<Segmented, SegmentationError> {
+        while !self.run.is_over() {
+            let messages = self.run.advance(engine, Wait::Yes);
+            self.note(&messages);
+            for message in messages {
+                match message {
+                    Message::Progress { done, total } => progress(done, total),
+                    Message::Cancelled => return Err(SegmentationError::Cancelled),
+                    Message::Failed(error) => return Err(error.into()),
+                    Message::SliceDone { .. } | Message::Anatomy(_) | Message::Finished => {}
+                }
+            }
+        }
+        self.clean_up();
+        let slices = self.run.slices();
+        let labels = slices.ct().with_voxels(self.labels);
+        Ok(Segmented { labels, body: slices.body().clone(), provenance: self.provenance })
+    }
+
+    /// How the labels came about, of a session that is given up.
+    pub fn into_provenance(self) -> Provenance {
+        self.provenance
+    }
+}
+
+/// Which organs are to be drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrganChoice<'a> {
+    /// Those that the weights draw without being asked.
+    Usual,
+    /// All that the weights have learned.
+    All,
+    /// These, by id or by a name that hospitals give them.
+    Named(&'a [String]),
+}
+
+/// Why a choice of organs cannot be drawn.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChoiceError {
+    /// The weights draw nothing without being asked.
+    #[error("no organ of these weights is on by default; use --all-organs or --organs")]
+    NothingOn,
+    /// No organ's name.
+    #[error("`{0}` is not one of the 33 organs; `info --organs` lists them")]
+    Unknown(String),
+    /// Not in these weights.
+    #[error("these weights have never learned the organ `{}`", .0.id())]
+    NotLearned(Organ),
+}
+
+impl OrganChoice<'_> {
+    /// The organs, of weights.
+    ///
+    /// # Errors
+    /// [`ChoiceError`].
+    pub fn organs(self, info: &ModelInfo) -> Result<OrganSet, ChoiceError> {
+        let known = info.organs(true);
+        let organs = match self {
+            Self::Usual => info.organs(false),
+            Self::All => known,
+            Self::Named(names) => {
+                let organ = |name: &String| {
+                    let named = Organ::from_id(name).or_else(|| Organ::from_name(name));
+                    let organ = named.ok_or_else(|| ChoiceError::Unknown(name.clone()))?;
+                    known.contains(organ).then_some(organ).ok_or(ChoiceError::NotLearned(organ))
+                };
+                return names.iter().map(organ).collect();
+            }
+        };
+        if organs.is_empty() { Err(ChoiceError::NothingOn) } else { Ok(organs) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,204 @@
+//! The files of a segmentation: which there are, what they are called, and what is in them.
+//!
+//! The command line writes all of them into a folder, the viewer makes the one that is asked for; both from here. A further format is a
+//! further [`ResultFile`]: its name, its bytes, and whether [`ResultFiles::all`] has it.
+
+use std::cell::OnceCell;
+
+use super::{ReportError, Segmentation, Statistics};
+use super::{attention_csv, attention_json, report_html, run_manifest_json, statistics_csv};
+use crate::anatomy::Organ;
+use crate::formats::nifti::{self, NiftiError};
+use crate::formats::nrrd::{self, NrrdError};
+
+/// A file of a segmentation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResultFile {
+    /// The label map as NIfTI.
+    Labels,
+    /// The label map as NRRD.
+    LabelsNrrd,
+    /// The mask of one organ as NIfTI.
+    Mask(Organ),
+    /// Volume, HU and extent of every organ.
+    StatisticsCsv,
+    /// Regions and attention of every slice.
+    AttentionCsv,
+    /// The same as JSON.
+    AttentionJson,
+    /// One HTML page for people.
+    Report,
+    /// The record of the run.
+    Run,
+}
+
+/// Why a file cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ResultFileError {
+    /// What it says cannot be said.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// A label map.
+    #[error(transparent)]
+    Nifti(#[from] NiftiError),
+    /// A label map.
+    #[error(transparent)]
+    Nrrd(#[from] NrrdError),
+}
+
+impl ResultFile {
+    /// What is written of every CT, beside the record.
+    const ALWAYS: [Self; 5] =
+        [Self::Labels, Self::AttentionCsv, Self::AttentionJson, Self::StatisticsCsv, Self::Report];
+
+    /// All names that [`ResultFiles::all`] may have.
+    pub fn names(masks: bool) -> Vec<String> {
+        let masks = Organ::ALL.into_iter().filter(|_| masks).map(Self::Mask);
+        Self::ALWAYS.into_iter().chain(masks).map(Self::name).collect()
+    }
+
+    /// Its name in the folder of a result.
+    pub fn name(self) -> String {
+        match self {
+            Self::Labels => "labels.nii.gz".into(),
+            Self::LabelsNrrd => "labels.nrrd".into(),
+            Self::Mask(organ) => format!("organs/{}.nii.gz", organ.id()),
+            Self::StatisticsCsv => "statistics.csv".into(),
+            Self::AttentionCsv => "attention.csv".into(),
+            Self::AttentionJson => "attention.json".into(),
+            Self::Report => "report.html".into(),
+            Self::Run => "run.json".into(),
+        }
+    }
+}
+
+/// What the header of a label map says that lies beside a record of its run, which says the rest.
+const BESIDE_ITS_RECORD: &str = "AttentionAnatomy labels, not a medical device";
+
+/// Makes the files of a segmentation.
+#[derive(Debug)]
+pub struct ResultFiles<'a> {
+    segmentation: Segmentation<'a>,
+    /// What the headers of label maps say, at most 80 bytes of it in NIfTI.
+    description: String,
+    statistics: OnceCell<Statistics>,
+}
+
+impl<'a> ResultFiles<'a> {
+    /// Files that lie beside each other, `run.json` among them.
+    pub fn of_folder(segmentation: Segmentation<'a>) -> Self {
+        Self { segmentation, description: BESIDE_ITS_RECORD.into(), statistics: OnceCell::new() }
+    }
+
+    /// Files that go their way alone: the header of a label map names the weights, after what must not be cut off.
+    pub fn single(segmentation: Segmentation<'a>) -> Self {
+        let run = segmentation.run;
+        let description = match run.weights_sha256.get(..12) {
+            Some(hash) => format!("Not a medical device. AttentionAnatomy, {} {hash}", run.weights_name),
+            None => "Not a medical device. AttentionAnatomy, by hand".into(),
+        };
+        Self { segmentation, description, statistics: OnceCell::new() }
+    }
+
+    /// What was measured of the labels.
+    ///
+    /// # Errors
+    /// [`ReportError`].
+    pub fn statistics(&self) -> Result<&Statistics, ReportError> {
+        match self.statistics.get() {
+            Some(known) => Ok(known),
+            None => {
+                let measured = Statistics::measure(&self.segmentation)?;
+                Ok(self.statistics.get_or_init(|| measured))
+            }
+        }
+    }
+
+    /// The bytes of a file.
+    ///
+    /// # Errors
+    /// [`ResultFileError`].
+    pub fn bytes(&self, output: ResultFile) -> Result<Vec<u8>, ResultFileError> {
+        let seg = &self.segmentation;
+        Ok(match output {
+            ResultFile::Labels => nifti::write_labels(seg.labels, &self.description)?,
+            ResultFile::LabelsNrrd => nrrd::write_labels(seg.labels, &self.description)?,
+            ResultFile::Mask(organ) => {
+                let mask = seg.labels.voxels.iter().map(|&label| u8::from(label == organ.label())).collect();
+                nifti::write_labels(&seg.labels.with_voxels(mask), organ.name())?
+            }
+            ResultFile::StatisticsCsv => statistics_csv(seg, self.statistics()?).into_bytes(),
+            ResultFile::AttentionCsv => attention_csv(seg).into_bytes(),
+            ResultFile::AttentionJson => attention_json(seg).into_bytes(),
+            ResultFile::Report => report_html(seg, self.statistics()?)?.into_bytes(),
+            ResultFile::Run => run_manifest_json(seg, self.statistics()?).into_bytes(),
+        })
+    }
+
+    /// What is written beside the record, with one mask for each organ that was found if `masks` are asked for.
+    pub fn all(&self, masks: bool) -> Vec<ResultFile> {
+        let mut seen = [false; 256];
+        self.segmentation.labels.voxels.iter().for_each(|&label| seen[usize::from(label)] = true);
+        let drawn = |organ: &Organ| seen[usize::from(organ.label())] && self.segmentation.is_drawn(*organ);
+        let masks = Organ::ALL.into_iter().filter(|organ| masks && drawn(organ)).map(ResultFile::Mask);
+        ResultFile::ALWAYS.into_iter().chain(masks).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{run, trained};
+    use super::*;
+    use crate::formats;
+    use crate::infer::RunInfo;
+    use crate::volume::{CtVolume, Geometry, LabelVolume, Modality, Volume};
+
+    fn volumes() -> (CtVolume, LabelVolume) {
+        let geometry = Geometry::axial([8, 8, 4], [1.0, 1.0, 2.0], [0.0; 3]).unwrap();
+        let ct = Volume::from_stored(geometry, vec![40i16; 256], Modality::Ct).unwrap();
+        let mut labels = vec![0u8; 256];
+        labels[100..140].fill(Organ::Liver.label());
+        labels[10..14].fill(Organ::Heart.label());
+        let labels = ct.with_voxels(labels);
+        (ct, labels)
+    }
+
+    #[test]
+    fn a_mask_is_written_of_what_was_to_be_drawn_and_was_found() {
+        let (ct, labels) = volumes();
+        let (trained, run) = (trained(&["liver", "spleen"]), run());
+        let segmentation = Segmentation { ct: &ct, labels: &labels, slices: &[], trained: &trained, run: &run };
+        let files = ResultFiles::of_folder(segmentation);
+        let names = |masks| files.all(masks).into_iter().map(ResultFile::name).collect::<Vec<_>>();
+        // The heart is in the labels and was not to be drawn; the spleen was and is not there.
+        assert_eq!(names(true)[5..], ["organs/liver.nii.gz"]);
+        assert_eq!((names(false).len(), ResultFile::names(false)), (5, names(false)));
+        assert!(names(true).iter().all(|name| ResultFile::names(true).contains(name)));
+        let mask = files.bytes(ResultFile::Mask(Organ::Liver)).unwrap();
+        let mask = formats::read_labels(vec![("m".into(), mask)]).unwrap();
+        assert_eq!(mask.voxels.iter().map(|&v| usize::from(v)).sum::<usize>(), 40);
+        let record: serde_json::Value = serde_json::from_slice(&files.bytes(ResultFile::Run).unwrap()).unwrap();
+        assert_eq!(record["weights"]["sha256"], run.weights_sha256);
+        for file in files.all(false) {
+            assert!(!files.bytes(file).unwrap().is_empty());
+        }
+    }
+
+    #[test]
+    fn a_label_map_that_travels_alone_names_its_weights_and_one_in_its_folder_need_not() {
+        let (ct, labels) = volumes();
+        let (trained, run, hand) = (trained(&["liver"]), run(), RunInfo::by_hand(vec!["ct".into()]));
+        let of = |run| Segmentation { ct: &ct, labels: &labels, slices: &[], trained: &trained, run };
+        let said = |outputs: &ResultFiles<'_>, output| {
+            let bytes = outputs.bytes(output).unwrap();
+            formats::read_header(&bytes, &Default::default()).unwrap().unwrap().description
+        };
+        for output in [ResultFile::Labels, ResultFile::LabelsNrrd] {
+            let alone = said(&ResultFiles::single(of(&run)), output);
+            assert!(alone.starts_with("Not a medical device.") && alone.contains(&run.weights_name), "{alone}");
+            assert!(alone.contains(&run.weights_sha256[..12]), "{alone}");
+            assert!(said(&ResultFiles::single(of(&hand)), output).contains("by hand"));
+            assert_eq!(said(&ResultFiles::of_folder(of(&run)), output), BESIDE_ITS_RECORD);
+        }
+    }
+}

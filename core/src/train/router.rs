@@ -1,0 +1,201 @@
+//! The paper's table and the fifth row beside it: a region router, the brute-force approach that the paper argues against.
+//!
+//! A classifier tells the region of a slice, and a plain U-Net of that region alone draws it: six trainings where
+//! AttentionAnatomy has one. The five share the segmentation steps that every other system has to itself; a
+//! region of which the data have no slice has no network.
+
+use super::experiment::{self, Experiment, Run};
+use super::variant::{self, PAPER_ROWS};
+use super::{TrainError, TrainingConfig};
+use crate::anatomy::{OrganSet, REGION_COUNT, Region};
+use crate::artifacts::ArtifactStore;
+use crate::infer::{ComputeDevice, Engine, Model, RegionRouter, WeightsUsed};
+use crate::metrics::{self, Comparison, MeasureError, Subject, System};
+use crate::network::count::multiply_adds;
+use crate::network::weights::TrainedOrgan;
+
+/// As the table calls it.
+pub const NAME: &str = "Region router + HPA";
+/// Name of its folder.
+const ID: &str = "router-hpa";
+
+/// The trainings of a router.
+#[derive(Clone, Debug)]
+pub struct Router {
+    /// The router as a whole: its configuration is that of the classifier, its folder holds what was measured.
+    pub whole: Run,
+    classifier: Run,
+    specialists: [Run; REGION_COUNT],
+}
+
+impl Router {
+    /// The router with the data and the schedule of the full system.
+    pub fn new(base: &TrainingConfig, seed: u64) -> Self {
+        let folder = format!("{ID}/seed-{seed}");
+        let run = |name: &str, config: TrainingConfig, folder: String| {
+            let name = format!("{NAME}, {name}, seed {seed}");
+            Run { config: TrainingConfig { name: name.clone(), seed, ..config }, name, folder }
+        };
+        let mut classifier = base.clone();
+        for phase in &mut classifier.phases {
+            (phase.loss.dice, phase.loss.focal, phase.loss.region) = (0.0, 0.0, 1.0);
+        }
+        let specialist = |region: Region| {
+            let mut config = base.clone();
+            config.network.attention = false;
+            config.region = Some(region);
+            config.without_regions();
+            config.steps_per_epoch = base.steps_per_epoch.div_ceil(REGION_COUNT as u64);
+            run(region.name(), config, format!("{folder}/{}", region.id()))
+        };
+        Self {
+            whole: run("all", classifier.clone(), folder.clone()),
+            classifier: run("classifier", classifier, format!("{folder}/classifier")),
+            specialists: Region::ALL.map(specialist),
+        }
+    }
+
+    /// Multiply-adds of a slice: classifier and one U-Net.
+    pub fn multiply_adds(&self) -> u64 {
+        let crop = self.classifier.config.input().crop;
+        let of = |run: &Run| multiply_adds(&run.config.network, crop);
+        of(&self.classifier).classifier() + of(&self.specialists[0]).unet()
+    }
+
+    /// Trains and measures whatever is not done. False when it was asked to stop.
+    ///
+    /// # Errors
+    /// [`TrainError`].
+    pub fn run(&self, experiment: &mut Experiment<'_>) -> Result<bool, TrainError> {
+        let store = experiment.store();
+        if self.whole.finished(store)?.is_some() {
+            return Ok(true);
+        }
+        let mut specialists = Vec::new();
+        for run in &self.specialists {
+            specialists.push(experiment.has_slices(&run.config)?.then_some(run));
+        }
+        for run in std::iter::once(&self.classifier).chain(specialists.iter().copied().flatten()) {
+            if !experiment.trained(run).map_err(TrainError::of(&run.name))? {
+                return Ok(false);
+            }
+        }
+        let classifier = self.classifier.model(store)?;
+        let networks: Vec<Option<Model>> =
+            specialists.into_iter().map(|run| run.map(|run| run.model(store)).transpose()).collect::<Result<_, _>>()?;
+        experiment.measured(&self.whole, |device, patients, _| {
+            let head = format!("{NAME}, held-out patients: {}.", metrics::by_set(patients));
+            Ok((subject(&classifier, &networks, device)?, head))
+        })
+    }
+}
+
+/// A router of trained networks, with all organs that one of them has learned.
+fn subject(classifier: &Model, networks: &[Option<Model>], device: &ComputeDevice) -> Result<Subject, MeasureError> {
+    let mut info = classifier.info.clone();
+    info.trained_organs.clear();
+    for model in networks.iter().flatten() {
+        let new = |t: &&TrainedOrgan| info.trained_organs.iter().all(|known| known.organ != t.organ);
+        let more: Vec<TrainedOrgan> = model.info.trained_organs.iter().filter(new).cloned().collect();
+        info.trained_organs.extend(more);
+    }
+    let mut engines = Vec::new();
+    for model in networks {
+        let engine = |model: &Model| -> Result<Box<dyn Engine>, MeasureError> {
+            Ok(Box::new(model.engine(device, model.info.organs(true))?))
+        };
+        engines.push(model.as_ref().map(engine).transpose()?);
+    }
+    let specialists = <[_; REGION_COUNT]>::try_from(engines).map_err(|_| MeasureError::Router)?;
+    let classify = Box::new(classifier.engine(device, OrganSet::EMPTY)?);
+    let weights = WeightsUsed { name: NAME.into(), sha256: String::new(), info };
+    let engine = Box::new(RegionRouter::new(classify, specialists));
+    Ok(Subject { weights, engine, without_attention: None, regions: true })
+}
+
+/// What is done in one go.
+#[derive(Clone, Debug)]
+enum Task {
+    Run(Box<Run>),
+    Router(Box<Router>),
+}
+
+/// The paper's four systems and a router, trained alike with several seeds.
+#[derive(Clone, Debug)]
+pub struct Ablation {
+    base: TrainingConfig,
+    seeds: Vec<u64>,
+    routers: Vec<Router>,
+}
+
+impl Ablation {
+    /// The systems with the data and the schedule of the full one, which is `base`.
+    pub fn new(base: &TrainingConfig, seeds: u64) -> Self {
+        let seeds: Vec<u64> = (0..seeds).map(|n| base.seed.wrapping_add(n)).collect();
+        let routers = seeds.iter().map(|&seed| Router::new(base, seed)).collect();
+        Self { base: base.clone(), seeds, routers }
+    }
+
+    /// Everything that there is to do, or the part of one task of an array. Systems that share the preparation of a seed's patients come
+    /// one after the other.
+    fn tasks(&self, part: Option<experiment::Part>) -> Vec<Task> {
+        const ORDER: [usize; 4] = [0, 2, 1, 3];
+        let of_seed = |(&seed, router): (&u64, &Router)| {
+            let run = |n: usize| Task::Run(Box::new(PAPER_ROWS[n].variant().run(&self.base, seed)));
+            ORDER.map(run).into_iter().chain([Task::Router(Box::new(router.clone()))]).collect::<Vec<_>>()
+        };
+        let all = self.seeds.iter().zip(&self.routers).flat_map(of_seed).collect();
+        match part {
+            None => all,
+            Some(part) => part.of(all),
+        }
+    }
+
+    /// Trains and measures whatever is not done, of `part` or of all. False when it was asked to stop.
+    ///
+    /// # Errors
+    /// [`TrainError`].
+    pub fn run(&self, part: Option<experiment::Part>, experiment: &mut Experiment<'_>) -> Result<bool, TrainError> {
+        let tasks = self.tasks(part);
+        for (n, task) in tasks.iter().enumerate() {
+            let of = format!("{} of {}", n + 1, tasks.len());
+            let finished = match task {
+                Task::Run(run) => experiment.next(run, &of)?,
+                Task::Router(router) => {
+                    experiment.announce(&router.whole, &of);
+                    router.run(experiment)?
+                }
+            };
+            if !finished {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// What the runs say together.
+    ///
+    /// # Errors
+    /// [`TrainError::NotDone`].
+    pub fn comparison(&self, store: &dyn ArtifactStore) -> Result<Comparison, TrainError> {
+        let mut systems = variant::systems(&PAPER_ROWS.map(|row| row.variant()), &self.base, &self.seeds, store)?;
+        let whole: Vec<Run> = self.routers.iter().map(|router| router.whole.clone()).collect();
+        systems.push(System {
+            name: NAME.into(),
+            multiply_adds: self.routers.first().map_or(0, Router::multiply_adds),
+            runs: experiment::results(&whole, store)?,
+            against: Vec::new(),
+        });
+        let subject = format!(
+            "The four systems of the paper and a router that has a network for each region, trained alike on the data of {}: \
+             {} segmentation steps of {} slices each.",
+            self.base.name,
+            self.base.segmentation_steps(),
+            self.base.batch
+        );
+        Ok(Comparison { subject, over: "seeds".into(), systems, chosen: None })
+    }
+}
+
+#[cfg(test)]
+mod tests;
