@@ -22,6 +22,7 @@ pub mod network;
 pub mod phantom;
 pub mod preprocess;
 pub mod random;
+pub mod raster;
 pub mod report;
 pub mod train;
 pub mod volume;

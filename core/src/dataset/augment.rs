@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::preprocess::AIR_HU;
 use crate::random::normal;
+use crate::raster::Gaussian;
 
 /// How far samples are changed. All zero by default.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -151,25 +152,9 @@ impl Augmentation {
 
 /// Gaussian blur of a square image by a width (FWHM) in pixels; edges are repeated.
 fn blur_slice(image: &mut [f32], side: usize, fwhm: f64) {
-    let sigma = fwhm / (8.0 * std::f64::consts::LN_2).sqrt();
-    let reach = (3.0 * sigma).ceil() as usize;
-    let weights: Vec<f32> =
-        (0..=2 * reach).map(|n| (-0.5 * ((n as f64 - reach as f64) / sigma).powi(2)).exp() as f32).collect();
-    let sum: f32 = weights.iter().sum();
-    let mut line = vec![0.0; side];
-    // Along x with pixels next to each other, then along y.
-    for (step, stride) in [(1, side), (side, 1)] {
-        for n in 0..side {
-            let at = |m: usize| n * stride + m * step;
-            for (m, out) in line.iter_mut().enumerate() {
-                let tap = |k: usize| (m + k).saturating_sub(reach).min(side - 1);
-                *out = weights.iter().enumerate().map(|(k, w)| w * image[at(tap(k))]).sum::<f32>() / sum;
-            }
-            for (m, v) in line.iter().enumerate() {
-                image[at(m)] = *v;
-            }
-        }
-    }
+    let gaussian = Gaussian::new(fwhm / (8.0 * std::f64::consts::LN_2).sqrt());
+    gaussian.blur(image, side, 1);
+    gaussian.blur(image, side, side);
 }
 
 /// Every channel becomes a mean of itself and its neighbours, which have `share` each; the ends have one neighbour.

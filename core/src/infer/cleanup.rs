@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::anatomy::{ORGAN_COUNT, Organ};
+use crate::raster::{Groups, Row};
 
 /// Volume from which on the largest piece may be an organ, or what a scan shows of one.
 const LEAST_ML: f64 = 0.1;
@@ -85,14 +86,6 @@ fn bounding_boxes(labels: &[u8], size: [usize; 3]) -> [Option<Bounds>; ORGAN_COU
     boxes
 }
 
-/// Voxels of an organ next to each other in a row.
-struct Run {
-    /// First and last x.
-    x: [usize; 2],
-    /// Index of the row's first voxel in the volume.
-    row: usize,
-}
-
 /// Works on runs, of which an organ has hundreds of times fewer than voxels: this must not be felt when a hand waits for it.
 fn keep_pieces(
     labels: &mut [u8],
@@ -102,103 +95,59 @@ fn keep_pieces(
     stays: &impl Fn(&Piece, &Piece) -> bool,
 ) -> usize {
     let [[x0, x1], [y0, y1], [z0, z1]] = bounds;
-    let mut runs: Vec<Run> = Vec::new();
+    // Runs of voxels in a row of the volume: from the first to the one after the last.
+    let mut runs: Vec<[u32; 2]> = Vec::new();
     // Runs of each row of the box are runs[first[row]..first[row + 1]].
     let mut first = vec![0];
-    let mut pieces = Pieces::default();
+    let mut groups = Groups::default();
     let height = y1 - y0 + 1;
+    let start_of = |row: usize| size[0] * (y0 + row % height + size[1] * (z0 + row / height));
     for z in z0..=z1 {
         for y in y0..=y1 {
-            let row = size[0] * (y + size[1] * z);
-            let line = &labels[row + x0..=row + x1];
+            let here = first.len() - 1;
+            let line = &labels[start_of(here) + x0..=start_of(here) + x1];
             let mut x = 0;
             while let Some(start) = line[x..].iter().position(|&l| l == label).map(|n| x + n) {
                 let end = line[start..].iter().position(|&l| l != label).map_or(line.len(), |n| start + n);
-                runs.push(Run { x: [x0 + start, x0 + end - 1], row });
-                pieces.add(end - start);
+                runs.push([x0 + start, x0 + end].map(|x| x as u32));
+                groups.add(end - start);
                 x = end;
             }
-            let here = first.len() - 1;
             first.push(runs.len());
             // Rows that touch this one and were seen before: beside it, and three in the slice below.
             let beside = (y > y0).then(|| here - 1);
             let below =
                 (z > z0).then(move || (y.max(y0 + 1) - 1..=(y + 1).min(y1)).map(move |v| here + v - y - height));
+            let row = |n: usize| Row { number: first[n], runs: &runs[first[n]..first[n + 1]] };
             for other in beside.into_iter().chain(below.into_iter().flatten()) {
-                join(&runs, first[here]..first[here + 1], first[other]..first[other + 1], &mut pieces);
+                groups.join_rows(row(here), row(other), true);
             }
         }
     }
-    let largest = pieces.largest();
     let mut whole: BTreeMap<usize, Piece> = BTreeMap::new();
-    for (n, run) in runs.iter().enumerate() {
-        let (y, z) = (run.row / size[0] % size[1], run.row / size[0] / size[1]);
-        let here = [run.x, [y, y], [z, z]];
-        let root = pieces.root(n);
-        let piece = whole.entry(root).or_insert(Piece { voxels: pieces.voxels[root], bounds: here });
+    let rows: Vec<usize> =
+        (1..first.len()).flat_map(|row| std::iter::repeat_n(row - 1, first[row] - first[row - 1])).collect();
+    for (n, (run, row)) in runs.iter().zip(&rows).enumerate() {
+        let [y, z] = [y0 + row % height, z0 + row / height];
+        let here = [[run[0] as usize, run[1] as usize - 1], [y, y], [z, z]];
+        let root = groups.root(n);
+        let piece = whole.entry(root).or_insert(Piece { voxels: groups.weight(root), bounds: here });
         for (all, here) in piece.bounds.iter_mut().zip(here) {
             *all = [all[0].min(here[0]), all[1].max(here[1])];
         }
     }
+    let Some(largest) = groups.heaviest() else { return 0 };
     let kept: BTreeSet<usize> =
         whole.iter().filter(|(_, piece)| stays(piece, &whole[&largest])).map(|(&root, _)| root).collect();
     let mut removed = 0;
-    for (n, run) in runs.iter().enumerate() {
-        if !kept.contains(&pieces.root(n)) {
-            labels[run.row + run.x[0]..=run.row + run.x[1]].fill(0);
-            removed += run.x[1] - run.x[0] + 1;
+    for (n, (run, row)) in runs.iter().zip(&rows).enumerate() {
+        if !kept.contains(&groups.root(n)) {
+            let [start, end] = run.map(|x| start_of(*row) + x as usize);
+            labels[start..end].fill(0);
+            removed += end - start;
         }
     }
     removed
-}
-
-/// Joins the runs of two neighbouring rows that touch, by a corner too.
-fn join(runs: &[Run], here: std::ops::Range<usize>, other: std::ops::Range<usize>, pieces: &mut Pieces) {
-    let (mut a, mut b) = (here.start, other.start);
-    while a < here.end && b < other.end {
-        let (p, q) = (runs[a].x, runs[b].x);
-        if p[0] <= q[1] + 1 && q[0] <= p[1] + 1 {
-            pieces.join(a, b);
-        }
-        if p[1] < q[1] { a += 1 } else { b += 1 }
-    }
-}
-
-/// Which runs belong together: a forest whose roots are the first runs of their pieces.
-#[derive(Default)]
-struct Pieces {
-    parent: Vec<usize>,
-    voxels: Vec<usize>,
-}
-
-impl Pieces {
-    fn add(&mut self, voxels: usize) {
-        self.parent.push(self.parent.len());
-        self.voxels.push(voxels);
-    }
-
-    fn root(&mut self, mut n: usize) -> usize {
-        while self.parent[n] != n {
-            self.parent[n] = self.parent[self.parent[n]];
-            n = self.parent[n];
-        }
-        n
-    }
-
-    fn join(&mut self, a: usize, b: usize) {
-        let (a, b) = (self.root(a), self.root(b));
-        if a != b {
-            let (root, child) = (a.min(b), a.max(b));
-            self.parent[child] = root;
-            self.voxels[root] += self.voxels[child];
-        }
-    }
-
-    /// Root of the largest piece, the first of several.
-    fn largest(&self) -> usize {
-        let roots = (0..self.parent.len()).filter(|&n| self.parent[n] == n);
-        roots.max_by_key(|&n| (self.voxels[n], std::cmp::Reverse(n))).unwrap_or(0)
-    }
 }
 
 #[cfg(test)]

@@ -29,6 +29,21 @@ impl SliceAnatomy {
         }
         best
     }
+
+    /// The regions' probabilities as `columns` cells side by side, of which each region has its share, from the head down; cells
+    /// are `None` when the network has no region branch.
+    pub fn region_cells(&self, columns: usize) -> impl Iterator<Item = Option<Region>> {
+        let share = self.regions.map(|p| if p.is_finite() { p } else { 0.0 });
+        let total: f32 = share.iter().sum();
+        (0..columns).map(move |column| {
+            let place = (column as f32 + 0.5) / columns as f32 * total;
+            let mut sum = 0.0;
+            Region::ALL.into_iter().find(|r| {
+                sum += share[r.index()];
+                place < sum
+            })
+        })
+    }
 }
 
 /// How a run came about.

@@ -213,12 +213,9 @@ impl VolumeRun {
     }
 
     fn anatomy(&self, prediction: &SlicePrediction) -> SliceAnatomy {
-        let geometry = &self.slices.ct().geometry;
-        let [nx, ny, _] = geometry.size;
-        let middle = [(nx - 1) as f64 / 2.0, (ny - 1) as f64 / 2.0, prediction.slice as f64];
         SliceAnatomy {
             slice: prediction.slice,
-            position_mm: geometry.to_patient(middle)[2],
+            position_mm: self.slices.ct().geometry.slice_mm(prediction.slice),
             regions: prediction.regions.unwrap_or([0.0; REGION_COUNT]),
             attention: prediction.attention,
         }

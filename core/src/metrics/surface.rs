@@ -9,6 +9,8 @@
 //!
 //! Counting boundary voxels instead would make every figure depend on how the surface runs through the grid.
 
+use crate::raster::squared_distances;
+
 /// The surface elements of two masks with their distance to the other surface.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SurfaceDistances {
@@ -44,7 +46,7 @@ impl SurfaceDistances {
         let truth_codes = window.codes(&truth);
         let prediction_codes = window.codes(&prediction);
         let elements = |from: &[u8], to: &[u8]| {
-            let squared = squared_distances(window.corners(), spacing, |n| on_surface(to[n]));
+            let squared = squared_distances::<f32>(window.corners(), spacing, |n| on_surface(to[n]));
             let mut elements: Vec<SurfaceElement> = from
                 .iter()
                 .zip(&squared)
@@ -197,81 +199,6 @@ impl Window {
             }
         }
         codes
-    }
-}
-
-/// The squared distance in mm2 from every point of a grid to the nearest seed: exact, for any spacing, in linear time
-/// (Felzenszwalb and Huttenlocher, "Distance transforms of sampled functions", 2012). Infinite without seeds.
-fn squared_distances(size: [usize; 3], spacing: [f64; 3], seed: impl Fn(usize) -> bool) -> Vec<f32> {
-    let mut field: Vec<f32> = (0..size.iter().product()).map(|n| if seed(n) { 0.0 } else { f32::INFINITY }).collect();
-    let step = [1, size[0], size[0] * size[1]];
-    let longest = size.iter().copied().max().unwrap_or(0);
-    let mut line = vec![0.0f64; longest];
-    let mut envelope = Envelope { vertex: Vec::with_capacity(longest), from: Vec::with_capacity(longest) };
-    for axis in 0..3 {
-        let (u, v) = ((axis + 1) % 3, (axis + 2) % 3);
-        for p in 0..size[u] {
-            for q in 0..size[v] {
-                let start = p * step[u] + q * step[v];
-                for (n, value) in line[..size[axis]].iter_mut().enumerate() {
-                    *value = f64::from(field[start + n * step[axis]]);
-                }
-                envelope.lower(&line[..size[axis]], spacing[axis]);
-                envelope.write(&line[..size[axis]], spacing[axis], |n, value| {
-                    field[start + n * step[axis]] = value as f32;
-                });
-            }
-        }
-    }
-    field
-}
-
-/// The lower envelope of the parabolas `value[n] + (x - n spacing)^2` of a line.
-struct Envelope {
-    /// The parabolas of the envelope, by their sample.
-    vertex: Vec<usize>,
-    /// Where each begins to be the lowest, in mm.
-    from: Vec<f64>,
-}
-
-impl Envelope {
-    fn lower(&mut self, values: &[f64], spacing: f64) {
-        self.vertex.clear();
-        self.from.clear();
-        for (n, &value) in values.iter().enumerate() {
-            if value.is_infinite() {
-                continue;
-            }
-            let x = n as f64 * spacing;
-            let mut from = f64::NEG_INFINITY;
-            while let (Some(&last), Some(&last_from)) = (self.vertex.last(), self.from.last()) {
-                let y = last as f64 * spacing;
-                let meet = (value + x * x - values[last] - y * y) / (2.0 * (x - y));
-                if meet > last_from {
-                    from = meet;
-                    break;
-                }
-                self.vertex.pop();
-                self.from.pop();
-            }
-            self.vertex.push(n);
-            self.from.push(from);
-        }
-    }
-
-    fn write(&self, values: &[f64], spacing: f64, mut put: impl FnMut(usize, f64)) {
-        if self.vertex.is_empty() {
-            return;
-        }
-        let mut at = 0;
-        for n in 0..values.len() {
-            let x = n as f64 * spacing;
-            while self.from.get(at + 1).is_some_and(|&from| from < x) {
-                at += 1;
-            }
-            let vertex = self.vertex[at];
-            put(n, values[vertex] + (x - vertex as f64 * spacing).powi(2));
-        }
     }
 }
 

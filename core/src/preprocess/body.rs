@@ -9,6 +9,7 @@
 //! Pixels coarser than 4 mm are their own cells and too large for the opening, which then does nothing.
 
 use super::cells::Coarse;
+use crate::raster::{Groups, Row};
 use crate::volume::CtVolume;
 use std::ops::Range;
 
@@ -200,59 +201,29 @@ fn each_slice<T>(slices: usize, work: impl Fn(usize) -> T) -> Vec<T> {
 
 /// Which runs belong to the component with the most cells (neighbours share a face, in 3-D).
 fn largest_component(slices: &[Runs]) -> Vec<Vec<bool>> {
+    let mut groups = Groups::default();
     let mut starts = vec![0];
     for slice in slices {
         starts.push(starts[starts.len() - 1] + slice.runs.len());
+        slice.runs.iter().for_each(|[start, end]| groups.add((end - start) as usize));
     }
-    let total = starts[slices.len()];
-    let mut parent: Vec<usize> = (0..total).collect();
+    let row = |k: usize, y: usize| Row { number: starts[k] + slices[k].rows[y] as usize, runs: slices[k].row(y) };
     for (k, slice) in slices.iter().enumerate() {
         let height = slice.rows.len() - 1;
         for y in 0..height {
             if y + 1 < height {
-                join(&mut parent, (slice, y, starts[k]), (slice, y + 1, starts[k]));
+                groups.join_rows(row(k, y), row(k, y + 1), false);
             }
-            if let Some(above) = slices.get(k + 1) {
-                join(&mut parent, (slice, y, starts[k]), (above, y, starts[k + 1]));
+            if k + 1 < slices.len() {
+                groups.join_rows(row(k, y), row(k + 1, y), false);
             }
         }
-    }
-    let mut cells = vec![0u64; total];
-    for (run, [start, end]) in slices.iter().flat_map(|s| &s.runs).enumerate() {
-        let root = root(&mut parent, run);
-        cells[root] += u64::from(end - start);
     }
     // The first of equals, so that the result does not depend on chance.
-    let largest = (0..total).rev().max_by_key(|&n| cells[n]);
+    let largest = groups.heaviest();
     (0..slices.len())
-        .map(|k| (starts[k]..starts[k + 1]).map(|run| Some(root(&mut parent, run)) == largest).collect())
+        .map(|k| (starts[k]..starts[k + 1]).map(|run| Some(groups.root(run)) == largest).collect())
         .collect()
-}
-
-/// Joins runs of two rows (of a slice, with the number of its first run) that share cells.
-fn join(parent: &mut [usize], a: (&Runs, usize, usize), b: (&Runs, usize, usize)) {
-    let (mut m, mut n) = (a.0.row_range(a.1), b.0.row_range(b.1));
-    while !m.is_empty() && !n.is_empty() {
-        let (p, q) = (a.0.runs[m.start], b.0.runs[n.start]);
-        if p[0] < q[1] && q[0] < p[1] {
-            let (first, second) = (root(parent, a.2 + m.start), root(parent, b.2 + n.start));
-            parent[first.max(second)] = first.min(second);
-        }
-        if p[1] < q[1] {
-            m.start += 1;
-        } else {
-            n.start += 1;
-        }
-    }
-}
-
-/// The run that stands for the component of `run`; shortens the way there.
-fn root(parent: &mut [usize], mut run: usize) -> usize {
-    while parent[run] != run {
-        parent[run] = parent[parent[run]];
-        run = parent[run];
-    }
-    run
 }
 
 #[cfg(test)]

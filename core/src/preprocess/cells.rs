@@ -2,6 +2,8 @@
 
 use std::cell::Cell;
 
+use crate::raster;
+
 /// Tissue is above this.
 const THRESHOLD_HU: f32 = -300.0;
 /// What counts as air and as tissue at the least and at the most. With the threshold in the middle, a region is tissue where
@@ -120,41 +122,7 @@ impl Coarse {
 
     /// Fills what cannot be reached from the edge of the image (by faces).
     pub fn fill_holes(&self, cells: &mut [u8]) {
-        const REACHED: u8 = 2;
-        let [w, h] = self.cells;
-        let mut todo: Vec<usize> = Vec::new();
-        let visit = |p: usize, cells: &mut [u8], todo: &mut Vec<usize>| {
-            if cells[p] == 0 {
-                cells[p] = REACHED;
-                todo.push(p);
-            }
-        };
-        for x in 0..w {
-            visit(x, cells, &mut todo);
-            visit((h - 1) * w + x, cells, &mut todo);
-        }
-        for y in 0..h {
-            visit(y * w, cells, &mut todo);
-            visit(y * w + w - 1, cells, &mut todo);
-        }
-        while let Some(p) = todo.pop() {
-            let (x, y) = (p % w, p / w);
-            if x > 0 {
-                visit(p - 1, cells, &mut todo);
-            }
-            if x + 1 < w {
-                visit(p + 1, cells, &mut todo);
-            }
-            if y > 0 {
-                visit(p - w, cells, &mut todo);
-            }
-            if y + 1 < h {
-                visit(p + w, cells, &mut todo);
-            }
-        }
-        for cell in cells {
-            *cell = u8::from(*cell != REACHED);
-        }
+        raster::fill_holes(cells, [self.cells[0], self.cells[1], 1]);
     }
 
     /// Fills what has body before and behind it and on at least one side: a lung that the edge of the field of view (of the

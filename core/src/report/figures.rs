@@ -8,6 +8,7 @@
 use base64::Engine;
 
 use super::{ReportError, Segmentation};
+use crate::raster;
 
 /// The direction a plane is looked at from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,34 +77,12 @@ impl Plane {
         let [width, height] = self.size;
         let step = width.max(height).div_ceil(192).max(1);
         let (w, h) = (width.div_ceil(step), height.div_ceil(step));
-        let mut dense: Vec<bool> = (0..w * h).map(|n| self.hu[n % w * step + width * (n / w * step)] > -300).collect();
-        let mut parts: Vec<(usize, [usize; 4])> = Vec::new();
-        let mut stack = Vec::new();
-        for start in 0..w * h {
-            if !dense[start] {
-                continue;
-            }
-            dense[start] = false;
-            stack.push(start);
-            let (mut count, mut b) = (0, [w, h, 0, 0]);
-            while let Some(n) = stack.pop() {
-                let (x, y) = (n % w, n / w);
-                count += 1;
-                b = [b[0].min(x), b[1].min(y), b[2].max(x), b[3].max(y)];
-                let neighbours = [
-                    (x > 0).then(|| n - 1),
-                    (x + 1 < w).then_some(n + 1),
-                    (y > 0).then(|| n - w),
-                    (y + 1 < h).then_some(n + w),
-                ];
-                for m in neighbours.into_iter().flatten() {
-                    if std::mem::replace(&mut dense[m], false) {
-                        stack.push(m);
-                    }
-                }
-            }
-            parts.push((count, b));
-        }
+        let dense = (0..w * h).map(|n| self.hu[n % w * step + width * (n / w * step)] > -300).collect();
+        let extent = |piece: Vec<usize>| {
+            let pixels = piece.iter().map(|n| [n % w, n / w, n % w, n / w]);
+            (piece.len(), pixels.fold([w, h, 0, 0], join))
+        };
+        let parts: Vec<(usize, [usize; 4])> = raster::pieces(dense, [w, h, 1]).into_iter().map(extent).collect();
         let largest = parts.iter().map(|p| p.0).max().unwrap_or(0);
         let scaled = |b: [usize; 4]| {
             [
@@ -219,6 +198,11 @@ pub fn encode(width: usize, height: usize, pixels: &[u8], palette: Option<&[[u8;
 /// A PNG as it stands in the page itself.
 pub fn data_uri(png: &[u8]) -> String {
     format!("data:image/png;base64,{}", base64::engine::general_purpose::STANDARD.encode(png))
+}
+
+/// The place of a value from 0 to 1 in [`viridis`].
+pub fn shade(value: f32) -> u8 {
+    (value.clamp(0.0, 1.0) * 255.0).round() as u8
 }
 
 /// The viridis colour map (van der Walt and Smith, released as CC0) at 256 steps, interpolated between its values at

@@ -90,12 +90,6 @@ impl Segmentation<'_> {
         self.trained(organ).is_some_and(|t| t.enabled)
     }
 
-    /// Patient S in mm of the centre of slice `k`.
-    pub fn slice_mm(&self, k: usize) -> f64 {
-        let [nx, ny, _] = self.ct.geometry.size;
-        self.ct.geometry.to_patient([(nx as f64 - 1.0) / 2.0, (ny as f64 - 1.0) / 2.0, k as f64])[2]
-    }
-
     /// All warnings, each once: those about the regions along the body, then those of the run and of the CT's reader.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings: Vec<String> = region_order_warnings(self.slices);

@@ -37,7 +37,7 @@ mod statistics;
 
 pub use crate::network::weights::TrainedOrgan;
 pub use attention::{attention_csv, attention_json};
-pub use figures::viridis;
+pub use figures::{shade, viridis};
 pub use html::{report_html, training_report_html};
 pub use input::{ReportError, Segmentation};
 pub use key_slices::key_slices;

@@ -134,8 +134,8 @@ impl Statistics {
                 max_hu: s.max,
                 first_slice,
                 last_slice,
-                first_mm: seg.slice_mm(first_slice),
-                last_mm: seg.slice_mm(last_slice),
+                first_mm: seg.ct.geometry.slice_mm(first_slice),
+                last_mm: seg.ct.geometry.slice_mm(last_slice),
                 centroid_mm: geometry.to_patient(s.index.map(|sum| sum as f64 / n)),
                 cut: match (first_slice == 0, last_slice + 1 == nz) {
                     (false, false) => CutByScan::No,

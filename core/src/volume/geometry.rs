@@ -108,6 +108,12 @@ impl Geometry {
         std::array::from_fn(|r| (0..3).map(|c| self.affine[r][c] * ijk[c]).sum::<f64>() + self.affine[r][3])
     }
 
+    /// Patient S (LPS z) in mm of the middle of slice `k`.
+    pub fn slice_mm(&self, k: usize) -> f64 {
+        let [nx, ny, _] = self.size;
+        self.to_patient([(nx as f64 - 1.0) / 2.0, (ny as f64 - 1.0) / 2.0, k as f64])[2]
+    }
+
     /// Fractional voxel index of a point in patient LPS mm.
     pub fn to_index(&self, point: [f64; 3]) -> [f64; 3] {
         // Right-angled columns: the inverse is the transpose over the squared lengths, up to the 0.5 degrees that

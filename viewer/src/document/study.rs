@@ -88,8 +88,7 @@ impl Study {
 
     /// Patient S (LPS z) of the centre of slice `k`, mm.
     pub fn slice_mm(&self, k: usize) -> f64 {
-        let [nx, ny, _] = self.geometry().size;
-        self.geometry().to_patient([(nx - 1) as f64 / 2.0, (ny - 1) as f64 / 2.0, k as f64])[2]
+        self.geometry().slice_mm(k)
     }
 
     /// What the network says of the slice that was run nearest to `k`, at most two slices away.

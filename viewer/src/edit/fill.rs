@@ -1,6 +1,7 @@
 //! Fill: an area of the plane on screen, and the holes of an organ.
 
 use attention_anatomy::anatomy::Organ;
+use attention_anatomy::raster;
 
 use super::mask::Mask;
 use super::{EditSettings, LabelStore, PaintOver};
@@ -55,7 +56,8 @@ impl LabelStore {
                 open[x + w * y] = self.layer().get(place(x, y)) == label && takes(place(x, y));
             }
         }
-        let area = flood(&mut open, [w, h], at[across] + w * at[down]);
+        let mut area = raster::take(&mut open, [w, h, 1], [at[across] + w * at[down]]);
+        area.sort_unstable();
         if label == 0 && area.iter().any(|n| n % w == 0 || n % w == w - 1 || n / w == 0 || n / w == h - 1) {
             return Err(FillError::Open);
         }
@@ -76,86 +78,14 @@ impl LabelStore {
         // Around the organ there must be a way past it, except where the volume ends: nothing encloses a voxel there.
         let Some(mut mask) = Mask::of(self, organ, [1, 1, usize::from(three_d)]) else { return 0 };
         if three_d {
-            fill_enclosed(&mut mask.voxels, mask.size);
+            raster::fill_holes(&mut mask.voxels, mask.size);
         } else {
             let [w, h, slices] = mask.size;
             for k in 0..slices {
-                fill_enclosed(mask.slice_mut(k), [w, h, 1]);
+                raster::fill_holes(mask.slice_mut(k), [w, h, 1]);
             }
         }
         mask.put(self, organ, over, "fill holes")
-    }
-}
-
-/// The 4-connected area of open pixels around `seed`, in rows from the top; they are closed meanwhile.
-fn flood(open: &mut [bool], [w, h]: [usize; 2], seed: usize) -> Vec<usize> {
-    let mut area = Vec::new();
-    let mut stack = vec![seed];
-    while let Some(n) = stack.pop() {
-        if !std::mem::take(&mut open[n]) {
-            continue;
-        }
-        area.push(n);
-        let (x, y) = (n % w, n / w);
-        if x > 0 {
-            stack.push(n - 1);
-        }
-        if x + 1 < w {
-            stack.push(n + 1);
-        }
-        if y > 0 {
-            stack.push(n - w);
-        }
-        if y + 1 < h {
-            stack.push(n + w);
-        }
-    }
-    area.sort_unstable();
-    area
-}
-
-/// Sets what cannot be reached from the faces of the box by steps along the axes. A box of one slice has no faces above
-/// and below.
-fn fill_enclosed(voxels: &mut [u8], [w, h, d]: [usize; 3]) {
-    const REACHED: u8 = 2;
-    let mut stack: Vec<usize> = Vec::new();
-    for n in 0..voxels.len() {
-        let (x, y, z) = (n % w, n / w % h, n / (w * h));
-        let face = x == 0 || x == w - 1 || y == 0 || y == h - 1 || (d > 1 && (z == 0 || z == d - 1));
-        if face && voxels[n] == 0 {
-            voxels[n] = REACHED;
-            stack.push(n);
-        }
-    }
-    while let Some(n) = stack.pop() {
-        let (x, y, z) = (n % w, n / w % h, n / (w * h));
-        let mut reach = |m: usize| {
-            if voxels[m] == 0 {
-                voxels[m] = REACHED;
-                stack.push(m);
-            }
-        };
-        if x > 0 {
-            reach(n - 1);
-        }
-        if x + 1 < w {
-            reach(n + 1);
-        }
-        if y > 0 {
-            reach(n - w);
-        }
-        if y + 1 < h {
-            reach(n + w);
-        }
-        if z > 0 {
-            reach(n - w * h);
-        }
-        if z + 1 < d {
-            reach(n + w * h);
-        }
-    }
-    for v in voxels {
-        *v = u8::from(*v != REACHED);
     }
 }
 

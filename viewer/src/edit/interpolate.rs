@@ -6,8 +6,8 @@
 
 use attention_anatomy::anatomy::Organ;
 use attention_anatomy::infer::keep_largest_components;
+use attention_anatomy::raster::signed_distance;
 
-use super::distance::signed_distance;
 use super::{LabelStore, NOT_EDITED, PaintOver};
 
 /// Between which slices.

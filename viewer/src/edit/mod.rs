@@ -10,13 +10,12 @@
 //! | `strokes.rs` | what the mouse drew in the views becomes edits |
 //! | `brush.rs` | brush and eraser, in mm |
 //! | `fill.rs` | an area of the plane; holes |
-//! | `interpolate.rs`, `distance.rs` | outlines between outlined slices |
+//! | `interpolate.rs` | outlines between outlined slices |
 //! | `smooth.rs` | surfaces |
 //! | `organ.rs` | clear, reassign, largest component |
 //! | `mask.rs` | one organ cut out and put back |
 
 mod brush;
-mod distance;
 mod fill;
 mod history;
 mod interpolate;

@@ -6,6 +6,7 @@
 //! not kept.
 
 use attention_anatomy::anatomy::Organ;
+use attention_anatomy::raster::Gaussian;
 
 use super::mask::Mask;
 use super::{LabelStore, PaintOver};
@@ -20,53 +21,21 @@ impl LabelStore {
     /// space where `three_d`. Returns how many labels are others now.
     pub fn smooth(&mut self, organ: Organ, sigma_mm: f64, three_d: bool, over: PaintOver) -> usize {
         let spacing = self.geometry().spacing();
-        let mut kernels = spacing.map(|s| kernel(sigma_mm / s));
-        if !three_d {
-            kernels[2] = vec![1.0];
-        }
-        let margin: [usize; 3] = std::array::from_fn(|a| kernels[a].len() / 2);
+        let sigmas = if three_d { [sigma_mm; 3] } else { [sigma_mm, sigma_mm, 0.0] };
+        let blurs: [Gaussian; 3] = std::array::from_fn(|a| Gaussian::new(sigmas[a] / spacing[a]));
+        let margin: [usize; 3] = std::array::from_fn(|a| blurs[a].reach());
         let Some(mut mask) = Mask::of(self, organ, margin) else { return 0 };
         let mut values: Vec<f32> = mask.voxels.iter().map(|&v| f32::from(v)).collect();
         let [w, h, _] = mask.size;
         for (a, stride) in [1, w, w * h].into_iter().enumerate() {
-            blur(&mut values, mask.size[a], stride, &kernels[a]);
+            // Beyond the box the last value goes on: where the scan ends inside an organ, the organ is not rounded off.
+            blurs[a].blur(&mut values, mask.size[a], stride);
         }
         let level = level(&values, mask.voxels.iter().filter(|v| **v != 0).count());
         for (voxel, value) in mask.voxels.iter_mut().zip(values) {
             *voxel = u8::from(value > level);
         }
         mask.put(self, organ, over, "smooth")
-    }
-}
-
-/// A Gaussian of `sigma` voxels up to three of them, its sum 1.
-fn kernel(sigma: f64) -> Vec<f32> {
-    let reach = if sigma.is_finite() && sigma > 0.0 { (3.0 * sigma).ceil().min(100.0) as i32 } else { 0 };
-    let weights: Vec<f64> = (-reach..=reach).map(|d| (-0.5 * (f64::from(d) / sigma.max(1e-9)).powi(2)).exp()).collect();
-    let sum: f64 = weights.iter().sum();
-    weights.iter().map(|w| (w / sum) as f32).collect()
-}
-
-/// Blurs along one axis of `n` values that are `stride` apart. Beyond the box the last value goes on: where the scan ends
-/// inside an organ, the organ is not rounded off.
-fn blur(values: &mut [f32], n: usize, stride: usize, kernel: &[f32]) {
-    let reach = kernel.len() / 2;
-    if reach == 0 {
-        return;
-    }
-    let mut line = vec![0.0; n + 2 * reach];
-    for block in values.chunks_exact_mut(n * stride) {
-        for start in 0..stride {
-            for (p, value) in line.iter_mut().enumerate() {
-                *value = block[start + stride * p.saturating_sub(reach).min(n - 1)];
-            }
-            if line.iter().all(|v| *v == line[0]) {
-                continue;
-            }
-            for p in 0..n {
-                block[start + stride * p] = line[p..].iter().zip(kernel).map(|(v, k)| v * k).sum();
-            }
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Lung-like air in one slice: closed, not the airway, as dense as lung tissue is in the mean.
 
 use crate::preprocess::Body;
+use crate::raster::{pieces, take};
 use crate::volume::CtVolume;
 
 /// Air and lung are below, soft tissue above.
@@ -44,6 +45,10 @@ impl<'a> Cells<'a> {
         self.size[0] * self.size[1]
     }
 
+    fn grid(&self) -> [usize; 3] {
+        [self.size[0], self.size[1], 1]
+    }
+
     /// The pixel of a cell, `[i, j]`.
     pub fn pixel(&self, n: usize) -> [usize; 2] {
         [n % self.size[0] * self.step[0], n / self.size[0] * self.step[1]]
@@ -73,7 +78,7 @@ impl<'a> Cells<'a> {
     /// Whether this is a whole section of the patient.
     pub fn whole(&self) -> bool {
         let tissue = (0..self.count()).map(|n| self.hu(n) >= AIR_BELOW_HU && self.in_body(n)).collect();
-        let pieces: Vec<usize> = pieces(tissue, self.size[0]).iter().map(Vec::len).collect();
+        let pieces: Vec<usize> = pieces(tissue, self.grid()).iter().map(Vec::len).collect();
         let sum = pieces.iter().sum::<usize>() as f64;
         let largest = pieces.into_iter().max().unwrap_or(0) as f64;
         largest * self.cm2() >= WHOLE_CM2 && largest >= WHOLE_SHARE * sum
@@ -83,8 +88,8 @@ impl<'a> Cells<'a> {
     pub fn components(&self) -> Vec<Component> {
         let mut air: Vec<bool> = (0..self.count()).map(|n| self.hu(n) < AIR_BELOW_HU).collect();
         // Air joined to the outside is none of the lungs'.
-        let outside = (0..self.count()).filter(|&n| air[n] && !self.in_body(n)).collect();
-        take(&mut air, self.size[0], outside);
+        let outside: Vec<usize> = (0..self.count()).filter(|&n| air[n] && !self.in_body(n)).collect();
+        take(&mut air, self.grid(), outside);
 
         let middle = self.body.centre(self.k)[0];
         let column_mm = self.ct.geometry.spacing()[0];
@@ -102,43 +107,6 @@ impl<'a> Cells<'a> {
             }
             Component { cells, sides }
         };
-        pieces(air, self.size[0]).into_iter().filter(lung_like).map(with_sides).collect()
+        pieces(air, self.grid()).into_iter().filter(lung_like).map(with_sides).collect()
     }
-}
-
-/// Takes all pixels that are joined (by edges) to the seeds through open ones out of `open`, an image of the given width, and
-/// returns them.
-pub(super) fn take(open: &mut [bool], width: usize, seeds: Vec<usize>) -> Vec<usize> {
-    let mut joined = seeds;
-    for &n in &joined {
-        open[n] = false;
-    }
-    let mut at = 0;
-    while let Some(&n) = joined.get(at) {
-        at += 1;
-        let x = n % width;
-        let neighbours = [
-            (x > 0).then(|| n - 1),
-            (x + 1 < width).then_some(n + 1),
-            n.checked_sub(width),
-            (n + width < open.len()).then_some(n + width),
-        ];
-        for m in neighbours.into_iter().flatten() {
-            if std::mem::take(&mut open[m]) {
-                joined.push(m);
-            }
-        }
-    }
-    joined
-}
-
-/// All pieces of the open pixels of an image of the given width.
-pub(super) fn pieces(mut open: Vec<bool>, width: usize) -> Vec<Vec<usize>> {
-    let mut pieces = Vec::new();
-    for seed in 0..open.len() {
-        if open[seed] {
-            pieces.push(take(&mut open, width, vec![seed]));
-        }
-    }
-    pieces
 }

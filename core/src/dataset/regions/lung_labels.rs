@@ -9,6 +9,7 @@ use super::lungs::{self, Lungs};
 use super::{Extents, Scan, heights};
 use crate::anatomy::{Organ, OrganSet};
 use crate::preprocess::Body;
+use crate::raster;
 use crate::volume::{CtVolume, LabelVolume};
 
 /// Smaller pieces are not lungs, in cm2.
@@ -127,8 +128,8 @@ fn closed(mut section: Vec<usize>, width: usize, most: usize) -> Vec<usize> {
     for n in &section {
         open[n % width - x0 + 1 + (n / width - y0 + 1) * w] = false;
     }
-    super::air::take(&mut open, w, vec![0]);
-    for hole in super::air::pieces(open, w).into_iter().filter(|hole| hole.len() <= most) {
+    raster::take(&mut open, [w, h, 1], [0]);
+    for hole in raster::pieces(open, [w, h, 1]).into_iter().filter(|hole| hole.len() <= most) {
         section.extend(hole.into_iter().map(|n| n % w + x0 - 1 + (n / w + y0 - 1) * width));
     }
     section

@@ -289,9 +289,7 @@ impl RegionLabels {
 
 /// The height of every slice's middle, in patient superior mm.
 fn heights(geometry: &Geometry) -> Vec<f64> {
-    let [nx, ny, nz] = geometry.size;
-    let middle = [nx, ny].map(|n| (n as f64 - 1.0) / 2.0);
-    (0..nz).map(|k| geometry.to_patient([middle[0], middle[1], k as f64])[2]).collect()
+    (0..geometry.size[2]).map(|k| geometry.slice_mm(k)).collect()
 }
 
 /// The region probabilities at a height.

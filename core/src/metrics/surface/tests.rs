@@ -181,19 +181,3 @@ fn complements_share_their_surface_and_every_polygon_closes() {
         assert!(polygons(code).iter().all(|polygon| (3..=7).contains(&polygon.len())), "{code:08b}");
     }
 }
-
-#[test]
-fn distances_are_those_of_an_exhaustive_search() {
-    let (size, spacing) = ([9, 7, 8], [0.7, 2.5, 1.3]);
-    let seed = |n: usize| n * 2654435761 % 97 < 3;
-    let field = squared_distances(size, spacing, seed);
-    for (n, &value) in field.iter().enumerate() {
-        let p = at(size, n);
-        let nearest = (0..field.len())
-            .filter(|&m| seed(m))
-            .map(|m| (0..3).map(|a| ((p[a] as f64 - at(size, m)[a] as f64) * spacing[a]).powi(2)).sum::<f64>())
-            .fold(f64::INFINITY, f64::min);
-        close(f64::from(value), nearest, 1e-4);
-    }
-    assert!(squared_distances(size, spacing, |_| false).iter().all(|d| d.is_infinite()));
-}

@@ -129,7 +129,7 @@ fn title(x: f64, head: f64, text: &str) -> String {
 
 fn axis(seg: &Segmentation, heights: &Heights, scale: f64) -> String {
     let mut out = String::from("<g class=\"axis\">");
-    let (low, high) = (seg.slice_mm(0), seg.slice_mm(heights.slices - 1));
+    let (low, high) = (seg.ct.geometry.slice_mm(0), seg.ct.geometry.slice_mm(heights.slices - 1));
     let step = [10.0, 20.0, 50.0, 100.0, 200.0, 500.0].into_iter().find(|s| s * scale >= 30.0).unwrap_or(1000.0);
     let mm_per_slice = (high - low) / (heights.slices.max(2) - 1) as f64;
     let mut z = (low / step).ceil() * step;
@@ -225,7 +225,7 @@ fn hover_data(
 ) -> String {
     let digits = |v: f32| if v.is_finite() { six_digits(v.into()) } else { 0.0 };
     let rows = nearest(slices, heights.slices);
-    let mm: Vec<f64> = (0..heights.slices).map(|k| (seg.slice_mm(k) * 10.0).round() / 10.0).collect();
+    let mm: Vec<f64> = (0..heights.slices).map(|k| (seg.ct.geometry.slice_mm(k) * 10.0).round() / 10.0).collect();
     let value = serde_json::json!({
         "top": heights.head, "step": heights.step, "slices": heights.slices, "ribbon": ribbon, "heat": heat, "column": column,
         "mm": mm,

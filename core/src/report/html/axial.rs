@@ -88,7 +88,7 @@ fn card(seg: &Segmentation, number: usize, k: usize) -> Result<String, ReportErr
         callouts.push((side, Callout { organ, lines: wrap(organ.name()), anchors, y: anchors[0][1] }));
     }
     let names: Vec<&str> = callouts.iter().map(|c| c.1.organ.name()).collect();
-    let position = signed(seg.slice_mm(k), 0);
+    let position = signed(seg.ct.geometry.slice_mm(k), 0);
     let shows =
         if names.is_empty() { "no outlined organ".to_string() } else { format!("outlines of {}", names.join(", ")) };
     let alt = format!("Axial CT slice at z {position} mm with {shows}");

@@ -1,6 +1,6 @@
 //! The region ribbon and the map of attention: what the network believed, slice by slice.
 
-use super::super::figures::{data_uri, encode, viridis};
+use super::super::figures::{data_uri, encode, shade, viridis};
 use super::super::{ReportError, Segmentation, Statistics};
 use super::layout::{BAND, Heights, RIBBON};
 use super::text::{escape, hex};
@@ -34,16 +34,9 @@ pub fn ribbon(slices: &[&SliceAnatomy], x: f64, heights: &Heights) -> Result<Str
         let winner = row.and_then(|s| s.most_likely_region()).map(|(r, _)| r);
         winners.push(winner);
         band.push(winner.map_or(none, |r| r.index() as u8));
-        let regions = row.map_or([0.0; 5], |s| s.regions);
-        let total: f32 = regions.iter().filter(|p| p.is_finite()).sum();
-        for column in 0..COLUMNS {
-            let place = (column as f32 + 0.5) / COLUMNS as f32 * total;
-            let mut sum = 0.0;
-            let hit = regions.iter().position(|&p| {
-                sum += if p.is_finite() { p } else { 0.0 };
-                place < sum
-            });
-            stack.push(hit.map_or(none, |r| r as u8));
+        match row {
+            Some(row) => stack.extend(row.region_cells(COLUMNS).map(|r| r.map_or(none, |r| r.index() as u8))),
+            None => stack.resize(stack.len() + COLUMNS, none),
         }
     }
     let h = heights.all();
@@ -92,7 +85,7 @@ pub fn heat_map(
     let mut pixels = Vec::with_capacity(rows.len() * ORGAN_COUNT);
     for row in rows.iter().rev() {
         let values = row.and_then(|s| s.attention).unwrap_or([0.0; ORGAN_COUNT]);
-        pixels.extend(values.map(|v| (v.clamp(0.0, 1.0) * 255.0).round() as u8));
+        pixels.extend(values.map(shade));
     }
     let (w, h) = (column * ORGAN_COUNT as f64, heights.all());
     let mut out = format!(

@@ -2,7 +2,7 @@
 
 use attention_anatomy::anatomy::{ORGAN_COUNT, Organ, OrganSet, Region};
 use attention_anatomy::infer::SliceAnatomy;
-use attention_anatomy::report::viridis;
+use attention_anatomy::report::{shade, viridis};
 use egui::{Color32, ColorImage};
 
 use super::super::scale::Scale;
@@ -35,22 +35,11 @@ pub fn image(study: &Study, known: OrganSet, scale: Scale) -> ColorImage {
         };
         let best = anatomy.most_likely_region();
         pixels.push(best.map_or(Color32::TRANSPARENT, |(region, _)| theme::colour(region.colour())));
-        let total: f32 = anatomy.regions.iter().filter(|p| p.is_finite()).sum();
-        for column in 0..STACK {
-            let place = (column as f32 + 0.5) / STACK as f32 * total;
-            let mut sum = 0.0;
-            let region = Region::ALL.into_iter().find(|r| {
-                let p = anatomy.regions[r.index()];
-                sum += if p.is_finite() { p } else { 0.0 };
-                place < sum
-            });
-            pixels.push(region.map_or(Color32::TRANSPARENT, |r| theme::colour(r.colour())));
-        }
+        let colour = |region: Option<Region>| region.map_or(Color32::TRANSPARENT, |r| theme::colour(r.colour()));
+        pixels.extend(anatomy.region_cells(STACK).map(colour));
         for organ in Organ::ALL {
             pixels.push(match anatomy.attention.map(|a| a[organ.index()]) {
-                Some(value) if known.contains(organ) => {
-                    theme::colour(map[(scale.place(value) * 255.0).round() as usize])
-                }
+                Some(value) if known.contains(organ) => theme::colour(map[usize::from(shade(scale.place(value)))]),
                 Some(_) => Color32::from_gray(70),
                 None => Color32::TRANSPARENT,
             });

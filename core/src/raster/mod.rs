@@ -1,0 +1,20 @@
+//! Shapes on grids of pixels and voxels: each operation once, for preprocessing, clean-up, metrics, reports and editing.
+//!
+//! Grids are given as `[nx, ny, nz]`, x fastest in memory; a slice has an nz of 1.
+//!
+//! | file | what |
+//! |---|---|
+//! | `components.rs` | which runs of cells belong together |
+//! | `distance.rs` | exact Euclidean distances, in mm |
+//! | `flood.rs` | what is joined to some cells; pieces; holes |
+//! | `gaussian.rs` | blurring along an axis |
+
+mod components;
+mod distance;
+mod flood;
+mod gaussian;
+
+pub use components::{Groups, Row};
+pub use distance::{Distance, signed_distance, squared_distances};
+pub use flood::{fill_holes, flood, pieces, take};
+pub use gaussian::Gaussian;
