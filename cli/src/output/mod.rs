@@ -127,7 +127,7 @@ impl Output {
 
     fn claim_step(claim: Claim, step: Step<'_>) -> Result<Self> {
         let made = Made::make(&claim.folder)?;
-        stage::recover(&claim.folder, step)?;
+        stage::recover(&claim.folder, &claim.inputs, step)?;
         let found = Record::find(&claim.folder)?;
         let foreign = matches!(found, Found::Foreign | Found::Older);
         let older = matches!(found, Found::Older);
@@ -382,7 +382,11 @@ fn check_way(folder: &Path, name: &str) -> Result<()> {
 
 /// Refuses an output that is an input. What an input folder holds is an input unless this program wrote it.
 fn check_input(output: &Path, inputs: &[PathBuf], vouched: bool) -> Result<()> {
-    let same = |input: &Path| same_file::is_same_file(output, input).unwrap_or(false);
+    // A link that leads nowhere is no file, but has a place.
+    let place = |path: &Path| Some((path.parent()?.canonicalize().ok()?, path.file_name()?.to_owned()));
+    let own = place(output);
+    let same =
+        |input: &Path| same_file::is_same_file(output, input).unwrap_or(false) || own.is_some() && place(input) == own;
     let within = |folder: &Path| {
         let mut folders = vec![folder.to_path_buf()];
         while let Some(next) = folders.pop() {

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
+use super::check_input;
 use super::record::{RUN, is_plain, sha256_of};
 
 const PREFIX: &str = ".writing-";
@@ -158,8 +159,9 @@ fn clear(stage: &Path, names: &[String]) {
 /// Finishes or removes what a program that is no more has left in a folder.
 ///
 /// # Errors
-/// Where a living one is writing into the folder, or something has come in the way of what is to be finished.
-pub fn recover(folder: &Path, step: Step<'_>) -> Result<()> {
+/// Where a living one is writing into the folder, or something has come in the way of what is to be finished, or an input would be replaced
+/// by it.
+pub fn recover(folder: &Path, inputs: &[PathBuf], step: Step<'_>) -> Result<()> {
     let entries = std::fs::read_dir(folder).with_context(|| format!("{}: cannot be read", folder.display()))?;
     for stage in entries.filter_map(|e| e.ok().map(|e| e.path())) {
         let named = stage.file_name().is_some_and(|n| n.to_string_lossy().starts_with(PREFIX));
@@ -193,6 +195,10 @@ pub fn recover(folder: &Path, step: Step<'_>) -> Result<()> {
                     folder.display(),
                     stage.display()
                 );
+            }
+            // What is read now is not what the earlier run was about to replace: the user decides.
+            for name in commit.files.keys().chain(commit.retires.keys()) {
+                check_input(&folder.join(name), inputs, true)?;
             }
             put_in_place(&stage, folder, &commit, step)?;
         }
