@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
-use attention_anatomy::dataset::{CaseSource, LoadError, NamedFiles, Prepared};
+use attention_anatomy::dataset::{CaseSource, LoadError, LoadedSet, NamedFiles, Patients, Prepared, Scans};
 use attention_anatomy::formats;
 use attention_anatomy::train::{TrainEvent, TrainingConfig, TrainingData};
 use attention_anatomy::volume::LabelVolume;
 
-use crate::files;
+use crate::{files, progress};
 
 /// The text of a training file, and what it says.
 pub fn training_file(path: &Path) -> Result<(String, TrainingConfig)> {
@@ -69,6 +69,14 @@ impl CaseSource for FolderSource {
     fn place(&self, manifest: &str, path: Option<&str>) -> String {
         self.path(manifest, path).display().to_string()
     }
+}
+
+/// Who is who in the sets, by the scans of all their cases.
+pub fn identities(sets: &[LoadedSet], source: &dyn CaseSource) -> Result<Patients> {
+    let bar = progress::bar(sets.iter().map(|set| set.set.cases.len() as u64).sum(), "compare scans");
+    let identities = Scans::of(sets, source, &mut |done, _| bar.set_position(done as u64))?;
+    bar.finish_and_clear();
+    Ok(identities)
 }
 
 /// Everything that a training file names, prepared and divided; `root` is the folder of its manifests, or a file of prepared cases.

@@ -1,63 +1,15 @@
-//! Reading inputs and writing outputs: every file is written under a temporary name and then renamed, so that no file of
-//! the promised name is ever half-written.
+//! Reading inputs. What is written goes through the guard of [`output`](crate::output).
 
-use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use attention_anatomy::dataset::Bytes;
 use attention_anatomy_assets as assets;
-use tempfile::NamedTempFile;
 
 /// The bytes of a file; the error names it.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).with_context(|| format!("{}: cannot be read", path.display()))
-}
-
-/// A folder that files can be written into; made if it is not there.
-pub fn folder(path: &Path) -> Result<()> {
-    std::fs::create_dir_all(path).with_context(|| format!("{}: cannot be used as a folder", path.display()))
-}
-
-/// Removes a file that an earlier run may have left.
-pub fn remove(path: &Path) -> Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("{}: cannot be replaced", path.display()))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Writes a file as a whole or not at all.
-pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut file = create(path)?;
-    file.write_all(bytes).with_context(|| format!("{}: cannot be written", path.display()))?;
-    keep(file, path)
-}
-
-/// A file that has a name for the time being, beside what it is to become.
-pub fn create(path: &Path) -> Result<NamedTempFile> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    self::folder(folder)?;
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".writing-");
-    #[cfg(unix)]
-    {
-        // As any other file that a program creates, not readable by the owner alone; the umask still applies.
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    builder.tempfile_in(folder).with_context(|| format!("{}: no file can be written here", folder.display()))
-}
-
-/// Gives a file of [`create`] its name.
-pub fn keep(file: NamedTempFile, path: &Path) -> Result<()> {
-    let cannot = || format!("{}: cannot be written", path.display());
-    file.as_file().sync_all().with_context(cannot)?;
-    file.persist(path).with_context(cannot)?;
-    Ok(())
 }
 
 /// The bytes of a file, read from the disk when they are looked at.

@@ -1,22 +1,82 @@
-//! Artefacts in a folder of the disk.
+//! Artefacts in a folder of the disk, each folder of it guarded by a record of its own ([`output`](crate::output)).
+//!
+//! A record a folder and not one for all, because the tasks of an array job train into folders beside each other at the same time.
 
-use std::io::Write;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
+use anyhow::Result;
 use attention_anatomy::artifacts::{ArtifactStore, StoreError};
+use attention_anatomy::train::kept::{BEST, CONFIG, FINAL, LAST, METRICS, REPORT};
 
-use crate::files;
+use crate::output::{Claim, Output, Overwrite};
+use crate::{evaluation, results};
 
-/// A folder, made when the first artefact is kept.
-#[derive(Clone, Debug)]
+/// What a training keeps in its folder.
+const TRAINING: [&str; 6] = [CONFIG, METRICS, LAST, BEST, FINAL, REPORT];
+/// What several trainings are told by together.
+const COMPARISON: [&str; 4] = ["results.md", "results.json", "organs.csv", "systems.csv"];
+/// Whose results a folder of a single training holds, whoever asked for it.
+const TRAIN: &str = "train";
+
+/// A folder.
+#[derive(Debug)]
 pub struct FolderStore {
     folder: PathBuf,
+    guard: Option<Guard>,
+}
+
+#[derive(Debug)]
+struct Guard {
+    command: String,
+    inputs: Vec<PathBuf>,
+    overwrite: bool,
+    /// Folders that were written into, by name.
+    open: Mutex<BTreeMap<String, Output>>,
 }
 
 impl FolderStore {
-    /// The store in `folder`.
-    pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into() }
+    /// A folder that is read.
+    pub fn to_read(folder: &Path) -> Self {
+        Self { folder: folder.into(), guard: None }
+    }
+
+    /// A folder for the results of a command. Looks at everything below it, so that what is in the way of a later training is known before
+    /// the first one.
+    ///
+    /// # Errors
+    /// Where something is in the way.
+    pub fn guarded(folder: &Path, command: &str, inputs: &[&PathBuf], overwrite: Overwrite) -> Result<Self> {
+        let guard = Guard {
+            command: command.into(),
+            inputs: inputs.iter().map(|input| input.to_path_buf()).collect(),
+            overwrite: overwrite.overwrite,
+            open: Mutex::default(),
+        };
+        let store = Self { folder: folder.into(), guard: Some(guard) };
+        let mut folders = vec![String::new()];
+        while let Some(below) = folders.pop() {
+            let Ok(entries) = std::fs::read_dir(store.path(&below)) else { continue };
+            if let Some(guard) = &store.guard {
+                Output::look(&store.claim_of(guard, &below))?;
+            }
+            for entry in entries.filter_map(Result::ok) {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) && !name.starts_with('.') {
+                    folders.push(if below.is_empty() { name } else { format!("{below}/{name}") });
+                }
+            }
+        }
+        Ok(store)
+    }
+
+    /// Takes the folder itself, before any work is done.
+    ///
+    /// # Errors
+    /// As [`Output::claim`].
+    pub fn claim(&self) -> Result<(), StoreError> {
+        self.guarded_in("", |_| Ok(()))
     }
 
     /// Where an artefact is; for an empty name the folder.
@@ -24,18 +84,42 @@ impl FolderStore {
         // Joined part by part: a separator at the end would be shown, and `/` is not every system's.
         name.split('/').filter(|part| !part.is_empty()).fold(self.folder.clone(), |path, part| path.join(part))
     }
-}
 
-fn append(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
+    fn claim_of(&self, guard: &Guard, below: &str) -> Claim {
+        let training = below.is_empty() && guard.command == TRAIN;
+        let names: Vec<&str> = match below.is_empty() {
+            true if training => TRAINING.to_vec(),
+            true => COMPARISON.to_vec(),
+            false => TRAINING.into_iter().chain(evaluation::FILES).collect(),
+        };
+        Claim {
+            folder: self.path(below),
+            command: if below.is_empty() { guard.command.clone() } else { TRAIN.into() },
+            names: names.into_iter().map(String::from).collect(),
+            inputs: guard.inputs.clone(),
+            overwrite: guard.overwrite,
+        }
     }
-    std::fs::OpenOptions::new().append(true).create(true).open(path)?.write_all(bytes)
+
+    /// Does something with the guard of a folder of this store.
+    fn guarded_in<T>(&self, below: &str, work: impl FnOnce(&mut Output) -> Result<T>) -> Result<T, StoreError> {
+        let guarded = |error: anyhow::Error| StoreError::Guarded(format!("{error:#}"));
+        let Some(guard) = &self.guard else {
+            let reason = "opened to be read; this is a fault of the program".into();
+            return Err(StoreError::Write { place: self.place(below), reason });
+        };
+        let mut open = guard.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if !open.contains_key(below) {
+            open.insert(below.into(), Output::claim(self.claim_of(guard, below)).map_err(guarded)?);
+        }
+        let output = open.get_mut(below).ok_or_else(|| StoreError::Guarded(self.place(below)))?;
+        work(output).map_err(guarded)
+    }
 }
 
-/// Why, without the name of the file, which the error of a store says itself.
-fn reason(error: &anyhow::Error) -> String {
-    error.root_cause().to_string()
+/// The folder of an artefact, and its name there.
+fn parts(name: &str) -> (&str, &str) {
+    name.rsplit_once('/').unwrap_or(("", name))
 }
 
 impl ArtifactStore for FolderStore {
@@ -48,18 +132,21 @@ impl ArtifactStore for FolderStore {
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
-        files::write(&self.path(name), bytes)
-            .map_err(|error| StoreError::Write { place: self.place(name), reason: reason(&error) })
+        let (below, name) = parts(name);
+        self.guarded_in(below, |output| output.put(name, bytes, &results::fields()))
     }
 
     fn append(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
-        append(&self.path(name), bytes)
-            .map_err(|error| StoreError::Write { place: self.place(name), reason: error.to_string() })
+        let (below, name) = parts(name);
+        self.guarded_in(below, |output| output.append(name, bytes))
     }
 
     fn remove(&self, name: &str) -> Result<(), StoreError> {
-        files::remove(&self.path(name))
-            .map_err(|error| StoreError::Remove { place: self.place(name), reason: reason(&error) })
+        if !self.exists(name) {
+            return Ok(());
+        }
+        let (below, name) = parts(name);
+        self.guarded_in(below, |output| output.remove(name, &results::fields()).map(drop))
     }
 
     fn exists(&self, name: &str) -> bool {

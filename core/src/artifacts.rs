@@ -36,6 +36,9 @@ pub enum StoreError {
         /// What the system says.
         reason: String,
     },
+    /// It is in the way, or not what it was: one sentence of whoever guards the store.
+    #[error("{0}")]
+    Guarded(String),
     /// It is not what its name says.
     #[error("{place}: {reason}")]
     Content {

@@ -9,6 +9,7 @@ use attention_anatomy::metrics::DEFAULT_TOLERANCE_MM;
 use attention_anatomy::train::{Ablation, Experiment, Part, TrainingConfig};
 
 use crate::device::DeviceChoice;
+use crate::output::Overwrite;
 use crate::store::FolderStore;
 use crate::{data, interrupt, number, training};
 
@@ -39,6 +40,8 @@ pub struct Args {
     /// Device.
     #[arg(long, default_value = "cpu")]
     device: DeviceChoice,
+    #[command(flatten)]
+    overwrite: Overwrite,
 }
 
 /// Reads the training file of the full system.
@@ -57,7 +60,12 @@ pub fn full_system(path: &Path) -> Result<TrainingConfig> {
 pub fn run(args: Args) -> Result<ExitCode> {
     let config = full_system(&args.config)?;
     let ablation = Ablation::new(&config, args.seeds);
-    let store = FolderStore::new(&args.output);
+    let read = [&args.config, &args.data];
+    let store = FolderStore::guarded(&args.output, "ablation", &read, args.overwrite)?;
+    // Tasks of an array job work in folders beside each other.
+    if args.part.is_none() {
+        store.claim()?;
+    }
     if !args.merge {
         let device = args.device.open()?;
         let stop = interrupt::flag()?;

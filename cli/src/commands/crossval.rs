@@ -10,6 +10,7 @@ use attention_anatomy::train::experiment::cross_validation;
 use attention_anatomy::train::{Part, Run};
 
 use crate::device::DeviceChoice;
+use crate::output::Overwrite;
 use crate::store::FolderStore;
 use crate::{data, interrupt, number, training};
 
@@ -39,6 +40,8 @@ pub struct Args {
     /// Device.
     #[arg(long, default_value = "cpu")]
     device: DeviceChoice,
+    #[command(flatten)]
+    overwrite: Overwrite,
 }
 
 /// Runs the command.
@@ -49,7 +52,12 @@ pub fn run(args: Args) -> Result<ExitCode> {
         bail!("{of} folds leave nothing to train on; at least 2 are needed");
     }
     let folds: Vec<Run> = (1..=of).map(|index| Run::of_fold(&config, Fold { index, of })).collect();
-    let store = FolderStore::new(&args.output);
+    let read = [&args.config, &args.data];
+    let store = FolderStore::guarded(&args.output, "crossval", &read, args.overwrite)?;
+    // Tasks of an array job work in folders beside each other.
+    if args.fold.is_none() {
+        store.claim()?;
+    }
     if !args.merge {
         let chosen = args.fold.map_or_else(|| folds.clone(), |part| part.of(folds.clone()));
         let device = args.device.open()?;

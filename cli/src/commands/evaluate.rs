@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use attention_anatomy::dataset::{CaseEntry, LoadedSet};
+use attention_anatomy::dataset::{CaseEntry, LoadedSet, load};
 use attention_anatomy::metrics::{self, DEFAULT_TOLERANCE_MM, MeasureOptions, Organs, Patient, Subject};
 use attention_anatomy::network::weights::{self, ENABLE_DICE, Precision};
 
@@ -85,10 +85,12 @@ pub fn run(args: Args) -> Result<ExitCode> {
     }
     let source = FolderSource::new(&args.data)?;
     let sets = LoadedSet::all(&config.data, &source)?;
+    // Who is held out in one set may be held out in another by that.
+    let identities = data::identities(&sets, &source)?;
     let mut patients = Vec::new();
-    for set in &sets {
+    for (set, (_, held_out)) in sets.iter().zip(load::divide(&sets, &identities, config.division())) {
         let cases: Vec<&CaseEntry> = match args.split {
-            Split::Validation => set.divide(config.division()).1,
+            Split::Validation => held_out,
             Split::Test => set.set.cases.iter().filter(|c| c.split == "test").collect(),
         };
         let limit = args.limit.unwrap_or(usize::MAX);

@@ -18,7 +18,7 @@ use crate::data::FolderSource;
 use crate::device::DeviceChoice;
 use crate::output::Overwrite;
 use crate::store::FolderStore;
-use crate::{interrupt, number, progress, results};
+use crate::{data, interrupt, number, progress, results};
 
 /// Draws one slice of a held-out patient: its labels, the truth, and what each system of an ablation makes of it.
 #[derive(Debug, clap::Args)]
@@ -56,7 +56,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let config = full_system(&args.config)?;
     let source = FolderSource::new(&args.data)?;
     let sets = LoadedSet::all(&config.data, &source)?;
-    let patients = Patient::held_out(&sets, config.division());
+    let identities = data::identities(&sets, &source)?;
+    let patients = Patient::held_out(&sets, &identities, config.division());
     let mut best: Option<(usize, Patient<'_>, usize)> = None;
     for patient in patients.into_iter().filter(|p| args.case.as_ref().is_none_or(|c| *c == p.name())) {
         let truth = match patient.set.read_truth(patient.entry, &source)? {
@@ -79,7 +80,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         panels.push(Panel { title: "Truth".into(), labels: truth.slice(k).to_vec() });
     }
     let device = args.device.open()?;
-    let store = FolderStore::new(&args.ablation);
+    let store = FolderStore::to_read(&args.ablation);
     for system in PAPER_ROWS {
         let run = system.variant().run(&config, config.seed);
         let model = run.model(&store).with_context(|| run.name.clone())?;

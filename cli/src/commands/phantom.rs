@@ -130,7 +130,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         bar.finish_and_clear();
         for (manifest, cases) in manifests(*set).iter().zip([drawn, truth]) {
             let name = format!("phantom_{}", set.id());
-            let set = DataSet { name, license: TERMS.into(), labels: BTreeMap::new(), cases };
+            let set = DataSet { name, license: TERMS.into(), labels: BTreeMap::new(), own_patients: false, cases };
             output.stage(manifest, serde_json::to_string_pretty(&set)?.as_bytes())?;
         }
         if n + 1 == sets.len() {

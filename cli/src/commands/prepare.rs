@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result, bail};
 use attention_anatomy::dataset::load::{self, LoadedSet};
-use attention_anatomy::dataset::{CompactSet, CompactWriter, Storage};
+use attention_anatomy::dataset::{CompactSet, CompactWriter, Scans, Storage};
 
 use crate::data::{self, FolderSource};
 use crate::output::{Overwrite, SingleFile};
@@ -42,10 +42,12 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let sets = LoadedSet::all(&config.data, &source)?;
     let (mut jobs, mut set_of) = (Vec::new(), Vec::new());
     for (n, set) in sets.iter().enumerate() {
-        let (training, held_out) = set.divide(config.division());
-        jobs.extend(training.into_iter().chain(held_out).map(|entry| (set, entry)));
+        jobs.extend(set.set.cases.iter().filter(|entry| entry.split == "train").map(|entry| (set, entry)));
         set_of.resize(jobs.len(), n);
     }
+    let mut scans = Scans::default();
+    scans.tell_apart(&sets)?;
+    scans.read(&sets, |entry| entry.split == "test", &source, &mut |_, _| {})?;
     let mut compact: Vec<CompactSet> = sets
         .iter()
         .map(|set| CompactSet { config: set.config.clone(), set: set.set.clone(), cases: Vec::new() })
@@ -62,11 +64,13 @@ pub fn run(args: Args) -> Result<ExitCode> {
             bail!("{}: stopped; nothing was written", args.output.display());
         }
         writer.add(set, &id, &case).with_context(cannot)?;
+        scans.remember(&sets[set], &id, case.scan);
         (case.hu, case.labels) = Default::default();
         compact[set].cases.push((id, case));
         anyhow::Ok(())
     })?;
     bar.finish_and_clear();
+    scans.tell_apart(&sets)?;
     let size = writer.finish(compact).with_context(cannot)?.metadata().with_context(cannot)?.len();
     output.keep(file)?;
     progress::note(&format!("{} cases, {:.1} MiB", jobs.len(), size as f64 / 1024.0 / 1024.0));

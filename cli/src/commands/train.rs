@@ -9,6 +9,7 @@ use attention_anatomy::report;
 use attention_anatomy::train::kept::FINAL;
 use attention_anatomy::train::{Ended, KeptSession, StartWeights, TrainingTask};
 
+use crate::output::Overwrite;
 use crate::store::FolderStore;
 use crate::training::Monitor;
 use crate::{data, files, interrupt, progress};
@@ -36,11 +37,17 @@ pub struct Args {
     /// Device.
     #[arg(long, default_value = "cpu")]
     device: crate::device::DeviceChoice,
+    #[command(flatten)]
+    overwrite: Overwrite,
 }
 
 /// Runs the command.
 pub fn run(args: Args) -> Result<ExitCode> {
     let (text, config) = data::training_file(&args.config)?;
+    let read: Vec<&PathBuf> =
+        [Some(&args.config), Some(&args.data), args.from.as_ref()].into_iter().flatten().collect();
+    let store = FolderStore::guarded(&args.output, "train", &read, args.overwrite)?;
+    store.claim()?;
     let device = args.device.open()?;
     let mut monitor = Monitor::new(&device);
     let mut events = |event| monitor.hear(event);
@@ -48,7 +55,6 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let from =
         args.from.as_deref().map(|path| Ok::<_, anyhow::Error>((path.display().to_string(), files::read(path)?)));
     let from = from.transpose()?;
-    let store = FolderStore::new(&args.output);
     let task = TrainingTask {
         text: &text,
         config: &config,

@@ -8,6 +8,7 @@ use attention_anatomy::metrics::DEFAULT_TOLERANCE_MM;
 use attention_anatomy::train::{Part, TrainingConfig, Trials};
 
 use crate::device::DeviceChoice;
+use crate::output::Overwrite;
 use crate::store::FolderStore;
 use crate::{data, interrupt, number, training};
 
@@ -38,6 +39,8 @@ pub struct Args {
     /// Device.
     #[arg(long, default_value = "cpu")]
     device: DeviceChoice,
+    #[command(flatten)]
+    overwrite: Overwrite,
 }
 
 fn read(path: &Path) -> Result<(Trials, TrainingConfig)> {
@@ -53,7 +56,12 @@ fn read(path: &Path) -> Result<(Trials, TrainingConfig)> {
 pub fn run(args: Args) -> Result<ExitCode> {
     let (trials, base) = read(&args.trials)?;
     let chosen = trials.deciding(&args.organs)?;
-    let store = FolderStore::new(&args.output);
+    let read = [&args.trials, &args.data];
+    let store = FolderStore::guarded(&args.output, "trials", &read, args.overwrite)?;
+    // Tasks of an array job work in folders beside each other.
+    if args.part.is_none() {
+        store.claim()?;
+    }
     if !args.merge {
         let all = trials.runs(&base);
         let mine = args.part.map_or_else(|| all.clone(), |part| part.of(all.clone()));

@@ -128,71 +128,27 @@ impl Output {
     fn claim_step(claim: Claim, step: Step<'_>) -> Result<Self> {
         let made = Made::make(&claim.folder)?;
         stage::recover(&claim.folder, &claim.inputs, step)?;
-        let found = Record::find(&claim.folder)?;
-        let foreign = matches!(found, Found::Foreign | Found::Older);
-        let older = matches!(found, Found::Older);
-        let record = if let Found::Ours(record) = found { record } else { Record::default() };
-        let names: BTreeSet<String> = claim.names.iter().cloned().collect();
-        let (mut replaces, mut in_the_way) = (BTreeMap::new(), Vec::new());
-        for name in &names {
-            let path = claim.folder.join(name);
-            check_way(&claim.folder, name)?;
-            let Some(now) = state(&path)? else { continue };
-            if now == "folder" {
-                bail!("{}: a folder, where a file is to be written; use another output folder", path.display());
-            }
-            let vouched = record.files.get(name).is_some_and(|voucher| voucher.holds(&path));
-            check_input(&path, &claim.inputs, vouched)?;
-            if !vouched {
-                in_the_way.push(name.as_str());
-            }
-            replaces.insert(name.clone(), now);
-        }
-        let own = claim.folder.join(RUN);
-        if let Some(now) = state(&own)? {
-            check_input(&own, &claim.inputs, !foreign)?;
-            replaces.insert(RUN.into(), now);
-        }
-        if !claim.overwrite {
-            let folder = claim.folder.display();
-            if older {
-                bail!(
-                    "{folder}: its run.json is of an earlier version that did not list its files, so results cannot be told from files of \
-                     yours; use another output folder, or --overwrite if what is to be written may replace what is there"
-                );
-            }
-            if foreign {
-                in_the_way.push(RUN);
-            }
-            if !in_the_way.is_empty() {
-                bail!(
-                    "{folder}: {} not, or no longer, what this program wrote here and would be replaced; move {} away, use another \
-                     output folder, or --overwrite",
-                    list(&in_the_way),
-                    if in_the_way.len() == 1 { "it" } else { "them" },
-                );
-            }
-            if !record.command.is_empty() && record.command != claim.command {
-                bail!(
-                    "{folder}: holds results of `{}`; use another output folder for those of `{}`, or --overwrite",
-                    record.command,
-                    claim.command
-                );
-            }
-        }
+        let Seen { record, replaces } = Seen::of(&claim)?;
         let stage = Stage::new(&claim.folder, claim.names.clone())?;
+        let names = claim.names.iter().cloned().collect();
         let (staged, logs) = Default::default();
         Ok(Self { stage, names, record, replaces, staged, logs, claim, _made: made })
+    }
+
+    /// Looks whether a folder could be taken, and leaves it as it is; what an earlier run has begun is not looked at.
+    ///
+    /// # Errors
+    /// Where something is in the way, or an output is an input.
+    pub fn look(claim: &Claim) -> Result<()> {
+        match stage::is_pending(&claim.folder) {
+            true => Ok(()),
+            false => Seen::of(claim).map(drop),
+        }
     }
 
     /// The folder.
     pub fn folder(&self) -> &Path {
         &self.claim.folder
-    }
-
-    /// Whether a file of this name is here, as this program wrote it.
-    pub fn holds(&self, name: &str) -> bool {
-        self.record.files.contains_key(name) && self.folder().join(name).is_file()
     }
 
     fn expect(&self, name: &str) -> Result<()> {
@@ -263,6 +219,7 @@ impl Output {
             true => Content::Log { bytes: bytes.len() as u64, sha256: new.clone() },
             false => Content::Whole(new.clone()),
         };
+        self.adopt();
         let both = Voucher(now.map(Content::Whole).into_iter().chain([content.clone()]).collect());
         self.record.files.insert(name.into(), both);
         self.write_record(fields, step)?;
@@ -333,6 +290,16 @@ impl Output {
         Ok(now)
     }
 
+    /// What was meant to be replaced is this program's from now on, so that a training of an earlier version can be gone on with.
+    fn adopt(&mut self) {
+        for (name, hash) in self.replaces.iter().filter(|(name, _)| self.claim.overwrite && *name != RUN) {
+            let known = self.record.files.get(name).is_some_and(|voucher| voucher.holds(&self.claim.folder.join(name)));
+            if !known && hash.len() == 64 {
+                self.record.files.insert(name.clone(), Voucher::whole(hash.clone()));
+            }
+        }
+    }
+
     fn write_record(&mut self, fields: &Map<String, Value>, step: Step<'_>) -> Result<()> {
         for (name, log) in &self.logs {
             log.file.sync_data().ok();
@@ -360,6 +327,70 @@ impl Output {
     #[cfg(test)]
     fn abandon(self) {
         self.stage.abandon();
+    }
+}
+
+/// What lies in a folder that is to be written into.
+struct Seen {
+    record: Record,
+    replaces: BTreeMap<String, String>,
+}
+
+impl Seen {
+    /// Refuses what is in the way.
+    fn of(claim: &Claim) -> Result<Self> {
+        let found = Record::find(&claim.folder)?;
+        let foreign = matches!(found, Found::Foreign | Found::Older);
+        let older = matches!(found, Found::Older);
+        let record = if let Found::Ours(record) = found { record } else { Record::default() };
+        let (mut replaces, mut in_the_way) = (BTreeMap::new(), Vec::new());
+        for name in &claim.names {
+            let path = claim.folder.join(name);
+            check_way(&claim.folder, name)?;
+            let Some(now) = state(&path)? else { continue };
+            if now == "folder" {
+                bail!("{}: a folder, where a file is to be written; use another output folder", path.display());
+            }
+            let vouched = record.files.get(name).is_some_and(|voucher| voucher.holds(&path));
+            check_input(&path, &claim.inputs, vouched)?;
+            if !vouched {
+                in_the_way.push(name.as_str());
+            }
+            replaces.insert(name.clone(), now);
+        }
+        let own = claim.folder.join(RUN);
+        if let Some(now) = state(&own)? {
+            check_input(&own, &claim.inputs, !foreign)?;
+            replaces.insert(RUN.into(), now);
+        }
+        if !claim.overwrite {
+            let folder = claim.folder.display();
+            if older {
+                bail!(
+                    "{folder}: its run.json is of an earlier version that did not list its files, so results cannot be told from files of \
+                     yours; use another output folder, or --overwrite if what is to be written may replace what is there"
+                );
+            }
+            if foreign {
+                in_the_way.push(RUN);
+            }
+            if !in_the_way.is_empty() {
+                bail!(
+                    "{folder}: {} not, or no longer, what this program wrote here and would be replaced; move {} away, use another \
+                     output folder, or --overwrite",
+                    list(&in_the_way),
+                    if in_the_way.len() == 1 { "it" } else { "them" },
+                );
+            }
+            if !record.command.is_empty() && record.command != claim.command {
+                bail!(
+                    "{folder}: holds results of `{}`; use another output folder for those of `{}`, or --overwrite",
+                    record.command,
+                    claim.command
+                );
+            }
+        }
+        Ok(Self { record, replaces })
     }
 }
 

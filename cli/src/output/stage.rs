@@ -208,6 +208,12 @@ pub fn recover(folder: &Path, inputs: &[PathBuf], step: Step<'_>) -> Result<()> 
     Ok(())
 }
 
+/// Whether a run has begun something in a folder and has not ended it.
+pub fn is_pending(folder: &Path) -> bool {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(|e| e.ok());
+    entries.into_iter().any(|e| e.file_name().to_string_lossy().starts_with(PREFIX) && e.path().join(JOURNAL).exists())
+}
+
 /// The first place in which something else lies than there should.
 fn check(stage: &Path, folder: &Path, commit: &Commit) -> Result<Option<String>> {
     for (name, new) in &commit.files {

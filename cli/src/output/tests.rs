@@ -306,7 +306,9 @@ impl World {
             gone.push(path.clone());
         }
         if overwrite && ran {
-            let theirs: Vec<_> = self.theirs.iter().filter(|(path, _)| replaced(path)).collect();
+            // Results that grow take over all that lies in the places of their files.
+            let named = |path: &Path| NAMES.iter().any(|name| path == self.at(&format!("out/{name}")));
+            let theirs: Vec<_> = self.theirs.iter().filter(|(path, _)| replaced(path) || named(path)).collect();
             let theirs: Vec<_> = theirs.into_iter().map(|(path, bytes)| (path.clone(), bytes.clone())).collect();
             self.meant.extend(theirs);
         }

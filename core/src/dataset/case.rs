@@ -30,6 +30,9 @@ pub struct PreparedCase {
     pub name: String,
     /// Index of its set.
     pub set: usize,
+    /// Number of its patient among those of the training; each case is a patient where it is not known.
+    #[serde(skip)]
+    pub patient: Option<usize>,
     /// What tells its scan from others; unknown in files of prepared cases of earlier versions.
     #[serde(default)]
     pub scan: Option<ScanKey>,
@@ -96,6 +99,18 @@ const TISSUE_HU: i16 = -300;
 const TISSUE_MM2: f64 = 6000.0;
 
 impl PreparedCase {
+    /// How many patients these cases are of.
+    pub fn count_patients<'a>(cases: impl IntoIterator<Item = &'a Self>) -> usize {
+        let (mut numbers, mut alone) = (std::collections::BTreeSet::new(), 0);
+        for case in cases {
+            match case.patient {
+                Some(number) => drop(numbers.insert(number)),
+                None => alone += 1,
+            }
+        }
+        numbers.len() + alone
+    }
+
     /// Whether all its parts are of one size and name only slices and organs that there are.
     pub fn fits(&self) -> bool {
         let depth = self.grid.slices;
@@ -206,6 +221,7 @@ impl PreparedCase {
         Ok(Self {
             name,
             set,
+            patient: None,
             scan: Some(ScanKey::of(&ct)),
             annotated,
             hu,

@@ -7,9 +7,14 @@ use std::sync::Arc;
 
 use super::compact::{Compact, CompactError};
 use super::labels::{JoinedMasks, OtherGrid, renumber};
+use super::patients::Sides;
 use super::planes::Bytes;
 use super::regions::{LUNGS, label_lungs};
-use super::{CaseEntry, DataConfig, DataSet, Fold, LabelFiles, ManifestError, PrepareError, PreparedCase};
+use super::scans::Scans;
+use super::{
+    CaseEntry, DataConfig, DataSet, Fold, LabelFiles, ManifestError, Patients, PrepareError, PreparedCase,
+    SplitConflict,
+};
 use crate::anatomy::{OrganSet, UnknownOrgan};
 use crate::formats::{self, FormatError};
 use crate::preprocess::{Body, InputConfig};
@@ -93,6 +98,9 @@ pub enum LoadError {
         /// What is wrong with it.
         error: Box<LoadError>,
     },
+    /// A patient to train on and to test with.
+    #[error(transparent)]
+    Patients(#[from] SplitConflict),
     /// An organ's name that the training file has.
     #[error(transparent)]
     Organ(#[from] UnknownOrgan),
@@ -159,14 +167,6 @@ impl LoadedSet {
     fn key(&self, id: &str) -> Key {
         let DataConfig { manifest, derive_lungs, organs, .. } = &self.config;
         (manifest.clone(), *derive_lungs, organs.clone(), id.to_string())
-    }
-
-    /// Training and held-out patients.
-    pub fn divide(&self, division: Division) -> (Vec<&CaseEntry>, Vec<&CaseEntry>) {
-        match division.fold {
-            Some(fold) => self.set.fold(fold, division.seed),
-            None => self.set.divide(self.config.validation_patients, division.seed),
-        }
     }
 
     /// `set/id`.
@@ -262,6 +262,16 @@ impl LoadedSet {
     }
 }
 
+/// Training and held-out cases of each set. A patient stands on one side in all of them.
+pub fn divide<'a>(sets: &'a [LoadedSet], patients: &Patients, division: Division) -> Vec<Sides<'a>> {
+    let all: Vec<&DataSet> = sets.iter().map(|set| &set.set).collect();
+    let validation: Vec<usize> = sets.iter().map(|set| set.config.validation_patients).collect();
+    match division.fold {
+        Some(fold) => patients.fold(&all, fold, division.seed),
+        None => patients.divide(&all, &validation, division.seed),
+    }
+}
+
 /// Manifest, whether lungs are labelled by rule, organs, id.
 type Key = (String, bool, Option<Vec<String>>, String);
 
@@ -272,6 +282,8 @@ pub struct Divided {
     pub training: Vec<PreparedCase>,
     /// Patients that are held out.
     pub validation: Vec<PreparedCase>,
+    /// Who is who in the sets.
+    pub identities: Patients,
 }
 
 /// Cases on the model grid, each prepared once for all trainings that use it.
@@ -280,6 +292,7 @@ pub struct Prepared {
     input: Option<InputConfig>,
     /// By manifest, what is used of its labels, and id.
     cases: HashMap<Key, PreparedCase>,
+    scans: Scans,
 }
 
 impl Prepared {
@@ -299,7 +312,7 @@ impl Prepared {
         if compact.input != *input {
             return Err(other("prepared for another [input] than the training file's".into()));
         }
-        let mut prepared = Self { input: Some(compact.input), cases: HashMap::new() };
+        let mut prepared = Self { input: Some(compact.input), ..Self::default() };
         let mut known = compact.sets;
         let mut sets = Vec::new();
         for config in data {
@@ -329,25 +342,38 @@ impl Prepared {
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Divided, LoadError> {
         if self.input.as_ref() != Some(input) {
-            *self = Self { input: Some(input.clone()), cases: HashMap::new() };
+            (self.input, self.cases) = (Some(input.clone()), HashMap::new());
         }
-        let divided: Vec<_> = sets.iter().map(|set| (set, set.divide(division))).collect();
-        let wanted = divided.iter().flat_map(|(set, (a, b))| a.iter().chain(b).map(move |entry| (*set, *entry)));
+        // What is wrong by name alone is said before anything is read.
+        self.scans.tell_apart(sets)?;
+        let wanted =
+            sets.iter().flat_map(|set| set.set.shuffled(division.seed).into_iter().map(move |entry| (set, entry)));
         let missing: Vec<_> = wanted.filter(|(set, entry)| !self.cases.contains_key(&set.key(&entry.id))).collect();
         prepare(&missing, input, source, progress, |n, case| {
             let (set, entry) = missing[n];
             self.cases.insert(set.key(&entry.id), case);
             Ok::<(), LoadError>(())
         })?;
+        for set in sets {
+            for entry in set.set.cases.iter().filter(|entry| entry.split == "train") {
+                if let Some(case) = self.cases.get(&set.key(&entry.id)) {
+                    self.scans.remember(set, &entry.id, case.scan);
+                }
+            }
+        }
+        // Those to test with are read for this alone, once; that one is not there harms nobody who does not test with it.
+        self.scans.read(sets, |entry| entry.split == "test", source, &mut |_, _| {})?;
+        let identities = self.scans.tell_apart(sets)?;
         let known = |n: usize, set: &LoadedSet, entry: &CaseEntry| {
-            self.cases.get(&set.key(&entry.id)).map(|case| PreparedCase { set: n, ..case.clone() })
+            let patient = Some(identities.number(n, &entry.id));
+            self.cases.get(&set.key(&entry.id)).map(|case| PreparedCase { set: n, patient, ..case.clone() })
         };
         let mut result = Divided::default();
-        for (n, (set, (learned, held_out))) in divided.iter().enumerate() {
+        for (n, (set, (learned, held_out))) in sets.iter().zip(divide(sets, &identities, division)).enumerate() {
             result.training.extend(learned.iter().filter_map(|entry| known(n, set, entry)));
             result.validation.extend(held_out.iter().filter_map(|entry| known(n, set, entry)));
         }
-        Ok(result)
+        Ok(Divided { identities, ..result })
     }
 }
 
@@ -385,7 +411,7 @@ pub fn prepare<E: From<LoadError>>(
 
 /// Does `one` for every number on all cores; `each` sees the results here, as they come, until it is no longer content.
 #[cfg(not(target_family = "wasm"))]
-fn in_any_order<T: Send, E>(
+pub(super) fn in_any_order<T: Send, E>(
     count: usize,
     one: impl Fn(usize) -> T + Sync,
     each: &mut dyn FnMut(usize, T) -> Result<(), E>,
@@ -415,7 +441,7 @@ fn in_any_order<T: Send, E>(
 
 /// Does `one` for every number.
 #[cfg(target_family = "wasm")]
-fn in_any_order<T, E>(
+pub(super) fn in_any_order<T, E>(
     count: usize,
     one: impl Fn(usize) -> T,
     each: &mut dyn FnMut(usize, T) -> Result<(), E>,

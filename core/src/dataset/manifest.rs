@@ -21,6 +21,9 @@ pub struct DataSet {
     /// Names that are no organ's are of no interest: what has their numbers is background.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, OneOrMore<u32>>,
+    /// Whether its patients are its own: that a case of another set has the same id, or names the same patient, means nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own_patients: bool,
     /// The cases.
     pub cases: Vec<CaseEntry>,
 }
@@ -263,24 +266,6 @@ impl DataSet {
             }
         }
         Ok(meant)
-    }
-
-    /// The `train` cases, divided into training and `validation` patients by `seed`. The choice depends on the ids alone,
-    /// not on their order in the file.
-    pub fn divide(&self, validation: usize, seed: u64) -> (Vec<&CaseEntry>, Vec<&CaseEntry>) {
-        let mut cases = self.shuffled(seed);
-        let held_out = cases.split_off(cases.len() - validation.min(cases.len()));
-        (cases, held_out)
-    }
-
-    /// The `train` cases, divided into training patients and those of one fold. Every patient is held out in one fold, and
-    /// the sizes of the folds differ by one at most.
-    pub fn fold(&self, fold: Fold, seed: u64) -> (Vec<&CaseEntry>, Vec<&CaseEntry>) {
-        let (mut training, mut held_out) = (Vec::new(), Vec::new());
-        for (n, case) in self.shuffled(seed).into_iter().enumerate() {
-            if n % fold.of.max(1) + 1 == fold.index { held_out.push(case) } else { training.push(case) }
-        }
-        (training, held_out)
     }
 
     /// The `train` cases in the order in which `seed` divides them.

@@ -9,6 +9,7 @@
 //! | `manifest.rs` | a set as its index file describes it |
 //! | `patients.rs` | who is who across the sets, and on which side of a split everybody stands |
 //! | `load.rs` | from manifests to prepared, divided cases, wherever the files are |
+//! | `scans.rs` | the scans of all cases, hashed once |
 //! | `labels.rs` | label maps with numbers of their own, and masks, become labels of the anatomy table |
 //! | `regions/` | which body region each slice shows, derived from landmarks |
 //! | `case.rs` | a case on the model grid, with its re-calibration weights |
@@ -33,6 +34,7 @@ pub mod regions;
 pub mod sampler;
 #[cfg(test)]
 pub(crate) mod samples;
+pub mod scans;
 pub mod target;
 
 pub use augment::{Augmentation, Elastic};
@@ -45,4 +47,5 @@ pub use manifest::{CaseEntry, DataSet, Fold, LabelFiles, ManifestError, OneOrMor
 pub use patients::{Patients, ScanKey, SplitConflict};
 pub use planes::{Bytes, Planes};
 pub use sampler::{Sampler, SliceRef};
+pub use scans::Scans;
 pub use target::{BatchCounts, Target};

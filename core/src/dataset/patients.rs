@@ -3,7 +3,8 @@
 //! The same scan is published under several names: a second group contours it, a challenge reuses it, somebody lists a folder twice. A
 //! patient who is trained on and measured makes a figure that lies, so cases are told apart by
 //!
-//! 1. the patient that they name: `patient` in the manifest, or the id where there is none, compared across all sets;
+//! 1. the patient that they name: `patient` in the manifest, or the id where there is none, compared across all sets but those whose
+//!    manifest says `own_patients`;
 //! 2. the content of their CT: SHA-256 of its matrix and its HU in canonical order. Spacing and position are left out on purpose: sets
 //!    exist that carry one scan with estimated spacing, or with its origin reset, and no two scans of patients share all their HU.
 //!
@@ -78,7 +79,10 @@ impl std::fmt::Display for Shared {
         match self {
             Self::Scan => f.write_str("both are the same scan"),
             Self::Patient(name) => {
-                write!(f, "both are patient `{name}` (if these are two people, give each a `patient` of its own)")
+                write!(
+                    f,
+                    "both are patient `{name}` (if these are two people: `own_patients` in the manifest of a set says that its ids are its own, and `patient` in a case who it is)"
+                )
             }
             Self::Others => f.write_str("other cases say that both are one patient"),
         }
@@ -122,8 +126,11 @@ impl Patients {
         // Each case points to an earlier one of the same patient, or to itself.
         let mut earlier: Vec<usize> = (0..cases.len()).collect();
         let (mut by_name, mut by_scan) = (HashMap::new(), HashMap::new());
-        for (n, (_, case)) in cases.iter().enumerate() {
-            let same_name = *by_name.entry(case.patient()).or_insert(n);
+        // Ids of a set that says so are no other set's.
+        let name =
+            |set: usize, case: &'_ CaseEntry| (sets[set].own_patients.then_some(set), case.patient().to_string());
+        for (n, (set, case)) in cases.iter().enumerate() {
+            let same_name = *by_name.entry(name(*set, case)).or_insert(n);
             let same_scan = keys[n].map_or(n, |key| *by_scan.entry(key).or_insert(n));
             for other in [same_name, same_scan] {
                 let (a, b) = (first(&mut earlier, n), first(&mut earlier, other));
@@ -139,14 +146,14 @@ impl Patients {
             let Some(tests) = tested.get(&patients[train]) else { continue };
             let shared = |test: usize| match (keys[train], keys[test]) {
                 (Some(a), Some(b)) if a == b => Shared::Scan,
-                _ if cases[train].1.patient() == cases[test].1.patient() => {
+                _ if name(cases[train].0, cases[train].1) == name(cases[test].0, cases[test].1) => {
                     Shared::Patient(cases[train].1.patient().into())
                 }
                 _ => Shared::Others,
             };
             let test = tests.iter().copied().find(|&test| shared(test) != Shared::Others).unwrap_or(tests[0]);
-            let name = |n: usize| format!("{}/{}", sets[cases[n].0].name, cases[n].1.id);
-            return Err(SplitConflict { train: name(train), test: name(test), shared: shared(test) });
+            let called = |n: usize| format!("{}/{}", sets[cases[n].0].name, cases[n].1.id);
+            return Err(SplitConflict { train: called(train), test: called(test), shared: shared(test) });
         }
         let mut numbers = vec![HashMap::new(); sets.len()];
         for ((set, case), patient) in cases.iter().zip(patients) {

@@ -7,9 +7,10 @@ use super::MetricsError;
 use super::attention::AttentionEffect;
 use super::evaluation::{CaseResult, CaseTruth, Evaluation};
 use super::regions::RegionConfusion;
-use crate::dataset::CaseEntry;
-use crate::dataset::load::{CaseSource, Division, LoadError, LoadedSet};
+use crate::dataset::load::{self, CaseSource, Division, LoadError, LoadedSet};
+use crate::dataset::patients::Sides;
 use crate::dataset::regions::{RegionError, RegionLabels};
+use crate::dataset::{CaseEntry, Patients};
 use crate::infer::{
     ComputeDevice, Engine, Model, RunOptions, SegmentationError, SegmentationRequest, SegmentationSession, Segmented,
     WeightsUsed,
@@ -28,10 +29,11 @@ pub struct Patient<'a> {
 }
 
 impl<'a> Patient<'a> {
-    /// All who are held out.
-    pub fn held_out(sets: &'a [LoadedSet], division: Division) -> Vec<Self> {
-        let of_set = |set: &'a LoadedSet| set.divide(division).1.into_iter().map(move |entry| Self { set, entry });
-        sets.iter().flat_map(of_set).collect()
+    /// All who are held out; `identities` tells who is who in the sets.
+    pub fn held_out(sets: &'a [LoadedSet], identities: &Patients, division: Division) -> Vec<Self> {
+        let of_set =
+            |(set, sides): (&'a LoadedSet, Sides<'a>)| sides.1.into_iter().map(move |entry| Self { set, entry });
+        sets.iter().zip(load::divide(sets, identities, division)).flat_map(of_set).collect()
     }
 
     /// `set/id`.

@@ -232,7 +232,7 @@ impl<'a> Experiment<'a> {
     ) -> Result<bool, TrainError> {
         let data = self.data(&run.config)?;
         let ExperimentSetup { source, store, device, options, stop, events, .. } = &mut self.setup;
-        let patients = Patient::held_out(&data.sets, run.config.division());
+        let patients = Patient::held_out(&data.sets, &data.patients.identities, run.config.division());
         let (subject, head) = subject(device, &patients, *options)?;
         let mut progress = |done, of| events(TrainEvent::Measuring { done, of });
         let found = metrics::evaluate(subject, device, &patients, *source, head, *options, stop, &mut progress);

@@ -106,8 +106,8 @@ impl<'a> KeptSession<'a> {
         let TrainingTask { config, store, .. } = task;
         let material = Material::new(config.clone(), task.patients)?;
         events(TrainEvent::Began {
-            training: material.training().len(),
-            validation: material.validation().len(),
+            training: PreparedCase::count_patients(material.training()),
+            validation: PreparedCase::count_patients(material.validation()),
             organs: material.trained().len(),
             steps: config.total_steps(),
         });
@@ -180,6 +180,10 @@ impl<'a> KeptSession<'a> {
             known => known.clone(),
         };
         self.keep_weights(FINAL, found.as_ref())?;
+        // Of an earlier training: this one has found nothing that could be better than anything.
+        if self.best.is_none() {
+            self.task.store.remove(BEST)?;
+        }
         events(TrainEvent::Finished { step: self.session.trainer().steps_done() });
         Ok(())
     }
@@ -247,12 +251,13 @@ fn resume(
     if let Some(from) = task.from {
         events(TrainEvent::StartNotRead { place: from.place.into() });
     }
-    let before = store.read_text(CONFIG)?.unwrap_or_else(|| text.to_string());
-    if TrainingConfig::parse(&before).is_ok_and(|before| !before.same_split(config)) {
+    let before = store.read_text(CONFIG)?;
+    if before.as_ref().is_some_and(|b| TrainingConfig::parse(b).is_ok_and(|before| !before.same_split(config))) {
         return Err(TrainError::OtherSplit(store.place("")));
     }
-    if before != text {
-        events(TrainEvent::ConfigChanged);
+    if before.as_ref().is_none_or(|before| before != text) {
+        // None where the training was killed after its first checkpoint.
+        before.iter().for_each(|_| events(TrainEvent::ConfigChanged));
         store.write(CONFIG, text.as_bytes())?;
     }
     forget_after(store, trainer.steps_done())?;
@@ -271,14 +276,11 @@ fn start(task: &TrainingTask<'_>, device: &Device) -> Result<Trainer, TrainError
             trainer
         }
     };
-    // Only now: the weights to begin with may have been among them.
-    for old in [LAST, BEST, FINAL] {
-        store.remove(old)?;
-    }
-    store.write(CONFIG, text.as_bytes())?;
-    store.write(METRICS, b"")?;
-    // From now on there is something to go on from, whatever happens.
+    // Weights of an earlier training stay until this one has some. From the checkpoint on there is something to go on from, whatever
+    // happens: what the log of the other training says beyond it is forgotten then, and the other training file replaced.
     store.write(LAST, &trainer.checkpoint()?)?;
+    store.write(METRICS, b"")?;
+    store.write(CONFIG, text.as_bytes())?;
     Ok(trainer)
 }
 
@@ -331,20 +333,23 @@ fn model_info(material: &Material, sets: &[LoadedSet], steps: u64, found: Option
         source.dedup();
         let mut entry = TrainedOrgan {
             organ,
-            patients: training.iter().filter(with).count(),
+            patients: PreparedCase::count_patients(training.iter().filter(with)),
             source,
             validation_dice: None,
             validation_patients: 0,
             enabled: false,
         };
         let dice = found.and_then(|f| f.dice[organ.index()].1);
-        entry.set_validation(dice, validation.iter().filter(|c| c.shown().contains(organ)).count());
+        entry.set_validation(
+            dice,
+            PreparedCase::count_patients(validation.iter().filter(|c| c.shown().contains(organ))),
+        );
         entry
     };
     let data = |(n, s): (usize, &LoadedSet)| DataSource {
         name: s.set.name.clone(),
         licence: s.set.license.clone(),
-        patients: training.iter().filter(|c| c.set == n).count(),
+        patients: PreparedCase::count_patients(training.iter().filter(|c| c.set == n)),
     };
     ModelInfo {
         format: weights::FORMAT_VERSION,

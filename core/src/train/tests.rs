@@ -65,6 +65,7 @@ fn cases() -> Vec<PreparedCase> {
             PreparedCase {
                 name: format!("set{set}/case"),
                 set,
+                patient: None,
                 scan: None,
                 annotated: [organ].into_iter().collect::<OrganSet>(),
                 grid,

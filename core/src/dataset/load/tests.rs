@@ -85,8 +85,11 @@ fn cases_know_their_set_and_come_in_the_order_of_the_division() {
     let divided =
         Prepared::default().divide(&sets, DIVISION, &input(), &files, &mut |done, of| told.push((done, of))).unwrap();
     assert_eq!(told, (0..=6).map(|n| (n, 6)).collect::<Vec<_>>());
-    let expected: Vec<String> =
-        sets.iter().flat_map(|set| set.divide(DIVISION).0.into_iter().map(|entry| set.case_name(entry))).collect();
+    let expected: Vec<String> = sets
+        .iter()
+        .zip(divide(&sets, &divided.identities, DIVISION))
+        .flat_map(|(set, sides)| sides.0.into_iter().map(|entry| set.case_name(entry)))
+        .collect();
     assert_eq!(names(&divided.training), expected);
     for case in divided.training.iter().chain(&divided.validation) {
         assert_eq!(case.set, usize::from(case.name.starts_with("spleen")), "{}", case.name);

@@ -198,6 +198,10 @@ fn a_patient_to_train_on_and_to_test_with_is_an_error_that_names_both() {
     // Two sets that name their patients alike, and say that they are others.
     let other = set("b", &[("1", "test", Some("b1"))]);
     assert!(Patients::tell_apart(&[&a, &other], nobody).is_ok());
+    let own = DataSet { own_patients: true, ..set("b", &[("1", "test", None), ("9", "train", Some("p"))]) };
+    let patients = Patients::tell_apart(&[&a, &own], nobody).unwrap();
+    assert_ne!(patients.number(0, "3"), patients.number(1, "9"));
+    assert!(Patients::tell_apart(&[&a, &own], |_, _| key(1)).is_err(), "the same scan is the same scan");
 }
 
 #[test]

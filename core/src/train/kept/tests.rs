@@ -117,8 +117,8 @@ fn wherever_it_is_killed_it_goes_on_to_the_same_weights_and_the_same_log() {
         assert_eq!(losses(&store), losses(&whole), "killed at {killed}");
         killed += 1;
     }
-    // Three removals, config, log and first checkpoint, four steps, two validations with their checkpoints, the weights.
-    assert!(killed >= 15, "only {killed} places to be killed at");
+    // First checkpoint, log and config, four steps, two validations with their checkpoints, the weights.
+    assert!(killed >= 12, "only {killed} places to be killed at");
 }
 
 #[test]

@@ -122,7 +122,7 @@ impl Setup {
         let exam = Exam::new(held_out, &scans, &config.input());
         let training: Vec<_> = scans.into_iter().map(|scan| scan.case).collect();
         let (phases, scans) = (config.phase_ends(), training.len());
-        let patients = Divided { training, validation: Vec::new() };
+        let patients = Divided { training, ..Divided::default() };
         let material = Material::new(config, &patients).map_err(|e| e.to_string())?;
         let session = Session::new(material, &self.device);
         let plan = LearnPlan {
