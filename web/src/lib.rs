@@ -6,6 +6,8 @@
 //! | `page/worker.js` | [`worker_main`]: the other side, in a Web Worker |
 
 #[cfg(target_family = "wasm")]
+mod constructors;
+#[cfg(target_family = "wasm")]
 mod page;
 #[cfg(target_family = "wasm")]
 mod summary;

@@ -13,7 +13,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::HtmlCanvasElement;
 
-use crate::summary;
+use crate::{constructors, summary};
 
 #[wasm_bindgen]
 extern "C" {
@@ -48,6 +48,7 @@ const FAULT: &str = "The viewer has stopped because of a fault in it. Please rel
 /// Starts the viewer. An error when the browser has nothing to draw with.
 #[wasm_bindgen]
 pub async fn start(options: Options) -> Result<(), JsValue> {
+    constructors::run();
     let runner = WebRunner::new();
     show_faults();
     let canvas = options.canvas();
@@ -75,6 +76,7 @@ fn save_when_left() -> Result<(), JsValue> {
 /// The other side of the viewer. Called in a Web Worker, once.
 #[wasm_bindgen]
 pub async fn worker_main() {
+    constructors::run();
     console_error_panic_hook::set_once();
     worker::worker_main().await;
 }
