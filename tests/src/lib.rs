@@ -1,1 +1,49 @@
-//! The tests of the whole program live in `whole_program/`; this library is empty.
+//! What the tests of every crate share: how one that cannot run here says so, and how one waits for what happens elsewhere.
+//!
+//! The tests of the whole program live in `whole_program/`.
+#![allow(clippy::print_stderr, reason = "who runs one test by hand sees it there")]
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+/// Where `cargo xtask test` collects what did not run, and says it in its last lines.
+const NOT_RUN: &str = "ATTENTION_ANATOMY_NOT_RUN";
+
+/// How long something may take that is only waited for: a machine under load is slow, and what hangs hangs for ever.
+pub const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Says that this test did not run, and why. To be called before it returns early.
+///
+/// # Panics
+/// Where nothing may be left out (`CI`).
+pub fn not_run(why: &str) {
+    assert!(!is_ci(), "{why}");
+    let thread = std::thread::current();
+    let line = format!("{}\t{why}\n", thread.name().unwrap_or("a test"));
+    eprint!("NOT RUN: {line}");
+    if let Some(path) = std::env::var_os(NOT_RUN) {
+        let file = OpenOptions::new().append(true).create(true).open(path);
+        file.and_then(|mut file| file.write_all(line.as_bytes())).expect("what did not run cannot be said");
+    }
+}
+
+/// Whether this runs where nothing may be left out.
+pub fn is_ci() -> bool {
+    std::env::var("CI").is_ok_and(|value| !matches!(value.as_str(), "" | "0" | "false"))
+}
+
+/// Asks again and again until there is an answer.
+///
+/// # Panics
+/// When there is none within [`PATIENCE`].
+pub fn wait<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(started.elapsed() < PATIENCE, "not after {PATIENCE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}

@@ -272,7 +272,7 @@ fn wgpu() -> Option<Device> {
     match crate::infer::ComputeDevice::open(crate::infer::DevicePreference::Gpu) {
         Ok(device) => Some(device.burn),
         Err(error) => {
-            assert!(std::env::var_os("CI").is_none(), "{error}");
+            whole_program_tests::not_run(&error.to_string());
             None
         }
     }

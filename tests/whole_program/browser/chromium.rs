@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use whole_program_tests::PATIENCE;
 
 const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
@@ -34,8 +35,8 @@ const WITH_WEBGPU: [&str; 4] =
     ["--enable-unsafe-webgpu", "--enable-features=Vulkan", "--use-vulkan=swiftshader", "--enable-gpu"];
 const WITHOUT_WEBGPU: [&str; 1] = ["--disable-blink-features=WebGPU"];
 
-/// How long any answer of the browser may take. A software GPU keeps it busy for many seconds.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// A browser that is silent for so long after it was asked to close is not going to.
+const LONGEST_FAREWELL: Duration = Duration::from_secs(30);
 
 /// The browser of this machine, if it has one.
 pub fn find() -> Option<PathBuf> {
@@ -55,7 +56,8 @@ pub struct Chromium {
     pub requests: BTreeSet<String>,
     /// What should not be in the console of a page that is well.
     pub complaints: Vec<String>,
-    profile: TempDir,
+    /// Removed when the browser is gone.
+    _profile: TempDir,
 }
 
 impl Chromium {
@@ -89,7 +91,7 @@ impl Chromium {
             session: None,
             requests: BTreeSet::new(),
             complaints: Vec::new(),
-            profile,
+            _profile: profile,
         };
         let target = browser.call("Target.createTarget", &json!({ "url": "about:blank" }));
         let attach = json!({ "targetId": target["targetId"], "flatten": true });
@@ -169,7 +171,7 @@ impl Chromium {
     pub fn open(&mut self, address: &str) {
         let result = self.call("Page.navigate", &json!({ "url": address }));
         assert!(result["errorText"].is_null(), "{address}: {}", result["errorText"]);
-        self.wait_for("document.readyState === 'complete'", 60);
+        self.wait_for("document.readyState === 'complete'");
     }
 
     /// Takes the page off the network.
@@ -186,19 +188,24 @@ impl Chromium {
         answer["result"]["value"].clone()
     }
 
-    /// Waits until an expression is neither false nor empty; its value.
-    pub fn wait_for(&mut self, expression: &str, seconds: u64) -> Value {
-        let until = Instant::now() + Duration::from_secs(seconds);
+    /// Waits until an expression is neither false nor empty; its value. A page that says that it has failed is not waited for.
+    pub fn wait_for(&mut self, expression: &str) -> Value {
+        let until = Instant::now() + PATIENCE;
         loop {
             let value = self.evaluate(expression);
             if !matches!(value, Value::Null | Value::Bool(false)) {
                 return value;
             }
-            if Instant::now() > until {
+            let failed = self.evaluate("document.body?.dataset.state === 'failed'") == true;
+            if failed || Instant::now() > until {
                 let seen = self
                     .evaluate("document.body.innerText + '\\n' + JSON.stringify(window.attention_anatomy_status?.())");
                 self.screenshot("timeout");
-                panic!("after {seconds} s not yet: {expression}\n{seen}\n{:#?}", self.complaints);
+                panic!(
+                    "{}: {expression}\n{seen}\n{:#?}",
+                    if failed { "the page failed before" } else { "not yet" },
+                    self.complaints
+                );
             }
             std::thread::sleep(Duration::from_millis(200));
         }
@@ -274,15 +281,12 @@ impl Chromium {
 
 impl Drop for Chromium {
     fn drop(&mut self) {
+        // Asked to close, it first ends its helpers, which write into the profile to the last; then its pipe breaks.
+        if self.input.write_all(b"{\"id\":0,\"method\":\"Browser.close\"}\0").is_ok() {
+            while self.messages.recv_timeout(LONGEST_FAREWELL).is_ok() {}
+        }
         self.process.kill().ok();
         self.process.wait().ok();
-        // Its helpers end a moment later, and write until then.
-        for _ in 0..50 {
-            if std::fs::remove_dir_all(self.profile.path()).is_ok() {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
     }
 }
 

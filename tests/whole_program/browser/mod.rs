@@ -38,11 +38,7 @@ fn stage() -> Option<Stage> {
         (None, _) => "Chromium is missing (Debian: apt-get install chromium)",
         _ => "the page is not built (cargo xtask web)",
     };
-    assert!(std::env::var_os("CI").is_none(), "{lacks}");
-    #[expect(clippy::print_stderr, reason = "a test that did not run must say so")]
-    {
-        eprintln!("NOT RUN: {lacks}");
-    }
+    whole_program_tests::not_run(lacks);
     None
 }
 
@@ -165,9 +161,9 @@ fn the_page_segments_the_sample_with_webgpu() {
     let mut browser = Chromium::start(&stage.program, true);
     browser.open(&format!("{}?sample&device=gpu", host.origin));
     assert_eq!(browser.evaluate(HAS_ADAPTER), true);
-    browser.wait_for(&format!("{STATUS}?.study?.size"), 120);
+    browser.wait_for(&format!("{STATUS}?.study?.size"));
     // Seconds for each slice on a machine without a GPU; minutes when it is busy.
-    browser.wait_for(&format!("{STATUS}.study.labelled_slices >= 2"), 400);
+    browser.wait_for(&format!("{STATUS}.study.labelled_slices >= 2"));
     let seen = status(&mut browser);
     assert_eq!(seen["study"]["size"], serde_json::json!([128, 128, 79]));
     assert!(["gpu", "software_gpu"].contains(&seen["device"]["kind"].as_str().unwrap()), "{seen:#}");
@@ -179,9 +175,9 @@ fn the_page_segments_the_sample_with_webgpu() {
     // A software GPU computes for minutes; WebGPU draws what the processor computes, too.
     browser.open(&format!("{}?sample&device=cpu", host.origin));
     // Before the run ends, as above: its end removes pieces that lie apart from their organ.
-    browser.wait_for(&format!("{STATUS}?.study?.labelled_slices >= 2"), 120);
+    browser.wait_for(&format!("{STATUS}?.study?.labelled_slices >= 2"));
     let on_cpu = labels_of(&mut browser, slice);
-    browser.wait_for(&format!("{STATUS}?.run.phase === 'finished'"), 300);
+    browser.wait_for(&format!("{STATUS}?.run.phase === 'finished'"));
     let (labelled, different) = differing(&on_gpu, &on_cpu);
     assert!(labelled > 50 && different * 50 <= labelled, "{different} of {labelled} labelled voxels differ");
     check_label_pixels(&mut browser, "labels-with-webgpu");
@@ -195,7 +191,7 @@ fn the_page_segments_the_sample_without_webgpu_as_the_program_does() {
     let mut browser = Chromium::start(&stage.program, false);
     browser.open(&format!("{}?sample", host.origin));
     assert_eq!(browser.evaluate(HAS_ADAPTER), false);
-    browser.wait_for(&format!("{STATUS}?.run.phase === 'finished'"), 300);
+    browser.wait_for(&format!("{STATUS}?.run.phase === 'finished'"));
     let seen = status(&mut browser);
     assert_eq!(seen["device"]["kind"], "cpu", "{seen:#}");
     assert!(seen["notices"].to_string().contains("no WebGPU"), "{seen:#}");
@@ -224,14 +220,14 @@ fn the_page_works_offline_after_the_first_visit() {
     let origin = host.origin.clone();
     let mut browser = Chromium::start(&stage.program, false);
     browser.open(&origin);
-    browser.wait_for(&format!("{STATUS} && navigator.serviceWorker.controller !== null"), 120);
+    browser.wait_for(&format!("{STATUS} && navigator.serviceWorker.controller !== null"));
     // Nobody answers any more, not even the workers, which have a network of their own.
     drop(host);
     browser.unplug();
     assert_eq!(browser.evaluate(&format!("fetch('{origin}none').then(() => 'answer', () => 'offline')")), "offline");
     browser.complaints.clear();
     browser.open(&format!("{origin}?sample"));
-    browser.wait_for(&format!("{STATUS}?.study?.labelled_slices >= 3"), 120);
+    browser.wait_for(&format!("{STATUS}?.study?.labelled_slices >= 3"));
     let kept = browser.evaluate("caches.keys().then(async (names) => (await Promise.all(names.map(async (n) => (await (await caches.open(n)).keys()).map((r) => new URL(r.url).pathname)))).flat())");
     let kept: Vec<String> = serde_json::from_value(kept).unwrap();
     assert!(
@@ -250,9 +246,9 @@ fn a_folder_that_is_dropped_on_the_page_opens() {
     unpack("ct-dicom-jpeg2000.zip", "", &folder.path().join("patient/series"));
     let mut browser = Chromium::start(&stage.program, false);
     browser.open(&format!("{}?device=cpu", host.origin));
-    browser.wait_for(&format!("{STATUS}?.weights"), 60);
+    browser.wait_for(&format!("{STATUS}?.weights"));
     browser.drop(&[&folder.path().join("patient")], [640, 400]);
-    let size = browser.wait_for(&format!("{STATUS}.study?.size"), 60);
+    let size = browser.wait_for(&format!("{STATUS}.study?.size"));
     assert_eq!(size[2], 4);
     check_well(&mut browser, &host);
 }
@@ -272,7 +268,7 @@ fn edits_come_back_after_the_tab_was_closed() {
     let host = Host::of(&stage.page);
     let mut browser = Chromium::start(&stage.program, false);
     browser.open(&format!("{}?sample&device=cpu", host.origin));
-    browser.wait_for(&format!("{STATUS}?.run.phase === 'finished'"), 300);
+    browser.wait_for(&format!("{STATUS}?.run.phase === 'finished'"));
     // "Brain stem" in the list of organs, in a window of 1280 by 720.
     browser.click([66, 182]);
     browser.press('b');
@@ -280,14 +276,14 @@ fn edits_come_back_after_the_tab_was_closed() {
     let edited = status(&mut browser)["study"]["edited_voxels"].as_u64().unwrap();
     assert!(edited > 0);
     // Some seconds after a stroke they are kept.
-    browser.wait_for(KEPT, 60);
+    browser.wait_for(KEPT);
     // A page that is left before keeps them, too.
     browser.drag(&[[500, 360], [520, 370], [540, 380]]);
     let all = status(&mut browser)["study"]["edited_voxels"].as_u64().unwrap();
     assert!(all > edited, "{all} voxels after the second stroke, {edited} before");
     browser.open("about:blank");
     browser.open(&format!("{}?sample&device=cpu", host.origin));
-    assert_eq!(browser.wait_for(&format!("{STATUS}?.offered_edits"), 60), all);
+    assert_eq!(browser.wait_for(&format!("{STATUS}?.offered_edits")), all);
     browser.screenshot("edits-offered");
     check_well(&mut browser, &host);
 }
@@ -298,11 +294,11 @@ fn a_network_learns_in_the_page() {
     let host = Host::of(&stage.page);
     let mut browser = Chromium::start(&stage.program, false);
     browser.open(&format!("{}?device=cpu", host.origin));
-    browser.wait_for(&format!("{STATUS}?.weights"), 60);
+    browser.wait_for(&format!("{STATUS}?.weights"));
     // The tab "Learn" and the button "Start" in a window of 1280 by 720.
     browser.click([1217, 96]);
     browser.click([1003, 419]);
-    browser.wait_for(&format!("{STATUS}.lesson?.length >= 60"), 300);
+    browser.wait_for(&format!("{STATUS}.lesson?.length >= 60"));
     let losses: Vec<[Option<f64>; 3]> = serde_json::from_value(status(&mut browser)["lesson"].clone()).unwrap();
     // The region loss counts from the first step; the others come later.
     let mean =

@@ -11,8 +11,8 @@ use super::Found;
 /// Seconds after a change when edits are kept.
 pub const AUTOSAVE_SECONDS: f64 = 20.0;
 
-/// How long closing the program waits for the last file.
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// How long closing the program waits for the last file. A test waits for as long as it takes.
+const LONGEST_WAIT: Duration = Duration::from_secs(if cfg!(test) { 600 } else { 5 });
 
 /// Where things are kept.
 #[derive(Debug)]
@@ -189,6 +189,8 @@ fn write(path: &Path, text: &str) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use whole_program_tests::wait;
+
     use super::*;
 
     #[test]
@@ -226,11 +228,10 @@ mod tests {
         for beginning in ["a", "b", ""] {
             storage.ask(beginning);
         }
-        storage.flush();
-        let a = Found { name: "a".into(), text: "two".into() };
-        assert_eq!(storage.found(), Some(Ok(vec![a])));
-        assert_eq!(storage.found(), Some(Ok(Vec::new())));
-        assert_eq!(storage.found().map(|all| all.unwrap().len()), Some(2));
+        let found = || wait("what is kept", || storage.found()).unwrap();
+        assert_eq!(found(), [Found { name: "a".into(), text: "two".into() }]);
+        assert_eq!(found(), []);
+        assert_eq!(found().len(), 2);
         assert_eq!(storage.found(), None);
         assert_eq!(storage.preferences().as_deref(), Some("{}"));
         let left = std::fs::read_dir(folder.path().join("edits")).unwrap().count();
@@ -243,7 +244,7 @@ mod tests {
         std::fs::write(folder.path().join("edits"), "a file, not a folder").unwrap();
         let storage = Storage::within(folder.path()).unwrap();
         storage.keep("a", "one".into());
-        storage.flush();
-        assert!(matches!(storage.found(), Some(Err(message)) if message.contains("cannot be written")));
+        let message = wait("that it cannot be written", || storage.found()).unwrap_err();
+        assert!(message.contains("cannot be written"), "{message}");
     }
 }

@@ -1,13 +1,13 @@
 //! The thread: it answers while the engine is slow, survives a panic, and ends with its window.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
 
 use super::*;
 use crate::worker::job::samples;
 use crate::worker::machine::FakeMachine;
 use crate::worker::{Ask, Input, OpenAs, Opened, RunRequest};
 use attention_anatomy::anatomy::{ORGAN_COUNT, OrganSet};
+use whole_program_tests::wait;
 
 fn spawn_fake(machine: &FakeMachine) -> (Box<dyn Worker>, Arc<AtomicUsize>) {
     let repaints = Arc::new(AtomicUsize::new(0));
@@ -21,21 +21,15 @@ fn spawn_fake(machine: &FakeMachine) -> (Box<dyn Worker>, Arc<AtomicUsize>) {
 
 /// Waits for an event; a worker that hangs fails the test.
 fn until(worker: &mut dyn Worker, wanted: impl Fn(&Event) -> bool) -> Vec<Event> {
-    let started = Instant::now();
     let mut events = Vec::new();
-    while started.elapsed() < Duration::from_secs(60) {
-        match worker.try_recv() {
-            Some(event) => {
-                let found = wanted(&event);
-                events.push(event);
-                if found {
-                    return events;
-                }
-            }
-            None => std::thread::sleep(ASK_AGAIN),
+    loop {
+        let event = wait(&format!("an event after {events:?}"), || worker.try_recv());
+        let found = wanted(&event);
+        events.push(event);
+        if found {
+            return events;
         }
     }
-    panic!("the worker is silent after {events:?}");
 }
 
 fn open(worker: &mut dyn Worker) {
@@ -89,9 +83,5 @@ fn the_thread_ends_when_its_window_does() {
     until(worker.as_mut(), |e| matches!(e, Event::Progress { .. }));
     drop(worker);
     // The thread held the last other handles of the machine's data.
-    let started = Instant::now();
-    while Arc::strong_count(&machine.weights) > 1 {
-        assert!(started.elapsed() < Duration::from_secs(60), "the thread goes on");
-        std::thread::sleep(ASK_AGAIN);
-    }
+    wait("the thread ends", || (Arc::strong_count(&machine.weights) == 1).then_some(()));
 }
