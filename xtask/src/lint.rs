@@ -1,5 +1,5 @@
-//! `cargo xtask lint`: clippy over everything, and whether the program compiles for other desktops. Apart from `test`,
-//! because neither can use what `cargo build` has built: all dependencies are checked once more for each.
+//! `cargo xtask lint`: what is seen without running anything; with `--systems` also whether the program compiles for other desktops,
+//! which cannot use what `cargo build` has built: all dependencies are checked once more for each.
 
 use std::process::ExitCode;
 
@@ -7,26 +7,46 @@ use anyhow::Result;
 
 use crate::process::{cargo, succeeds, succeeds_with_errors};
 use crate::stages::{Outcome, Stages};
-use crate::{setup, test};
+use crate::{clippy, deny, headless, lengths, setup, web};
 
 /// Platforms whose code paths differ from those of the machine that runs this.
 const DESKTOPS: [&str; 2] = ["x86_64-pc-windows-msvc", "aarch64-apple-darwin"];
 
-/// Runs the command.
-pub fn run() -> Result<ExitCode> {
+/// Runs the command; with `systems`, for other desktops too.
+pub fn run(systems: bool) -> Result<ExitCode> {
     let mut stages = Stages::default();
-    stages.run("format", test::format);
-    stages.run("clippy", || {
-        let arguments = ["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"];
-        Ok(Outcome::passed(succeeds(&mut cargo(&arguments))?, "see above (missing? rustup component add clippy)"))
-    });
-    for triple in DESKTOPS {
+    quick(&mut stages);
+    compiled(&mut stages);
+    stages.run("known vulnerabilities", deny::advisories);
+    for triple in DESKTOPS.iter().filter(|_| systems) {
         stages.run(&format!("program compiles for {triple}"), || match setup::target(triple) {
             Ok(()) => check_desktop(triple),
             Err(why) => Ok(Outcome::NotChecked(why)),
         });
     }
     Ok(stages.finish())
+}
+
+/// What is seen without compiling.
+pub fn quick(stages: &mut Stages) {
+    stages.run("rustfmt and clippy are there", setup::components);
+    stages.run("format", || {
+        let formatted = succeeds(&mut cargo(&["fmt", "--all", "--check"]))?;
+        Ok(Outcome::passed(formatted, "some files are not formatted; run: cargo fmt --all"))
+    });
+    stages.run("length of files", lengths::check);
+    stages.run("licences and sources", deny::check);
+}
+
+/// What the compiler sees, on the dependencies of an ordinary build.
+pub fn compiled(stages: &mut Stages) {
+    stages.run("clippy", || clippy::check(&["--workspace", "--exclude", "xtask", "--all-targets"], None));
+    stages.run("program without the viewer", headless::check);
+    stages.run("clippy of xtask", || clippy::check(&["--package", "xtask", "--all-targets"], None));
+    stages.run("clippy of the page", || match setup::target(web::TRIPLE) {
+        Ok(()) => clippy::check(&["--package", web::PACKAGE, "--target", web::TRIPLE], None),
+        Err(why) => Ok(Outcome::Failed(why)),
+    });
 }
 
 fn check_desktop(triple: &str) -> Result<Outcome> {

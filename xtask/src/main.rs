@@ -1,11 +1,17 @@
 //! `cargo xtask COMMAND`: what a shell script would do, in Rust, so that it does the same on every system.
 
 mod bench;
+mod clippy;
+mod deny;
+mod dist;
+mod headless;
+mod lengths;
 mod lint;
 mod process;
 mod say;
 mod setup;
 mod stages;
+mod suites;
 mod test;
 mod web;
 
@@ -14,21 +20,30 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 Usage: cargo xtask COMMAND
 
-  test             everything that must pass before a change is taken: set-up, format, build, page, tests
-  lint             format, clippy (warnings are errors), other platforms
+  test             everything that must pass before a change is taken: set-up, format, clippy (warnings are errors),
+                   licences, the program without the viewer, build, page, tests
+  lint [--systems] of `test` all that runs nothing, and known vulnerabilities; with --systems also whether the program
+                   compiles for Windows and macOS
   web [--serve [PORT]]
                    the viewer as a static folder, target/web; with --serve also on localhost
+  dist [--page]    the program for this system with its licences, or the page, as one archive in target/dist
   bench [ARGS...]  `attention-anatomy bench ARGS`, then the peak memory of `segment` on a large CT;
                    with `--training CONFIG` a training step, beside PyTorch's where that is installed
   help             this text";
 
 fn main() -> ExitCode {
+    if let Some(code) = clippy::as_compiler() {
+        return code;
+    }
     let mut arguments = std::env::args().skip(1);
     let command = arguments.next();
     let rest: Vec<String> = arguments.collect();
     let result = match command.as_deref() {
         Some("test") if rest.is_empty() => test::run(),
-        Some("lint") if rest.is_empty() => lint::run(),
+        Some("lint") if rest.is_empty() => lint::run(false),
+        Some("lint") if rest == ["--systems"] => lint::run(true),
+        Some("dist") if rest.is_empty() => dist::program_archive(),
+        Some("dist") if rest == ["--page"] => dist::page_archive(),
         Some("bench") => bench::run(&rest),
         Some("web") => web::run(&rest),
         Some("help" | "--help" | "-h") => {
@@ -36,7 +51,9 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         None => return usage_error("no command was given"),
-        Some(name @ ("test" | "lint")) => return usage_error(&format!("`{name}` takes no arguments")),
+        Some("lint") => return usage_error("`lint` takes nothing or `--systems`"),
+        Some("dist") => return usage_error("`dist` takes nothing or `--page`"),
+        Some(name @ "test") => return usage_error(&format!("`{name}` takes no arguments")),
         Some(name) => return usage_error(&format!("there is no command `{name}`")),
     };
     result.unwrap_or_else(|error| {

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::say;
 
@@ -41,6 +41,16 @@ pub fn captured(command: &mut Command) -> Result<(bool, String)> {
     let output = command.stdin(Stdio::null()).output().with_context(|| format!("{name} cannot be started"))?;
     let text = [output.stdout, output.stderr].concat();
     Ok((output.status.success(), String::from_utf8_lossy(&text).trim().to_string()))
+}
+
+/// What a command wrote to standard output. An error, with what it complained of, where it fails.
+pub fn output(command: &mut Command) -> Result<String> {
+    let name = name(command);
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("{name} cannot be started"))?;
+    if !output.status.success() {
+        bail!("{name}: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Like [`succeeds`], and what the command wrote to standard error, which is shown at the same time.

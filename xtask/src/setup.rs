@@ -1,4 +1,4 @@
-//! What the tests need from the machine: rustfmt, standard libraries for other platforms, a Vulkan driver, a browser.
+//! What the tests need from the machine: rustfmt, clippy, standard libraries for other platforms, a Vulkan driver, a browser.
 //!
 //! A bare container has none of them. What can be added is added; what cannot is named together with the command that
 //! adds it.
@@ -24,13 +24,17 @@ pub fn is_ci() -> bool {
     std::env::var("CI").is_ok_and(|value| !matches!(value.as_str(), "" | "0" | "false"))
 }
 
-/// rustfmt, added when it is missing.
-pub fn rustfmt() -> Result<Outcome> {
-    if captured(program("rustfmt").arg("--version")).is_ok_and(|(there, _)| there) {
-        return Ok(Outcome::Ok);
+/// rustfmt and clippy, added where they are missing.
+pub fn components() -> Result<Outcome> {
+    for (name, component) in [("rustfmt", "rustfmt"), ("clippy-driver", "clippy")] {
+        let there = captured(program(name).arg("--version")).is_ok_and(|(there, _)| there);
+        if !there && !succeeds(program("rustup").args(["component", "add", component])).unwrap_or(false) {
+            let why =
+                format!("{component} is missing and could not be added; install it: rustup component add {component}");
+            return Ok(Outcome::Failed(why));
+        }
     }
-    let added = succeeds(program("rustup").args(["component", "add", "rustfmt"])).unwrap_or(false);
-    Ok(Outcome::passed(added, "rustfmt is missing and could not be added; install it: rustup component add rustfmt"))
+    Ok(Outcome::Ok)
 }
 
 /// Makes sure that the standard library for `triple` is there. The error says what to install.
@@ -76,6 +80,10 @@ pub fn vulkan() -> Result<Outcome> {
 
 /// A browser for the tests of the web page, installed where that is possible without asking anyone.
 pub fn browser() -> Result<Outcome> {
+    if !cfg!(target_os = "linux") {
+        say::line("the page is the same everywhere; its tests run on Linux");
+        return Ok(Outcome::Ok);
+    }
     if let Some(found) = chromium() {
         say::line(&found.display().to_string());
         return Ok(Outcome::Ok);
@@ -100,14 +108,18 @@ fn chromium() -> Option<PathBuf> {
     names.iter().find_map(|name| folders.iter().map(|folder| folder.join(name)).find(|path| path.is_file()))
 }
 
-/// Installs packages on Debian and its relatives, for root: nobody has to be asked there.
+/// Installs packages on Debian and its relatives where nobody has to be asked: for root, and on a machine for such tests that lets
+/// everybody be root.
 fn install_if_allowed(packages: &[&str]) -> Result<()> {
-    if !is_debian() || !is_root() {
+    let by_sudo = !is_root() && is_ci() && captured(program("sudo").args(["-n", "true"])).is_ok_and(|(may, _)| may);
+    if !is_debian() || !(is_root() || by_sudo) {
         return Ok(());
     }
     say::line(&format!("installing {}", packages.join(" and ")));
     let apt = |arguments: &[&str]| {
-        succeeds(program("apt-get").env("DEBIAN_FRONTEND", "noninteractive").arg("-q").args(arguments))
+        let mut command = program(if by_sudo { "sudo" } else { "env" });
+        command.args(if by_sudo { &["-n"][..] } else { &[] });
+        succeeds(command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"]).args(arguments))
     };
     // A list that cannot be renewed may still be good enough to install from.
     let renewed = apt(&["update"])?;

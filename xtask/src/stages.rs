@@ -13,6 +13,8 @@ use crate::say;
 pub enum Outcome {
     /// Passed.
     Ok,
+    /// Passed, and what is to be said of it.
+    Passed(String),
     /// Did not pass; the run fails.
     Failed(String),
     /// Could not be done on this machine, and why. The run does not fail for it.
@@ -49,6 +51,11 @@ impl Stages {
         self.rows.push(row);
     }
 
+    /// Adds to the table what came out of a stage beside its own outcome.
+    pub fn add(&mut self, name: &str, outcome: Outcome) {
+        self.rows.push(Row { name: name.to_string(), outcome, duration: Duration::ZERO });
+    }
+
     /// The table of all stages, and the exit code: failure when one stage failed.
     pub fn finish(self) -> ExitCode {
         say::heading("stages");
@@ -70,6 +77,7 @@ impl Row {
     fn text(&self, width: usize) -> String {
         let (word, why) = match &self.outcome {
             Outcome::Ok => ("ok", String::new()),
+            Outcome::Passed(what) => ("ok", format!("  {what}")),
             Outcome::Failed(why) => ("failed", format!("  {why}")),
             Outcome::NotChecked(why) => ("not checked", format!("  {why}")),
         };

@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use wasm_bindgen_cli_support::Bindgen;
 
-use super::{fingerprint, target};
+use super::{exports, fingerprint, target};
 use crate::process::{captured, cargo, program, succeeds};
 use crate::{say, setup};
 
-const TRIPLE: &str = "wasm32-unknown-unknown";
-const PACKAGE: &str = "attention-anatomy-web";
+/// What browsers run.
+pub const TRIPLE: &str = "wasm32-unknown-unknown";
+/// The page's own crate.
+pub const PACKAGE: &str = "attention-anatomy-web";
 /// The name of the binary and of its JavaScript on the page.
 const NAME: &str = "attention_anatomy_web";
 
@@ -51,6 +53,7 @@ pub fn compile(small: bool) -> Result<Compiled> {
     let target = target()?;
     let folder = target.join("web-build");
     let raw = target.join(TRIPLE).join(profile).join(format!("{NAME}.wasm"));
+    exports::check(&raw)?;
     Bindgen::new()
         .input_path(&raw)
         .web(true)

@@ -3,11 +3,13 @@
 //! | file | what |
 //! |---|---|
 //! | `compile.rs` | the wasm binary and its JavaScript, as small as they get |
+//! | `exports.rs` | whether calls into the binary do only what was called |
 //! | `pack.rs` | the folder: page, binary, weights, sample, all of one version |
 //! | `sizes.rs` | what a visitor downloads, and the limit that it must keep |
 //! | `serve.rs` | a server on this machine |
 
 mod compile;
+mod exports;
 mod pack;
 mod serve;
 mod sizes;
@@ -18,6 +20,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 
 use crate::say;
+
+pub use compile::{PACKAGE, TRIPLE};
 
 /// Port of `--serve` without a number.
 const PORT: u16 = 8080;
@@ -35,7 +39,7 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
 }
 
 /// Builds the page as it is hosted; its folder.
-fn build() -> Result<PathBuf> {
+pub fn build() -> Result<PathBuf> {
     let (folder, optimised) = pack(true)?;
     sizes::check(&folder, optimised)?;
     say::line(&format!("the page is in {}", folder.display()));
@@ -66,7 +70,7 @@ fn port(arguments: &[String]) -> Result<Option<u16>> {
 }
 
 /// The folder that cargo builds into: this program lies in one of its profiles.
-fn target() -> Result<PathBuf> {
+pub fn target() -> Result<PathBuf> {
     let own = std::env::current_exe().context("the folder of the programs is unknown")?;
     let folder = own.parent().and_then(|profile| profile.parent()).context("the folder of the programs is unknown")?;
     Ok(folder.to_path_buf())
