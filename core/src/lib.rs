@@ -24,6 +24,8 @@ pub mod preprocess;
 pub mod random;
 pub mod raster;
 pub mod report;
+#[doc(hidden)]
+pub mod testing;
 pub mod train;
 pub mod volume;
 #[cfg(not(target_family = "wasm"))]

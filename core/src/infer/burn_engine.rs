@@ -312,7 +312,7 @@ mod tests {
 
     #[test]
     fn a_device_that_is_destroyed_is_an_error_and_no_wait_for_ever() {
-        let Some(setup) = crate::infer::device::separate_gpu() else {
+        let Some(setup) = crate::testing::separate_gpu() else {
             whole_program_tests::not_run("there is no adapter to destroy");
             return;
         };

@@ -9,7 +9,6 @@
 //! | `device/` | which devices there are, known-answer check |
 //! | `engine.rs` | the `Engine` trait and its messages |
 //! | `burn_engine.rs` | the network on any burn device |
-//! | `fake.rs` | an engine that is slow, failing or right on demand, for tests |
 //! | `prediction.rs` | attention, trained organs, tiles: from softmax to probabilities |
 //! | `reduce.rs` | probabilities to labels on the input matrix |
 //! | `volume_run.rs` | streaming over a volume, with progress and cancel |
@@ -24,7 +23,6 @@ pub mod burn_engine;
 pub mod cleanup;
 pub mod device;
 pub mod engine;
-pub mod fake;
 pub mod model;
 pub mod prediction;
 pub mod provenance;
@@ -38,7 +36,6 @@ pub use burn_engine::BurnEngine;
 pub use cleanup::{keep_largest_components, removal_warning, remove_stray_components};
 pub use device::{ComputeDevice, ComputeKind, DeviceError, DevicePreference};
 pub use engine::{Engine, EngineError, SliceRequest, SliceResult, Ticket, Tile, Wait};
-pub use fake::FakeEngine;
 pub use model::Model;
 pub use prediction::SlicePrediction;
 pub use provenance::{Provenance, WeightsUsed};

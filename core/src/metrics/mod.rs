@@ -18,7 +18,7 @@ mod systems;
 
 pub use attention::{AttentionEffect, NEGLIGIBLE_SHARE, OrganChange};
 pub use evaluation::{CaseResult, CaseTruth, Evaluation, Impossible, OrganResult, Organs, OverOrgans};
-pub use overlap::{Overlap, annotated_slices, dice, overlaps};
+pub use overlap::{Overlap, annotated_slices};
 pub use path::added_path_mm;
 pub use regions::RegionConfusion;
 pub use run::{MeasureError, MeasureOptions, Patient, Subject, by_set, evaluate, subject};

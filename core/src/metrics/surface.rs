@@ -99,19 +99,6 @@ impl SurfaceDistances {
         self.mean_distances().map(|[a, b]| (a + b) / 2.0)
     }
 
-    /// The share of the reference's surface, and of the prediction's, that lies within `tolerance_mm` of the other.
-    ///
-    /// `None` when both masks are empty, 0 when one is.
-    pub fn overlap_at(&self, tolerance_mm: f64) -> Option<[f64; 2]> {
-        if self.truth_to_prediction.is_empty() && self.prediction_to_truth.is_empty() {
-            return None;
-        }
-        Some(self.directions().map(|elements| {
-            let total = area(elements);
-            if total > 0.0 { area_within(elements, tolerance_mm) / total } else { 0.0 }
-        }))
-    }
-
     /// The share of both surfaces together that lies within `tolerance_mm` of the other.
     ///
     /// `None` when both masks are empty, 0 when one is.

@@ -59,11 +59,6 @@ impl ModelGrid {
         (self.to_model(0, i), self.to_model(1, j))
     }
 
-    /// Input pixel (fractional) of a model pixel (fractional).
-    pub fn model_to_input(&self, x: f64, y: f64) -> (f64, f64) {
-        (self.to_input(0, x), self.to_input(1, y))
-    }
-
     /// Number of model pixels.
     pub fn pixels(&self) -> usize {
         self.size[0] * self.size[1]
@@ -272,7 +267,7 @@ mod tests {
                 assert!(grid.to_model(a, -0.5) < 0.0, "a pixel centre lies outside the matrix");
             }
             let (x, y) = grid.input_to_model(17.25, 3.5);
-            let (i, j) = grid.model_to_input(x, y);
+            let (i, j) = (grid.to_input(0, x), grid.to_input(1, y));
             assert!((i - 17.25).abs() < 1e-9 && (j - 3.5).abs() < 1e-9);
         }
     }
@@ -345,7 +340,7 @@ mod tests {
         let mut worst: f64 = 0.0;
         for y in 0..h {
             for x in 0..w {
-                let (i, j) = grid.model_to_input(x as f64, y as f64);
+                let (i, j) = (grid.to_input(0, x as f64), grid.to_input(1, y as f64));
                 let (dx, dy) = ((i - 150.0) * 0.7, (j - 149.0) * 0.77);
                 let wanted =
                     1000.0 * peak(s0, 0.7) * peak(s1, 0.77) * (-0.5 * ((dx / s0).powi(2) + (dy / s1).powi(2))).exp();

@@ -1,9 +1,7 @@
 //! A volume as the network sees it, slice by slice: mask, filter, stack, made when asked for.
 
 use super::stack::{centred_origin, tile_origins};
-use super::{
-    Body, Centres, InPlaneFilter, InputConfig, ModelGrid, PreprocessError, crop_stack, crop_stack_hu, stack_weights,
-};
+use super::{Body, Centres, InPlaneFilter, InputConfig, ModelGrid, PreprocessError, crop_stack, stack_weights};
 use crate::volume::CtVolume;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -130,11 +128,6 @@ impl ModelSlices {
         crop_stack(|n| self.slice_hu(n), &self.grid, &self.config, k, origin)
     }
 
-    /// As [`ModelSlices::stack`], in HU.
-    pub fn stack_hu(&self, k: usize, origin: [i64; 2]) -> Vec<f32> {
-        crop_stack_hu(|n| self.slice_hu(n), &self.grid, &self.config, k, origin)
-    }
-
     /// Which slices are run, and how the others follow.
     pub fn centres(&self) -> Centres {
         Centres::new(self.grid.slice_mm, self.grid.slices, &self.config)
@@ -144,8 +137,13 @@ impl ModelSlices {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::preprocess::AIR_HU;
+    use crate::preprocess::{AIR_HU, crop_stack_hu};
     use crate::volume::{Geometry, Modality, Volume};
+
+    /// As [`ModelSlices::stack`], in HU.
+    fn stack_hu(slices: &ModelSlices, k: usize, origin: [i64; 2]) -> Vec<f32> {
+        crop_stack_hu(|n| slices.slice_hu(n), slices.grid(), &slices.config, k, origin)
+    }
 
     /// A CT from a function of mm from the middle of the image and of the slice.
     fn ct(n: usize, spacing: [f64; 3], slices: usize, hu: impl Fn(f64, f64, usize) -> i16) -> CtVolume {
@@ -205,7 +203,7 @@ mod tests {
         assert!((first[4][h / 2 * w + w / 2] - 40.0).abs() < 1e-3);
         // 1 mm slices: the channel 3 mm above slice 10 is the mean of 12, 13, 14, hence 130 HU.
         let [origin] = slices.origins(10)[..] else { panic!("one crop") };
-        let stack = slices.stack_hu(10, origin);
+        let stack = stack_hu(&slices, 10, origin);
         let middle = |c: usize| stack[c * 160 * 160 + 80 * 160 + 80];
         assert!((middle(3) - 130.0).abs() < 1e-3 && (middle(0) - 40.0).abs() < 1e-3, "{} {}", middle(3), middle(0));
         assert!((slices.stack(10, origin)[80 * 160 + 80] - InputConfig::light().intensity(40.0)).abs() < 1e-5);
@@ -263,7 +261,7 @@ mod tests {
         let slices = ModelSlices::new(Arc::new(ct), &InputConfig::light()).unwrap();
         let (a, b) = (slices.centre_origin(8), slices.centre_origin(14));
         assert!(b[0] - a[0] >= 6 && b[1] == a[1], "{a:?} {b:?}");
-        let stack = slices.stack_hu(14, b);
+        let stack = stack_hu(&slices, 14, b);
         let place = |c: usize| {
             let bright = (0..160 * 160).filter(|p| stack[c * 25600 + p] > 450.0);
             let (n, sum) = bright.fold((0.0, 0.0), |(n, sum), p| (n + 1.0, sum + (p % 160) as f64));

@@ -194,7 +194,7 @@ struct RealDevice {
 
 impl RealDevice {
     fn new() -> Option<Self> {
-        let gpu = device::separate_gpu()?;
+        let gpu = attention_anatomy::testing::separate_gpu()?;
         Some(Self { files: samples::machine(), gpu, opened: Arc::default() })
     }
 }

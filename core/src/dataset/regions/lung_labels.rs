@@ -5,8 +5,8 @@
 //! doubt (sections cut to contours, one lung missing) is left alone: no labels are better than wrong ones.
 
 use super::air::Cells;
+use super::extents::{Extents, Scan, heights};
 use super::lungs::{self, Lungs};
-use super::{Extents, Scan, heights};
 use crate::anatomy::{Organ, OrganSet};
 use crate::preprocess::Body;
 use crate::raster;

@@ -1,3 +1,4 @@
+use super::landmarks::BELOW_APEX_MM;
 use super::*;
 use crate::volume::Modality;
 
@@ -82,7 +83,7 @@ const ALL_LANDMARKS: &[Organ] =
 fn labelled_landmarks_part_a_whole_body() {
     let regions = derive(0.0, 595.0, ALL_LANDMARKS);
     for (landmark, z) in regions.landmarks.iter().zip([APEX, HEART, DOME, KIDNEYS]) {
-        assert_eq!((landmark.position, landmark.source), (Position::Exact(z), Source::Label));
+        assert_eq!((landmark.position, landmark.source), (Position::Exact(z), LandmarkSource::Label));
     }
     for (z, region) in [
         (580.0, Region::Head),
@@ -104,7 +105,7 @@ fn labelled_landmarks_part_a_whole_body() {
 fn the_apex_is_seen_in_the_ct_and_sinuses_and_airway_are_not() {
     let regions = derive(300.0, 595.0, &[Organ::BrainStem]);
     let apex = regions.landmarks[0];
-    assert_eq!(apex.source, Source::Hounsfield);
+    assert_eq!(apex.source, LandmarkSource::Hounsfield);
     let Position::Exact(z) = apex.position else { panic!("{apex:?}") };
     // The cone's last slice of a voxel or two may be missed.
     assert!((APEX - 15.0..=APEX).contains(&z), "{z}");
@@ -160,8 +161,11 @@ fn an_abdomen_takes_the_heart_and_the_apex_from_its_liver() {
     let regions = derive(0.0, 340.0, &[Organ::Liver, Organ::KidneyLeft, Organ::KidneyRight]);
     let [apex, heart, dome, kidneys] = regions.landmarks;
     assert_eq!((dome.position, kidneys.position), (Position::Exact(DOME), Position::Exact(KIDNEYS)));
-    assert_eq!((heart.position, heart.source, heart.band_mm), (Position::Estimated(DOME + 85.0), Source::Offset, 30.0));
-    assert_eq!((apex.source, apex.band_mm), (Source::Offset, 45.0));
+    assert_eq!(
+        (heart.position, heart.source, heart.band_mm),
+        (Position::Estimated(DOME + 85.0), LandmarkSource::Offset, 30.0)
+    );
+    assert_eq!((apex.source, apex.band_mm), (LandmarkSource::Offset, 45.0));
     assert!(matches!(apex.position, Position::Estimated(z) if z >= 340.0));
     assert_eq!(at(&regions, 0.0, 300.0), sure(Region::Chest));
     let top = at(&regions, 0.0, 340.0).unwrap();

@@ -10,7 +10,9 @@ mod native;
 mod wasm;
 
 #[cfg(not(target_family = "wasm"))]
-pub use native::{Adapter, adapters, separate_gpu};
+pub(crate) use native::enumerate;
+#[cfg(not(target_family = "wasm"))]
+pub use native::{Adapter, adapters};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};

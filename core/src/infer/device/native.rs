@@ -1,6 +1,5 @@
 //! Adapters and devices outside the browser: through wgpu's list of them.
 
-use burn::tensor::wgpu::WgpuSetup;
 use burn::tensor::{Device, DeviceKind};
 use serde::Serialize;
 use wgpu::{Backends, DeviceType, Instance, InstanceDescriptor};
@@ -35,27 +34,11 @@ enum Selector {
 }
 
 /// All adapters, as wgpu lists them.
-fn enumerate() -> (Instance, Vec<wgpu::Adapter>) {
+pub(crate) fn enumerate() -> (Instance, Vec<wgpu::Adapter>) {
     let backends = Backends::VULKAN | Backends::METAL | Backends::DX12;
     let instance = Instance::new(InstanceDescriptor { backends, ..InstanceDescriptor::new_without_display_handle() });
     let found = ready(instance.enumerate_adapters(backends));
     (instance, found)
-}
-
-/// A device of the first adapter that nothing else in the program shares, with all that the adapter offers: one that a test
-/// may destroy. `None` where there is no adapter.
-pub fn separate_gpu() -> Option<WgpuSetup> {
-    let (instance, found) = enumerate();
-    let adapter = found.into_iter().next()?;
-    let unwanted = wgpu::Features::MAPPABLE_PRIMARY_BUFFERS | wgpu::Features::all_experimental_mask();
-    let (device, queue) = ready(adapter.request_device(&wgpu::DeviceDescriptor {
-        required_features: adapter.features() - unwanted,
-        required_limits: adapter.limits(),
-        ..Default::default()
-    }))
-    .ok()?;
-    let backend = adapter.get_info().backend;
-    Some(WgpuSetup { instance, adapter, device, queue, backend })
 }
 
 /// Graphics adapters, best first.

@@ -1,9 +1,9 @@
 use super::*;
 use crate::anatomy::Organ;
-use crate::infer::FakeEngine;
 use crate::network::NetworkConfig;
 use crate::network::weights::{FORMAT_VERSION, TrainedOrgan};
 use crate::preprocess::InputConfig;
+use crate::testing::FakeEngine;
 use crate::volume::{Geometry, Modality, Volume};
 
 const SLICES: usize = 9;

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use attention_anatomy::anatomy::{ORGAN_COUNT, Organ, OrganSet};
 use attention_anatomy::infer::{
-    ComputeDevice, ComputeKind, DevicePreference, Engine, FakeEngine, SlicePrediction, SliceRequest, SliceResult,
-    Ticket, Wait, device,
+    ComputeDevice, ComputeKind, DevicePreference, Engine, SlicePrediction, SliceRequest, SliceResult, Ticket, Wait,
+    device,
 };
 use attention_anatomy::network::weights;
+use attention_anatomy::testing::FakeEngine;
 
 use super::{File, Promise, in_memory};
 use crate::worker::Input;

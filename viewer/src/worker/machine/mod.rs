@@ -1,6 +1,7 @@
 //! What the worker asks of the machine that it runs on: files, bundled data, memory, devices, engines. One twin for the
 //! desktop, one for the browser, and one for tests that is slow or fails on demand.
 
+#[cfg(test)]
 mod fake;
 #[cfg(not(target_family = "wasm"))]
 mod native;
@@ -12,6 +13,7 @@ use std::task::{Context, Poll, Waker};
 
 use attention_anatomy::infer::{BurnEngine, ComputeDevice, DevicePreference, Engine};
 
+#[cfg(test)]
 pub use fake::FakeMachine;
 #[cfg(not(target_family = "wasm"))]
 pub use native::Machine as ThisMachine;

@@ -1,4 +1,4 @@
-//! An engine for tests: slow, failing and deterministic by choice.
+//! An engine without a network: slow, failing and deterministic by choice.
 //!
 //! It labels what is bright: a pixel whose centre-slice intensity is above a threshold gets the given organ. So the result
 //! of a whole run is known in closed form, and the structure around an engine (order, progress, cancel, errors) can be
@@ -7,15 +7,15 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::engine::{Engine, EngineError, SliceRequest, SliceResult, Ticket, Wait};
-use super::prediction::{RawPrediction, SlicePrediction, TileSoftmax};
 use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT, Organ, OrganSet, REGION_COUNT};
+use crate::infer::engine::{Engine, EngineError, SliceRequest, SliceResult, Ticket, Wait};
+use crate::infer::prediction::{RawPrediction, SlicePrediction, TileSoftmax};
 use crate::preprocess::InputConfig;
 
 /// Probability of the organ where it is found.
 const FOUND: f32 = 0.9;
 
-/// See the module's text.
+/// An engine that labels what is bright.
 #[derive(Debug)]
 pub struct FakeEngine {
     /// How images are presented to it.
