@@ -15,7 +15,7 @@ mod csv;
 pub mod dataset;
 pub mod formats;
 pub mod infer;
-mod kernels;
+pub mod kernels;
 pub mod loss;
 pub mod metrics;
 pub mod network;

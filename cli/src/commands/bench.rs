@@ -6,12 +6,18 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use attention_anatomy::anatomy::{ORGAN_COUNT, OrganSet, REGION_COUNT};
+use attention_anatomy::anatomy::{CLASS_COUNT, ORGAN_COUNT, OrganSet, REGION_COUNT};
 use attention_anatomy::dataset::Batch;
 use attention_anatomy::dataset::Target;
 use attention_anatomy::formats::nifti;
-use attention_anatomy::infer::{ComputeKind, DevicePreference, Engine, SliceRequest, Tile, Wait};
+use attention_anatomy::infer::prediction::NEGLIGIBLE;
+use attention_anatomy::infer::{
+    BurnEngine, ComputeDevice, ComputeKind, DevicePreference, Engine, Model, SliceRequest, Tile, Wait,
+};
+use attention_anatomy::kernels::plan::{Plan, Timing};
+use attention_anatomy::kernels::processor::{Processor, Threads};
 use attention_anatomy::network::count::multiply_adds;
+use attention_anatomy::network::{pytorch, weights};
 use attention_anatomy::train::{Phase, Trainer, TrainingConfig};
 use attention_anatomy::volume::{Geometry, Modality, Volume};
 use burn::tensor::{Device, Distribution, Tensor};
@@ -23,12 +29,18 @@ use crate::{data, model, number, progress};
 /// Measures milliseconds per slice of each engine there is, or a step of a training.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Slices to time, after one that is not timed.
+    /// Slices to time in each turn, after one that is not timed.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     slices: u64,
     /// Also a software GPU adapter (seconds per slice).
     #[arg(long)]
     software: bool,
+    /// Instead: milliseconds and GFLOP/s of every operation of a slice on the processor.
+    #[arg(long, conflicts_with = "training")]
+    profile: bool,
+    /// The profile of one thread alone.
+    #[arg(long, requires = "profile")]
+    one_thread: bool,
     /// Instead: seconds and memory of an optimiser step of this training file, on made-up slices.
     #[arg(long, value_name = "CONFIG")]
     training: Option<PathBuf>,
@@ -49,6 +61,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
         return training(config, &args);
     }
     let model = model::open(None)?;
+    if args.profile {
+        return profile(&model, &args);
+    }
     let crop = model.info.input.crop;
     let operations = multiply_adds(&model.info.network, crop).total();
     progress::say(&format!(
@@ -56,41 +71,145 @@ pub fn run(args: Args) -> Result<ExitCode> {
         model.name,
         operations as f64 * 1e-9
     ));
-    progress::say("| engine | ms per slice | peak, G multiply-adds/s | floor ms | share of peak |");
-    progress::say("|---|---|---|---|---|");
-    let mut devices = vec![DeviceChoice::Cpu.open()?];
-    match attention_anatomy::infer::ComputeDevice::open(DevicePreference::Gpu) {
-        Ok(gpu) if gpu.kind == ComputeKind::Gpu || args.software => devices.push(gpu),
+    let cpu = DeviceChoice::Cpu.open()?;
+    let mut contenders = vec![
+        Contender::new(&model, &cpu, "one slice at a time", model.engine(&cpu, OrganSet::ALL)?, 1),
+        Contender::new(&model, &cpu, "several at once", model.engine(&cpu, OrganSet::ALL)?, usize::MAX),
+        Contender::new(&model, &cpu, "burn, the reference", burn_engine(&model, &cpu)?, 1),
+    ];
+    match ComputeDevice::open(DevicePreference::Gpu) {
+        Ok(gpu) if gpu.kind == ComputeKind::Gpu || args.software => {
+            contenders.push(Contender::new(&model, &gpu, "", model.engine(&gpu, OrganSet::ALL)?, usize::MAX));
+        }
         Ok(gpu) => progress::note(&format!("{} is a software adapter; time it with --software", gpu.name)),
         Err(error) => progress::note(&error.to_string()),
     }
-    for device in devices {
-        let mut engine = model.engine(&device, OrganSet::ALL)?;
-        let stack: Vec<f32> = (0..model.info.input.stack * crop * crop).map(|n| (n % 251) as f32 / 250.0).collect();
-        let request =
-            |slice| SliceRequest { slice, tiles: vec![Tile { origin: [0, 0], stack: stack.clone() }], centre: None };
-        engine.submit(request(0));
-        engine.poll(Wait::Yes);
-        let clock = Instant::now();
-        for slice in 1..=args.slices {
-            engine.submit(request(slice as usize));
-            while let Some(result) = engine.poll(if slice == args.slices { Wait::Yes } else { Wait::No }) {
-                result.outcome?;
-            }
+    for contender in &mut contenders {
+        contender.slices(1)?;
+    }
+    // In turns, so that whatever else the machine does meets all of them.
+    for _ in 0..ROUNDS {
+        for contender in &mut contenders {
+            let clock = Instant::now();
+            contender.slices(args.slices as usize)?;
+            contender.ms.push(clock.elapsed().as_secs_f64() * 1e3 / args.slices as f64);
         }
-        while let Some(result) = engine.poll(Wait::Yes) {
-            result.outcome?;
-        }
-        let ms = clock.elapsed().as_secs_f64() * 1e3 / args.slices as f64;
-        let peak = peak(&device.burn);
+    }
+    progress::say("| engine | ms per slice, median | best | peak, G multiply-adds/s | floor ms | share of peak |");
+    progress::say("|---|---|---|---|---|---|");
+    for Contender { name, peak, mut ms, .. } in contenders {
+        ms.sort_by(f64::total_cmp);
         let floor = operations as f64 / peak * 1e3;
         progress::say(&format!(
-            "| {} | {ms:.1} | {:.1} | {floor:.1} | {:.0} % |",
-            device.name,
+            "| {name} | {:.1} | {:.1} | {:.1} | {floor:.1} | {:.0} % |",
+            ms[ms.len() / 2],
+            ms[0],
             peak * 1e-9,
-            100.0 * floor / ms
+            100.0 * floor / ms[0]
         ));
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How often each engine has its turn.
+const ROUNDS: usize = 5;
+
+/// An engine that is timed.
+struct Contender {
+    name: String,
+    engine: Box<dyn Engine>,
+    stack: Vec<f32>,
+    /// Slices under way at most.
+    at_once: usize,
+    /// Multiply-adds per second of its device.
+    peak: f64,
+    /// Of each turn.
+    ms: Vec<f64>,
+}
+
+impl Contender {
+    fn new(model: &Model, device: &ComputeDevice, how: &str, engine: Box<dyn Engine>, at_once: usize) -> Self {
+        let name = if how.is_empty() { device.name.clone() } else { format!("{}, {how}", device.name) };
+        let peak = peak(&device.burn);
+        Self { name, engine, stack: made_up_stack(model), at_once, peak, ms: Vec::new() }
+    }
+
+    /// Computes slices.
+    fn slices(&mut self, count: usize) -> Result<()> {
+        let (mut submitted, mut done) = (0, 0);
+        while done < count {
+            while submitted < count && submitted - done < self.engine.depth().min(self.at_once) {
+                let tiles = vec![Tile { origin: [0, 0], stack: self.stack.clone() }];
+                self.engine.submit(SliceRequest { slice: submitted, tiles, centre: None });
+                submitted += 1;
+            }
+            if let Some(result) = self.engine.poll(Wait::Yes) {
+                result.outcome?;
+            }
+            done += 1;
+        }
+        Ok(())
+    }
+}
+
+/// An ellipse of tissue with noise: an image that costs what a real one does.
+fn made_up_stack(model: &Model) -> Vec<f32> {
+    let crop = model.info.input.crop;
+    let pixel = |n: usize| {
+        let [x, y] = [n % crop, n / crop % crop].map(|v| v as f64 / crop as f64 - 0.5);
+        let noise = (n * 7919 % 251) as f32 / 2500.0;
+        if x * x / 0.16 + y * y / 0.08 < 1.0 { 0.45 + noise } else { noise }
+    };
+    (0..model.info.input.stack * crop * crop).map(pixel).collect()
+}
+
+/// The engine of tensors on the processor, as a yardstick.
+fn burn_engine(model: &Model, device: &ComputeDevice) -> Result<Box<dyn Engine>> {
+    let (network, info) = weights::read(&model.bytes, &device.burn)?;
+    let (input, burn) = (info.input, device.burn.clone());
+    Ok(Box::new(BurnEngine::new(network, input, OrganSet::ALL, burn, device.name.clone(), false)))
+}
+
+/// Milliseconds and GFLOP/s of every operation of a slice on the processor: of many slices the fastest time of each.
+fn profile(model: &Model, args: &Args) -> Result<ExitCode> {
+    let (network, info) = weights::read(&model.bytes, &Device::flex())?;
+    let plan = Plan::compile(&pytorch::tensors(&network.fold())?)?;
+    let crop = info.input.crop;
+    let processor = Processor::new(if args.one_thread { Threads::One } else { Threads::All });
+    let (mut arena, stack) = (plan.arena([crop; 2]), made_up_stack(model));
+    let mut best: Vec<Timing> = Vec::new();
+    let mut spare = None;
+    for _ in 0..args.slices.max(2) {
+        let mut timings = processor.enter(|| plan.profile(&mut arena, &stack, processor));
+        let features = arena.take_features(&plan, spare.take());
+        let clock = Instant::now();
+        let all = [true; CLASS_COUNT];
+        processor.enter(|| plan.probabilities(&features, &[1.0; CLASS_COUNT], &all, NEGLIGIBLE, processor));
+        timings.push(Timing {
+            name: "decoder.head, softmax, attention".into(),
+            seconds: clock.elapsed().as_secs_f64(),
+            multiply_adds: (info.network.base * CLASS_COUNT * crop * crop) as u64,
+        });
+        spare = Some(features);
+        if best.is_empty() {
+            best.clone_from(&timings);
+        }
+        for (best, now) in best.iter_mut().zip(timings) {
+            best.seconds = best.seconds.min(now.seconds);
+        }
+    }
+    let seconds: f64 = best.iter().map(|t| t.seconds).sum();
+    let operations: u64 = best.iter().map(|t| t.multiply_adds).sum();
+    progress::say(&format!("{}: {crop} x {crop} pixels, {} threads", model.name, processor.count()));
+    progress::say("| operation | ms | GFLOP/s | share of the time |");
+    progress::say("|---|---|---|---|");
+    let row = |name: &str, own: f64, operations: u64| {
+        let rate = 2e-9 * operations as f64 / own;
+        let rate = if operations == 0 { String::new() } else { format!("{rate:.1}") };
+        progress::say(&format!("| {name} | {:.3} | {rate} | {:.1} % |", own * 1e3, 100.0 * own / seconds));
+    };
+    best.iter().for_each(|t| row(&t.name, t.seconds, t.multiply_adds));
+    row("all", seconds, operations);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -90,7 +90,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         let bar = progress::bar(ct.geometry.size[2] as u64, system.name);
         let mut engine = model.engine(&device, known)?;
         let session = SegmentationSession::of_ct(ct.clone(), request)?;
-        let found = session.finish(&mut engine, |done, _| bar.set_position(done as u64))?;
+        let found = session.finish(engine.as_mut(), |done, _| bar.set_position(done as u64))?;
         bar.finish_and_clear();
         panels.push(Panel { title: system.name.into(), labels: found.labels.slice(k).to_vec() });
     }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow};
 use attention_anatomy::anatomy::OrganSet;
 use attention_anatomy::formats;
 use attention_anatomy::infer::{
-    BurnEngine, ComputeDevice, Model, OrganChoice, RunOptions, SegmentationRequest, SegmentationSession, Segmented,
+    ComputeDevice, Engine, Model, OrganChoice, RunOptions, SegmentationRequest, SegmentationSession, Segmented,
 };
 use attention_anatomy::report::{ResultFile, ResultFiles, Segmentation};
 use attention_anatomy::volume::{CtVolume, NotCt, require_ct};
@@ -65,7 +65,7 @@ pub struct Session {
     options: Options,
     model: Model,
     device: ComputeDevice,
-    engine: BurnEngine,
+    engine: Box<dyn Engine>,
     drawn: OrganSet,
     cancel: Arc<AtomicBool>,
 }
@@ -113,7 +113,7 @@ impl Session {
         };
         let session = SegmentationSession::of_ct(ct.clone(), request)?;
         let bar = progress::bar(ct.geometry.size[2] as u64, "segment");
-        let found = session.finish(&mut self.engine, |done, _| bar.set_position(done as u64));
+        let found = session.finish(self.engine.as_mut(), |done, _| bar.set_position(done as u64));
         bar.finish_and_clear();
         let Segmented { labels, provenance, .. } = found?;
         let (run, trained, slices) = (provenance.run_info(), provenance.trained(), provenance.slices());

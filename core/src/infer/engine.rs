@@ -33,7 +33,7 @@ pub struct Ticket(pub u64);
 /// Whether [`Engine::poll`] may block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
-    /// Return at once.
+    /// Return at once, where something else than this thread computes.
     No,
     /// Block until a result is there (not in a browser's main thread).
     Yes,
@@ -79,10 +79,11 @@ pub trait Engine {
     /// Organs that may be labelled from now on; results that are under way follow it, too.
     fn set_drawn(&mut self, drawn: OrganSet);
 
-    /// Takes a slice. A GPU computes it while the caller goes on; the CPU engine computes it here, so call it from a worker.
+    /// Takes a slice. A GPU computes it while the caller goes on; the processor computes it when it is asked for.
     fn submit(&mut self, request: SliceRequest) -> Ticket;
 
-    /// The next result, if it is there (or, with [`Wait::Yes`], as soon as it is). `None` when nothing is under way.
+    /// The next result, if it is there (or, with [`Wait::Yes`], as soon as it is). `None` when nothing is under way. An engine on
+    /// the processor computes here, whatever `wait` says: call it from a worker.
     fn poll(&mut self, wait: Wait) -> Option<SliceResult>;
 
     /// What-if: the probabilities of a recently computed slice under another attention vector; `None` when the slice is no

@@ -8,7 +8,8 @@
 //! |---|---|
 //! | `device/` | which devices there are, known-answer check |
 //! | `engine.rs` | the `Engine` trait and its messages |
-//! | `burn_engine.rs` | the network on any burn device |
+//! | `plan_engine.rs` | the network on the processor |
+//! | `burn_engine.rs` | the network on any burn device: on GPUs, and as the reference |
 //! | `prediction.rs` | attention, trained organs, tiles: from softmax to probabilities |
 //! | `reduce.rs` | probabilities to labels on the input matrix |
 //! | `volume_run.rs` | streaming over a volume, with progress and cancel |
@@ -24,6 +25,7 @@ pub mod cleanup;
 pub mod device;
 pub mod engine;
 pub mod model;
+pub mod plan_engine;
 pub mod prediction;
 pub mod provenance;
 pub mod record;
@@ -36,7 +38,8 @@ pub use burn_engine::BurnEngine;
 pub use cleanup::{keep_largest_components, removal_warning, remove_stray_components};
 pub use device::{ComputeDevice, ComputeKind, DeviceError, DevicePreference};
 pub use engine::{Engine, EngineError, SliceRequest, SliceResult, Ticket, Tile, Wait};
-pub use model::Model;
+pub use model::{Model, engine_of_weights};
+pub use plan_engine::PlanEngine;
 pub use prediction::SlicePrediction;
 pub use provenance::{Provenance, WeightsUsed};
 pub use record::{RunInfo, SliceAnatomy};

@@ -2,6 +2,8 @@
 
 use super::burn_engine::BurnEngine;
 use super::device::{ComputeDevice, ComputeKind};
+use super::engine::Engine;
+use super::plan_engine::PlanEngine;
 use super::provenance::WeightsUsed;
 use crate::anatomy::OrganSet;
 use crate::network::AttentionAnatomy;
@@ -40,7 +42,7 @@ impl Model {
     ///
     /// # Errors
     /// [`WeightsError`].
-    pub fn engine(&self, device: &ComputeDevice, drawn: OrganSet) -> Result<BurnEngine, WeightsError> {
+    pub fn engine(&self, device: &ComputeDevice, drawn: OrganSet) -> Result<Box<dyn Engine>, WeightsError> {
         engine(&self.bytes, device, |_| drawn, |network| network)
     }
 
@@ -52,19 +54,17 @@ impl Model {
         &self,
         device: &ComputeDevice,
         drawn: OrganSet,
-    ) -> Result<BurnEngine, WeightsError> {
+    ) -> Result<Box<dyn Engine>, WeightsError> {
         engine(&self.bytes, device, |_| drawn, AttentionAnatomy::without_attention)
     }
 }
 
-impl BurnEngine {
-    /// An engine for a weights file on a device that labels all that the weights have learned.
-    ///
-    /// # Errors
-    /// [`WeightsError`].
-    pub fn of_weights(bytes: &[u8], device: &ComputeDevice) -> Result<Self, WeightsError> {
-        engine(bytes, device, |info| info.organs(true), |network| network)
-    }
+/// An engine for a weights file on a device that labels all that the weights have learned.
+///
+/// # Errors
+/// [`WeightsError`].
+pub fn engine_of_weights(bytes: &[u8], device: &ComputeDevice) -> Result<Box<dyn Engine>, WeightsError> {
+    engine(bytes, device, |info| info.organs(true), |network| network)
 }
 
 fn engine(
@@ -72,9 +72,13 @@ fn engine(
     device: &ComputeDevice,
     drawn: impl FnOnce(&ModelInfo) -> OrganSet,
     change: impl FnOnce(AttentionAnatomy) -> AttentionAnatomy,
-) -> Result<BurnEngine, WeightsError> {
+) -> Result<Box<dyn Engine>, WeightsError> {
     let (network, info) = weights::read(bytes, &device.burn)?;
-    let gpu = device.kind != ComputeKind::Cpu;
-    let drawn = drawn(&info);
-    Ok(BurnEngine::new(change(network), info.input, drawn, device.burn.clone(), device.name.clone(), gpu))
+    let (network, drawn, name) = (change(network), drawn(&info), device.name.clone());
+    Ok(match device.kind {
+        ComputeKind::Cpu => Box::new(PlanEngine::new(network, info.input, drawn, name)?),
+        ComputeKind::Gpu | ComputeKind::SoftwareGpu => {
+            Box::new(BurnEngine::new(network, info.input, drawn, device.burn.clone(), name, true))
+        }
+    })
 }

@@ -58,12 +58,7 @@ impl RawPrediction {
     /// background.
     pub fn finish(&self, attention: Option<&[f32; ORGAN_COUNT]>, drawn: OrganSet) -> SlicePrediction {
         let attention = attention.copied().or(self.attention);
-        let mut weights = [1.0f32; CLASS_COUNT];
-        if let Some(z4) = &attention {
-            for (w, z) in weights[1..].iter_mut().zip(z4) {
-                *w = z + EPSILON as f32;
-            }
-        }
+        let weights = class_weights(attention.as_ref());
         let organs: Vec<u8> = drawn.iter().map(|o| o.label()).collect();
         let (origin, size) = bounds(&self.tiles);
         let area = size[0] * size[1];
@@ -124,6 +119,17 @@ impl RawPrediction {
         }
         SlicePrediction { slice: self.slice, origin, size, classes, probabilities, attention, regions: self.regions }
     }
+}
+
+/// What attention weighs the softmax of each class with: the background by 1, an organ by z4 + eps.
+pub(super) fn class_weights(attention: Option<&[f32; ORGAN_COUNT]>) -> [f32; CLASS_COUNT] {
+    let mut weights = [1.0; CLASS_COUNT];
+    if let Some(z4) = attention {
+        for (w, z) in weights[1..].iter_mut().zip(z4) {
+            *w = z + EPSILON as f32;
+        }
+    }
+    weights
 }
 
 /// Origin and size of the area that all tiles lie in.

@@ -2,8 +2,16 @@
 //!
 //! Bilinear in-plane; where a slice was not run itself (input thinner than 1.5 mm) the probabilities of the run slices
 //! below and above are blended. Then the largest wins; at a tie the background, then the lower label.
+//!
+//! An input matrix has ten times as many pixels as the model grid, and most are air: a class is looked at only within the box
+//! where it may win, in bands of rows that stay in the cache, and rows of the model grid are stretched once for all rows
+//! that lie between the same two of them.
+
+use std::ops::Range;
 
 use super::SlicePrediction;
+use super::prediction::NEGLIGIBLE;
+use crate::kernels::processor::{Processor, Threads};
 use crate::preprocess::ModelGrid;
 
 /// Where a sample lies between two model pixels.
@@ -46,6 +54,9 @@ pub fn labels_and_margin(
     reduce::<true>(grid, below, above)
 }
 
+/// Rows of the input matrix that are reduced at once.
+const BAND: usize = 16;
+
 /// The margin is chosen at compile time: who does not want it pays nothing.
 fn reduce<const MARGIN: bool>(
     grid: &ModelGrid,
@@ -54,76 +65,218 @@ fn reduce<const MARGIN: bool>(
 ) -> (Vec<u8>, Vec<u8>) {
     let [nx, ny] = grid.input_size;
     let mut classes = below.classes.clone();
-    let mut parts = vec![(below, 1.0)];
+    let mut parts = vec![Part::new(grid, below, 1.0)];
     if let Some((above, weight)) = above.filter(|a| a.1 > 0.0) {
         classes.extend_from_slice(&above.classes);
-        parts = vec![(below, 1.0 - weight), (above, weight)];
+        parts = vec![Part::new(grid, below, 1.0 - weight), Part::new(grid, above, weight)];
     }
     classes.sort_unstable();
     classes.dedup();
-    let mut result = vec![0u8; nx * ny];
-    if classes.len() == 1 && !MARGIN {
-        return (result, Vec::new());
+    let boxes: Vec<_> = classes.iter().filter(|&&c| c > 0).filter_map(|&c| ClassBox::new(&parts, c)).collect();
+    let mut labels = vec![0u8; nx * ny];
+    let mut margin = vec![0u8; if MARGIN { nx * ny } else { 0 }];
+    if !boxes.is_empty() || MARGIN {
+        let processor = Processor::new(Threads::All);
+        let work = Work { parts: &parts, boxes: &boxes, nx };
+        processor.enter(|| work.bands::<MARGIN>(0..ny, &mut labels, &mut margin, processor));
     }
-    let axes: Vec<_> = parts
-        .iter()
-        .map(|(p, _)| [taps(grid, 0, p.origin[0], p.size[0]), taps(grid, 1, p.origin[1], p.size[1])])
-        .collect();
-    let mut best = vec![0.0f32; nx * ny];
-    let mut second = vec![0.0f32; if MARGIN { nx * ny } else { 0 }];
-    let mut sum = vec![0.0f32; nx * ny];
-    // Classes are sorted: the background comes first and sets the mark that organs have to beat.
-    for &class in &classes {
-        sum.fill(0.0);
-        for (&(p, weight), [ax, ay]) in parts.iter().zip(&axes) {
-            add_class(&mut sum, nx, p, class, weight, ax, ay);
-        }
-        if MARGIN {
-            for (second, (b, &v)) in second.iter_mut().zip(best.iter().zip(&sum)) {
-                // Of the two that were ahead and this one, the middle.
-                *second = second.max(v.min(*b));
-            }
-        }
-        for ((b, label), &v) in best.iter_mut().zip(result.iter_mut()).zip(&sum) {
-            if v > *b || class == 0 {
-                (*b, *label) = (v, class);
-            }
-        }
-    }
-    let margin = second.iter().zip(&best).map(|(second, best)| ((best - second) * 255.0).round() as u8).collect();
-    (result, margin)
+    (labels, margin)
 }
 
-/// Adds `weight` times the class's probability at every input pixel to `sum`; outside the predicted area everything is
-/// background.
+/// One of the predictions that are blended.
+struct Part<'a> {
+    prediction: &'a SlicePrediction,
+    weight: f32,
+    across: Vec<Option<Tap>>,
+    down: Vec<Option<Tap>>,
+}
+
+impl<'a> Part<'a> {
+    fn new(grid: &ModelGrid, prediction: &'a SlicePrediction, weight: f32) -> Self {
+        let [across, down] = [0, 1].map(|axis| taps(grid, axis, prediction.origin[axis], prediction.size[axis]));
+        Self { prediction, weight, across, down }
+    }
+
+    /// The probabilities of a class on the model grid.
+    fn map(&self, class: u8) -> Option<&'a [f32]> {
+        let slot = self.prediction.classes.iter().position(|&c| c == class)?;
+        let area = self.prediction.size[0] * self.prediction.size[1];
+        Some(&self.prediction.probabilities[slot * area..][..area])
+    }
+}
+
+/// Where on the input matrix a class may be the largest.
+struct ClassBox {
+    class: u8,
+    rows: Range<usize>,
+    columns: Range<usize>,
+}
+
+impl ClassBox {
+    /// `None` where it can be nowhere.
+    fn new(parts: &[Part<'_>], class: u8) -> Option<Self> {
+        let mut found: Option<Self> = None;
+        for part in parts {
+            let Some(map) = part.map(class) else { continue };
+            let width = part.prediction.size[0];
+            let (mut rows, mut columns) = (usize::MAX..0, usize::MAX..0);
+            for (y, row) in map.chunks_exact(width).enumerate() {
+                let Some(first) = row.iter().position(|&p| p >= NEGLIGIBLE) else { continue };
+                let last = row.iter().rposition(|&p| p >= NEGLIGIBLE).unwrap_or(first);
+                rows = rows.start.min(y)..y + 1;
+                columns = columns.start.min(first)..columns.end.max(last + 1);
+            }
+            let (Some(rows), Some(columns)) = (touched(&part.down, &rows), touched(&part.across, &columns)) else {
+                continue;
+            };
+            let join = |a: &Range<usize>, b: Range<usize>| a.start.min(b.start)..a.end.max(b.end);
+            found = Some(match found {
+                None => Self { class, rows, columns },
+                Some(before) => Self { class, rows: join(&before.rows, rows), columns: join(&before.columns, columns) },
+            });
+        }
+        found
+    }
+}
+
+/// Input pixels of an axis that take something from a range of model pixels.
+fn touched(taps: &[Option<Tap>], range: &Range<usize>) -> Option<Range<usize>> {
+    let takes = |tap: &Option<Tap>| tap.is_some_and(|tap| tap.second >= range.start && tap.first < range.end);
+    let first = taps.iter().position(takes)?;
+    Some(first..taps.iter().rposition(takes)? + 1)
+}
+
+/// What is the same for all rows.
+#[derive(Clone, Copy)]
+struct Work<'a> {
+    parts: &'a [Part<'a>],
+    boxes: &'a [ClassBox],
+    nx: usize,
+}
+
+impl Work<'_> {
+    fn bands<const MARGIN: bool>(self, rows: Range<usize>, labels: &mut [u8], margin: &mut [u8], processor: Processor) {
+        if rows.len() <= BAND {
+            self.band::<MARGIN>(rows, labels, margin);
+            return;
+        }
+        let half = rows.len().div_ceil(BAND) / 2 * BAND;
+        let (upper, lower) = labels.split_at_mut(half * self.nx);
+        let (above, below) = margin.split_at_mut(if MARGIN { half * self.nx } else { 0 });
+        let middle = rows.start + half;
+        processor.join(
+            || self.bands::<MARGIN>(rows.start..middle, upper, above, processor),
+            || self.bands::<MARGIN>(middle..rows.end, lower, below, processor),
+        );
+    }
+
+    fn band<const MARGIN: bool>(self, rows: Range<usize>, labels: &mut [u8], margin: &mut [u8]) {
+        let Self { parts, boxes, nx } = self;
+        let here = |b: &&ClassBox| b.rows.start < rows.end && b.rows.end > rows.start;
+        // The background is looked at only where an organ may win.
+        let columns =
+            boxes.iter().filter(here).fold(nx..0, |all, b| all.start.min(b.columns.start)..all.end.max(b.columns.end));
+        let columns = if MARGIN { 0..nx } else { columns };
+        if columns.is_empty() {
+            return;
+        }
+        let width = columns.len();
+        let [mut best, mut second, mut sum] = [(); 3].map(|()| vec![0.0f32; rows.len() * width]);
+        let mut stretched = Stretched::default();
+        add_class(&mut best, parts, 0, &rows, &columns, &mut stretched);
+        for b in boxes.iter().filter(here) {
+            let own = b.rows.start.max(rows.start)..b.rows.end.min(rows.end);
+            let count = b.columns.len();
+            let sum = &mut sum[..own.len() * count];
+            sum.fill(0.0);
+            add_class(sum, parts, b.class, &own, &b.columns, &mut stretched);
+            for (row, sum) in own.clone().zip(sum.chunks_exact(count)) {
+                let at = (row - rows.start) * width + b.columns.start - columns.start;
+                let best = &mut best[at..][..count];
+                if MARGIN {
+                    for (second, (best, &v)) in second[at..][..count].iter_mut().zip(best.iter().zip(sum)) {
+                        // Of the two that were ahead and this one, the middle.
+                        *second = second.max(v.min(*best));
+                    }
+                }
+                let labels = &mut labels[(row - rows.start) * nx + b.columns.start..][..count];
+                for ((best, label), &v) in best.iter_mut().zip(labels).zip(sum) {
+                    // Without a branch, so that vectors do it.
+                    *label = if v > *best { b.class } else { *label };
+                    *best = best.max(v);
+                }
+            }
+        }
+        for (margin, (second, best)) in margin.iter_mut().zip(second.iter().zip(&best)) {
+            *margin = ((best - second) * 255.0).round() as u8;
+        }
+    }
+}
+
+/// The two rows of a map that were stretched last.
+#[derive(Default)]
+struct Stretched {
+    rows: [(usize, Vec<f32>); 2],
+}
+
+impl Stretched {
+    /// Nothing of another map is valid.
+    fn clear(&mut self) {
+        self.rows.iter_mut().for_each(|row| row.0 = usize::MAX);
+    }
+
+    /// A row of the map on the columns of the input matrix.
+    fn row(&mut self, slot: usize, row: usize, map: &[f32], width: usize, across: &[Option<Tap>], outside: f32) {
+        if self.rows[slot].0 == row {
+            return;
+        }
+        if self.rows[1 - slot].0 == row {
+            self.rows.swap(0, 1);
+            return;
+        }
+        let from = &map[row * width..][..width];
+        let (number, values) = &mut self.rows[slot];
+        *number = row;
+        values.clear();
+        values.extend(across.iter().map(|tap| match tap {
+            None => outside,
+            Some(tap) => from[tap.first] + tap.part * (from[tap.second] - from[tap.first]),
+        }));
+    }
+}
+
+/// Adds the class's probability at every input pixel of `rows` and `columns` to `sum`, of each part its weight; outside the predicted
+/// area everything is background.
 fn add_class(
     sum: &mut [f32],
-    nx: usize,
-    p: &SlicePrediction,
+    parts: &[Part<'_>],
     class: u8,
-    weight: f32,
-    across: &[Option<Tap>],
-    down: &[Option<Tap>],
+    rows: &Range<usize>,
+    columns: &Range<usize>,
+    stretched: &mut Stretched,
 ) {
-    let Some(slot) = p.classes.iter().position(|&c| c == class) else { return };
-    let [w, h] = p.size;
-    let map = &p.probabilities[slot * w * h..(slot + 1) * w * h];
-    let outside = if class == 0 { weight } else { 0.0 };
-    for (row, down) in sum.chunks_exact_mut(nx).zip(down) {
-        let Some(down) = down else {
-            row.iter_mut().for_each(|v| *v += outside);
-            continue;
-        };
-        let (top, bottom) = (&map[down.first * w..][..w], &map[down.second * w..][..w]);
-        for (value, across) in row.iter_mut().zip(across) {
-            *value += match across {
-                None => outside,
-                Some(across) => {
-                    let upper = top[across.first] + across.part * (top[across.second] - top[across.first]);
-                    let lower = bottom[across.first] + across.part * (bottom[across.second] - bottom[across.first]);
-                    weight * (upper + down.part * (lower - upper))
-                }
+    let outside = if class == 0 { 1.0 } else { 0.0 };
+    for part in parts {
+        let Some(map) = part.map(class) else { continue };
+        let across = &part.across[columns.clone()];
+        let width = part.prediction.size[0];
+        stretched.clear();
+        for (sum, down) in sum.chunks_exact_mut(columns.len()).zip(&part.down[rows.clone()]) {
+            let Some(down) = down else {
+                sum.iter_mut().for_each(|v| *v += part.weight * outside);
+                continue;
             };
+            stretched.row(0, down.first, map, width, across, outside);
+            if down.second == down.first {
+                let upper = &stretched.rows[0].1;
+                sum.iter_mut().zip(upper).for_each(|(v, upper)| *v += part.weight * upper);
+                continue;
+            }
+            stretched.row(1, down.second, map, width, across, outside);
+            let [(_, upper), (_, lower)] = &stretched.rows;
+            for ((v, upper), lower) in sum.iter_mut().zip(upper).zip(lower) {
+                *v += part.weight * (upper + down.part * (lower - upper));
+            }
         }
     }
 }

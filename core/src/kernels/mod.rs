@@ -1,4 +1,7 @@
-//! What training on a processor spends its time in: convolutions and batch normalisations, with their gradients. The losses,
+//! Operations on the processor.
+//!
+//! For inference a whole network is laid out as one list of operations, natively and in WebAssembly from one source (`plan/`). For
+//! training there is what it spends its time in: convolutions and batch normalisations, with their gradients. The losses,
 //! the third part, stand beside their equations (`loss/fused_cpu.rs`).
 //!
 //! On a GPU and in the browser they are burn's. burn's CPU backend unrolls a convolution into a matrix that is nine times as
@@ -6,6 +9,8 @@
 //!
 //! | file | what |
 //! |---|---|
+//! | `processor.rs` | which vectors there are, how many threads, and how work is shared among them |
+//! | `plan/` | the network for inference: folded, laid out once, without a tensor library |
 //! | `convolution.rs` | the convolution and its gradients, of slices of numbers |
 //! | `normalisation.rs` | the batch normalisation and its gradients, of slices of numbers |
 //! | `backend.rs` | both as operations of burn's CPU backend that can be differentiated |
@@ -16,6 +21,8 @@ pub(crate) mod backend;
 mod convolution;
 #[cfg(not(target_family = "wasm"))]
 mod normalisation;
+pub mod plan;
+pub mod processor;
 #[cfg(not(target_family = "wasm"))]
 #[cfg(test)]
 mod tests;

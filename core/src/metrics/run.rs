@@ -129,11 +129,11 @@ impl Subject {
             true => model.engine_without_attention(device, known)?,
         };
         let without_attention: Option<Box<dyn Engine>> = match options.attention && attention {
-            true => Some(Box::new(model.engine_without_attention(device, known)?)),
+            true => Some(model.engine_without_attention(device, known)?),
             false => None,
         };
         let regions = attention && !options.attention_off;
-        Ok(Self { weights: model.used(), engine: Box::new(engine), without_attention, regions })
+        Ok(Self { weights: model.used(), engine, without_attention, regions })
     }
 }
 

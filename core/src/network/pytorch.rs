@@ -39,10 +39,19 @@ pub enum ImportError {
 /// [`WeightsError::Write`].
 pub fn write(network: &AttentionAnatomy, info: &ModelInfo) -> Result<Vec<u8>, WeightsError> {
     let json = serde_json::to_string(info).map_err(|e| WeightsError::Write(e.to_string()))?;
-    let mut store = SafetensorsStore::from_bytes(None)
-        .clear_metadata()
-        .metadata(METADATA_KEY, json)
-        .with_to_adapter(BurnToPyTorchAdapter);
+    save(network, SafetensorsStore::from_bytes(None).clear_metadata().metadata(METADATA_KEY, json))
+}
+
+/// The tensors alone, without a description of the weights. `network` in validation state.
+///
+/// # Errors
+/// [`WeightsError::Write`].
+pub fn tensors(network: &AttentionAnatomy) -> Result<Vec<u8>, WeightsError> {
+    save(network, SafetensorsStore::from_bytes(None).clear_metadata())
+}
+
+fn save(network: &AttentionAnatomy, store: SafetensorsStore) -> Result<Vec<u8>, WeightsError> {
+    let mut store = store.with_to_adapter(BurnToPyTorchAdapter);
     network.save_into(&mut store).map_err(|e| WeightsError::Write(e.to_string()))?;
     store.get_bytes().map_err(|e| WeightsError::Write(e.to_string()))
 }

@@ -9,7 +9,7 @@ use super::variant::{self, PAPER_ROWS};
 use super::{TrainError, TrainingConfig};
 use crate::anatomy::{OrganSet, REGION_COUNT, Region};
 use crate::artifacts::ArtifactStore;
-use crate::infer::{ComputeDevice, Engine, Model, RegionRouter, WeightsUsed};
+use crate::infer::{ComputeDevice, Model, RegionRouter, WeightsUsed};
 use crate::metrics::{self, Comparison, MeasureError, Subject, System};
 use crate::network::count::multiply_adds;
 use crate::network::weights::TrainedOrgan;
@@ -101,13 +101,11 @@ fn subject(classifier: &Model, networks: &[Option<Model>], device: &ComputeDevic
     }
     let mut engines = Vec::new();
     for model in networks {
-        let engine = |model: &Model| -> Result<Box<dyn Engine>, MeasureError> {
-            Ok(Box::new(model.engine(device, model.info.organs(true))?))
-        };
+        let engine = |model: &Model| model.engine(device, model.info.organs(true));
         engines.push(model.as_ref().map(engine).transpose()?);
     }
     let specialists = <[_; REGION_COUNT]>::try_from(engines).map_err(|_| MeasureError::Router)?;
-    let classify = Box::new(classifier.engine(device, OrganSet::EMPTY)?);
+    let classify = classifier.engine(device, OrganSet::EMPTY)?;
     let weights = WeightsUsed { name: NAME.into(), sha256: String::new(), info };
     let engine = Box::new(RegionRouter::new(classify, specialists));
     Ok(Subject { weights, engine, without_attention: None, regions: true })

@@ -1,6 +1,6 @@
 //! Which device computes: what there is, what is chosen, and whether it answers rightly.
 //!
-//! A software adapter (Mesa's lavapipe, SwiftShader) is 25 times slower than flex on the same processor, so it is never
+//! A software adapter (Mesa's lavapipe, SwiftShader) is far slower than the same processor without it, so it is never
 //! chosen unless a GPU is asked for by name. And a driver can be wrong without an error: a GPU is used only after a
 //! small network of our own layer shapes gave the same answer on it as on the CPU.
 
@@ -40,7 +40,7 @@ pub enum ComputeKind {
     Gpu,
     /// A graphics adapter that runs on the processor.
     SoftwareGpu,
-    /// The processor, through flex.
+    /// The processor.
     Cpu,
 }
 

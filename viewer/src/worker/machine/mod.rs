@@ -11,7 +11,7 @@ mod wasm;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use attention_anatomy::infer::{BurnEngine, ComputeDevice, DevicePreference, Engine};
+use attention_anatomy::infer::{ComputeDevice, DevicePreference, Engine, engine_of_weights};
 
 #[cfg(test)]
 pub use fake::FakeMachine;
@@ -73,7 +73,7 @@ pub trait Machine {
     /// # Errors
     /// Weights that cannot be used.
     fn engine(&mut self, bytes: &[u8], device: &ComputeDevice) -> Result<Box<dyn Engine>, String> {
-        Ok(Box::new(BurnEngine::of_weights(bytes, device).map_err(|e| e.to_string())?))
+        engine_of_weights(bytes, device).map_err(|e| e.to_string())
     }
 }
 

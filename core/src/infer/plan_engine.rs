@@ -1,0 +1,243 @@
+//! The network on the processor.
+//!
+//! Whoever waits for one slice gets all threads for it; where several slices are asked for, each thread takes one, which
+//! spares the threads waiting for one another. The first slice after a pause always counts as one that somebody waits for.
+//!
+//! What a slice's probabilities are made of is kept for the slices computed last, so that a what-if is answered at once.
+
+use std::collections::VecDeque;
+
+use super::engine::{Engine, EngineError, SliceRequest, SliceResult, Ticket, Wait};
+use super::prediction::{NEGLIGIBLE, RawPrediction, SlicePrediction, TileSoftmax, class_weights};
+use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT, OrganSet};
+use crate::kernels::plan::{Arena, Features, Plan, RegionAnswer};
+use crate::kernels::processor::{Processor, Threads, available, map};
+use crate::network::weights::WeightsError;
+use crate::network::{AttentionAnatomy, pytorch};
+use crate::preprocess::InputConfig;
+
+/// Slices kept for what-if questions, those asked about last or computed last: 1.7 MB each with the shipped weights.
+const KEPT: usize = 16;
+/// Slices that are computed at once at most: each takes 15 MB with the shipped weights. Further threads help within slices.
+const AT_ONCE: usize = 8;
+
+/// An engine on the processor.
+pub struct PlanEngine {
+    plan: Plan,
+    name: String,
+    input: InputConfig,
+    drawn: OrganSet,
+    /// Memory for one slice each.
+    arenas: Vec<Arena>,
+    waiting: VecDeque<(Ticket, SliceRequest)>,
+    ready: VecDeque<Ready>,
+    kept: VecDeque<Computed>,
+    /// Memory of slices that are kept no longer.
+    spare: Vec<Features>,
+    /// Whether the next slice is the first after a pause.
+    paused: bool,
+    next: u64,
+}
+
+impl std::fmt::Debug for PlanEngine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PlanEngine").field("name", &self.name).field("waiting", &self.waiting.len()).finish()
+    }
+}
+
+/// What the network says of a slice, with nothing applied yet.
+struct Computed {
+    slice: usize,
+    /// Each with its top left model pixel.
+    tiles: Vec<([i64; 2], Features)>,
+    region: Option<RegionAnswer>,
+}
+
+/// A slice that waits to be fetched.
+struct Ready {
+    ticket: Ticket,
+    computed: Computed,
+    /// The organs that its outcome was made for.
+    drawn: OrganSet,
+    outcome: Result<SlicePrediction, EngineError>,
+}
+
+/// What is the same for all slices.
+#[derive(Clone, Copy)]
+struct Context<'a> {
+    plan: &'a Plan,
+    crop: usize,
+    drawn: OrganSet,
+    processor: Processor,
+}
+
+impl PlanEngine {
+    /// `network` as read from its weights file; `drawn` are the organs that may be labelled.
+    ///
+    /// # Errors
+    /// [`WeightsError::Mismatch`] for a network that is not laid out as this program's are.
+    pub fn new(
+        network: AttentionAnatomy,
+        input: InputConfig,
+        drawn: OrganSet,
+        name: String,
+    ) -> Result<Self, WeightsError> {
+        let tensors = pytorch::tensors(&network.fold())?;
+        let plan = Plan::compile(&tensors).map_err(|e| WeightsError::Mismatch(e.to_string()))?;
+        Ok(Self {
+            plan,
+            name,
+            input,
+            drawn,
+            arenas: Vec::new(),
+            waiting: VecDeque::new(),
+            ready: VecDeque::new(),
+            kept: VecDeque::new(),
+            spare: Vec::new(),
+            paused: true,
+            next: 0,
+        })
+    }
+
+    fn context(&self, threads: Threads) -> Context<'_> {
+        Context { plan: &self.plan, crop: self.input.crop, drawn: self.drawn, processor: Processor::new(threads) }
+    }
+
+    /// Computes what waits: the first slice alone after a pause, else as many at once as there are threads.
+    fn compute(&mut self) {
+        let at_once = if self.paused { 1 } else { self.depth() };
+        let count = at_once.min(self.waiting.len());
+        self.paused = false;
+        let crop = self.input.crop;
+        while self.arenas.len() < count {
+            self.arenas.push(self.plan.arena([crop; 2]));
+        }
+        let mut spare = std::mem::take(&mut self.spare);
+        let mut arenas = std::mem::take(&mut self.arenas);
+        let requests: Vec<_> = self.waiting.drain(..count).collect();
+        let jobs = requests.into_iter().zip(&mut arenas).map(|((ticket, request), arena)| {
+            let spare = spare.split_off(spare.len().saturating_sub(request.tiles.len()));
+            (ticket, request, arena, spare)
+        });
+        let jobs: Vec<_> = jobs.collect();
+        let context = self.context(if count >= available() { Threads::One } else { Threads::All });
+        let ready = map(jobs, |(ticket, request, arena, spare)| {
+            let computed = context.compute(request, arena, spare);
+            let outcome = context.finish(&computed, None);
+            Ready { ticket, computed, drawn: context.drawn, outcome }
+        });
+        self.ready.extend(ready);
+        self.arenas = arenas;
+        self.spare = spare;
+    }
+
+    fn keep(&mut self, computed: Computed) {
+        let slice = computed.slice;
+        let old = self.kept.iter().position(|k| k.slice == slice).and_then(|at| self.kept.remove(at));
+        self.kept.push_back(computed);
+        let old = old.or_else(|| if self.kept.len() > KEPT { self.kept.pop_front() } else { None });
+        self.spare.extend(old.into_iter().flat_map(|old| old.tiles).map(|(_, features)| features));
+        self.spare.truncate(self.depth());
+    }
+}
+
+impl Context<'_> {
+    fn compute(&self, request: SliceRequest, arena: &mut Arena, mut spare: Vec<Features>) -> Computed {
+        let Self { plan, processor, .. } = *self;
+        let mut region =
+            request.centre.and_then(|tile| processor.enter(|| plan.run_region(arena, &tile.stack, processor)));
+        let mut tiles = Vec::with_capacity(request.tiles.len());
+        for tile in request.tiles {
+            let answer = processor.enter(|| plan.run(arena, &tile.stack, processor));
+            region = region.or(answer);
+            tiles.push((tile.origin, arena.take_features(plan, spare.pop())));
+        }
+        Computed { slice: request.slice, tiles, region }
+    }
+
+    /// Probabilities under `attention`, the network's own where `None`.
+    fn finish(
+        &self,
+        computed: &Computed,
+        attention: Option<&[f32; ORGAN_COUNT]>,
+    ) -> Result<SlicePrediction, EngineError> {
+        let Self { plan, crop, drawn, processor } = *self;
+        let Computed { slice, tiles, region } = computed;
+        let bad = || EngineError::BadAnswer { slice: *slice, reason: "it contains numbers that are not finite".into() };
+        let (own, regions) = (region.map(|r| r.attention), region.map(|r| r.regions));
+        if own.iter().flatten().chain(regions.iter().flatten()).any(|v| !v.is_finite()) {
+            return Err(bad());
+        }
+        if let [(origin, features)] = &tiles[..] {
+            let attention = attention.copied().or(own);
+            let weights = class_weights(attention.as_ref());
+            let mut classes = [false; CLASS_COUNT];
+            drawn.iter().for_each(|organ| classes[usize::from(organ.label())] = true);
+            let found = processor.enter(|| plan.probabilities(features, &weights, &classes, NEGLIGIBLE, processor));
+            let found = found.ok_or_else(bad)?;
+            return Ok(SlicePrediction {
+                slice: *slice,
+                origin: *origin,
+                size: [crop; 2],
+                classes: found.classes,
+                probabilities: found.values,
+                attention,
+                regions,
+            });
+        }
+        // A body wider than the crop: rare, and left to what joins tiles for every engine.
+        let softmax = |(origin, features): &([i64; 2], Features)| {
+            let values = processor.enter(|| plan.softmax(features, processor))?;
+            Some(TileSoftmax { origin: *origin, crop, values })
+        };
+        let tiles = tiles.iter().map(softmax).collect::<Option<Vec<_>>>().ok_or_else(bad)?;
+        Ok(RawPrediction { slice: *slice, tiles, attention: own, regions }.finish(attention, drawn))
+    }
+}
+
+impl Engine for PlanEngine {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn depth(&self) -> usize {
+        available().min(AT_ONCE)
+    }
+
+    fn set_drawn(&mut self, drawn: OrganSet) {
+        self.drawn = drawn;
+    }
+
+    fn submit(&mut self, request: SliceRequest) -> Ticket {
+        let ticket = Ticket(self.next);
+        self.next += 1;
+        self.paused |= self.waiting.is_empty() && self.ready.is_empty();
+        self.waiting.push_back((ticket, request));
+        ticket
+    }
+
+    fn poll(&mut self, _wait: Wait) -> Option<SliceResult> {
+        if self.ready.is_empty() && !self.waiting.is_empty() {
+            self.compute();
+        }
+        let Ready { ticket, computed, drawn, outcome } = self.ready.pop_front()?;
+        let outcome = match outcome {
+            Ok(_) if drawn != self.drawn => self.context(Threads::All).finish(&computed, None),
+            outcome => outcome,
+        };
+        let slice = computed.slice;
+        self.keep(computed);
+        Some(SliceResult { ticket, slice, outcome })
+    }
+
+    fn reweight(&mut self, slice: usize, attention: &[f32; ORGAN_COUNT]) -> Option<SlicePrediction> {
+        let at = self.kept.iter().position(|k| k.slice == slice)?;
+        let computed = self.kept.remove(at)?;
+        let prediction = self.context(Threads::All).finish(&computed, Some(attention)).ok();
+        self.kept.push_back(computed);
+        prediction
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+use burn::tensor::Device;
+
+use super::*;
+use crate::infer::reduce::labels_and_margin;
+use crate::infer::volume_run::request;
+use crate::infer::{BurnEngine, Tile};
+use crate::network::{NetworkConfig, weights};
+use crate::preprocess::ModelSlices;
+
+const CROP: usize = 32;
+const WEIGHTS: &[u8] = include_bytes!("../../../../models/light.safetensors");
+const SAMPLE: &[u8] = include_bytes!("../../../../models/sample/neck-chest.nii.gz");
+
+fn tile(origin: [i64; 2], brightness: f32) -> Tile {
+    let n = 5 * CROP * CROP;
+    Tile { origin, stack: (0..n).map(|i| brightness * ((i * 37 % 101) as f32 / 100.0)).collect() }
+}
+
+fn slice(slice: usize, brightness: f32) -> SliceRequest {
+    SliceRequest { slice, tiles: vec![tile([3, -4], brightness)], centre: None }
+}
+
+/// The same network on both engines.
+fn engines() -> (PlanEngine, BurnEngine) {
+    let input = InputConfig { crop: CROP, ..InputConfig::light() };
+    let network = NetworkConfig { base: 4, levels: 3, stack: 5, attention: true }.init(&Device::flex());
+    let plan = PlanEngine::new(network.clone(), input.clone(), OrganSet::ALL, "cpu".into()).unwrap();
+    (plan, BurnEngine::new(network, input, OrganSet::ALL, Device::flex(), "cpu".into(), false))
+}
+
+fn assert_close(a: &SlicePrediction, b: &SlicePrediction) {
+    assert_eq!((a.slice, a.origin, a.size, &a.classes), (b.slice, b.origin, b.size, &b.classes));
+    let close = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 2e-5);
+    assert!(close(&a.probabilities, &b.probabilities));
+    assert!(close(&a.attention.unwrap(), &b.attention.unwrap()) && close(&a.regions.unwrap(), &b.regions.unwrap()));
+}
+
+#[test]
+fn the_plan_says_what_burn_says_of_one_tile_and_of_several() {
+    let (mut plan, mut burn) = engines();
+    let wide = SliceRequest {
+        slice: 9,
+        tiles: vec![tile([-10, 2], 0.9), tile([6, 2], 0.4)],
+        centre: Some(tile([-2, 2], 0.6)),
+    };
+    for request in [slice(4, 1.0), wide] {
+        plan.submit(request.clone());
+        burn.submit(request.clone());
+        let own = plan.poll(Wait::Yes).unwrap().outcome.unwrap();
+        assert_close(&own, &burn.poll(Wait::Yes).unwrap().outcome.unwrap());
+        let half = own.attention.unwrap().map(|z4| 0.5 * z4);
+        assert_close(&plan.reweight(own.slice, &half).unwrap(), &burn.reweight(own.slice, &half).unwrap());
+        let heart = crate::anatomy::Organ::Heart;
+        for engine in [&mut plan as &mut dyn Engine, &mut burn] {
+            engine.set_drawn([heart].into_iter().collect());
+            assert!(engine.reweight(own.slice, &half).unwrap().classes.iter().all(|&c| c == 0 || c == heart.label()));
+            engine.set_drawn(OrganSet::ALL);
+        }
+    }
+}
+
+#[test]
+fn results_come_in_order_whoever_computes_how_many_of_them_at_once() {
+    let (mut plan, mut burn) = engines();
+    assert!(plan.poll(Wait::Yes).is_none());
+    let brightness = |k: usize| 0.1 + 0.04 * k as f32;
+    let tickets: Vec<_> = (0..20).map(|k| plan.submit(slice(k, brightness(k)))).collect();
+    for (k, ticket) in tickets.into_iter().enumerate() {
+        let result = plan.poll(if k % 2 == 0 { Wait::Yes } else { Wait::No }).unwrap();
+        assert_eq!((result.ticket, result.slice), (ticket, k));
+        burn.submit(slice(k, brightness(k)));
+        assert_close(&result.outcome.unwrap(), &burn.poll(Wait::Yes).unwrap().outcome.unwrap());
+    }
+    assert!(plan.poll(Wait::Yes).is_none());
+}
+
+#[test]
+fn organs_that_are_switched_off_meanwhile_are_not_in_what_is_fetched_afterwards() {
+    let (mut plan, _) = engines();
+    for k in 0..12 {
+        plan.submit(slice(k, 0.7));
+    }
+    plan.poll(Wait::Yes).unwrap();
+    plan.poll(Wait::Yes).unwrap();
+    plan.set_drawn(OrganSet::default());
+    while let Some(result) = plan.poll(Wait::Yes) {
+        assert_eq!(result.outcome.unwrap().classes, [0]);
+    }
+}
+
+#[test]
+fn a_slice_that_is_asked_about_stays_at_hand_while_others_are_computed() {
+    let (mut plan, _) = engines();
+    for k in 0..2 * KEPT {
+        plan.submit(slice(k, 0.5));
+        plan.poll(Wait::Yes).unwrap().outcome.unwrap();
+        assert!(plan.reweight(0, &[1.0; ORGAN_COUNT]).is_some());
+    }
+    assert!(plan.reweight(1, &[1.0; ORGAN_COUNT]).is_none());
+}
+
+#[test]
+fn an_answer_that_is_no_number_is_an_error_of_its_slice() {
+    let (mut plan, _) = engines();
+    let mut broken = slice(3, 1.0);
+    broken.tiles[0].stack[100] = f32::INFINITY;
+    plan.submit(broken);
+    let error = plan.poll(Wait::Yes).unwrap().outcome.unwrap_err();
+    assert!(error.to_string().contains("slice 3"), "{error}");
+    plan.submit(slice(4, 1.0));
+    assert!(plan.poll(Wait::Yes).unwrap().outcome.is_ok(), "what was left in memory harms nobody");
+}
+
+#[test]
+fn the_shipped_weights_label_the_sample_as_burn_does() {
+    let (network, info) = weights::read(WEIGHTS, &Device::flex()).unwrap();
+    let ct = crate::formats::read_ct(vec![("neck-chest.nii.gz".into(), SAMPLE.to_vec())]).unwrap();
+    let slices = ModelSlices::new(std::sync::Arc::new(ct), &info.input).unwrap();
+    let drawn = info.organs(true);
+    let mut plan = PlanEngine::new(network.clone(), info.input.clone(), drawn, "cpu".into()).unwrap();
+    let mut burn = BurnEngine::new(network, info.input, drawn, Device::flex(), "cpu".into(), false);
+    let (mut pixels, mut different) = (0, 0);
+    let depth = slices.grid().slices;
+    for k in (depth / 16..depth).step_by(depth / 8) {
+        let Some(request) = request(&slices, k) else { continue };
+        let labels: Vec<_> = [&mut plan as &mut dyn Engine, &mut burn]
+            .into_iter()
+            .map(|engine| {
+                engine.submit(request.clone());
+                let prediction = engine.poll(Wait::Yes).unwrap().outcome.unwrap();
+                labels_and_margin(slices.grid(), &prediction, None).0
+            })
+            .collect();
+        assert!(labels[0].iter().any(|&l| l > 0));
+        pixels += labels[0].len();
+        different += labels[0].iter().zip(&labels[1]).filter(|(a, b)| a != b).count();
+    }
+    assert!(pixels > 0 && different * 10_000 <= pixels, "{different} of {pixels}");
+}

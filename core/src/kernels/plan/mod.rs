@@ -1,0 +1,33 @@
+//! The network for inference on the processor: folded, laid out once, and then the same list of operations for every slice.
+//!
+//! Nothing is allocated, zeroed, padded or copied between the operations. Feature maps lie in blocks of sixteen channels
+//! with a border of zeros, in places that are used again as soon as nobody reads them any more; weights lie in the order
+//! in which they are used; bias, shortcut and ReLU are part of the convolution that they follow, and a concatenation is a
+//! sum over two inputs.
+//!
+//! | file | what |
+//! |---|---|
+//! | `blocked.rs` | how feature maps lie in memory |
+//! | `tile.rs` | the innermost loops |
+//! | `convolution.rs` | convolutions: weights, terms, bands, threads |
+//! | `region.rs` | the end of the region branch |
+//! | `head.rs` | from the last maps to probabilities |
+//! | `compile.rs` | from tensors to the list of operations |
+//! | `run.rs` | carrying it out, and timing it |
+
+mod blocked;
+mod compile;
+mod convolution;
+mod error;
+mod head;
+mod region;
+mod run;
+#[cfg(test)]
+mod tests;
+mod tile;
+
+pub use compile::Plan;
+pub use error::PlanError;
+pub use head::Probabilities;
+pub use region::RegionAnswer;
+pub use run::{Arena, Features, Timing};

@@ -1,0 +1,86 @@
+//! The end of the region branch: global average pooling, three fully connected layers, softmax and sigmoid.
+
+use super::blocked::{BLOCK, BORDER, Maps};
+use super::error::PlanError;
+use crate::anatomy::{ORGAN_COUNT, REGION_COUNT};
+
+/// What the branch says of a slice.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RegionAnswer {
+    /// Region probabilities.
+    pub regions: [f32; REGION_COUNT],
+    /// z4.
+    pub attention: [f32; ORGAN_COUNT],
+}
+
+/// A fully connected layer, `[out, in]`.
+#[derive(Clone, Debug)]
+struct Layer {
+    weight: Vec<f32>,
+    bias: Vec<f32>,
+}
+
+impl Layer {
+    fn apply(&self, x: &[f32]) -> Vec<f32> {
+        let of = |(row, bias): (&[f32], &f32)| row.iter().zip(x).map(|(w, x)| w * x).sum::<f32>() + bias;
+        self.weight.chunks_exact(x.len()).zip(&self.bias).map(of).collect()
+    }
+}
+
+/// The three layers.
+#[derive(Clone, Debug)]
+pub struct Region {
+    shared: Layer,
+    region: Layer,
+    attention: Layer,
+}
+
+impl Region {
+    /// Weight `[out, in]` and bias of the shared layer on `channels`, of the region's and of the attention's.
+    ///
+    /// # Errors
+    /// Sizes that do not fit.
+    pub fn new(channels: usize, layers: [(Vec<f32>, Vec<f32>); 3]) -> Result<Self, PlanError> {
+        let [shared, region, attention] = layers.map(|(weight, bias)| Layer { weight, bias });
+        let fits = |layer: &Layer, inputs: usize, outputs: usize| {
+            layer.bias.len() == outputs && layer.weight.len() == inputs * outputs
+        };
+        let width = shared.bias.len();
+        if channels == 0
+            || width == 0
+            || !fits(&shared, channels, width)
+            || !fits(&region, width, REGION_COUNT)
+            || !fits(&attention, width, ORGAN_COUNT)
+        {
+            return Err(PlanError::Tensor("the region branch's layers do not fit each other".into()));
+        }
+        Ok(Self { shared, region, attention })
+    }
+
+    /// From the branch's last maps.
+    pub fn run(&self, maps: Maps<'_>) -> RegionAnswer {
+        let [rows, columns] = maps.shape.size;
+        let count = (rows * columns) as f32;
+        let mut pooled = vec![0.0f32; maps.shape.blocks() * BLOCK];
+        for (block, sums) in pooled.as_chunks_mut::<BLOCK>().0.iter_mut().enumerate() {
+            for row in 0..rows {
+                for pixel in &maps.row(block, row + BORDER).as_chunks::<BLOCK>().0[BORDER..][..columns] {
+                    sums.iter_mut().zip(pixel).for_each(|(sum, value)| *sum += value);
+                }
+            }
+        }
+        pooled.truncate(maps.shape.channels);
+        pooled.iter_mut().for_each(|sum| *sum /= count);
+        let mut x = self.shared.apply(&pooled);
+        x.iter_mut().for_each(|v| *v = v.max(0.0));
+        let logits = self.region.apply(&x);
+        let largest = logits.iter().copied().fold(f32::MIN, f32::max);
+        let regions: [f32; REGION_COUNT] = std::array::from_fn(|n| (logits[n] - largest).exp());
+        let sum: f32 = regions.iter().sum();
+        let attention = self.attention.apply(&x);
+        RegionAnswer {
+            regions: regions.map(|v| v / sum),
+            attention: std::array::from_fn(|n| 1.0 / (1.0 + (-attention[n]).exp())),
+        }
+    }
+}
