@@ -4,10 +4,10 @@ use attention_anatomy::infer::DevicePreference;
 use eframe::CreationContext;
 
 use crate::display::StrokePhase;
-use crate::document::{Document, FileRequest, Outbox, Task};
+use crate::document::{Document, Outbox, Task};
 use crate::files::Files;
 use crate::panels::Panels;
-use crate::store::{self, Autosave};
+use crate::store::Autosave;
 use crate::worker::{Command, Event, Input, OpenAs, Opened, Worker};
 use crate::{edit, render, views};
 
@@ -100,18 +100,14 @@ impl ViewerApp {
 
     fn apply(&mut self, event: Event) {
         let Some(event) = self.panels.apply(event) else { return };
-        let mut session = None;
-        match &event {
+        match event {
+            Event::EditsPacked { number, text } => return self.autosave.store(number, text),
+            Event::EditsUnpacked { study, .. } => self.autosave.restored(study),
             // The study that is open now is about to be replaced.
-            Event::Opened { what: Opened::Ct { .. }, .. } => self.autosave.save(&self.document),
-            Event::Opened { what: Opened::Session { text }, .. } => session = Some(text.clone()),
+            Event::Opened { what: Opened::Ct { .. }, .. } => self.autosave.save(&self.document, &mut self.outbox),
             _ => {}
         }
         self.document.apply(event, &mut self.outbox);
-        if let Some(text) = session {
-            let ct = self.document.study.as_ref().map(|study| self.autosave.key_of(study));
-            store::restore_session(&mut self.document, &mut self.outbox, ct, &text);
-        }
     }
 
     /// What the mouse drew in the views becomes edits.
@@ -132,17 +128,9 @@ impl ViewerApp {
         for task in std::mem::take(&mut self.outbox.tasks) {
             match task {
                 Task::SavePicture => views::request_picture(ctx),
-                Task::SaveSession => self.save_session(),
                 Task::RestoreEdits => self.autosave.restore(&mut self.document, &mut self.outbox),
                 Task::DiscardEdits => self.autosave.discard(&mut self.document),
             }
-        }
-    }
-
-    fn save_session(&mut self) {
-        let Some(ct) = self.document.study.as_ref().map(|study| self.autosave.key_of(study)) else { return };
-        if let Some(text) = store::save_session(&self.document, ct) {
-            self.outbox.request(FileRequest::Save { name: store::SESSION_NAME.into(), bytes: text.into_bytes() });
         }
     }
 
@@ -153,7 +141,7 @@ impl ViewerApp {
             self.worker.send(command);
         }
         for request in std::mem::take(&mut self.outbox.requests) {
-            self.autosave.about_to_save(&request, study);
+            self.autosave.about_to_save(&request);
             self.files.request(request, ctx);
         }
     }
@@ -183,9 +171,9 @@ impl eframe::App for ViewerApp {
         self.send(&ctx);
     }
 
-    // In the browser: the page is no longer what the keyboard speaks to.
+    // In the browser: every half minute, and when the keyboard no longer speaks to the page.
     fn save(&mut self, _storage: &mut dyn eframe::Storage) {
-        self.flush();
+        self.autosave.save(&self.document, &mut self.outbox);
     }
 
     fn on_exit(&mut self) {

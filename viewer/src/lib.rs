@@ -15,7 +15,8 @@
 //! | `panels/` | everything around the views; each panel owns its state |
 //! | `edit/` | the label map and all that changes it, with undo |
 //! | `files/` | dialogs, drops and downloads of each platform |
-//! | `store/` | what survives the program: preferences, autosave, session files |
+//! | `session/` | what of a study is written down: session files, edits that were not saved |
+//! | `store/` | what survives the program: preferences, autosave |
 //! | `theme` | colours, sizes and spacing of everything |
 
 pub mod app;
@@ -27,6 +28,7 @@ pub mod edit;
 pub mod files;
 pub mod panels;
 pub mod render;
+pub mod session;
 pub mod store;
 pub mod theme;
 pub mod views;

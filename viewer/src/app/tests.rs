@@ -13,7 +13,7 @@ use whole_program_tests::{not_run, wait};
 
 use super::*;
 use crate::display::{Tool, WINDOW_PRESETS};
-use crate::document::RunPhase;
+use crate::document::{FileRequest, RunPhase};
 use crate::panels::tests::sample;
 use crate::worker::machine::{FakeMachine, File, Machine, Promise};
 use crate::worker::{Input, Options, samples, spawn};
@@ -111,7 +111,7 @@ fn a_scan_is_opened_segmented_looked_at_corrected_questioned_and_saved() {
     press(&mut window, Modifiers::NONE, Key::L);
 
     // A stroke of the spleen across the middle of the axial view, and back.
-    let original = window.state().document.study.as_ref().unwrap().labels.layer().voxels().to_vec();
+    let original = window.state().document.study.as_ref().unwrap().labels.layer().voxels();
     window.state_mut().document.view.selected = Some(Organ::Spleen);
     press(&mut window, Modifiers::NONE, Key::B);
     assert_eq!(window.state().document.view.tool, Tool::Brush);

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `study.rs` | the CT that is open, with everything that belongs to it |
 //! | `run.rs` | the segmentation under way |
+//! | `session.rs` | what goes into a session file, and comes back |
 //! | `model.rs` | weights and device |
 //! | `what_if.rs` | another attention vector on the slice on screen |
 //! | `update.rs` | what an event of the worker changes |
@@ -16,6 +17,7 @@ mod model;
 mod notices;
 mod outbox;
 mod run;
+mod session;
 mod study;
 mod update;
 mod what_if;

@@ -31,8 +31,6 @@ pub enum FileRequest {
 pub enum Task {
     /// Make a PNG of the views and offer it for saving.
     SavePicture,
-    /// Offer a session file for saving.
-    SaveSession,
     /// Lay the unsaved edits that were found over the labels.
     RestoreEdits,
     /// Forget the unsaved edits that were found.

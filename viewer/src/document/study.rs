@@ -8,6 +8,7 @@ use attention_anatomy::metrics::OrganMetrics;
 use attention_anatomy::volume::{CtVolume, Geometry};
 
 use crate::edit::{ByteLayer, LabelStore};
+use crate::session::CtKey;
 
 /// A CT with its labels.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub struct Study {
     pub name: String,
     /// HU in canonical order.
     pub ct: Arc<CtVolume>,
+    /// What tells the CT from others.
+    pub key: CtKey,
     /// The labels: the single truth, changed by the run and by hand.
     pub labels: LabelStore,
     /// What the network says of each slice, by canonical slice; `None` where it has not been run.
@@ -64,21 +67,28 @@ pub struct WhatIf {
 
 impl Study {
     /// A CT that was just opened, without labels.
-    pub fn new(number: u64, name: String, ct: Arc<CtVolume>) -> Self {
+    pub fn new(number: u64, name: String, ct: Arc<CtVolume>, key: CtKey) -> Self {
         let size = ct.geometry.size;
-        let certain = ByteLayer::from_voxels(size, vec![u8::MAX; size.iter().product()]);
         Self {
             name,
             labels: LabelStore::new(ct.clone()),
             anatomy: vec![None; size[2]],
-            margin: certain.unwrap_or_else(|| ByteLayer::new(size)),
+            margin: ByteLayer::filled(size, u8::MAX),
             removed: vec![None; size[2]],
             drawn: OrganSet::EMPTY,
             reference: None,
             what_if: None,
             ct,
+            key,
             number,
         }
+    }
+
+    /// One for tests.
+    #[cfg(test)]
+    pub(crate) fn of_ct(number: u64, name: String, ct: Arc<CtVolume>) -> Self {
+        let key = CtKey::of(&ct);
+        Self::new(number, name, ct, key)
     }
 
     /// The canonical grid.

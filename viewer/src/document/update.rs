@@ -1,11 +1,12 @@
 //! What an event of the worker changes.
 
 use attention_anatomy::metrics::OrganMetrics;
-use web_time::Instant;
+use web_time::{Duration, Instant};
 
 use super::study::{Reference, Study};
 use super::{Document, FileRequest, Opening, Outbox, Run, RunPhase};
 use crate::edit::ByteLayer;
+use crate::session::Session;
 use crate::worker::{Command, Event, Input, OpenAs, Opened, RunRequest};
 
 impl Document {
@@ -89,8 +90,25 @@ impl Document {
             Event::Compared { number, metrics } => self.compared(number, metrics),
             Event::Exported { name, bytes } => outbox.request(FileRequest::Save { name, bytes }),
             Event::Failed(message) => outbox.notices.error(message),
-            // The panel that shows the training has it.
-            Event::Learn(_) => {}
+            Event::Edited { number, changes } => {
+                if let Some(study) = self.study.as_mut() {
+                    study.labels.apply_changes(number, changes);
+                }
+            }
+            Event::EditFailed { number, message } => {
+                if let Some(study) = self.study.as_mut() {
+                    study.labels.give_up_changes(number);
+                }
+                outbox.notices.error(message);
+            }
+            Event::EditsUnpacked { study: number, edits, edited_voxels } => {
+                if let Some(study) = self.study.as_mut().filter(|s| s.number == number) {
+                    study.labels.restore_edits(edits, true, "restored edits");
+                    outbox.notices.info(format!("{edited_voxels} edited voxels restored"));
+                }
+            }
+            // For those who asked: the panel that shows the training, and whoever stores edits.
+            Event::Learn(_) | Event::EditsPacked { .. } => {}
         }
     }
 
@@ -132,31 +150,32 @@ impl Document {
 
     fn opened(&mut self, what: Opened, outbox: &mut Outbox) {
         match what {
-            Opened::Ct { name, ct } => {
+            Opened::Ct { name, ct, key } => {
                 for warning in &ct.warnings {
                     outbox.notices.warn(warning.clone());
                 }
                 self.view.reset(ct.geometry.size);
                 let number = outbox.next_number();
-                self.study = Some(Study::new(number, name, ct));
+                self.study = Some(Study::new(number, name, ct, key));
                 self.run = Run::default();
                 if self.preferences.run_after_opening {
                     self.start_run(outbox);
                 }
             }
-            Opened::Labels { name, voxels, reference } => {
+            Opened::Labels { name, labels, reference } => {
                 let Some(study) = self.study.as_mut() else { return };
                 let size = study.geometry().size;
                 if reference {
-                    let Some(labels) = ByteLayer::from_voxels(size, voxels) else { return };
+                    let Some(labels) = ByteLayer::from_slices(size, &labels) else { return };
                     study.reference = Some(Reference { name, labels, metrics: Vec::new(), asked: None, revision: 0 });
                 } else {
-                    study.labels.replace_all(&voxels);
+                    study.labels.replace_all(labels);
                 }
             }
             Opened::Weights(weights) => self.model.weights = Some(weights),
-            // Whoever knows session files has it.
-            Opened::Session { .. } => {}
+            Opened::Session { head, network, edits, edited_voxels } => {
+                self.restore_session(Session { head: *head, network, edits, edited_voxels }, outbox);
+            }
         }
     }
 
@@ -177,5 +196,15 @@ impl Document {
         {
             reference.metrics = metrics;
         }
+    }
+}
+
+/// How long a frame works on an edit of many voxels.
+const EDIT_TIME: Duration = Duration::from_millis(6);
+
+impl Document {
+    /// Goes on with an edit of many voxels. Once a frame; whether something is left for the next.
+    pub fn advance_edit(&mut self) -> bool {
+        self.study.as_mut().is_some_and(|study| study.labels.advance(EDIT_TIME))
     }
 }

@@ -10,7 +10,7 @@ pub const HISTORY_BYTES: usize = 128 << 20;
 
 /// Neighbouring voxels of one slice that changed alike. Codes are labels, or [`super::NOT_EDITED`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Change {
+pub struct Change {
     /// Canonical slice.
     pub slice: u32,
     /// First voxel in the slice.
@@ -51,6 +51,11 @@ impl Step {
             }
             _ => self.changes.push(Change { slice, start, len: 1, before, after }),
         }
+    }
+
+    /// Voxels that it changes.
+    pub fn voxels(&self) -> usize {
+        self.changes.iter().map(|c| c.len as usize).sum()
     }
 
     fn bytes(&self) -> usize {

@@ -11,7 +11,7 @@ use attention_anatomy::raster::signed_distance;
 use super::{LabelStore, NOT_EDITED, PaintOver};
 
 /// Between which slices.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Between {
     /// Where slices without the organ lie between slices with it.
     Gaps,

@@ -9,8 +9,10 @@ use std::sync::Arc;
 use attention_anatomy::anatomy::{ORGAN_COUNT, Organ, OrganSet};
 use attention_anatomy::volume::{CtVolume, Geometry};
 
+use super::bulk::Bulk;
 use super::history::{Change, History, Step};
 use super::layer::ByteLayer;
+use super::snapshot::LabelSnapshot;
 use super::tally::Tallies;
 
 /// Stands for "not edited by hand" where labels of edited voxels are listed.
@@ -27,22 +29,28 @@ pub struct LabelStore {
     /// Edited voxels whose label is not the network's, counted under both labels.
     changed: [u64; ORGAN_COUNT + 1],
     edited: u64,
-    history: History,
+    pub(super) history: History,
     open: Option<Step>,
     edits: u64,
+    /// An edit of many voxels that is under way.
+    pub(super) bulk: Option<Bulk>,
+    /// Number and name of an edit whose changes the worker looks for.
+    pub(super) awaited: Option<(u64, &'static str)>,
+    /// Labels that the last edit of many voxels has changed.
+    pub(super) finished: Option<usize>,
 }
 
 /// What lies beneath the edits of a slice.
 #[derive(Clone, Debug)]
 struct Under {
     /// The network's label beneath an edited voxel, [`NOT_EDITED`] elsewhere.
-    network: Box<[u8]>,
+    network: Arc<[u8]>,
     /// Number of edited voxels.
     edited: u32,
 }
 
 /// A label that the table knows; anything else is background.
-fn known(label: u8) -> u8 {
+pub(super) fn known(label: u8) -> u8 {
     if usize::from(label) <= ORGAN_COUNT { label } else { 0 }
 }
 
@@ -59,8 +67,44 @@ impl LabelStore {
             history: History::default(),
             open: None,
             edits: 0,
+            bulk: None,
+            awaited: None,
+            finished: None,
             ct,
         }
+    }
+
+    /// Those of a snapshot; `None` where it does not belong to the CT.
+    pub(super) fn from_snapshot(ct: Arc<CtVolume>, snapshot: &LabelSnapshot) -> Option<Self> {
+        let mut store = Self::new(ct);
+        let (area, hu) = (store.area(), store.ct.clone());
+        let layer = ByteLayer::from_slices(store.layer.size(), &snapshot.labels)?;
+        if snapshot.under.len() != store.under.len() || snapshot.under.iter().flatten().any(|u| u.len() != area) {
+            return None;
+        }
+        let nx = layer.size()[0];
+        for (k, under) in snapshot.under.iter().enumerate() {
+            for (n, &label) in layer.slice(k).iter().enumerate().filter(|(_, label)| **label != 0) {
+                store.tallies.change([n % nx, n / nx, k], hu.voxels[k * area + n], 0, known(label));
+            }
+            let Some(network) = under.clone() else { continue };
+            let edited = network.iter().filter(|n| **n != NOT_EDITED).count();
+            for (&label, &network) in layer.slice(k).iter().zip(network.iter()).filter(|(_, n)| **n != NOT_EDITED) {
+                count_difference(&mut store.changed, known(label), known(network), Sign::Plus);
+            }
+            store.edited += edited as u64;
+            if edited > 0 {
+                store.under[k] = Some(Under { network, edited: edited as u32 });
+            }
+        }
+        store.layer = layer;
+        Some(store)
+    }
+
+    /// What the last edit has changed; it cannot be undone any more.
+    pub(super) fn take_last_changes(&mut self) -> Vec<Change> {
+        self.end();
+        self.history.take_done().map(|step| step.changes).unwrap_or_default()
     }
 
     /// The labels as they are drawn.
@@ -98,9 +142,10 @@ impl LabelStore {
             return;
         };
         let (nx, hu) = (self.ct.geometry.size[0], &self.ct.voxels[k * area..]);
+        let networks = Arc::make_mut(&mut under.network);
         for (n, label) in self.layer.slice_mut(k).iter_mut().enumerate() {
             let new = known(labels[n]);
-            let network = &mut under.network[n];
+            let network = &mut networks[n];
             if *network == NOT_EDITED {
                 if *label != new {
                     self.tallies.change([n % nx, n / nx, k], hu[n], *label, new);
@@ -112,57 +157,6 @@ impl LabelStore {
                 *network = new;
             }
         }
-    }
-
-    /// Other labels in place of all, from a file: they count as edited by hand, so that no run paints between them.
-    /// Undone in one step. Another number of voxels changes nothing.
-    pub fn replace_all(&mut self, voxels: &[u8]) {
-        if voxels.len() != self.layer.voxels().len() || voxels.is_empty() {
-            return;
-        }
-        let area = self.area();
-        self.begin("opened labels");
-        for (k, labels) in voxels.chunks_exact(area).enumerate() {
-            self.set(k, 0..area, |n, _| Some(known(labels[n])));
-        }
-        self.end();
-    }
-
-    /// Lays edits over the labels, in one step: the label of every edited voxel, [`NOT_EDITED`] elsewhere. Those that were
-    /// there before stay beside them if `keep`, and are given back to the network otherwise.
-    pub fn restore_edits(&mut self, edits: &[u8], keep: bool, name: &'static str) {
-        if edits.len() != self.layer.voxels().len() || edits.is_empty() {
-            return;
-        }
-        let area = self.area();
-        self.begin(name);
-        for (k, edits) in edits.chunks_exact(area).enumerate() {
-            self.set(k, 0..area, |n, _| Some(edits[n]).filter(|&e| e != NOT_EDITED || !keep));
-        }
-        self.end();
-    }
-
-    /// The network's labels of a slice, without the edits over them.
-    pub fn network_slice(&self, k: usize) -> Vec<u8> {
-        let mut labels = self.layer.slice(k).to_vec();
-        for (label, &network) in labels.iter_mut().zip(self.under_edits(k).unwrap_or_default()) {
-            if network != NOT_EDITED {
-                *label = network;
-            }
-        }
-        labels
-    }
-
-    /// The network's labels in place of all edits, in one step that can be undone.
-    pub fn discard_edits(&mut self) {
-        let area = self.area();
-        self.begin("discard edits");
-        for k in 0..self.under.len() {
-            if self.under[k].is_some() {
-                self.set(k, 0..area, |_, _| Some(NOT_EDITED));
-            }
-        }
-        self.end();
     }
 
     /// Number of voxels of an organ.
@@ -247,6 +241,11 @@ impl LabelStore {
         self.under.get(k)?.as_ref().map(|u| &*u.network)
     }
 
+    /// As [`Self::under_edits`], shared.
+    pub(super) fn shared_under(&self, k: usize) -> Option<Arc<[u8]>> {
+        self.under.get(k)?.as_ref().map(|u| u.network.clone())
+    }
+
     /// Grows with every change of the edits, those by undo and redo included.
     pub fn edits(&self) -> u64 {
         self.edits
@@ -260,28 +259,6 @@ impl LabelStore {
     /// What [`Self::redo`] would do again, for people.
     pub fn redo_name(&self) -> Option<&'static str> {
         self.history.last_undone().map(|s| s.name)
-    }
-
-    /// Takes the last step back; false where there is none.
-    pub fn undo(&mut self) -> bool {
-        self.end();
-        let Some(step) = self.history.take_done() else { return false };
-        for changes in step.changes.chunk_by(|a, b| a.slice == b.slice).rev() {
-            self.apply(changes.iter().rev().map(|c| (*c, c.before)));
-        }
-        self.history.was_undone(step);
-        true
-    }
-
-    /// Does the last step that was undone again; false where there is none.
-    pub fn redo(&mut self) -> bool {
-        self.end();
-        let Some(step) = self.history.take_undone() else { return false };
-        for changes in step.changes.chunk_by(|a, b| a.slice == b.slice) {
-            self.apply(changes.iter().map(|c| (*c, c.after)));
-        }
-        self.history.was_redone(step);
-        true
     }
 
     /// Begins a step: all that is set until [`Self::end`] is undone at once.
@@ -329,19 +306,19 @@ impl LabelStore {
     }
 
     /// Gives the voxels of changes of one slice these codes; returns how many labels are others now.
-    fn apply(&mut self, changes: impl IntoIterator<Item = (Change, u8)>) -> usize {
+    pub(super) fn apply(&mut self, changes: impl IntoIterator<Item = (Change, u8)>) -> usize {
         let mut changes = changes.into_iter().peekable();
         let Some(&(first, _)) = changes.peek() else { return 0 };
         self.edits += 1;
         let (k, area, nx) = (first.slice as usize, self.area(), self.layer.size()[0]);
         let hu = &self.ct.voxels[k * area..(k + 1) * area];
         let labels = self.layer.slice_mut(k);
-        let under = self.under[k]
-            .get_or_insert_with(|| Under { network: vec![NOT_EDITED; area].into_boxed_slice(), edited: 0 });
+        let under = self.under[k].get_or_insert_with(|| Under { network: vec![NOT_EDITED; area].into(), edited: 0 });
+        let networks = Arc::make_mut(&mut under.network);
         let (mut others, mut edited) = (0, 0i64);
         for (change, code) in changes {
             let run = change.start as usize..(change.start + change.len) as usize;
-            let places = run.clone().zip(labels[run.clone()].iter_mut().zip(&mut under.network[run]));
+            let places = run.clone().zip(labels[run.clone()].iter_mut().zip(&mut networks[run]));
             for (n, (label, network)) in places {
                 let base = if *network == NOT_EDITED { *label } else { *network };
                 let new = if code == NOT_EDITED { base } else { code };

@@ -1,29 +1,68 @@
 //! A byte for every voxel, which knows what has changed since it was last drawn.
 
-/// A volume of bytes in canonical order, `voxels[i + nx * (j + ny * k)]`, with a revision for every slice: whoever draws
-/// it keeps the revisions that it has drawn and uploads only what differs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::slices::ByteSlices;
+
+/// A volume of bytes by axial slices, `[ny, nx]` each, with a revision for every slice: whoever draws it keeps the
+/// revisions that it has drawn and uploads only what differs. The slices are shared with whoever takes them
+/// ([`Self::share`]) and copied when they change.
+#[derive(Debug)]
 pub struct ByteLayer {
+    id: u64,
     size: [usize; 3],
-    voxels: Vec<u8>,
+    slices: Vec<Arc<[u8]>>,
     revisions: Vec<u64>,
     last: u64,
+}
+
+/// No two layers have the same.
+fn next_id() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed)
+}
+
+impl Clone for ByteLayer {
+    fn clone(&self) -> Self {
+        Self {
+            id: next_id(),
+            size: self.size,
+            slices: self.slices.clone(),
+            revisions: self.revisions.clone(),
+            last: self.last,
+        }
+    }
 }
 
 impl ByteLayer {
     /// All zero.
     pub fn new(size: [usize; 3]) -> Self {
-        Self { size, voxels: vec![0; size.iter().product()], revisions: vec![0; size[2]], last: 0 }
+        Self::filled(size, 0)
+    }
+
+    /// The same byte everywhere; one slice in memory, however many there are.
+    pub fn filled([nx, ny, nz]: [usize; 3], byte: u8) -> Self {
+        let slice: Arc<[u8]> = vec![byte; nx * ny].into();
+        Self { id: next_id(), size: [nx, ny, nz], slices: vec![slice; nz], revisions: vec![0; nz], last: 0 }
+    }
+
+    /// Of these slices; `None` where they are not those of the size.
+    pub fn from_slices(size: [usize; 3], slices: &ByteSlices) -> Option<Self> {
+        let [nx, ny, nz] = size;
+        let slices = slices.slices();
+        let fits = slices.len() == nz && slices.iter().all(|slice| slice.len() == nx * ny);
+        fits.then(|| Self { id: next_id(), size, slices: slices.to_vec(), revisions: vec![0; nz], last: 0 })
     }
 
     /// Of these voxels; `None` where their number is not that of the size.
-    pub fn from_voxels(size: [usize; 3], voxels: Vec<u8>) -> Option<Self> {
-        (voxels.len() == size.iter().product::<usize>()).then(|| Self {
-            size,
-            voxels,
-            revisions: vec![0; size[2]],
-            last: 0,
-        })
+    pub fn from_voxels(size: [usize; 3], voxels: &[u8]) -> Option<Self> {
+        Self::from_slices(size, &ByteSlices::cut(voxels, size[0] * size[1]))
+    }
+
+    /// Tells this layer from every other one, copies of it included.
+    pub fn id(&self) -> u64 {
+        self.id
     }
 
     /// Voxels along i, j, k.
@@ -31,9 +70,19 @@ impl ByteLayer {
         self.size
     }
 
-    /// All voxels.
-    pub fn voxels(&self) -> &[u8] {
-        &self.voxels
+    /// Number of voxels.
+    pub fn voxel_count(&self) -> usize {
+        self.size.iter().product()
+    }
+
+    /// All slices as they are now, shared.
+    pub fn share(&self) -> ByteSlices {
+        ByteSlices::new(self.slices.clone())
+    }
+
+    /// All voxels in canonical order, `[i + nx * (j + ny * k)]`, copied.
+    pub fn voxels(&self) -> Vec<u8> {
+        self.share().to_vec()
     }
 
     /// Revision of every slice; 0 for one that was never changed.
@@ -48,24 +97,22 @@ impl ByteLayer {
 
     /// Slice k, `[ny, nx]`; empty outside the volume.
     pub fn slice(&self, k: usize) -> &[u8] {
-        let area = self.size[0] * self.size[1];
-        self.voxels.get(k * area..(k + 1) * area).unwrap_or_default()
+        self.slices.get(k).map_or(&[], |slice| slice)
     }
 
     /// Slice k to be changed: it counts as changed.
     pub fn slice_mut(&mut self, k: usize) -> &mut [u8] {
-        let area = self.size[0] * self.size[1];
         if let Some(revision) = self.revisions.get_mut(k) {
             self.last += 1;
             *revision = self.last;
         }
-        self.voxels.get_mut(k * area..(k + 1) * area).unwrap_or_default()
+        self.slices.get_mut(k).map(Arc::make_mut).unwrap_or_default()
     }
 
     /// The byte at a voxel; 0 outside.
     pub fn get(&self, [i, j, k]: [usize; 3]) -> u8 {
         let [nx, ny, nz] = self.size;
-        if i < nx && j < ny && k < nz { self.voxels[i + nx * (j + ny * k)] } else { 0 }
+        if i < nx && j < ny && k < nz { self.slices[k][i + nx * j] } else { 0 }
     }
 }
 
@@ -82,5 +129,18 @@ mod tests {
         assert_eq!((layer.get([1, 1, 1]), layer.get([0, 0, 2]), layer.get([2, 0, 0])), (7, 8, 0));
         assert!(layer.slice(3).is_empty() && layer.slice_mut(3).is_empty());
         assert_eq!(layer.revision(), 2);
+    }
+
+    #[test]
+    fn what_is_shared_stays_as_it_was_and_only_changed_slices_are_copied() {
+        let mut layer = ByteLayer::filled([2, 2, 3], 5);
+        let shared = layer.share();
+        layer.slice_mut(1)[0] = 9;
+        assert_eq!(shared.to_vec(), [5; 12]);
+        assert_eq!(layer.voxels()[4..8], [9, 5, 5, 5]);
+        let same = |k: usize| Arc::ptr_eq(&shared.slices()[k], &layer.share().slices()[k]);
+        assert_eq!([same(0), same(1), same(2)], [true, false, true]);
+        assert!(ByteLayer::from_slices([2, 2, 2], &shared).is_none());
+        assert_ne!(layer.id(), layer.clone().id());
     }
 }

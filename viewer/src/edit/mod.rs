@@ -4,7 +4,9 @@
 //! |---|---|
 //! | `layer.rs` | a byte for every voxel, and which slices have changed |
 //! | `labels.rs` | the labels: the network's, and edits over them |
-//! | `history.rs` | undo and redo |
+//! | `slices.rs`, `snapshot.rs` | labels that are shared with the worker |
+//! | `bulk.rs` | edits of many voxels, a few slices in every frame; undo and redo |
+//! | `history.rs` | what can be undone |
 //! | `tally.rs` | volumes, HU and places of the organs, kept up to date |
 //! | `settings.rs` | how the tools work |
 //! | `strokes.rs` | what the mouse drew in the views becomes edits |
@@ -16,6 +18,7 @@
 //! | `mask.rs` | one organ cut out and put back |
 
 mod brush;
+mod bulk;
 mod fill;
 mod history;
 mod interpolate;
@@ -26,17 +29,22 @@ mod organ;
 #[cfg(test)]
 pub(crate) mod samples;
 mod settings;
+mod slices;
 mod smooth;
+mod snapshot;
 mod strokes;
 mod tally;
 #[cfg(test)]
 mod tests;
 
 pub use brush::{Dab, Ink};
+pub use bulk::AT_ONCE;
 pub use fill::FillError;
-pub use history::HISTORY_BYTES;
+pub use history::{Change, HISTORY_BYTES};
 pub use interpolate::Between;
 pub use labels::{LabelStore, NOT_EDITED};
 pub use layer::ByteLayer;
 pub use settings::{EditSettings, HU_LIMITS, PaintOver, RADIUS_MM};
+pub use slices::ByteSlices;
+pub use snapshot::{LabelSnapshot, OrganEdit, OrganTool};
 pub use strokes::{StrokeError, apply_strokes};

@@ -3,7 +3,7 @@
 use attention_anatomy::anatomy::Organ;
 
 /// What painting may change.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum PaintOver {
     /// Only background: other organs are protected.
     #[default]

@@ -11,6 +11,9 @@ pub enum StrokeError {
     /// No organ is selected.
     #[error("choose an organ in the list first; the tool works on that organ")]
     NoOrgan,
+    /// Another edit is not done yet.
+    #[error("the labels are still being changed; draw when that is done")]
+    Busy,
     /// There is nothing that can be filled.
     #[error(transparent)]
     Fill(#[from] FillError),
@@ -28,6 +31,9 @@ pub fn apply_strokes(
 
 fn apply(labels: &mut LabelStore, view: &View, settings: &EditSettings, stroke: &Stroke) -> Result<(), StrokeError> {
     let begins = stroke.phase == StrokePhase::Begin;
+    if labels.is_busy() {
+        return if begins { Err(StrokeError::Busy) } else { Ok(()) };
+    }
     let everything = settings.erase_all || stroke.erase_all;
     let (name, ink) = match (view.tool, view.selected) {
         (Tool::Fill, Some(organ)) if begins => {

@@ -4,7 +4,7 @@ use attention_anatomy::anatomy::{Organ, OrganSet};
 use proptest::prelude::*;
 
 use super::samples::{place, store};
-use super::{Between, Dab, EditSettings, Ink, LabelStore, NOT_EDITED, PaintOver};
+use super::{Between, ByteSlices, Dab, EditSettings, Ink, LabelStore, NOT_EDITED, PaintOver};
 use crate::display::Plane;
 
 const SIZE: [usize; 3] = [9, 8, 7];
@@ -75,7 +75,8 @@ fn apply(labels: &mut LabelStore, (edit, organ, settings): &(Edit, usize, EditSe
         Edit::Smooth { sigma } => drop(labels.smooth(organ, sigma, settings.three_d, settings.over)),
         Edit::Reassign { to, first, last } => drop(labels.reassign(organ, to.map(|t| ORGANS[t]), first..last)),
         Edit::ReplaceAll { seed } => {
-            labels.replace_all(&(0..SIZE.iter().product()).map(|n| noise(seed, n)).collect::<Vec<_>>());
+            let voxels: Vec<u8> = (0..SIZE.iter().product()).map(|n| noise(seed, n)).collect();
+            labels.replace_all(ByteSlices::cut(&voxels, SIZE[0] * SIZE[1]));
         }
         Edit::Discard => labels.discard_edits(),
         Edit::Undo => drop(labels.undo()),
@@ -92,7 +93,7 @@ fn run(labels: &mut LabelStore, seed: u32) {
 
 /// Labels, and which voxels were edited.
 fn contents(labels: &LabelStore) -> (Vec<u8>, Vec<bool>) {
-    let voxels = labels.layer().voxels().to_vec();
+    let voxels = labels.layer().voxels();
     let edited = (0..voxels.len()).map(|n| labels.is_edited(place(n, SIZE))).collect();
     (voxels, edited)
 }
@@ -188,9 +189,9 @@ fn what_the_list_of_organs_shows_follows_every_edit() {
 fn labels_from_a_file_stay_through_a_run_until_edits_are_discarded() {
     let mut labels = store(SIZE, [1.0; 3]);
     let file: Vec<u8> = (0..504).map(|n| (n % 34) as u8).collect();
-    labels.replace_all(&file[..503]);
+    labels.replace_all(ByteSlices::cut(&file[..503], 72));
     assert_eq!(labels.undo_name(), None);
-    labels.replace_all(&file);
+    labels.replace_all(ByteSlices::cut(&file, 72));
     run(&mut labels, 7);
     assert_eq!(labels.layer().voxels(), file);
     labels.discard_edits();

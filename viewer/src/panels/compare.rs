@@ -1,7 +1,6 @@
 //! The labels against a second label map: metrics of every organ, and where they differ.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
 
 use attention_anatomy::anatomy::Organ;
 use attention_anatomy::metrics::{DEFAULT_TOLERANCE_MM, OrganMetrics};
@@ -172,19 +171,16 @@ fn measure(document: &mut Document, outbox: &mut Outbox) {
     reference.asked = Some(number);
     reference.revision = study.labels.layer().revision();
     reference.metrics.clear();
-    let (labels, reference) = (study.labels.layer().voxels(), reference.labels.voxels());
-    let command = Command::Compare { number, labels: Arc::from(labels), reference: Arc::from(reference) };
-    outbox.send(command);
+    let (labels, reference) = (study.labels.layer().share(), reference.labels.share());
+    outbox.send(Command::Compare { number, labels, reference });
 }
 
 fn swap(document: &mut Document) {
     let Some(study) = document.study.as_mut() else { return };
     let Some(reference) = study.reference.as_mut() else { return };
-    let voxels = reference.labels.voxels().to_vec();
-    for k in 0..reference.labels.size()[2] {
-        reference.labels.slice_mut(k).copy_from_slice(study.labels.layer().slice(k));
-    }
-    study.labels.replace_all(&voxels);
+    // The reference is a copy of the moment: what is edited later does not change it.
+    let labels = std::mem::replace(&mut reference.labels, study.labels.layer().clone());
+    study.labels.replace_all(labels.share());
     reference.name = match reference.name.strip_suffix(SWAPPED) {
         Some(name) => name.to_string(),
         None => format!("{}{SWAPPED}", reference.name),
@@ -311,14 +307,14 @@ mod tests {
 
     fn state() -> Desk {
         let mut state = Desk::default();
-        let mut study = Study::new(1, "sample".into(), ct(SIZE, [1.0; 3]));
+        let mut study = Study::of_ct(1, "sample".into(), ct(SIZE, [1.0; 3]));
         for k in 0..6 {
             study.labels.apply_run_slice(k, &[Organ::Liver.label(); 80]);
         }
         let mut other = vec![Organ::Liver.label(); 480];
         other[3 * 80 + 42..3 * 80 + 45].fill(Organ::Spleen.label());
         other[80] = 0;
-        let labels = ByteLayer::from_voxels(SIZE, other).unwrap();
+        let labels = ByteLayer::from_voxels(SIZE, &other).unwrap();
         study.reference =
             Some(Reference { name: "reference".into(), labels, metrics: Vec::new(), asked: None, revision: 0 });
         state.study = Some(study);
@@ -406,7 +402,7 @@ mod tests {
         let voxels = |state: &Desk| {
             let study = state.study.as_ref().unwrap();
             let reference = study.reference.as_ref().unwrap();
-            [study.labels.layer().voxels().to_vec(), reference.labels.voxels().to_vec()]
+            [study.labels.layer().voxels(), reference.labels.voxels()]
         };
         let [labels, reference] = voxels(&state);
         swap(&mut state.bench.document);

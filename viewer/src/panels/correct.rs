@@ -6,7 +6,8 @@ use egui::{Key, KeyboardShortcut, Modifiers, Slider};
 use super::context::{Context, Panel};
 use super::widgets::voxels;
 use crate::display::Tool;
-use crate::edit::{Between, EditSettings, HU_LIMITS, LabelStore, PaintOver, RADIUS_MM};
+use crate::edit::{AT_ONCE, Between, EditSettings, HU_LIMITS, OrganEdit, OrganTool, PaintOver, RADIUS_MM};
+use crate::worker::Command;
 
 const UNDO: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::Z);
 const REDO: [KeyboardShortcut; 2] = [
@@ -22,6 +23,8 @@ const RADIUS_STEP: f32 = 1.2;
 pub struct Correct {
     /// How the tools work.
     pub settings: EditSettings,
+    /// The organ that the worker is working on.
+    worked_on: Option<Organ>,
 }
 
 impl Panel for Correct {
@@ -37,7 +40,9 @@ impl Panel for Correct {
             organ(ui, cx);
             tools(ui, cx, &mut self.settings);
             ui.separator();
-            actions(ui, cx, &mut self.settings);
+            if let Some(tool) = actions(ui, cx, &mut self.settings) {
+                self.act(cx, tool);
+            }
             ui.separator();
             edited(ui, cx);
         });
@@ -45,6 +50,10 @@ impl Panel for Correct {
 
     fn update(&mut self, ctx: &egui::Context, cx: &mut Context<'_>) {
         shortcuts(ctx, cx);
+        if cx.document.advance_edit() {
+            ctx.request_repaint();
+        }
+        self.tell(cx);
     }
 }
 
@@ -151,62 +160,94 @@ fn hu_range(ui: &mut egui::Ui, edit: &mut EditSettings) {
     });
 }
 
-/// Does something to the selected organ and says how much that changed.
-fn act(cx: &mut Context<'_>, organ: Organ, action: impl FnOnce(&mut LabelStore) -> usize) {
-    let Some(study) = cx.document.study.as_mut() else { return };
-    study.what_if = None;
-    let changed = action(&mut study.labels);
-    cx.outbox.notices.info(match changed {
-        0 => format!("{organ}: there was nothing to change"),
-        _ => format!("{organ}: {} changed", voxels(changed as u64)),
-    });
+impl Correct {
+    /// Uses a tool on an organ: at once where that takes a few milliseconds, in the worker otherwise.
+    fn act(&mut self, cx: &mut Context<'_>, (organ, tool): (Organ, OrganTool)) {
+        let Some(study) = cx.document.study.as_mut().filter(|study| !study.labels.is_busy()) else { return };
+        study.what_if = None;
+        let edit = OrganEdit { tool, organ, three_d: self.settings.three_d, over: self.settings.over };
+        if study.labels.reach_of(organ) <= AT_ONCE {
+            let changed = study.labels.perform(&edit);
+            cx.outbox.notices.info(told(organ, changed));
+            return;
+        }
+        let number = cx.outbox.next_number();
+        study.labels.await_changes(number, edit.name());
+        let labels = study.labels.snapshot_for(&edit);
+        cx.outbox.send(Command::Edit { number, edit, labels });
+        self.worked_on = Some(organ);
+    }
+
+    /// Says how much the worker's edit has changed, once it is over.
+    fn tell(&mut self, cx: &mut Context<'_>) {
+        let Some(study) = cx.document.study.as_mut() else {
+            self.worked_on = None;
+            return;
+        };
+        if study.labels.is_busy() {
+            return;
+        }
+        if let (Some(organ), Some(changed)) = (self.worked_on.take(), study.labels.take_finished()) {
+            cx.outbox.notices.info(told(organ, changed));
+        }
+    }
 }
 
-fn actions(ui: &mut egui::Ui, cx: &mut Context<'_>, settings: &mut EditSettings) {
+fn told(organ: Organ, changed: usize) -> String {
+    match changed {
+        0 => format!("{organ}: there was nothing to change"),
+        _ => format!("{organ}: {} changed", voxels(changed as u64)),
+    }
+}
+
+/// The tools for an organ as a whole; the one that was clicked.
+fn actions(ui: &mut egui::Ui, cx: &mut Context<'_>, settings: &mut EditSettings) -> Option<(Organ, OrganTool)> {
     let Some(organ) = cx.document.view.selected else {
         ui.label("Choose an organ to fill its holes, smooth it, outline it between slices and more.");
-        return;
+        return None;
     };
-    let Some(study) = cx.document.study.as_ref() else { return };
+    let study = cx.document.study.as_ref()?;
     let (k, slices) = (cx.document.view.slice(), study.geometry().size[2]);
-    let there = study.labels.voxel_count(organ) > 0;
+    let there = study.labels.voxel_count(organ) > 0 && !study.labels.is_busy();
+    let mut chosen = None;
     ui.strong(format!("All of {organ}"));
     ui.add_enabled_ui(there, |ui| {
         ui.horizontal_wrapped(|ui| {
             let hint =
                 "Outlines the organ on slices without it that lie between slices with it. Those stay as they are.";
             if ui.button("Interpolate gaps").on_hover_text(hint).clicked() {
-                act(cx, organ, |l| l.interpolate(organ, Between::Gaps, settings.over));
+                chosen = Some(OrganTool::Interpolate(Between::Gaps));
             }
             let hint = "Outlines the organ anew between the slices that you have edited. Those stay as they are.";
             if ui.button("Interpolate between edited slices").on_hover_text(hint).clicked() {
-                act(cx, organ, |l| l.interpolate(organ, Between::Edited, settings.over));
+                chosen = Some(OrganTool::Interpolate(Between::Edited));
             }
             if ui.button("Keep largest piece").clicked() {
-                act(cx, organ, |l| l.largest_component(organ));
+                chosen = Some(OrganTool::LargestComponent);
             }
             let hint = "Within each axial slice, or only what is enclosed in space, as chosen above.";
             if ui.button("Fill holes").on_hover_text(hint).clicked() {
-                act(cx, organ, |l| l.fill_holes(organ, settings.three_d, settings.over));
+                chosen = Some(OrganTool::FillHoles);
             }
         });
         let hint =
             "Rounds the surface and keeps the volume. What is thinner than the smoothing becomes thinner or goes.";
         if ui.button("Smooth").on_hover_text(hint).clicked() {
-            act(cx, organ, |l| l.smooth(organ, settings.smooth_mm, settings.three_d, settings.over));
+            chosen = Some(OrganTool::Smooth((1000.0 * settings.smooth_mm).round() as u32));
         }
         ui.add(Slider::new(&mut settings.smooth_mm, 0.5..=6.0).text("smoothing, mm"));
         ui.checkbox(&mut settings.this_slice, "Clear and reassign on this axial slice only");
         let range = if settings.this_slice { k..k + 1 } else { 0..slices };
         if ui.button("Clear").clicked() {
-            act(cx, organ, |l| l.reassign(organ, None, range.clone()));
+            chosen = Some(OrganTool::Reassign(None, range.clone()));
         }
         organ_choice(ui, "Reassign to", "reassign", &mut settings.reassign_to);
         let to = settings.reassign_to.filter(|to| *to != organ);
         if ui.add_enabled(to.is_some(), egui::Button::new("Reassign")).clicked() {
-            act(cx, organ, |l| l.reassign(organ, to, range));
+            chosen = Some(OrganTool::Reassign(to, range));
         }
     });
+    chosen.map(|tool| (organ, tool))
 }
 
 fn edited(ui: &mut egui::Ui, cx: &mut Context<'_>) {
@@ -246,10 +287,11 @@ mod tests {
     use crate::document::Study;
     use crate::edit::samples::ct;
     use crate::panels::tests::Desk;
+    use crate::worker::Event;
 
     fn harness() -> Harness<'static, Desk> {
         let mut state = Desk::default();
-        let mut study = Study::new(1, "sample".into(), ct([20, 20, 5], [1.0; 3]));
+        let mut study = Study::of_ct(1, "sample".into(), ct([20, 20, 5], [1.0; 3]));
         let mut slice = vec![0; 400];
         for j in 5..10 {
             slice[20 * j + 5..20 * j + 10].fill(Organ::Liver.label());
@@ -325,5 +367,50 @@ mod tests {
         );
         harness.run();
         harness.get_by_label_contains("Open a CT");
+    }
+
+    #[test]
+    fn a_large_organ_is_left_to_the_worker_and_the_window_does_not_wait() {
+        let mut harness = harness();
+        let (mut study, size) = (Study::of_ct(1, "large".into(), ct([128, 128, 40], [1.0; 3])), 128 * 128);
+        for k in 2..38 {
+            study.labels.apply_run_slice(k, &vec![Organ::Liver.label(); size]);
+        }
+        harness.state_mut().study = Some(study);
+        let volume = 36 * size as u64;
+        harness.run();
+        harness.get_by_label("Clear").click();
+        harness.run_steps(3);
+        // Nobody answers, and nothing has happened but that somebody was asked.
+        assert_eq!(liver(&harness), volume);
+        let sent = std::mem::take(&mut harness.state_mut().outbox.commands);
+        let [Command::Edit { number, edit, labels }] = &sent[..] else { panic!("{sent:?}") };
+        harness.get_by_label("Clear").click();
+        harness.key_press_modifiers(Modifiers::COMMAND, Key::Z);
+        harness.run_steps(3);
+        assert!(harness.state().outbox.commands.is_empty(), "one edit at a time");
+        let ct = harness.state().study.as_ref().unwrap().ct.clone();
+        let changes = labels.changes(ct, edit).unwrap();
+        harness.state_mut().apply(Event::Edited { number: *number, changes });
+        assert_eq!(liver(&harness), volume, "applied frame by frame");
+        settle(&mut harness);
+        assert_eq!(liver(&harness), 0);
+        let told = format!("Liver: {} changed", voxels(volume));
+        assert!(harness.state().outbox.notices.iter().any(|n| n.text == told));
+        harness.get_by_label("Undo").click();
+        harness.run_steps(2);
+        settle(&mut harness);
+        assert_eq!(liver(&harness), volume);
+    }
+
+    /// Frames until the edit is done.
+    fn settle(harness: &mut Harness<'_, Desk>) {
+        for _ in 0..1000 {
+            harness.step();
+            if !harness.state().study.as_ref().unwrap().labels.is_busy() {
+                return harness.run_steps(2);
+            }
+        }
+        panic!("the edit is never done");
     }
 }

@@ -109,7 +109,7 @@ pub(crate) fn study_of(geometry: Geometry, hu: impl Fn([usize; 3]) -> i16, plane
     let mut state = Bench::default();
     state.outbox.last_number = 1;
     state.view.reset(ct.geometry.size);
-    state.study = Some(Study::new(1, "phantom".into(), ct.into()));
+    state.study = Some(Study::of_ct(1, "phantom".into(), ct.into()));
     state.view.main = plane;
     state.view.crosshair = false;
     state.preferences.layout = Layout::Single;
@@ -410,11 +410,11 @@ fn the_difference_to_a_reference_has_three_colours() {
     let (liver, heart) = (Organ::Liver.label(), Organ::Heart.label());
     // Four quarters across: here only, there only, other organ there, the same.
     set_labels(&mut state, |[i, ..]| [liver, 0, liver, liver][i / 15]);
-    let there = (0..SIZE.iter().product()).map(|n| [0, liver, heart, liver][n % SIZE[0] / 15]).collect();
+    let there: Vec<u8> = (0..SIZE.iter().product()).map(|n| [0, liver, heart, liver][n % SIZE[0] / 15]).collect();
     for organ in [Organ::Liver, Organ::Heart] {
         state.view.styles[organ.index()].outline = false;
     }
-    let labels = crate::edit::ByteLayer::from_voxels(SIZE, there).unwrap();
+    let labels = crate::edit::ByteLayer::from_voxels(SIZE, &there).unwrap();
     let reference = Reference { name: String::new(), labels, metrics: Vec::new(), asked: None, revision: 0 };
     state.study.as_mut().unwrap().reference = Some(reference);
     state.view.overlay = Overlay::Difference;

@@ -20,21 +20,20 @@ enum OverlayContent {
 
 /// Which slices of a layer the textures hold, by revision.
 struct Drawn {
-    /// Address of the voxels: another layer in the place of this one has another.
-    layer: usize,
+    /// Which layer: another one in the place of this one has another number.
+    layer: Option<u64>,
     revisions: Vec<Option<u64>>,
 }
 
 impl Drawn {
     fn nothing(slices: usize) -> Self {
-        Self { layer: 0, revisions: vec![None; slices] }
+        Self { layer: None, revisions: vec![None; slices] }
     }
 
     /// The changed slices of `layer`, the ones nearest to `first` first.
     fn changed(&mut self, layer: &ByteLayer, first: usize) -> Vec<usize> {
-        let address = layer.voxels().as_ptr() as usize;
-        if address != self.layer {
-            *self = Self { layer: address, ..Self::nothing(layer.size()[2]) };
+        if self.layer != Some(layer.id()) {
+            *self = Self { layer: Some(layer.id()), ..Self::nothing(layer.size()[2]) };
         }
         let mut changed: Vec<usize> =
             (0..layer.size()[2]).filter(|&k| self.revisions[k] != Some(layer.revisions()[k])).collect();
@@ -43,7 +42,7 @@ impl Drawn {
     }
 
     fn is_up_to_date(&self, layer: &ByteLayer) -> bool {
-        layer.voxels().as_ptr() as usize == self.layer
+        self.layer == Some(layer.id())
             && self.revisions.iter().zip(layer.revisions()).all(|(drawn, now)| *drawn == Some(*now))
     }
 }

@@ -1,24 +1,25 @@
-//! When things are kept and when they come back: preferences a moment after they change, edits some seconds after, and both
-//! when the program ends. Edits of the CT that is opened are offered, not laid over it unasked.
+//! When things are stored and when they come back: preferences a moment after they change, edits some seconds after, and
+//! both when the program ends. Edits of the CT that is opened are offered, not laid over it unasked.
+//!
+//! Packing edits takes as long as a volume is large, so the worker does it, and the window only gives it shared slices.
+//! Where the program ends, or the page is left, nobody is there any more to wait for: what is not stored by then is packed
+//! on the spot.
 
 use web_time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::fingerprint::{CtKey, Hashing};
-use super::record::EditsRecord;
-use super::session::SESSION_NAME;
 use super::{AUTOSAVE_SECONDS, Found, Storage};
 use crate::display::Preferences;
 use crate::document::{Document, FileRequest, KeptEdits, Outbox, Study};
+use crate::edit::LabelSnapshot;
+use crate::session::{CtKey, EditsRecord, SESSION_NAME};
 use crate::worker::{Command, Export};
 
-/// Kept edits of one CT; when there are more, the oldest go.
+/// Stored edits of one CT; when there are more, the oldest go.
 const MOST_OFFERS: usize = 8;
-/// How long preferences rest before they are written.
+/// How long preferences rest before they are stored.
 const PREFERENCES_REST: Duration = Duration::from_secs(1);
-/// How long a frame hashes.
-const HASHING: Duration = Duration::from_millis(4);
 
-/// What is kept, and what was found.
+/// What is stored, and what was found.
 #[derive(Debug, Default)]
 pub struct Autosave {
     /// `None` where nothing is remembered.
@@ -26,6 +27,8 @@ pub struct Autosave {
     preferences: Preferences,
     preferences_changed: Option<Instant>,
     study: Option<Remembered>,
+    /// Edits that the worker packs.
+    packing: Vec<Packing>,
     /// Edits of the labels that go into the file that is being saved.
     saving: Option<u64>,
 }
@@ -34,21 +37,30 @@ pub struct Autosave {
 #[derive(Debug)]
 struct Remembered {
     number: u64,
-    /// When it was opened, nanoseconds since 1970: the edits of every opening are kept under a name of their own, so that
-    /// they never replace what was kept before, whether that is known by then or not.
+    key: CtKey,
+    /// When it was opened, nanoseconds since 1970: the edits of every opening are stored under a name of their own, so
+    /// that they never replace what was stored before, whether that is known by then or not.
     opened: u128,
-    key: Key,
     /// The newest first.
     offers: Vec<Offer>,
-    /// [`crate::edit::LabelStore::edits`] of what was kept last, or saved.
-    kept: u64,
+    /// Names of offers that the worker unpacks.
+    unpacking: Vec<String>,
+    /// Names of offers that were laid over the labels: forgotten once the labels are stored with them.
+    restored: Vec<String>,
+    /// [`crate::edit::LabelStore::edits`] of what was stored last, or saved, or is being packed.
+    stored: u64,
     changed: Option<Instant>,
 }
 
+/// Edits that the worker packs, to be packed here where the program ends before it answers.
 #[derive(Debug)]
-enum Key {
-    Hashing(Box<Hashing>),
-    Known(CtKey),
+struct Packing {
+    number: u64,
+    name: String,
+    ct: CtKey,
+    labels: LabelSnapshot,
+    /// Names under which the same edits were stored before.
+    superseded: Vec<String>,
 }
 
 /// Edits that were found for the open CT.
@@ -64,7 +76,7 @@ impl Offer {
         self.record.edited_voxels
     }
 
-    /// How long ago they were kept, for people.
+    /// How long ago they were stored, for people.
     pub fn age(&self) -> String {
         age(now().as_secs().saturating_sub(self.record.saved))
     }
@@ -90,8 +102,28 @@ fn is_labels(name: &str) -> bool {
     [".nii", ".nii.gz", ".nrrd"].iter().any(|end| name.ends_with(end))
 }
 
+impl Remembered {
+    fn of(study: &Study) -> Self {
+        Self {
+            number: study.number,
+            key: study.key.clone(),
+            opened: now().as_nanos(),
+            offers: Vec::new(),
+            unpacking: Vec::new(),
+            restored: Vec::new(),
+            stored: 0,
+            changed: None,
+        }
+    }
+
+    /// The name under which edits are stored.
+    fn name(&self) -> String {
+        format!("{}-{}", self.key.sha256, self.opened)
+    }
+}
+
 impl Autosave {
-    /// Begins to remember: reads the preferences of last time. Without this nothing is kept, and nothing comes back.
+    /// Begins to remember: reads the preferences of last time. Without this nothing is stored, and nothing comes back.
     pub fn start(&mut self, preferences: &mut Preferences) {
         if let Some(storage) = Storage::open() {
             self.start_on(storage, preferences);
@@ -100,21 +132,13 @@ impl Autosave {
 
     fn start_on(&mut self, storage: Storage, preferences: &mut Preferences) {
         // Preferences that cannot be read are those of a later program, or damaged: the usual ones do.
-        if let Some(kept) = storage.preferences().and_then(|text| serde_json::from_str::<Preferences>(&text).ok()) {
-            *preferences = kept;
+        if let Some(stored) = storage.preferences().and_then(|text| serde_json::from_str::<Preferences>(&text).ok()) {
+            *preferences = stored;
             let zoom = preferences.zoom;
             preferences.zoom = if zoom.is_finite() { zoom.clamp(0.5, 3.0) } else { 1.0 };
         }
         self.preferences = preferences.clone();
         self.storage = Some(storage);
-    }
-
-    /// What identifies the CT of a study; hashed now if that is not done yet.
-    pub fn key_of(&self, study: &Study) -> CtKey {
-        match self.study.as_ref().filter(|s| s.number == study.number).map(|s| &s.key) {
-            Some(Key::Known(key)) => key.clone(),
-            _ => CtKey::of(&study.ct),
-        }
     }
 
     /// Edits that were found for the open CT and are offered to the user, the newest first.
@@ -124,22 +148,25 @@ impl Autosave {
 
     /// Notes what the worker is about to write: what is edited after this is not in the file.
     pub fn about_to_export(&mut self, command: &Command, study: Option<&Study>) {
-        if let Command::Export { what, .. } = command {
-            let labels = matches!(what, Export::Labels { .. });
-            self.saving = study.filter(|_| labels).map(|s| s.labels.edits());
+        let has_edits = match command {
+            Command::Export { what, .. } => matches!(what, Export::Labels { .. }),
+            Command::SaveSession { .. } => true,
+            _ => return,
+        };
+        self.saving = study.filter(|_| has_edits).map(|s| s.labels.edits());
+    }
+
+    /// The same for what is saved: what the worker has written, or something without edits.
+    pub fn about_to_save(&mut self, request: &FileRequest) {
+        if let FileRequest::Save { name, .. } = request
+            && !is_labels(name)
+            && name != SESSION_NAME
+        {
+            self.saving = None;
         }
     }
 
-    /// The same for what is saved: a session, the labels that the worker has written, or something without edits.
-    pub fn about_to_save(&mut self, request: &FileRequest, study: Option<&Study>) {
-        match request {
-            FileRequest::Save { name, .. } if name == SESSION_NAME => self.saving = study.map(|s| s.labels.edits()),
-            FileRequest::Save { name, .. } if !is_labels(name) => self.saving = None,
-            _ => {}
-        }
-    }
-
-    /// Saves what is due and takes in what was found. Once a frame.
+    /// Stores what is due and takes in what was found. Once a frame.
     pub fn tick(&mut self, document: &mut Document, outbox: &mut Outbox, ctx: &egui::Context) {
         let Some(storage) = &self.storage else { return };
         while let Some(found) = storage.found() {
@@ -151,30 +178,53 @@ impl Autosave {
         if let Some(due) = self.save_preferences(&document.preferences, false) {
             ctx.request_repaint_after(due);
         }
-        self.follow_study(document.study.as_ref(), ctx);
-        if let Some(due) = self.save_edits(document.study.as_ref(), false) {
+        self.follow_study(document.study.as_ref());
+        if let Some(due) = self.save_edits(document.study.as_ref(), outbox, false) {
             ctx.request_repaint_after(due);
         }
         self.show_offer(document);
     }
 
-    /// Saves everything now: the study is about to be replaced.
-    pub fn save(&mut self, document: &Document) {
+    /// Stores everything that has changed, without waiting for its time: the study is about to be replaced.
+    pub fn save(&mut self, document: &Document, outbox: &mut Outbox) {
         if self.storage.is_some() {
             self.save_preferences(&document.preferences, true);
-            self.save_edits(document.study.as_ref(), true);
+            self.follow_study(document.study.as_ref());
+            self.save_edits(document.study.as_ref(), outbox, true);
         }
     }
 
-    /// Saves everything and waits until it is written: the tab is hidden, or the program ends.
+    /// Stores everything and waits until it is written: the tab is hidden, or the program ends.
     pub fn flush(&mut self, document: &Document) {
-        self.save(document);
+        let mut outbox = Outbox::default();
+        self.save(document, &mut outbox);
+        for Packing { name, ct, labels, superseded, .. } in std::mem::take(&mut self.packing) {
+            let text = EditsRecord::of(&labels, ct, now().as_secs()).to_text();
+            self.store_under(&name, text, &superseded);
+        }
         if let Some(storage) = &self.storage {
             storage.flush();
         }
     }
 
-    /// A file was saved: if it has all edits, they need not be kept any more.
+    /// The worker has packed edits.
+    pub fn store(&mut self, number: u64, text: String) {
+        // What is no longer waited for is out of date.
+        if let Some(at) = self.packing.iter().position(|packing| packing.number == number) {
+            let Packing { name, superseded, .. } = self.packing.remove(at);
+            self.store_under(&name, text, &superseded);
+        }
+    }
+
+    /// First stored again, then forgotten.
+    fn store_under(&self, name: &str, text: String, superseded: &[String]) {
+        if let Some(storage) = &self.storage {
+            storage.keep(name, text);
+            superseded.iter().for_each(|old| storage.forget(old));
+        }
+    }
+
+    /// A file was saved: if it has all edits, they need not be stored any more.
     pub fn file_saved(&mut self, name: &str, document: &Document) {
         let has_edits = is_labels(name) || name.ends_with(".json");
         let (Some(study), Some(storage)) = (document.study.as_ref(), self.storage.as_ref()) else { return };
@@ -182,29 +232,29 @@ impl Autosave {
             return;
         }
         if let Some(remembered) = self.study.as_mut().filter(|s| s.number == study.number) {
-            if let Some(name) = remembered.name() {
-                storage.forget(&name);
-            }
-            (remembered.kept, remembered.changed) = (study.labels.edits(), None);
+            let own = remembered.name();
+            self.packing.retain(|packing| packing.name != own);
+            storage.forget(&own);
+            (remembered.stored, remembered.changed) = (study.labels.edits(), None);
         }
     }
 
-    /// Lays the offered edits over the labels, in one step that can be undone.
+    /// Lays the offered edits over the labels, in one step that can be undone, once the worker has unpacked them.
     pub fn restore(&mut self, document: &mut Document, outbox: &mut Outbox) {
-        let Some(offer) = self.offer().cloned() else { return };
-        let Some(study) = document.study.as_mut() else { return };
-        match offer.record.edits() {
-            Ok(edits) => {
-                study.labels.restore_edits(&edits, true, "restored edits");
-                outbox.notices.info(format!("{} edited voxels restored", offer.edited_voxels()));
-            }
-            Err(error) => {
-                outbox.notices.error(format!("the edits that were kept cannot be restored: {error}"));
-            }
+        if let Some(study) = self.study.as_mut().filter(|study| !study.offers.is_empty()) {
+            let Offer { name, record } = study.offers.remove(0);
+            study.unpacking.push(name);
+            outbox.send(Command::UnpackEdits { study: study.number, record: Box::new(record) });
         }
-        // First kept again, then forgotten.
-        self.save_edits(document.study.as_ref(), true);
-        self.discard(document);
+        self.show_offer(document);
+    }
+
+    /// Edits that the worker has unpacked are being laid over the labels of a study.
+    pub fn restored(&mut self, number: u64) {
+        if let Some(study) = self.study.as_mut().filter(|s| s.number == number && !s.unpacking.is_empty()) {
+            let name = study.unpacking.remove(0);
+            study.restored.push(name);
+        }
     }
 
     /// Forgets the offered edits.
@@ -222,8 +272,8 @@ impl Autosave {
     }
 
     /// Writes changed preferences once they rest, or at once; how long that is still, if they have changed.
-    fn save_preferences(&mut self, now_wanted: &Preferences, at_once: bool) -> Option<Duration> {
-        if self.preferences == *now_wanted {
+    fn save_preferences(&mut self, preferences: &Preferences, at_once: bool) -> Option<Duration> {
+        if self.preferences == *preferences {
             self.preferences_changed = None;
             return None;
         }
@@ -231,102 +281,77 @@ impl Autosave {
         if !at_once && waited < PREFERENCES_REST {
             return Some(PREFERENCES_REST - waited);
         }
-        self.preferences = now_wanted.clone();
+        self.preferences = preferences.clone();
         self.preferences_changed = None;
-        if let (Some(storage), Ok(text)) = (&self.storage, serde_json::to_string_pretty(&self.preferences)) {
+        if let (Some(storage), Ok(text)) = (&self.storage, serde_json::to_string_pretty(preferences)) {
             storage.keep_preferences(text);
         }
         None
     }
 
-    /// Knows the open CT again: hashes it, and asks for edits of it.
-    fn follow_study(&mut self, study: Option<&Study>, ctx: &egui::Context) {
-        let Some(study) = study else {
-            self.study = None;
+    /// Asks for edits of a CT that was just opened.
+    fn follow_study(&mut self, study: Option<&Study>) {
+        let known = self.study.as_ref().map(|remembered| remembered.number);
+        if study.map(|study| study.number) == known {
             return;
-        };
-        let remembered = match &mut self.study {
-            Some(remembered) if remembered.number == study.number => remembered,
-            other => other.insert(Remembered {
-                number: study.number,
-                opened: now().as_nanos(),
-                key: Key::Hashing(Box::new(Hashing::new(study.ct.clone()))),
-                offers: Vec::new(),
-                kept: 0,
-                changed: None,
-            }),
-        };
-        if let Key::Hashing(_) = &remembered.key {
-            remembered.identify(HASHING, self.storage.as_ref());
-            // The next piece, or the answer.
-            ctx.request_repaint_after(Duration::from_millis(10));
+        }
+        self.study = study.map(Remembered::of);
+        if let (Some(storage), Some(remembered)) = (&self.storage, &self.study) {
+            storage.ask(&remembered.key.sha256);
         }
     }
 
-    /// Keeps edits some time after they changed, or at once; how long that is still, if they have changed.
-    fn save_edits(&mut self, study: Option<&Study>, at_once: bool) -> Option<Duration> {
+    /// Has edits packed and stored some time after they changed, or at once; how long that is still, if they have changed.
+    fn save_edits(&mut self, study: Option<&Study>, outbox: &mut Outbox, at_once: bool) -> Option<Duration> {
         let study = study?;
         let remembered = self.study.as_mut().filter(|s| s.number == study.number)?;
         let edits = study.labels.edits();
-        if edits == remembered.kept {
+        if edits == remembered.stored {
             remembered.changed = None;
             return None;
         }
-        let rest = Duration::from_secs_f64(AUTOSAVE_SECONDS);
         let waited = remembered.changed.get_or_insert_with(Instant::now).elapsed();
-        if !at_once && waited < rest {
-            return Some(rest - waited);
+        let rest = if remembered.restored.is_empty() { AUTOSAVE_SECONDS } else { 0.0 };
+        let rest = Duration::from_secs_f64(rest);
+        if !at_once && (waited < rest || study.labels.is_busy()) {
+            return Some(rest.saturating_sub(waited).max(Duration::from_millis(10)));
         }
-        if let Key::Hashing(_) = &remembered.key {
-            if !at_once {
-                return Some(Duration::from_millis(10));
+        (remembered.stored, remembered.changed) = (edits, None);
+        let (name, ct) = (remembered.name(), remembered.key.clone());
+        // Of edits that are still being laid over the labels a part would be stored: what they come from stays until then.
+        let done = !study.labels.is_busy();
+        let mut superseded = if done { std::mem::take(&mut remembered.restored) } else { Vec::new() };
+        if study.labels.edited_voxels() == 0 {
+            self.packing.retain(|packing| packing.name != name);
+            if let Some(storage) = &self.storage {
+                superseded.iter().chain([&name]).for_each(|old| storage.forget(old));
             }
-            remembered.identify(Duration::MAX, self.storage.as_ref());
+            return None;
         }
-        if let (Some(name), Key::Known(key), Some(storage)) = (remembered.name(), &remembered.key, &self.storage) {
-            if study.labels.edited_voxels() > 0 {
-                storage.keep(&name, EditsRecord::of(&study.labels, key.clone(), now().as_secs()).to_text());
-            } else {
-                storage.forget(&name);
-            }
+        // What the worker still packs under this name is out of date, but what it takes the place of is not forgotten yet.
+        if let Some(at) = self.packing.iter().position(|packing| packing.name == name) {
+            superseded.append(&mut self.packing.remove(at).superseded);
         }
-        (remembered.kept, remembered.changed) = (edits, None);
+        let labels = study.labels.snapshot_of_edits();
+        let saved = now().as_secs();
+        let number = outbox.next_number();
+        outbox.send(Command::PackEdits { number, ct: ct.clone(), saved, labels: labels.clone() });
+        self.packing.push(Packing { number, name, ct, labels, superseded });
         None
     }
 }
 
 fn offer(study: Option<&mut Remembered>, storage: &Storage, found: Vec<Found>) {
     let Some(study) = study else { return };
-    let Key::Known(key) = &study.key else { return };
     let own = study.name();
-    for found in found.into_iter().filter(|f| f.name.starts_with(&key.sha256) && Some(&f.name) != own.as_ref()) {
-        if let Some(record) = EditsRecord::from_text(&found.text, key).filter(|a| a.edited_voxels > 0) {
+    for found in found.into_iter().filter(|f| f.name.starts_with(&study.key.sha256) && f.name != own) {
+        if let Some(record) = EditsRecord::from_text(&found.text, &study.key).filter(|a| a.edited_voxels > 0) {
             study.offers.push(Offer { name: found.name, record });
         }
     }
     study.offers.sort_by_key(|o| std::cmp::Reverse(o.record.saved));
     for old in study.offers.drain(MOST_OFFERS.min(study.offers.len())..) {
         storage.forget(&old.name);
-    }
-}
-
-impl Remembered {
-    /// The name under which edits are kept; `None` before the CT is known.
-    fn name(&self) -> Option<String> {
-        let Key::Known(key) = &self.key else { return None };
-        Some(format!("{}-{}", key.sha256, self.opened))
-    }
-
-    /// Goes on hashing, and asks for edits of the CT once it is known.
-    fn identify(&mut self, time: Duration, storage: Option<&Storage>) {
-        if let Key::Hashing(hashing) = &mut self.key
-            && let Some(key) = hashing.advance(time)
-        {
-            if let Some(storage) = storage {
-                storage.ask(&key.sha256);
-            }
-            self.key = Key::Known(key);
-        }
     }
 }
 

@@ -202,7 +202,7 @@ mod tests {
     fn study() -> Study {
         let geometry = Geometry::axial([40, 30, 20], [1.0, 1.0, 2.5], [-20.0, -10.0, -12.5]).unwrap();
         let ct = CtVolume::from_stored(geometry, vec![0; 24_000], Modality::Ct).unwrap();
-        Study::new(1, String::new(), ct.into())
+        Study::of_ct(1, String::new(), ct.into())
     }
 
     #[test]

@@ -16,6 +16,8 @@ use attention_anatomy::network::weights::ModelInfo;
 use attention_anatomy::volume::CtVolume;
 
 use super::wire;
+use crate::edit::{ByteSlices, Change, LabelSnapshot, OrganEdit};
+use crate::session::{CtKey, EditsRecord, SessionHead};
 
 /// Something to be opened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -259,22 +261,59 @@ pub enum Command {
     Compare {
         /// Number of the question.
         number: u64,
-        /// Labels of the study, canonical.
-        #[serde(with = "wire::bytes")]
-        labels: Arc<[u8]>,
-        /// Labels of the reference, canonical.
-        #[serde(with = "wire::bytes")]
-        reference: Arc<[u8]>,
+        /// Labels of the study.
+        #[serde(with = "wire::slices")]
+        labels: ByteSlices,
+        /// Labels of the reference.
+        #[serde(with = "wire::slices")]
+        reference: ByteSlices,
     },
     /// Make a file.
     Export {
         /// Which.
         what: Export,
-        /// Labels of the study, canonical.
-        #[serde(with = "wire::bytes")]
-        labels: Arc<[u8]>,
+        /// Labels of the study.
+        #[serde(with = "wire::slices")]
+        labels: ByteSlices,
         /// Warnings and facts that the user's side knows (edited by hand...). One sentence each.
         notes: Vec<String>,
+    },
+    /// Use a tool on an organ as a whole; the answer is [`Event::Edited`] or [`Event::EditFailed`].
+    Edit {
+        /// Number of the edit.
+        number: u64,
+        /// What to do.
+        edit: OrganEdit,
+        /// The labels that it is done to.
+        #[serde(with = "wire::snapshot")]
+        labels: LabelSnapshot,
+    },
+    /// Write a session file; the answer is [`Event::Exported`].
+    SaveSession {
+        /// All but the labels.
+        head: Box<SessionHead>,
+        /// The labels.
+        #[serde(with = "wire::snapshot")]
+        labels: LabelSnapshot,
+    },
+    /// Pack edits so that they can be stored; the answer is [`Event::EditsPacked`].
+    PackEdits {
+        /// Number of the answer.
+        number: u64,
+        /// The CT that was edited.
+        ct: CtKey,
+        /// When, seconds since 1970.
+        saved: u64,
+        /// The edits.
+        #[serde(with = "wire::snapshot")]
+        labels: LabelSnapshot,
+    },
+    /// Unpack edits that were stored; the answer is [`Event::EditsUnpacked`].
+    UnpackEdits {
+        /// The study that they are for.
+        study: u64,
+        /// The stored edits.
+        record: Box<EditsRecord>,
     },
     /// The small training.
     Learn(LearnCommand),
@@ -319,23 +358,33 @@ pub enum Opened {
         /// HU.
         #[serde(with = "wire::ct")]
         ct: Arc<CtVolume>,
+        /// What tells it from other CTs.
+        key: CtKey,
     },
     /// A label map on the grid of the open CT.
     Labels {
         /// File.
         name: String,
-        /// Canonical.
-        #[serde(with = "wire::bytes")]
-        voxels: Vec<u8>,
+        /// Its labels.
+        #[serde(with = "wire::slices")]
+        labels: ByteSlices,
         /// To compare with, rather than to work on.
         reference: bool,
     },
     /// Weights; they are in use.
     Weights(WeightsReady),
-    /// A session file: edits and settings for the open CT.
+    /// A session file: labels, edits and settings for the open CT.
     Session {
-        /// Its text.
-        text: String,
+        /// All but the volumes.
+        head: Box<SessionHead>,
+        /// The network's labels.
+        #[serde(with = "wire::slices")]
+        network: ByteSlices,
+        /// The label of every edited voxel, [`crate::edit::NOT_EDITED`] elsewhere.
+        #[serde(with = "wire::slices")]
+        edits: ByteSlices,
+        /// Number of edited voxels.
+        edited_voxels: u64,
     },
 }
 
@@ -466,6 +515,38 @@ pub enum Event {
         /// Contents.
         #[serde(with = "wire::bytes")]
         bytes: Vec<u8>,
+    },
+    /// What a tool changes.
+    Edited {
+        /// Number of the edit.
+        number: u64,
+        /// By slice.
+        #[serde(with = "wire::changes")]
+        changes: Vec<Change>,
+    },
+    /// A tool cannot be used, and why.
+    EditFailed {
+        /// Number of the edit.
+        number: u64,
+        /// One sentence.
+        message: String,
+    },
+    /// Edits as they are stored.
+    EditsPacked {
+        /// The number that was asked under.
+        number: u64,
+        /// What is stored.
+        text: String,
+    },
+    /// Edits that were stored.
+    EditsUnpacked {
+        /// The study that they are for.
+        study: u64,
+        /// The label of every edited voxel, [`crate::edit::NOT_EDITED`] elsewhere.
+        #[serde(with = "wire::slices")]
+        edits: ByteSlices,
+        /// Number of edited voxels.
+        edited_voxels: u64,
     },
     /// Something that was asked cannot be done, and why.
     Failed(String),

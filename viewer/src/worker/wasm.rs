@@ -6,14 +6,14 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use js_sys::{Array, Function, Promise, Uint8Array};
+use js_sys::{Array, Function, Int16Array, Promise, Uint8Array};
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{DedicatedWorkerGlobalScope, MessageEvent, WorkerOptions, WorkerType};
 
 use super::machine::ThisMachine;
-use super::wire::{self, Parcel, WireError};
+use super::wire::{self, Parcel, Received, WireError};
 use super::{Command, Event, Job, Step, Worker};
 
 /// What a worker posts when it is ready to hear: its first command would be lost before.
@@ -52,9 +52,18 @@ fn pack(message: &impl serde::Serialize) -> Result<(JsValue, Array), WireError> 
     let Parcel { text, buffers } = wire::encode(message)?;
     let (posted, handed_over) = (Array::new(), Array::new());
     for buffer in &buffers {
-        let array = Uint8Array::from(buffer.bytes());
-        handed_over.push(&array.buffer());
-        posted.push(&array);
+        match buffer.voxels() {
+            Some(voxels) => {
+                let array = Int16Array::from(voxels);
+                handed_over.push(&array.buffer());
+                posted.push(&array);
+            }
+            None => {
+                let array = Uint8Array::from(buffer.bytes());
+                handed_over.push(&array.buffer());
+                posted.push(&array);
+            }
+        }
     }
     let files: Array = FILES.take().into_iter().map(JsValue::from).collect();
     Ok((Array::of3(&text.into(), &posted, &files).into(), handed_over))
@@ -63,7 +72,11 @@ fn pack(message: &impl serde::Serialize) -> Result<(JsValue, Array), WireError> 
 fn unpack<T: serde::de::DeserializeOwned>(message: &JsValue) -> Result<T, WireError> {
     let message: &Array = message.unchecked_ref();
     let list = |n: u32| message.get(n).unchecked_into::<Array>();
-    let buffers = list(1).iter().map(|b| b.unchecked_into::<Uint8Array>().to_vec()).collect();
+    let received = |buffer: JsValue| match buffer.dyn_into::<Int16Array>() {
+        Ok(voxels) => Received::Voxels(voxels.to_vec()),
+        Err(bytes) => Received::Bytes(bytes.unchecked_into::<Uint8Array>().to_vec()),
+    };
+    let buffers = list(1).iter().map(received).collect();
     FILES.replace(list(2).iter().map(JsCast::unchecked_into).collect());
     let text = message.get(0).as_string().unwrap_or_default();
     let result = wire::decode(&text, buffers);

@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 thread_local! {
     static OUT: RefCell<Vec<Buffer>> = const { RefCell::new(Vec::new()) };
-    static IN: RefCell<Vec<Option<Vec<u8>>>> = const { RefCell::new(Vec::new()) };
+    static IN: RefCell<Vec<Option<Received>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Large data on the way out; shared with whoever has it, where it is shared anyway.
@@ -28,7 +28,24 @@ pub enum Buffer {
     Ct(Arc<CtVolume>),
 }
 
+/// Large data that has come.
+#[derive(Clone, Debug)]
+pub enum Received {
+    /// Bytes.
+    Bytes(Vec<u8>),
+    /// Voxels of a CT.
+    Voxels(Vec<i16>),
+}
+
 impl Buffer {
+    /// The voxels of a CT: they are posted as 16-bit numbers, so that each side copies them once.
+    pub fn voxels(&self) -> Option<&[i16]> {
+        match self {
+            Self::Ct(ct) => Some(&ct.voxels),
+            _ => None,
+        }
+    }
+
     /// What is posted.
     pub fn bytes(&self) -> &[u8] {
         match self {
@@ -67,7 +84,7 @@ pub fn encode(message: &impl Serialize) -> Result<Parcel, WireError> {
 ///
 /// # Errors
 /// [`WireError`]
-pub fn decode<T: DeserializeOwned>(text: &str, buffers: Vec<Vec<u8>>) -> Result<T, WireError> {
+pub fn decode<T: DeserializeOwned>(text: &str, buffers: Vec<Received>) -> Result<T, WireError> {
     IN.replace(buffers.into_iter().map(Some).collect());
     let message = serde_json::from_str(text);
     IN.take();
@@ -81,9 +98,16 @@ fn put(buffer: Buffer) -> usize {
     })
 }
 
-fn taken<'de, D: Deserializer<'de>>(number: usize) -> Result<Vec<u8>, D::Error> {
+fn taken<'de, D: Deserializer<'de>>(number: usize) -> Result<Received, D::Error> {
     IN.with_borrow_mut(|buffers| buffers.get_mut(number).and_then(Option::take))
         .ok_or_else(|| D::Error::custom(format!("buffer {number} is missing")))
+}
+
+fn taken_bytes<'de, D: Deserializer<'de>>(number: usize) -> Result<Vec<u8>, D::Error> {
+    match taken::<D>(number)? {
+        Received::Bytes(bytes) => Ok(bytes),
+        Received::Voxels(_) => Err(D::Error::custom(format!("buffer {number} holds voxels"))),
+    }
 }
 
 /// Bytes beside the text.
@@ -115,7 +139,106 @@ pub mod bytes {
 
     /// Takes them from there.
     pub fn deserialize<'de, B: Bytes, D: Deserializer<'de>>(deserializer: D) -> Result<B, D::Error> {
-        Ok(taken::<D>(usize::deserialize(deserializer)?)?.into())
+        Ok(taken_bytes::<D>(usize::deserialize(deserializer)?)?.into())
+    }
+}
+
+/// Slices of bytes, each beside the text; equal neighbours that are shared travel once.
+pub mod slices {
+    use super::*;
+    use crate::edit::ByteSlices;
+
+    pub(super) fn put_all<'a>(slices: impl Iterator<Item = &'a Arc<[u8]>>) -> Vec<usize> {
+        let mut last: Option<(&Arc<[u8]>, usize)> = None;
+        let number = |slice: &'a Arc<[u8]>| match last {
+            Some((same, number)) if Arc::ptr_eq(same, slice) => number,
+            _ => last.insert((slice, put(Buffer::Shared(slice.clone())))).1,
+        };
+        slices.map(number).collect()
+    }
+
+    pub(super) fn take_all<'de, D: Deserializer<'de>>(numbers: &[usize]) -> Result<Vec<Arc<[u8]>>, D::Error> {
+        let mut slices: Vec<Arc<[u8]>> = Vec::with_capacity(numbers.len());
+        for (n, &number) in numbers.iter().enumerate() {
+            let same =
+                n.checked_sub(1).filter(|&before| numbers[before] == number).map(|before| slices[before].clone());
+            slices.push(match same {
+                Some(slice) => slice,
+                None => taken_bytes::<D>(number)?.into(),
+            });
+        }
+        Ok(slices)
+    }
+
+    /// Puts the slices beside the text.
+    pub fn serialize<S: Serializer>(slices: &ByteSlices, serializer: S) -> Result<S::Ok, S::Error> {
+        put_all(slices.slices().iter()).serialize(serializer)
+    }
+
+    /// Takes them from there.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ByteSlices, D::Error> {
+        Ok(ByteSlices::new(take_all::<D>(&Vec::deserialize(deserializer)?)?))
+    }
+}
+
+/// Labels at a moment.
+pub mod snapshot {
+    use super::*;
+    use crate::edit::{ByteSlices, LabelSnapshot};
+
+    /// Buffers of the labels; and for each slice with edits its number and the buffer of what lies beneath.
+    type Numbers = (Vec<usize>, Vec<(usize, usize)>);
+
+    /// Puts the slices beside the text.
+    pub fn serialize<S: Serializer>(snapshot: &LabelSnapshot, serializer: S) -> Result<S::Ok, S::Error> {
+        let labels = slices::put_all(snapshot.labels.slices().iter());
+        let under = snapshot.under.iter().enumerate();
+        let under = under.filter_map(|(k, under)| Some((k, put(Buffer::Shared(under.clone()?))))).collect();
+        let numbers: Numbers = (labels, under);
+        numbers.serialize(serializer)
+    }
+
+    /// Takes them from there.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LabelSnapshot, D::Error> {
+        let (labels, edited) = Numbers::deserialize(deserializer)?;
+        let mut under = vec![None; labels.len()];
+        for (k, number) in edited {
+            let place = under.get_mut(k).ok_or_else(|| D::Error::custom(format!("there is no slice {k}")))?;
+            *place = Some(Arc::from(taken_bytes::<D>(number)?));
+        }
+        Ok(LabelSnapshot { labels: ByteSlices::new(slices::take_all::<D>(&labels)?), under })
+    }
+}
+
+/// Changes of labels, 14 bytes each.
+pub mod changes {
+    use super::*;
+    use crate::edit::Change;
+
+    const BYTES: usize = 14;
+
+    /// Puts them beside the text.
+    pub fn serialize<S: Serializer>(changes: &[Change], serializer: S) -> Result<S::Ok, S::Error> {
+        let mut bytes = Vec::with_capacity(BYTES * changes.len());
+        for Change { slice, start, len, before, after } in changes {
+            [slice, start, len].iter().for_each(|n| bytes.extend(n.to_le_bytes()));
+            bytes.extend([before, after]);
+        }
+        put(Buffer::Own(bytes)).serialize(serializer)
+    }
+
+    /// Takes them from there.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Change>, D::Error> {
+        let bytes = taken_bytes::<D>(usize::deserialize(deserializer)?)?;
+        let (changes, rest) = bytes.as_chunks::<BYTES>();
+        if !rest.is_empty() {
+            return Err(D::Error::custom("the changes are cut off"));
+        }
+        let change = |c: &[u8; BYTES]| {
+            let number = |at: usize| u32::from_le_bytes([c[at], c[at + 1], c[at + 2], c[at + 3]]);
+            Change { slice: number(0), start: number(4), len: number(8), before: c[12], after: c[13] }
+        };
+        Ok(changes.iter().map(change).collect())
     }
 }
 
@@ -151,11 +274,12 @@ pub mod ct {
     /// Takes them from there.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<CtVolume>, D::Error> {
         let Head { geometry, stored, axes, modality, warnings, voxels } = Head::deserialize(deserializer)?;
-        let bytes = taken::<D>(voxels)?;
-        if Some(bytes.len()) != geometry.voxel_count().checked_mul(2) {
+        let Received::Voxels(voxels) = taken::<D>(voxels)? else {
+            return Err(D::Error::custom("the voxels are no 16-bit numbers"));
+        };
+        if voxels.len() != geometry.voxel_count() {
             return Err(D::Error::custom("the voxels do not fit the grid"));
         }
-        let voxels = bytemuck::pod_collect_to_vec(&bytes);
         Ok(Arc::new(CtVolume { geometry, voxels, stored, axes, modality, warnings }))
     }
 }

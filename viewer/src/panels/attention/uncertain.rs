@@ -80,7 +80,7 @@ mod tests {
     fn study(size: [usize; 3]) -> Study {
         let geometry = Geometry::axial(size, [1.0; 3], [0.0; 3]).unwrap();
         let voxels = vec![0i16; size.iter().product()];
-        Study::new(3, String::new(), Arc::new(Volume::from_stored(geometry, voxels, Modality::Ct).unwrap()))
+        Study::of_ct(3, String::new(), Arc::new(Volume::from_stored(geometry, voxels, Modality::Ct).unwrap()))
     }
 
     #[test]

@@ -96,7 +96,7 @@ pub fn study() -> Study {
         }
     }
     let ct = Arc::new(Volume::from_stored(geometry, hu, Modality::Ct).unwrap());
-    let mut study = Study::new(1, "neck-to-abdomen.nii.gz".to_string(), ct);
+    let mut study = Study::of_ct(1, "neck-to-abdomen.nii.gz".to_string(), ct);
     for (k, slice) in labels.chunks_exact(nx * ny).enumerate() {
         study.labels.apply_run_slice(k, slice);
         let doubt = if k.abs_diff(UNCERTAIN) < 4 { 130 - 20 * k.abs_diff(UNCERTAIN) as u8 } else { 4 + (k % 7) as u8 };

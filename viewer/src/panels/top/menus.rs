@@ -103,7 +103,7 @@ fn save(ui: &mut Ui, cx: &mut Context<'_>) {
         if item(ui, enabled, name, "")
             && let Some(study) = &cx.document.study
         {
-            let labels = study.labels.layer().voxels().into();
+            let labels = study.labels.layer().share();
             let notes = export_notes(cx.document);
             cx.outbox.send(Command::Export { what, labels, notes });
         }
@@ -114,7 +114,7 @@ fn save(ui: &mut Ui, cx: &mut Context<'_>) {
     }
     let hint = "Edits and settings, no voxels of the scan; it reopens on the same scan";
     if item(ui, scan, "Session", hint) {
-        cx.outbox.ask(Task::SaveSession);
+        cx.document.save_session(cx.outbox);
     }
 }
 

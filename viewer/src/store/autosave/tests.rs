@@ -12,6 +12,7 @@ use crate::document::bench::Bench;
 use crate::edit::samples::ct;
 use crate::edit::{Dab, EditSettings, Ink};
 use crate::panels::Panels;
+use crate::worker::Event;
 
 /// A program; its document can be reached as if it were this.
 #[derive(Default)]
@@ -57,6 +58,29 @@ impl Program {
 
     fn restore(&mut self) {
         self.autosave.restore(&mut self.bench.document, &mut self.bench.outbox);
+        self.work();
+    }
+
+    /// What the worker would do.
+    fn work(&mut self) {
+        for command in std::mem::take(&mut self.outbox.commands) {
+            match command {
+                Command::PackEdits { number, ct, saved, labels } => {
+                    self.autosave.store(number, EditsRecord::of(&labels, ct, saved).to_text());
+                }
+                Command::UnpackEdits { study, record } => {
+                    self.autosave.restored(study);
+                    let (edits, edited_voxels) = (record.edits().unwrap(), record.edited_voxels);
+                    self.apply(Event::EditsUnpacked { study, edits, edited_voxels });
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    fn save_edits(&mut self, at_once: bool) -> Option<Duration> {
+        let Bench { document, outbox } = &mut self.bench;
+        self.autosave.save_edits(document.study.as_ref(), outbox, at_once)
     }
 
     fn discard(&mut self) {
@@ -80,7 +104,7 @@ impl Program {
 fn program(folder: &Path, spacing: f64) -> Program {
     let mut program = Program::started(folder);
     let number = program.outbox.next_number();
-    program.study = Some(Study::new(number, "sample".into(), ct([12, 10, 6], [spacing, 1.0, 2.0])));
+    program.study = Some(Study::of_ct(number, "sample".into(), ct([12, 10, 6], [spacing, 1.0, 2.0])));
     frame(&mut program);
     frame(&mut program);
     program
@@ -111,11 +135,7 @@ fn edits_are_offered_after_a_crash_on_the_same_ct_only() {
     paint(&mut first, 3.0);
     paint(&mut first, 4.0);
     frame(&mut first);
-    assert_eq!(
-        first.autosave.save_edits(first.bench.document.study.as_ref(), false).map(|d| d > Duration::from_secs(15)),
-        Some(true),
-        "not yet"
-    );
+    assert_eq!(first.save_edits(false).map(|d| d > Duration::from_secs(15)), Some(true), "not yet");
     first.flush();
     drop(first);
 
@@ -151,7 +171,7 @@ fn what_is_kept_before_earlier_edits_are_known_replaces_none_of_them() {
     let folder = tempfile::tempdir().unwrap();
     for n in 0..10 {
         let mut state = Program::started(folder.path());
-        state.study = Some(Study::new(n, "sample".into(), ct([12, 10, 6], [1.0, 1.0, 2.0])));
+        state.study = Some(Study::of_ct(n, "sample".into(), ct([12, 10, 6], [1.0, 1.0, 2.0])));
         state.tick();
         paint(&mut state, 3.0);
         state.flush();
@@ -165,11 +185,13 @@ fn what_is_kept_before_earlier_edits_are_known_replaces_none_of_them() {
 fn a_file_with_all_edits_makes_keeping_them_needless_and_one_without_does_not() {
     let folder = tempfile::tempdir().unwrap();
     let mut state = program(folder.path(), 1.0);
-    let save = FileRequest::Save { name: SESSION_NAME.into(), bytes: Vec::new() };
     for late in [true, false] {
         paint(&mut state, if late { 3.0 } else { 4.0 });
         let Program { autosave, bench, .. } = &mut state;
-        autosave.about_to_save(&save, bench.study.as_ref());
+        bench.document.save_session(&mut bench.outbox);
+        for command in std::mem::take(&mut bench.outbox.commands) {
+            autosave.about_to_export(&command, bench.study.as_ref());
+        }
         if late {
             paint(&mut state, 5.0);
         }
@@ -241,4 +263,41 @@ fn what_was_kept_is_offered_whatever_tab_is_open() {
         // For the next round: as if the program had ended before it was saved.
         harness.state_mut().flush();
     }
+}
+
+#[test]
+fn the_window_gives_edits_to_the_worker_and_waits_for_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut state = program(folder.path(), 1.0);
+    let stored = || std::fs::read_dir(folder.path().join("edits")).map_or(0, Iterator::count);
+    paint(&mut state, 3.0);
+    assert_eq!(state.save_edits(true), None);
+    // The worker has been asked and never answers; the window goes on, and asks once for the same edits.
+    frame(&mut state);
+    frame(&mut state);
+    assert_eq!((state.outbox.commands.len(), stored()), (1, 0));
+    // What the worker says of older edits comes after newer ones were asked for, and is not stored.
+    paint(&mut state, 5.0);
+    state.save_edits(true);
+    let mut late = state.outbox.commands.split_off(1);
+    state.work();
+    frame(&mut state);
+    assert_eq!(stored(), 0);
+    state.outbox.commands.append(&mut late);
+    state.work();
+    frame(&mut state);
+    assert_eq!((stored(), state.autosave.packing.len()), (1, 0));
+    // The program ends before the worker has answered.
+    paint(&mut state, 7.0);
+    state.save_edits(true);
+    state.flush();
+    assert_eq!(program(folder.path(), 1.0).autosave.offer().map(Offer::edited_voxels), Some(3));
+    // Another CT takes the place of this one in the meantime.
+    paint(&mut state, 9.0);
+    state.autosave.save(&state.bench.document, &mut state.bench.outbox);
+    state.study = Some(Study::of_ct(99, "other".into(), ct([12, 10, 6], [3.0, 1.0, 2.0])));
+    state.outbox.commands.retain(|c| matches!(c, Command::PackEdits { .. }));
+    state.work();
+    frame(&mut state);
+    assert_eq!(program(folder.path(), 1.0).autosave.offer().map(Offer::edited_voxels), Some(4));
 }

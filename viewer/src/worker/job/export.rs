@@ -1,19 +1,18 @@
 //! Files to be saved, as the command line writes them.
 
-use std::sync::Arc;
-
 use attention_anatomy::infer::{Provenance, RunInfo, SliceAnatomy};
 use attention_anatomy::report::{ResultFile, ResultFiles, Segmentation, TrainedOrgan};
 
 use super::segment::Segmenting;
 use super::study::Study;
 use super::{Job, Step};
+use crate::edit::ByteSlices;
 use crate::worker::{Event, Export};
 
 /// A file to be made.
 pub(super) struct Exporting {
     pub(super) what: Export,
-    pub(super) labels: Arc<[u8]>,
+    pub(super) labels: ByteSlices,
     pub(super) notes: Vec<String>,
 }
 

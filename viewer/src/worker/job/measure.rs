@@ -5,6 +5,7 @@ use attention_anatomy::metrics::{DEFAULT_TOLERANCE_MM, OrganMetrics, compare_org
 use attention_anatomy::volume::LabelVolume;
 
 use super::{Job, Step};
+use crate::edit::ByteSlices;
 use crate::worker::Event;
 
 /// A comparison under way.
@@ -18,7 +19,7 @@ pub(super) struct Comparing {
 
 impl Job {
     /// A newer comparison takes the place of an older one.
-    pub(super) fn start_comparing(&mut self, number: u64, labels: &[u8], reference: &[u8]) {
+    pub(super) fn start_comparing(&mut self, number: u64, labels: &ByteSlices, reference: &ByteSlices) {
         let ct = self.study.as_ref().map(|s| &s.ct);
         let fits = |ct: &&std::sync::Arc<_>| -> bool {
             let ct: &attention_anatomy::volume::CtVolume = ct;
@@ -29,7 +30,7 @@ impl Job {
             self.events.push_back(Event::Failed(message.into()));
             return;
         };
-        let volume = |labels: &[u8]| ct.with_voxels(labels.to_vec());
+        let volume = |labels: &ByteSlices| ct.with_voxels(labels.to_vec());
         self.comparing =
             Some(Comparing { number, labels: volume(labels), reference: volume(reference), metrics: Vec::new() });
     }

@@ -12,11 +12,13 @@
 //! | `study.rs` | the open CT and what is known of its last run |
 //! | `measure.rs` | comparison with a reference |
 //! | `export.rs` | files to be saved |
+//! | `labels.rs` | tools for whole organs, session files, edits that are stored |
 //! | `lesson.rs` | the small training |
 
 mod compute;
 mod content;
 mod export;
+mod labels;
 mod lesson;
 mod measure;
 mod open;
@@ -32,6 +34,7 @@ use std::collections::VecDeque;
 
 use self::compute::Compute;
 use self::export::Exporting;
+use self::labels::LabelTask;
 use self::lesson::Lesson;
 use self::measure::Comparing;
 use self::open::Opening;
@@ -59,6 +62,7 @@ enum Doing {
     Opening,
     Network,
     Measuring,
+    Labels,
     Exporting,
     Learning,
 }
@@ -74,6 +78,9 @@ pub struct Job {
     questions: Questions,
     comparing: Option<Comparing>,
     exports: VecDeque<Exporting>,
+    label_tasks: VecDeque<LabelTask>,
+    /// Number of the edit that is being looked for, in case that breaks off.
+    editing: Option<u64>,
     lesson: Option<Lesson>,
     doing: Doing,
 }
@@ -98,6 +105,8 @@ impl Job {
             questions: Questions::default(),
             comparing: None,
             exports: VecDeque::new(),
+            label_tasks: VecDeque::new(),
+            editing: None,
             lesson: None,
             doing: Doing::Compute,
         }
@@ -142,6 +151,18 @@ impl Job {
             }
             Command::Compare { number, labels, reference } => self.start_comparing(number, &labels, &reference),
             Command::Export { what, labels, notes } => self.exports.push_back(Exporting { what, labels, notes }),
+            Command::Edit { number, edit, labels } => {
+                self.label_tasks.push_back(LabelTask::Edit { number, edit, labels });
+            }
+            Command::SaveSession { head, labels } => {
+                self.label_tasks.push_back(LabelTask::SaveSession { head, labels });
+            }
+            Command::PackEdits { number, ct, saved, labels } => {
+                self.label_tasks.push_back(LabelTask::Pack { number, ct, saved, labels });
+            }
+            Command::UnpackEdits { study, record } => {
+                self.label_tasks.push_back(LabelTask::Unpack { study, record });
+            }
             Command::Learn(command) => self.learn(command),
         }
     }
@@ -149,9 +170,10 @@ impl Job {
     /// Does a piece of everything that there is to do.
     pub fn step(&mut self) -> Step {
         type Lane = (Doing, fn(&mut Job) -> Step);
-        const LANES: [Lane; 6] = [
+        const LANES: [Lane; 7] = [
             (Doing::Compute, Job::step_compute),
             (Doing::Opening, Job::step_opening),
+            (Doing::Labels, Job::step_label_tasks),
             (Doing::Network, Job::step_network),
             (Doing::Exporting, Job::step_exports),
             (Doing::Measuring, Job::step_comparing),
@@ -198,6 +220,7 @@ impl Job {
                 let message = format!("it stopped {mistake} or in the driver of its device; start anew");
                 self.end_lesson(LearnNews::Failed(message));
             }
+            Doing::Labels => self.label_task_failed(format!("the labels cannot be worked on {mistake}")),
             Doing::Exporting => self.events.push_back(Event::Failed(format!("the file cannot be made {mistake}"))),
         }
     }

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use attention_anatomy::formats::dicom::{SeriesChoice, SeriesReader};
 use attention_anatomy::formats::{self, Format, FormatError, MAX_UNPACKED, ReadOptions, archive};
@@ -16,11 +17,17 @@ use super::compute::Weights;
 use super::content::{self, Group, Named, Sorted};
 use super::study::Study;
 use super::{Job, Step};
+use crate::edit::ByteSlices;
+use crate::session::{self, CtKey, Hashing, Session};
 use crate::worker::machine::{self, File, Machine, Promise};
 use crate::worker::{Event, Input, OpenAs, Opened};
 
 /// Bytes that a voxel needs until it is on screen: read, brought to canonical order, labels on both sides, certainty.
 const BYTES_PER_VOXEL: u64 = 7;
+
+/// How long a step identifies a CT.
+const PIECE: Duration = Duration::from_millis(50);
+const IDENTIFYING: &str = "Looking for earlier edits";
 
 /// Where the job is.
 enum Stage {
@@ -30,6 +37,8 @@ enum Stage {
     Sorting,
     Applying(Sorted),
     Series(Box<SeriesReader>, Sorted),
+    /// A CT is read; what tells it from others is being found, for edits that were kept.
+    Identifying(Box<Hashing>, Arc<CtVolume>, Sorted),
 }
 
 /// A file on its way.
@@ -71,8 +80,13 @@ enum Outcome {
 
 /// Something that was opened.
 enum Found {
-    Ct(Box<CtVolume>),
-    Labels { voxels: Vec<u8>, grid: Geometry },
+    /// A CT that is not identified yet.
+    Read(Box<CtVolume>),
+    Ct(Arc<CtVolume>, CtKey),
+    Labels {
+        voxels: Vec<u8>,
+        grid: Geometry,
+    },
     Session(Named),
     Weights(Named),
 }
@@ -114,6 +128,18 @@ impl Opening {
     }
 
     fn step(&mut self, machine: &mut dyn Machine) -> Result<Outcome, String> {
+        let outcome = self.step_stage(machine)?;
+        let Outcome::Found(Found::Read(ct)) = outcome else { return Ok(outcome) };
+        let ct: Arc<CtVolume> = Arc::from(ct);
+        let rest = match &mut self.stage {
+            Stage::Applying(rest) => std::mem::take(rest),
+            _ => Sorted::default(),
+        };
+        self.stage = Stage::Identifying(Box::new(Hashing::new(ct.clone())), ct, rest);
+        Ok(Outcome::Going(IDENTIFYING, Some(0.0)))
+    }
+
+    fn step_stage(&mut self, machine: &mut dyn Machine) -> Result<Outcome, String> {
         match &mut self.stage {
             Stage::Listing(inputs) => {
                 if let Some(input) = inputs.pop_front() {
@@ -152,6 +178,14 @@ impl Opening {
                 }
                 Ok(outcome)
             }
+            Stage::Identifying(hashing, ct, rest) => {
+                let Some(key) = hashing.advance(PIECE) else {
+                    return Ok(Outcome::Going(IDENTIFYING, Some(hashing.part())));
+                };
+                let (ct, rest) = (ct.clone(), std::mem::take(rest));
+                self.stage = Stage::Applying(rest);
+                Ok(Outcome::Found(Found::Ct(ct, key)))
+            }
             Stage::Series(reader, sorted) => {
                 if reader.step().map_err(|e| format!("{}: {e}", self.name))? {
                     return Ok(Outcome::Going("Decoding", Some(reader.part())));
@@ -161,7 +195,7 @@ impl Opening {
                     return Ok(Outcome::Done);
                 };
                 let (ct, ..) = reader.finish().map_err(|e| format!("{}: {e}", self.name))?;
-                Ok(Outcome::Found(Found::Ct(Box::new(ct))))
+                Ok(Outcome::Found(Found::Read(Box::new(ct))))
             }
         }
     }
@@ -234,7 +268,7 @@ impl Opening {
             if std::mem::replace(&mut self.has_ct, true) {
                 return Err(self.named(&FormatError::SeveralImages(2)));
             }
-            return Ok(Outcome::Found(Found::Ct(Box::new(ct))));
+            return Ok(Outcome::Found(Found::Read(Box::new(ct))));
         }
         self.has_ct = true;
         let bytes = files.iter().map(|f| f.1.len() as u64).sum::<u64>();
@@ -335,20 +369,24 @@ impl Job {
                 self.change_weights(weights);
                 Opened::Weights(ready)
             }
-            Found::Ct(ct) => {
+            Found::Read(_) => return Err(format!("{name}: the scan was not identified; open it again")),
+            Found::Ct(ct, key) => {
                 self.close();
-                let ct: Arc<CtVolume> = Arc::from(ct);
-                self.study = Some(Study::new(name.clone(), ct.clone()));
-                Opened::Ct { name, ct }
+                self.study = Some(Study::new(name.clone(), ct.clone(), key.clone()));
+                Opened::Ct { name, ct, key }
             }
             Found::Labels { voxels, grid } => {
                 let ct = self.study.as_ref().map(|s| &s.ct.geometry);
                 content::check_labels(&voxels, &grid, ct).map_err(|e| format!("{name}: {e}"))?;
-                Opened::Labels { name, voxels, reference }
+                let labels = ByteSlices::cut(&voxels, grid.size[0] * grid.size[1]);
+                Opened::Labels { name, labels, reference }
             }
             Found::Session((name, bytes)) => {
                 let text = String::from_utf8(bytes).map_err(|_| format!("{name}: the session file is damaged"))?;
-                Opened::Session { text }
+                let key = self.study.as_ref().map(|study| &study.key);
+                let Session { head, network, edits, edited_voxels } =
+                    session::read(&text, key).map_err(|e| e.to_string())?;
+                Opened::Session { head: Box::new(head), network, edits, edited_voxels }
             }
         })
     }

@@ -6,10 +6,14 @@ use attention_anatomy::infer::Provenance;
 use attention_anatomy::preprocess::{Body, InputConfig, ModelSlices};
 use attention_anatomy::volume::{CtVolume, check_is_ct};
 
+use crate::session::CtKey;
+
 /// The open CT.
 pub(super) struct Study {
     pub(super) name: String,
     pub(super) ct: Arc<CtVolume>,
+    /// What tells the CT from others.
+    pub(super) key: CtKey,
     body: Option<Arc<Body>>,
     slices: Option<Arc<ModelSlices>>,
     /// How the labels of the last run came about, once it is over.
@@ -17,8 +21,8 @@ pub(super) struct Study {
 }
 
 impl Study {
-    pub(super) fn new(name: String, ct: Arc<CtVolume>) -> Self {
-        Self { name, ct, body: None, slices: None, provenance: None }
+    pub(super) fn new(name: String, ct: Arc<CtVolume>, key: CtKey) -> Self {
+        Self { name, ct, key, body: None, slices: None, provenance: None }
     }
 
     /// The CT as the network sees it, made when it is first asked for.

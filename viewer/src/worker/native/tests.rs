@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
+use crate::edit::ByteLayer;
 use crate::worker::job::samples;
 use crate::worker::machine::FakeMachine;
 use crate::worker::{Ask, Input, OpenAs, Opened, RunRequest};
@@ -50,7 +51,7 @@ fn commands_are_heard_while_a_slice_takes_for_ever() {
     worker.send(run(2));
     until(worker.as_mut(), |e| matches!(e, Event::Progress { .. }));
     // The engine never answers, and yet other things are done.
-    let labels: Arc<[u8]> = vec![0; samples::ct(samples::SLICES).voxels.len()].into();
+    let labels = ByteLayer::new(samples::ct(samples::SLICES).geometry.size).share();
     worker.send(Command::Compare { number: 3, labels: labels.clone(), reference: labels });
     until(worker.as_mut(), |e| matches!(e, Event::Compared { number: 3, .. }));
     worker.send(run(4));

@@ -13,14 +13,32 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::*;
+use crate::display::{Layout, View};
+use crate::edit::{ByteLayer, ByteSlices, Change, LabelSnapshot, OrganEdit, OrganTool, PaintOver};
+use crate::session::{CtKey, EditsRecord, SessionHead, SessionModel, SessionView};
 use crate::worker::{
     Ask, Command, DeviceReady, Event, Export, Input, LearnAnswer, LearnCommand, LearnEvent, LearnLook, LearnNews,
     LearnPlan, LearnSettings, LearnSlice, OpenAs, Opened, RunRequest, WeightsReady,
 };
 
+fn received(buffer: &Buffer) -> Received {
+    match buffer.voxels() {
+        Some(voxels) => Received::Voxels(voxels.to_vec()),
+        None => Received::Bytes(buffer.bytes().to_vec()),
+    }
+}
+
+fn bytes(bytes: Vec<u8>) -> Vec<Received> {
+    vec![Received::Bytes(bytes)]
+}
+
+fn slices() -> ByteSlices {
+    ByteSlices::cut(&[1, 2, 3, 4, 5, 6], 2)
+}
+
 fn through<T: Serialize + DeserializeOwned>(message: &T) -> T {
     let parcel = encode(message).unwrap();
-    decode(&parcel.text, parcel.buffers.iter().map(|b| b.bytes().to_vec()).collect()).unwrap()
+    decode(&parcel.text, parcel.buffers.iter().map(received).collect()).unwrap()
 }
 
 fn vector() -> [f32; ORGAN_COUNT] {
@@ -29,7 +47,9 @@ fn vector() -> [f32; ORGAN_COUNT] {
 
 #[test]
 fn every_command_survives() {
-    let labels: Arc<[u8]> = vec![1, 2, 3].into();
+    let labels = slices();
+    let snapshot = LabelSnapshot { labels: slices(), under: vec![None, Some(vec![255, 7].into()), None] };
+    let key = CtKey { sha256: "ab".into(), size: [2, 1, 3] };
     let drawn: OrganSet = [Organ::Liver, Organ::Heart].into_iter().collect();
     let settings = LearnSettings { attention: true, hpa: Hpa::Source, seed: u64::MAX };
     let learn = LearnCommand::Start { run: 5, settings };
@@ -53,7 +73,20 @@ fn every_command_survives() {
         Command::Pause(true),
         Command::CancelRun,
         Command::Ask(Ask { number: 9, slice: 4, attention: vector(), drawn: OrganSet::ALL }),
-        Command::Compare { number: 1, labels: labels.clone(), reference: vec![9; 300].into() },
+        Command::Compare { number: 1, labels: labels.clone(), reference: ByteLayer::new([5, 6, 7]).share() },
+        Command::Edit {
+            number: 4,
+            edit: OrganEdit {
+                tool: OrganTool::Smooth(1500),
+                organ: Organ::Liver,
+                three_d: true,
+                over: PaintOver::Everything,
+            },
+            labels: snapshot.clone(),
+        },
+        Command::PackEdits { number: 2, ct: key.clone(), saved: 9, labels: snapshot.clone() },
+        Command::UnpackEdits { study: 3, record: Box::new(EditsRecord::of(&snapshot, key.clone(), 9)) },
+        Command::SaveSession { head: Box::new(head()), labels: snapshot },
         Command::Learn(learn),
         Command::Learn(LearnCommand::Pause(false)),
         Command::Learn(LearnCommand::Stop),
@@ -72,6 +105,17 @@ fn every_command_survives() {
     }
     for command in commands {
         assert_eq!(through(&command), command);
+    }
+}
+
+fn head() -> SessionHead {
+    SessionHead {
+        ct: CtKey { sha256: "ab".into(), size: [2, 1, 3] },
+        model: Some(SessionModel { name: "w".into(), sha256: "cd".into() }),
+        drawn: OrganSet::ALL,
+        run_finished: true,
+        view: SessionView::of(&View::default(), Layout::ThreeUp),
+        anatomy: Vec::new(),
     }
 }
 
@@ -124,9 +168,14 @@ fn every_event_survives() {
         Event::OpenProgress { job: 5, step: "Reading".into(), part: Some(0.5) },
         Event::OpenProgress { job: 5, step: "Unpacking".into(), part: None },
         Event::OpenLarge { job: 5, bytes: 1 << 40 },
-        opened(Opened::Ct { name: "c".into(), ct: ct.clone() }),
-        opened(Opened::Labels { name: "l".into(), voxels: vec![1; 12], reference: true }),
-        opened(Opened::Session { text: "{}".into() }),
+        opened(Opened::Ct { name: "c".into(), ct: ct.clone(), key: head().ct }),
+        opened(Opened::Labels { name: "l".into(), labels: slices(), reference: true }),
+        opened(Opened::Session {
+            head: Box::new(head()),
+            network: slices(),
+            edits: ByteLayer::filled([2, 3, 4], 255).share(),
+            edited_voxels: 0,
+        }),
         opened(Opened::Weights(weights)),
         Event::OpenFailed { job: 5, message: "bad".into() },
         slice(Some(removed)),
@@ -142,6 +191,13 @@ fn every_event_survives() {
         Event::Compared { number: 3, metrics: vec![None, Some(metrics)] },
         Event::Exported { name: "labels.nrrd".into(), bytes: vec![0; 3] },
         Event::Failed("f".into()),
+        Event::Edited {
+            number: 4,
+            changes: vec![Change { slice: 1, start: u32::MAX, len: 3, before: 255, after: 7 }; 2],
+        },
+        Event::EditFailed { number: 4, message: "m".into() },
+        Event::EditsPacked { number: 2, text: "t".into() },
+        Event::EditsUnpacked { study: 3, edits: slices(), edited_voxels: 6 },
     ];
     let news = [
         LearnNews::Preparing { done: 1, of: 2 },
@@ -180,23 +236,31 @@ fn every_event_survives() {
 
 #[test]
 fn large_data_never_become_text_and_shared_ones_are_not_copied() {
-    let labels: Arc<[u8]> = vec![7; 100_000].into();
+    let mut layer = ByteLayer::new([100, 100, 10]);
+    layer.slice_mut(4).fill(7);
+    let labels = layer.share();
     let command = Command::Compare { number: 1, labels: labels.clone(), reference: labels.clone() };
     let parcel = encode(&command).unwrap();
     assert!(parcel.text.len() < 200, "{}", parcel.text);
-    assert!(parcel.buffers.iter().all(|b| std::ptr::eq(b.bytes(), labels.as_ref())));
+    // Slices 0 to 3, 4, and 5 to 9, of both.
+    let shared: Vec<_> = [0, 4, 5, 0, 4, 5].map(|k| labels.slice(k)).into();
+    assert!(parcel.buffers.iter().map(Buffer::bytes).zip(shared).all(|(a, b)| std::ptr::eq(a, b)));
+    assert_eq!(parcel.buffers.len(), 6);
+    assert_eq!(through(&command), command);
 }
 
 #[test]
 fn a_damaged_parcel_is_an_error() {
     let parcel = encode(&Event::Exported { name: "n".into(), bytes: vec![1, 2] }).unwrap();
     assert!(decode::<Event>(&parcel.text, Vec::new()).is_err());
-    assert!(decode::<Event>(&parcel.text[1..], vec![vec![1, 2]]).is_err());
-    assert!(decode::<Command>(&parcel.text, vec![vec![1, 2]]).is_err());
+    assert!(decode::<Event>(&parcel.text[1..], bytes(vec![1, 2])).is_err());
+    assert!(decode::<Command>(&parcel.text, bytes(vec![1, 2])).is_err());
     // What was left behind is not found by the next message.
     assert!(decode::<Event>(&parcel.text, Vec::new()).is_err());
     let geometry = Geometry::axial([2, 2, 2], [1.0; 3], [0.0; 3]).unwrap();
     let ct = Arc::new(Volume::from_stored(geometry, vec![0i16; 8], Modality::Ct).unwrap());
-    let parcel = encode(&Event::Opened { job: 1, what: Opened::Ct { name: "c".into(), ct } }).unwrap();
-    assert!(decode::<Event>(&parcel.text, vec![vec![0; 15]]).is_err());
+    let parcel = encode(&Event::Opened { job: 1, what: Opened::Ct { name: "c".into(), ct, key: head().ct } }).unwrap();
+    assert!(decode::<Event>(&parcel.text, vec![Received::Voxels(vec![0; 7])]).is_err());
+    assert!(decode::<Event>(&parcel.text, bytes(vec![0; 16])).is_err());
+    assert!(decode::<Event>(&parcel.text, vec![Received::Voxels(vec![0; 8])]).is_ok());
 }

@@ -1,5 +1,6 @@
 //! The worker on a machine whose engine, devices and promises do what the test says.
 
+mod labels;
 mod lesson;
 mod opening;
 mod questions;
@@ -7,12 +8,11 @@ mod real;
 mod running;
 mod saving;
 
-use std::sync::Arc;
-
 use attention_anatomy::anatomy::{ORGAN_COUNT, OrganSet};
 
 use super::samples::{self, SLICES};
 use super::{Job, Step};
+use crate::edit::ByteSlices;
 use crate::worker::machine::FakeMachine;
 use crate::worker::{Ask, Command, Event, Input, OpenAs, Opened, RunRequest};
 
@@ -126,6 +126,6 @@ fn done(events: &[Event]) -> Vec<usize> {
     events.iter().filter_map(slice).collect()
 }
 
-fn shared(voxels: Vec<u8>) -> Arc<[u8]> {
-    voxels.into()
+fn shared(voxels: Vec<u8>) -> ByteSlices {
+    ByteSlices::cut(&voxels, 3600)
 }

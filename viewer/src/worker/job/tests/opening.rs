@@ -3,6 +3,8 @@ use attention_anatomy::formats::{nifti, nrrd};
 use attention_anatomy::volume::{CtVolume, Geometry};
 use proptest::prelude::*;
 
+use std::sync::Arc;
+
 use super::*;
 
 fn opened_ct(events: &[Event]) -> Arc<CtVolume> {
@@ -22,7 +24,7 @@ fn real_files_of_every_format_open() {
         let mut rig = Rig::new();
         let events = rig.open(vec![file(name)]);
         match events.last() {
-            Some(Event::Opened { what: Opened::Ct { ct, name: shown }, .. }) => {
+            Some(Event::Opened { what: Opened::Ct { ct, name: shown, .. }, .. }) => {
                 assert_eq!((shown.as_str(), ct.voxels.len()), (name, ct.geometry.voxel_count()));
             }
             Some(Event::OpenFailed { message, .. }) => {
@@ -80,8 +82,8 @@ fn a_label_map_is_known_by_its_content_and_needs_its_ct() {
         (nrrd::write_labels(&labels, "").unwrap(), OpenAs::Reference),
     ] {
         match rig.open_as(vec![bytes("map", file)], as_what).last() {
-            Some(Event::Opened { what: Opened::Labels { voxels, reference, .. }, .. }) => {
-                assert_eq!((voxels, *reference), (&labels.voxels, as_what == OpenAs::Reference));
+            Some(Event::Opened { what: Opened::Labels { labels: found, reference, .. }, .. }) => {
+                assert_eq!((&found.to_vec(), *reference), (&labels.voxels, as_what == OpenAs::Reference));
             }
             other => panic!("{other:?}"),
         }
@@ -181,8 +183,7 @@ fn weights_are_known_by_content_checked_and_used() {
 fn a_session_is_known_by_its_key() {
     let mut rig = Rig::with_sample();
     let text = "\n{ \"attention_anatomy_session\": 1, \"edits\": [] }";
-    let events = rig.open(vec![bytes("x", text.into())]);
-    assert!(matches!(events.last(), Some(Event::Opened { what: Opened::Session { text: t }, .. }) if t == text));
+    assert!(refusal(&rig.open(vec![bytes("x", text.into())])).contains("no session file that can be read"));
     refusal(&rig.open(vec![bytes("x", b"{ \"other\": 1 }".to_vec())]));
 }
 

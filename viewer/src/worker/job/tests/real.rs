@@ -6,6 +6,8 @@ use attention_anatomy::network::weights;
 use attention_anatomy::preprocess::ModelSlices;
 use attention_anatomy_assets::{SAMPLE, WEIGHTS};
 
+use std::sync::Arc;
+
 use super::*;
 use crate::worker::machine::{Machine, ThisMachine};
 
@@ -72,7 +74,7 @@ fn a_folder_opens_with_all_that_is_in_it_and_its_name() {
     let mut rig = desktop();
     let events = rig.open(vec![Input::Path(study.clone())]);
     match events.last() {
-        Some(Event::Opened { what: Opened::Ct { name, ct }, .. }) => {
+        Some(Event::Opened { what: Opened::Ct { name, ct, .. }, .. }) => {
             assert_eq!((name.as_str(), ct.geometry.size[2]), ("study", SLICES));
         }
         other => panic!("{other:?}"),

@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use super::fingerprint::CtKey;
 use super::packed::{Packer, UnpackError, unpack};
-use crate::edit::{LabelStore, NOT_EDITED};
+use crate::edit::{ByteSlices, LabelSnapshot, NOT_EDITED};
 
 /// Version of the format.
 const VERSION: u32 = 1;
 
 /// Edits of a CT.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EditsRecord {
     #[serde(rename = "attention_anatomy_autosave")]
     version: u32,
@@ -34,14 +34,13 @@ pub fn organ_keys() -> Vec<String> {
 }
 
 /// The edits of a study, packed.
-pub fn pack_edits(labels: &LabelStore) -> String {
-    let [nx, ny, nz] = labels.layer().size();
+pub fn pack_edits(labels: &LabelSnapshot) -> String {
     let mut packer = Packer::default();
-    for k in 0..nz {
-        match labels.under_edits(k) {
-            None => packer.repeat(NOT_EDITED, nx * ny),
+    for (slice, under) in labels.labels.slices().iter().zip(&labels.under) {
+        match under {
+            None => packer.repeat(NOT_EDITED, slice.len()),
             Some(under) => {
-                for (&label, &network) in labels.layer().slice(k).iter().zip(under) {
+                for (&label, &network) in slice.iter().zip(under.iter()) {
                     packer.repeat(if network == NOT_EDITED { NOT_EDITED } else { label }, 1);
                 }
             }
@@ -50,11 +49,17 @@ pub fn pack_edits(labels: &LabelStore) -> String {
     packer.finish()
 }
 
+/// Why edits that were kept cannot be restored.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the edits that were kept cannot be restored: {0}")]
+pub struct RecordError(#[from] UnpackError);
+
 impl EditsRecord {
     /// The edits of a study at a time.
-    pub fn of(labels: &LabelStore, ct: CtKey, saved: u64) -> Self {
-        let edits = pack_edits(labels);
-        Self { version: VERSION, ct, organs: organ_keys(), saved, edited_voxels: labels.edited_voxels(), edits }
+    pub fn of(labels: &LabelSnapshot, ct: CtKey, saved: u64) -> Self {
+        let edited = labels.under.iter().flatten().flat_map(|under| under.iter()).filter(|n| **n != NOT_EDITED);
+        let (edits, edited_voxels) = (pack_edits(labels), edited.count() as u64);
+        Self { version: VERSION, ct, organs: organ_keys(), saved, edited_voxels, edits }
     }
 
     /// As it is written.
@@ -71,9 +76,10 @@ impl EditsRecord {
     /// The label of every edited voxel, [`NOT_EDITED`] elsewhere.
     ///
     /// # Errors
-    /// [`UnpackError`] when the record is damaged.
-    pub fn edits(&self) -> Result<Vec<u8>, UnpackError> {
-        unpack(&self.edits, self.ct.size.iter().product())
+    /// [`RecordError`] when the record is damaged.
+    pub fn edits(&self) -> Result<ByteSlices, RecordError> {
+        let [nx, ny, nz] = self.ct.size;
+        Ok(ByteSlices::cut(&unpack(&self.edits, nx * ny * nz)?, nx * ny))
     }
 }
 
@@ -86,16 +92,16 @@ mod tests {
     fn edits_come_back_on_the_same_ct_only_and_nothing_else_is_written() {
         let mut labels = store([20, 10, 6], [1.0; 3]);
         labels.apply_run_slice(2, &[Organ::Heart.label(); 200]);
-        labels.restore_edits(&edits_of(&[(250, 30), (251, 0), (1199, 5)]), true, "brush");
+        labels.restore_edits(edits_of(&[(250, 30), (251, 0), (1199, 5)]), true, "brush");
         let key = CtKey::of(labels.ct());
-        let text = EditsRecord::of(&labels, key.clone(), 1234).to_text();
+        let text = EditsRecord::of(&labels.snapshot_of_edits(), key.clone(), 1234).to_text();
         let back = EditsRecord::from_text(&text, &key).unwrap();
         assert_eq!((back.saved, back.edited_voxels), (1234, 3));
         assert_eq!(back.edits().unwrap(), edits_of(&[(250, 30), (251, 0), (1199, 5)]));
         assert_eq!(EditsRecord::from_text(&text, &CtKey { sha256: "0".into(), ..key.clone() }), None);
 
         let mut fresh = store([20, 10, 6], [1.0; 3]);
-        fresh.restore_edits(&back.edits().unwrap(), true, "restored edits");
+        fresh.restore_edits(back.edits().unwrap(), true, "restored edits");
         let edited: Vec<usize> = (0..1200).filter(|&n| fresh.is_edited(place(n, [20, 10, 6]))).collect();
         assert_eq!(edited, [250, 251, 1199]);
         let mut keys: Vec<String> =
@@ -104,11 +110,11 @@ mod tests {
         assert_eq!(keys, ["attention_anatomy_autosave", "ct", "edited_voxels", "edits", "organs", "saved"]);
     }
 
-    fn edits_of(voxels: &[(usize, u8)]) -> Vec<u8> {
+    fn edits_of(voxels: &[(usize, u8)]) -> ByteSlices {
         let mut edits = vec![NOT_EDITED; 1200];
         for (n, label) in voxels {
             edits[*n] = *label;
         }
-        edits
+        ByteSlices::cut(&edits, 200)
     }
 }

@@ -1,6 +1,7 @@
 //! Tells whether a CT is the one that edits belong to: SHA-256 of its grid and its voxels.
 //!
-//! Hashing a whole-body CT takes a second, so the window does it piece by piece, a few milliseconds a frame.
+//! Hashing a whole-body CT takes a second, so the worker does it piece by piece while it opens one, and a user may give up
+//! between two of them.
 
 use std::sync::Arc;
 
@@ -20,7 +21,8 @@ pub struct CtKey {
 
 impl CtKey {
     /// Of a CT, at once.
-    pub fn of(ct: &Arc<CtVolume>) -> Self {
+    #[cfg(test)]
+    pub(crate) fn of(ct: &Arc<CtVolume>) -> Self {
         let mut hashing = Hashing::new(ct.clone());
         loop {
             if let Some(key) = hashing.advance(Duration::MAX) {
@@ -53,6 +55,11 @@ impl Hashing {
             sha.update((v + 0.0).to_le_bytes());
         }
         Self { ct, sha, done: 0 }
+    }
+
+    /// Share of the voxels that are hashed, 0 to 1.
+    pub fn part(&self) -> f32 {
+        self.done as f32 / self.ct.voxels.len().max(1) as f32
     }
 
     /// Goes on for about so long; the key once all is done.

@@ -1,31 +1,40 @@
 use attention_anatomy::anatomy::Organ;
 use proptest::prelude::*;
 
+use attention_anatomy::anatomy::{ORGAN_COUNT, OrganSet};
+use attention_anatomy::infer::SliceAnatomy;
+
 use super::*;
 use crate::display::{Layout, Plane};
 use crate::document::bench::Bench;
+use crate::document::{RunPhase, Study};
 use crate::edit::samples::ct;
 use crate::edit::{Dab, EditSettings, Ink};
+use crate::worker::{Command, Event, Opened};
 
 const SIZE: [usize; 3] = [12, 10, 6];
 
 fn study(name: &str, spacing: f64) -> Bench {
     let mut bench = Bench::default();
-    bench.study = Some(Study::new(1, name.into(), ct(SIZE, [spacing, 1.0, 2.0])));
+    bench.study = Some(Study::of_ct(1, name.into(), ct(SIZE, [spacing, 1.0, 2.0])));
     bench
 }
 
-fn key(bench: &Bench) -> Option<CtKey> {
-    bench.study.as_ref().map(|s| CtKey::of(&s.ct))
-}
-
 fn save(bench: &Bench) -> Option<String> {
-    save_session(&bench.document, key(bench)?)
+    let (head, labels) = bench.document.session()?;
+    Some(write(head, &labels))
 }
 
+/// As the worker and the window do it together.
 fn restore(bench: &mut Bench, text: &str) {
-    let key = key(bench);
-    restore_session(&mut bench.document, &mut bench.outbox, key, text);
+    let key = bench.study.as_ref().map(|study| study.key.clone());
+    match read(text, key.as_ref()) {
+        Ok(Session { head, network, edits, edited_voxels }) => {
+            let what = Opened::Session { head: Box::new(head), network, edits, edited_voxels };
+            bench.apply(Event::Opened { job: 1, what });
+        }
+        Err(error) => bench.apply(Event::OpenFailed { job: 1, message: error.to_string() }),
+    }
 }
 
 /// A study with labels from a run, one stroke over them, and settings of its own.
@@ -91,7 +100,7 @@ fn all_comes_back_on_the_same_ct() {
     assert_eq!((after.outbox.commands, after.document.run.phase), (vec![Command::CancelRun], RunPhase::Finished));
     b.labels.undo();
     assert_eq!((b.labels.edited_voxels(), b.labels.edited_organs()), (0, OrganSet::EMPTY));
-    assert_eq!(b.labels.layer().slice(2), a.labels.network_slice(2));
+    assert_eq!(b.labels.layer().slice(2), a.labels.snapshot().network_slice(2));
 }
 
 #[test]

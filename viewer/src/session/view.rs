@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::display::{Camera, DisplayWindow, Layout, OrganStyle, Plane, View};
 
 /// How a study was looked at.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SessionView {
     cursor: [usize; 3],
     layout: Layout,
@@ -26,7 +26,7 @@ pub struct SessionView {
     selected: Option<Organ>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct SessionStyle {
     visible: bool,
     colour: [u8; 3],

@@ -1,0 +1,296 @@
+//! Edits of many voxels: whole label maps from a file, organs that the worker has smoothed, large steps that are undone.
+//! A window that waited for one would stand still for a second or two, so they are laid over the labels slice by slice, a
+//! few milliseconds in every frame ([`LabelStore::advance`]); until the last slice is done, no other edit begins.
+
+use web_time::{Duration, Instant};
+
+use super::history::{Change, Step};
+use super::labels::{LabelStore, NOT_EDITED, known};
+use super::slices::ByteSlices;
+
+/// Up to so many voxels are changed at once: a few milliseconds.
+pub const AT_ONCE: usize = 1 << 18;
+
+/// An edit under way.
+#[derive(Debug)]
+pub(super) struct Bulk {
+    kind: Kind,
+    /// The slice, or the change, that comes next.
+    next: usize,
+    /// Labels that are others so far.
+    changed: usize,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// A code for every voxel; what the network says beneath them, where that is known, too.
+    Codes { codes: ByteSlices, network: Option<ByteSlices>, keep: bool },
+    /// All edits are given back to the network.
+    Discard,
+    /// Changes that were found elsewhere: a step that has not been done yet.
+    New(Step),
+    /// A step that is done again.
+    Redo(Step),
+    /// A step that is taken back.
+    Undo(Step),
+}
+
+impl LabelStore {
+    /// Whether an edit of many voxels is under way, here or in the worker: no other one begins meanwhile.
+    pub fn is_busy(&self) -> bool {
+        self.bulk.is_some() || self.awaited.is_some()
+    }
+
+    /// The worker looks for the changes of an edit, under this number; they come to [`Self::apply_changes`].
+    pub fn await_changes(&mut self, number: u64, name: &'static str) {
+        self.end();
+        self.awaited = Some((number, name));
+    }
+
+    /// The changes that were awaited under a number; any others change nothing.
+    pub fn apply_changes(&mut self, number: u64, changes: Vec<Change>) {
+        if let Some((_, name)) = self.awaited.take_if(|(awaited, _)| *awaited == number) {
+            self.start(Kind::New(Step { name, changes }), 0);
+        }
+    }
+
+    /// The changes that were awaited will not come.
+    pub fn give_up_changes(&mut self, number: u64) {
+        self.awaited.take_if(|(awaited, _)| *awaited == number);
+    }
+
+    /// Goes on with an edit of many voxels for about so long, at least a slice; whether something is left to do.
+    pub fn advance(&mut self, time: Duration) -> bool {
+        let began = Instant::now();
+        while self.bulk.is_some() {
+            self.advance_slice();
+            if began.elapsed() >= time {
+                break;
+            }
+        }
+        self.bulk.is_some()
+    }
+
+    /// How many labels an edit of many voxels has changed, once it is over; asked once.
+    pub fn take_finished(&mut self) -> Option<usize> {
+        self.finished.take()
+    }
+
+    /// Other labels in place of all, from a file: they count as edited by hand, so that no run paints between them.
+    /// Undone in one step. Another number of voxels changes nothing.
+    pub fn replace_all(&mut self, labels: ByteSlices) {
+        self.lay_over(labels, None, true, "opened labels");
+    }
+
+    /// Lays edits over the labels, in one step: the label of every edited voxel, [`NOT_EDITED`] elsewhere. Those that were
+    /// there before stay beside them if `keep`, and are given back to the network otherwise.
+    pub fn restore_edits(&mut self, edits: ByteSlices, keep: bool, name: &'static str) {
+        self.lay_over(edits, None, keep, name);
+    }
+
+    /// What a session file holds: the network's labels, and the edits over them in place of those that were there.
+    pub fn restore_session(&mut self, network: ByteSlices, edits: ByteSlices) {
+        self.lay_over(edits, Some(network), false, "session");
+    }
+
+    fn lay_over(&mut self, codes: ByteSlices, network: Option<ByteSlices>, keep: bool, name: &'static str) {
+        let fits = |slices: &ByteSlices| {
+            slices.slices().len() == self.layer().size()[2] && slices.len() == self.layer().voxel_count()
+        };
+        if !codes.is_empty() && fits(&codes) && network.as_ref().is_none_or(fits) {
+            // What a file holds comes after whatever was under way; what the worker still looks for is out of date.
+            self.awaited = None;
+            self.advance(Duration::MAX);
+            self.begin(name);
+            self.start(Kind::Codes { codes, network, keep }, 0);
+        }
+    }
+
+    /// The network's labels in place of all edits, in one step that can be undone.
+    pub fn discard_edits(&mut self) {
+        if !self.is_busy() {
+            self.begin("discard edits");
+            self.start(Kind::Discard, 0);
+        }
+    }
+
+    /// Takes the last step back; false where there is none, or another edit is under way.
+    pub fn undo(&mut self) -> bool {
+        self.end();
+        if self.is_busy() {
+            return false;
+        }
+        let Some(step) = self.history.take_done() else { return false };
+        let end = step.changes.len();
+        self.start(Kind::Undo(step), end);
+        true
+    }
+
+    /// Does the last step that was undone again; false where there is none, or another edit is under way.
+    pub fn redo(&mut self) -> bool {
+        self.end();
+        if self.is_busy() {
+            return false;
+        }
+        let Some(step) = self.history.take_undone() else { return false };
+        self.start(Kind::Redo(step), 0);
+        true
+    }
+
+    fn start(&mut self, kind: Kind, next: usize) {
+        let voxels = match &kind {
+            Kind::Codes { .. } | Kind::Discard => self.layer().voxel_count(),
+            Kind::New(step) | Kind::Redo(step) | Kind::Undo(step) => step.voxels(),
+        };
+        self.bulk = Some(Bulk { kind, next, changed: 0 });
+        self.finished = None;
+        if voxels <= AT_ONCE {
+            self.advance(Duration::MAX);
+        }
+    }
+
+    /// One slice of the edit, or its end.
+    fn advance_slice(&mut self) {
+        let Some(mut bulk) = self.bulk.take() else { return };
+        let [nx, ny, nz] = self.layer().size();
+        let k = bulk.next;
+        let over = match &bulk.kind {
+            Kind::Codes { codes, network, keep } => {
+                if k < nz {
+                    if let Some(network) = network {
+                        self.apply_run_slice(k, network.slice(k));
+                    }
+                    let (codes, keep) = (codes.slice(k), *keep);
+                    let code = |n: usize| if codes[n] == NOT_EDITED { NOT_EDITED } else { known(codes[n]) };
+                    let wanted = |n: usize, _| Some(code(n)).filter(|&code| code != NOT_EDITED || !keep);
+                    bulk.changed += self.set(k, 0..nx * ny, wanted);
+                }
+                k >= nz
+            }
+            Kind::Discard => {
+                if k < nz && self.under_edits(k).is_some() {
+                    bulk.changed += self.set(k, 0..nx * ny, |_, _| Some(NOT_EDITED));
+                }
+                k >= nz
+            }
+            Kind::New(step) | Kind::Redo(step) => {
+                let changes = of_one_slice(step.changes.get(k..).unwrap_or_default());
+                bulk.changed += self.apply(changes.iter().map(|c| (*c, c.after)));
+                bulk.next = k + changes.len().saturating_sub(1);
+                changes.is_empty()
+            }
+            Kind::Undo(step) => {
+                let changes = of_last_slice(step.changes.get(..k).unwrap_or_default());
+                bulk.changed += self.apply(changes.iter().rev().map(|c| (*c, c.before)));
+                bulk.next = k - changes.len();
+                changes.is_empty()
+            }
+        };
+        if !over {
+            if !matches!(bulk.kind, Kind::Undo(_)) {
+                bulk.next += 1;
+            }
+            self.bulk = Some(bulk);
+            return;
+        }
+        self.finished = Some(bulk.changed);
+        match bulk.kind {
+            Kind::Codes { .. } | Kind::Discard => self.end(),
+            Kind::New(step) if step.changes.is_empty() => {}
+            Kind::New(step) => self.history.push(step),
+            Kind::Redo(step) => self.history.was_redone(step),
+            Kind::Undo(step) => self.history.was_undone(step),
+        }
+    }
+}
+
+fn of_one_slice(changes: &[Change]) -> &[Change] {
+    changes.chunk_by(|a, b| a.slice == b.slice).next().unwrap_or_default()
+}
+
+fn of_last_slice(changes: &[Change]) -> &[Change] {
+    changes.chunk_by(|a, b| a.slice == b.slice).next_back().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use attention_anatomy::anatomy::Organ;
+
+    use super::*;
+    use crate::edit::samples::store;
+
+    const SIZE: [usize; 3] = [64, 64, 80];
+    const LIVER: u8 = Organ::Liver as u8;
+
+    fn all(label: u8) -> ByteSlices {
+        ByteSlices::new(vec![Arc::from(vec![label; 64 * 64]); 80])
+    }
+
+    /// Frames that an edit takes when each does as little as it can.
+    fn frames(labels: &mut LabelStore) -> usize {
+        let mut frames = 1;
+        while labels.advance(Duration::ZERO) {
+            frames += 1;
+        }
+        labels.check();
+        frames
+    }
+
+    #[test]
+    fn a_whole_label_map_is_laid_over_the_labels_a_slice_in_a_frame_and_undone_in_one_step() {
+        let mut labels = store(SIZE, [1.0; 3]);
+        labels.replace_all(all(LIVER));
+        assert_eq!(labels.voxel_count(Organ::Liver), 0, "the window did not wait");
+        assert!(labels.is_busy() && !labels.undo() && labels.take_finished().is_none());
+        assert!(frames(&mut labels) > 80);
+        let volume = labels.layer().voxel_count();
+        assert_eq!((labels.voxel_count(Organ::Liver), labels.take_finished()), (volume as u64, Some(volume)));
+        assert!(labels.undo() && labels.is_busy());
+        assert_eq!(labels.voxel_count(Organ::Liver), volume as u64);
+        assert!(frames(&mut labels) > 80);
+        assert_eq!((labels.voxel_count(Organ::Liver), labels.redo_name()), (0, Some("opened labels")));
+        assert!(labels.redo());
+        frames(&mut labels);
+        labels.discard_edits();
+        assert!(frames(&mut labels) > 80);
+        assert_eq!((labels.edited_voxels(), labels.undo_name()), (0, Some("discard edits")));
+    }
+
+    #[test]
+    fn slices_of_a_run_that_come_meanwhile_are_kept_beneath_the_edits() {
+        let mut labels = store(SIZE, [1.0; 3]);
+        labels.replace_all(all(LIVER));
+        labels.advance(Duration::ZERO);
+        for k in [0, 79] {
+            labels.apply_run_slice(k, &[Organ::Heart.label(); 64 * 64]);
+        }
+        frames(&mut labels);
+        assert_eq!((labels.voxel_count(Organ::Liver), labels.voxel_count(Organ::Heart)), (64 * 64 * 80, 0));
+        assert!([0, 79].iter().all(|&k| labels.snapshot().network_slice(k) == [Organ::Heart.label(); 64 * 64]));
+        labels.undo();
+        frames(&mut labels);
+        assert_eq!(labels.voxel_count(Organ::Heart), 2 * 64 * 64);
+    }
+
+    #[test]
+    fn awaited_changes_are_applied_once_and_those_of_another_number_never() {
+        let mut labels = store(SIZE, [1.0; 3]);
+        let changes = |slices: u32| -> Vec<Change> {
+            let change = |slice| Change { slice, start: 0, len: 64 * 64, before: NOT_EDITED, after: LIVER };
+            (0..slices).map(change).collect()
+        };
+        labels.await_changes(7, "smooth");
+        labels.apply_changes(6, changes(3));
+        assert!(labels.is_busy() && frames(&mut labels) == 1);
+        labels.apply_changes(7, changes(70));
+        assert_eq!(labels.voxel_count(Organ::Liver), 0);
+        frames(&mut labels);
+        labels.apply_changes(7, changes(80));
+        assert_eq!((labels.voxel_count(Organ::Liver), labels.undo_name()), (70 * 64 * 64, Some("smooth")));
+        labels.await_changes(8, "smooth");
+        labels.give_up_changes(8);
+        assert!(!labels.is_busy());
+    }
+}

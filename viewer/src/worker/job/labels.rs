@@ -1,0 +1,55 @@
+//! What is done to labels for the window, which must not wait for a whole volume: tools for whole organs, session files,
+//! edits that are stored and come back. One of them in a step.
+
+use super::{Job, Step};
+use crate::edit::{LabelSnapshot, OrganEdit};
+use crate::session::{self, CtKey, EditsRecord, SESSION_NAME, SessionHead};
+use crate::worker::Event;
+
+/// Something that is to be done.
+pub(super) enum LabelTask {
+    Edit { number: u64, edit: OrganEdit, labels: LabelSnapshot },
+    SaveSession { head: Box<SessionHead>, labels: LabelSnapshot },
+    Pack { number: u64, ct: CtKey, saved: u64, labels: LabelSnapshot },
+    Unpack { study: u64, record: Box<EditsRecord> },
+}
+
+impl Job {
+    pub(super) fn step_label_tasks(&mut self) -> Step {
+        let Some(task) = self.label_tasks.pop_front() else { return Step::Idle };
+        self.editing = if let LabelTask::Edit { number, .. } = &task { Some(*number) } else { None };
+        let event = match task {
+            LabelTask::Edit { number, edit, labels } => {
+                let ct = self.study.as_ref().map(|study| study.ct.clone());
+                match ct.and_then(|ct| labels.changes(ct, &edit)) {
+                    Some(changes) => Event::Edited { number, changes },
+                    None => {
+                        let message = "the labels do not belong to the open CT; use the tool again".into();
+                        Event::EditFailed { number, message }
+                    }
+                }
+            }
+            LabelTask::SaveSession { head, labels } => {
+                let bytes = session::write(*head, &labels).into_bytes();
+                Event::Exported { name: SESSION_NAME.into(), bytes }
+            }
+            LabelTask::Pack { number, ct, saved, labels } => {
+                Event::EditsPacked { number, text: EditsRecord::of(&labels, ct, saved).to_text() }
+            }
+            LabelTask::Unpack { study, record } => match record.edits() {
+                Ok(edits) => Event::EditsUnpacked { study, edits, edited_voxels: record.edited_voxels },
+                Err(error) => Event::Failed(error.to_string()),
+            },
+        };
+        self.events.push_back(event);
+        Step::Worked
+    }
+
+    /// A task broke off.
+    pub(super) fn label_task_failed(&mut self, message: String) {
+        self.events.push_back(match self.editing.take() {
+            Some(number) => Event::EditFailed { number, message },
+            None => Event::Failed(message),
+        });
+    }
+}
