@@ -13,6 +13,7 @@ mod inputs;
 )]
 mod output;
 mod outputs;
+mod patients;
 mod phantom;
 mod program;
 mod segment;

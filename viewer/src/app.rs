@@ -65,6 +65,7 @@ impl ViewerApp {
         app.document.model.preference = launch.device;
         app.outbox.send(Command::UseDevice(launch.device));
         if !launch.inputs.is_empty() {
+            app.files.opened(&launch.inputs);
             app.document.open(launch.inputs, OpenAs::Whatever, &mut app.outbox);
         }
         app
@@ -85,6 +86,7 @@ impl ViewerApp {
         }
         self.files.dropped(ctx);
         while let Some(chosen) = self.files.poll() {
+            self.files.opened(&chosen.inputs);
             self.document.open(chosen.inputs, chosen.as_what, &mut self.outbox);
         }
         while let Some(outcome) = self.files.outcome() {

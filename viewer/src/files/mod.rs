@@ -59,6 +59,8 @@ pub struct Files {
     platform: platform::Platform,
     chosen: VecDeque<Chosen>,
     outcomes: VecDeque<Result<String, String>>,
+    /// What was opened, and when: no save replaces it.
+    opened: Vec<(std::path::PathBuf, web_time::SystemTime)>,
     /// Requests that a test looks at, in place of dialogs that nobody would answer.
     #[cfg(test)]
     pub(crate) kept: Option<Vec<FileRequest>>,
@@ -78,8 +80,14 @@ impl Files {
             FileRequest::OpenWeights => self.platform.choose(Dialog::Weights, ctx),
             FileRequest::OpenReference => self.platform.choose(Dialog::Reference, ctx),
             FileRequest::OpenRecent(path) => self.open(vec![Input::Path(path.into())]),
-            FileRequest::Save { name, bytes } => self.platform.save(name, bytes, ctx),
+            FileRequest::Save { name, bytes } => self.platform.save(name, bytes, self.opened.clone(), ctx),
         }
+    }
+
+    /// Remembers what is opened, so that it is not replaced by what is saved later.
+    pub fn opened(&mut self, inputs: &[Input]) {
+        let paths = inputs.iter().filter_map(|input| if let Input::Path(path) = input { Some(path) } else { None });
+        self.opened.extend(paths.map(|path| (path.clone(), web_time::SystemTime::now())));
     }
 
     /// Files that were dropped on the window in this frame.

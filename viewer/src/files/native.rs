@@ -1,7 +1,6 @@
 //! The desktop: the system's dialogs, each in a thread of its own; paths that are dropped; files written whole or not at
 //! all.
 
-use std::ffi::OsString;
 use std::future::Future;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -10,6 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
+use std::time::SystemTime;
 
 use rfd::{AsyncFileDialog, FileHandle};
 
@@ -81,11 +81,11 @@ impl Platform {
     }
 
     /// Asks where to write the bytes, and writes them.
-    pub fn save(&self, name: String, bytes: Vec<u8>, ctx: &egui::Context) {
+    pub fn save(&self, name: String, bytes: Vec<u8>, opened: Vec<Opened>, ctx: &egui::Context) {
         let asked = AsyncFileDialog::new().set_title("Save").set_file_name(name).save_file();
         self.in_a_thread(ctx, move || {
             let file = block_on(asked)?;
-            Some(Reply::Outcome(write(file.path(), &bytes)))
+            Some(Reply::Outcome(write(file.path(), &bytes, &opened)))
         });
     }
 
@@ -114,25 +114,45 @@ impl Platform {
     }
 }
 
-/// Writes a file under a temporary name and renames it; its name, or what went wrong.
-fn write(path: &Path, bytes: &[u8]) -> Result<String, String> {
+/// A file or folder that was opened, and when.
+type Opened = (PathBuf, SystemTime);
+
+/// Writes a file under a temporary name and renames it, unless it would replace what was opened; its name, or what went wrong. The dialog has
+/// asked whether a file that is there is to be replaced.
+fn write(path: &Path, bytes: &[u8], opened: &[Opened]) -> Result<String, String> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let unfinished = beside(path);
-    let written = std::fs::File::create(&unfinished)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| std::fs::rename(&unfinished, path));
-    written.map(|()| name.clone()).map_err(|error| {
-        // What is left of it is of no use; that it cannot be removed either is the same problem once more.
-        std::fs::remove_file(&unfinished).ok();
-        format!("{name} cannot be written ({error}): choose another folder, or make room")
-    })
+    if opened.iter().any(|(input, when)| is_of(path, input, *when)) {
+        return Err(format!("{name} is what was opened, and is not replaced: save under another name"));
+    }
+    let cannot =
+        |error: std::io::Error| format!("{name} cannot be written ({error}): choose another folder, or make room");
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".writing-");
+    #[cfg(unix)]
+    {
+        // As any other file that a program creates, not readable by the owner alone; the umask still applies.
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    // In the same folder, so that the rename stays on one disk. Whatever goes wrong, it is removed.
+    let mut file = builder.tempfile_in(folder).map_err(cannot)?;
+    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(cannot)?;
+    file.persist(path).map_err(|error| cannot(error.error))?;
+    Ok(name)
 }
 
-/// A hidden name in the same folder, so that the rename stays on one disk.
-fn beside(path: &Path) -> PathBuf {
-    let mut name = OsString::from(".writing-");
-    name.push(path.file_name().unwrap_or_default());
-    path.with_file_name(name)
+/// Whether a file is an input, or one of those that an input folder held when it was opened. A session is a document: it is opened to be
+/// saved again.
+fn is_of(path: &Path, input: &Path, opened: SystemTime) -> bool {
+    if input.is_file() {
+        let session = input.extension().is_some_and(|e| e.eq_ignore_ascii_case("json"));
+        return !session && same_file::is_same_file(path, input).unwrap_or(false);
+    }
+    let within =
+        path.canonicalize().is_ok_and(|path| input.canonicalize().is_ok_and(|folder| path.starts_with(folder)));
+    // What was saved since then is no input.
+    within && std::fs::metadata(path).and_then(|m| m.modified()).is_ok_and(|changed| changed <= opened)
 }
 
 struct Unpark(Thread);
@@ -218,7 +238,7 @@ mod tests {
         let folder = tempfile::TempDir::new().unwrap();
         let path = folder.path().join("labels.nii.gz");
         std::fs::write(&path, "old").unwrap();
-        assert_eq!(write(&path, b"new contents"), Ok("labels.nii.gz".into()));
+        assert_eq!(write(&path, b"new contents", &[]), Ok("labels.nii.gz".into()));
         assert_eq!(std::fs::read(&path).unwrap(), b"new contents");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "a temporary file is left");
 
@@ -226,9 +246,39 @@ mod tests {
         let blocked = folder.path().join("blocked");
         std::fs::create_dir(&blocked).unwrap();
         std::fs::write(blocked.join("inside"), "").unwrap();
-        let message = write(&blocked, b"x").unwrap_err();
+        let message = write(&blocked, b"x", &[]).unwrap_err();
         assert!(message.starts_with("blocked cannot be written ("), "{message}");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "a temporary file is left");
+    }
+
+    #[test]
+    fn what_was_opened_is_not_replaced_by_what_is_saved() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for name in ["ct.nii.gz", "labels.nii.gz", "session.json", "other.nii.gz"] {
+            std::fs::write(at(name), name).unwrap();
+        }
+        // Times of files are coarse.
+        let later = SystemTime::now() + std::time::Duration::from_secs(2);
+        let opened = ["ct.nii.gz", "labels.nii.gz", "session.json"].map(|name| (at(name), later));
+        for name in ["ct.nii.gz", "labels.nii.gz"] {
+            let message = write(&at(name), b"new", &opened).unwrap_err();
+            assert!(message.starts_with(&format!("{name} is what was opened")), "{message}");
+            assert_eq!(std::fs::read(at(name)).unwrap(), name.as_bytes());
+        }
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(at("ct.nii.gz"), at("link.nii.gz")).unwrap();
+            assert!(write(&at("link.nii.gz"), b"new", &opened).is_err());
+        }
+        for name in ["session.json", "other.nii.gz", "new.nii.gz"] {
+            assert_eq!(write(&at(name), b"new", &opened), Ok(name.into()));
+        }
+        // Of a folder: what it held, and not what was saved into it since.
+        let slices = [(folder.path().to_path_buf(), later)];
+        assert!(write(&at("ct.nii.gz"), b"new", &slices).is_err());
+        let before = [(folder.path().to_path_buf(), SystemTime::UNIX_EPOCH)];
+        assert!(write(&at("new.nii.gz"), b"newer", &before).is_ok());
     }
 
     #[test]

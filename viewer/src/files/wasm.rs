@@ -63,7 +63,13 @@ impl Platform {
     }
 
     /// Offers the bytes as a download.
-    pub fn save(&mut self, name: String, bytes: Vec<u8>, _ctx: &egui::Context) {
+    pub fn save(
+        &mut self,
+        name: String,
+        bytes: Vec<u8>,
+        _opened: Vec<(std::path::PathBuf, web_time::SystemTime)>,
+        _ctx: &egui::Context,
+    ) {
         if let Some(address) = self.download.take() {
             // It fails for an address that is no longer known, and then there is nothing to revoke.
             Url::revoke_object_url(&address).ok();
