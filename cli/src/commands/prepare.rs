@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result, bail};
 use attention_anatomy::dataset::load::{self, LoadedSet};
-use attention_anatomy::dataset::{CompactSet, CompactWriter, Scans, Storage};
+use attention_anatomy::dataset::{ArchivedSet, CaseArchiveWriter, Scans, Storage};
 
 use crate::data::{self, FolderSource};
 use crate::output::{Overwrite, SingleFile};
@@ -48,14 +48,14 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let mut scans = Scans::default();
     scans.tell_apart(&sets)?;
     scans.read(&sets, |entry| entry.split == "test", &source, &mut |_, _| {})?;
-    let mut compact: Vec<CompactSet> = sets
+    let mut archived: Vec<ArchivedSet> = sets
         .iter()
-        .map(|set| CompactSet { config: set.config.clone(), set: set.set.clone(), cases: Vec::new() })
+        .map(|set| ArchivedSet { config: set.config.clone(), set: set.set.clone(), cases: Vec::new() })
         .collect();
     let (stop, cannot) = (interrupt::flag()?, || args.output.display().to_string());
     let mut file = output.create()?;
     let storage = if args.mapped { Storage::Mapped } else { Storage::Packed };
-    let mut writer = CompactWriter::new(file.as_file_mut(), config.input(), storage);
+    let mut writer = CaseArchiveWriter::new(file.as_file_mut(), config.input(), storage);
     let bar = progress::bar(jobs.len() as u64, "prepare");
     let mut show = |done: usize, _| bar.set_position(done as u64);
     load::prepare(&jobs, &config.input(), &source, &mut show, |n, mut case| {
@@ -66,12 +66,12 @@ pub fn run(args: Args) -> Result<ExitCode> {
         writer.add(set, &id, &case).with_context(cannot)?;
         scans.remember(&sets[set], &id, case.scan);
         (case.hu, case.labels) = Default::default();
-        compact[set].cases.push((id, case));
+        archived[set].cases.push((id, case));
         anyhow::Ok(())
     })?;
     bar.finish_and_clear();
     scans.tell_apart(&sets)?;
-    let size = writer.finish(compact).with_context(cannot)?.metadata().with_context(cannot)?.len();
+    let size = writer.finish(archived).with_context(cannot)?.metadata().with_context(cannot)?.len();
     output.keep(file)?;
     progress::note(&format!("{} cases, {:.1} MiB", jobs.len(), size as f64 / 1024.0 / 1024.0));
     progress::say(&args.output.display().to_string());

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use attention_anatomy::anatomy::{Organ, REGION_COUNT, Region};
 use attention_anatomy::dataset::{Augmentation, PreparedCase, SliceRef, make_batch};
-use attention_anatomy::report::{SheetRow, Tile, sheet_png};
+use attention_anatomy::report::{SheetRow, SheetTile, sheet_png};
 use attention_anatomy::train::TrainingConfig;
 
 use crate::output::{Overwrite, SingleFile};
@@ -105,7 +105,7 @@ fn spread(slices: &[(usize, usize)], count: usize) -> Vec<SliceRef> {
         .collect()
 }
 
-fn tiles(cases: &[PreparedCase], shown: &[SliceRef], config: &TrainingConfig, change: &Augmentation) -> Vec<Tile> {
+fn tiles(cases: &[PreparedCase], shown: &[SliceRef], config: &TrainingConfig, change: &Augmentation) -> Vec<SheetTile> {
     let input = config.input();
     let batch = make_batch(cases, shown, &input, config.hpa, change);
     let pixels = input.crop * input.crop;
@@ -113,7 +113,7 @@ fn tiles(cases: &[PreparedCase], shown: &[SliceRef], config: &TrainingConfig, ch
     let stacks = batch.stacks.chunks_exact(input.stack * pixels);
     stacks
         .zip(batch.target.labels.chunks_exact(pixels))
-        .map(|(stack, labels)| Tile { intensities: stack[middle..][..pixels].to_vec(), labels: labels.to_vec() })
+        .map(|(stack, labels)| SheetTile { intensities: stack[middle..][..pixels].to_vec(), labels: labels.to_vec() })
         .collect()
 }
 

@@ -23,7 +23,7 @@ pub enum Hpa {
     SourceRegion,
 }
 
-/// A case on the model grid. Without its pixels when stored as text ([`Compact`](super::Compact) keeps them apart).
+/// A case on the model grid. Without its pixels when stored as text ([`CaseArchive`](super::CaseArchive) keeps them apart).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PreparedCase {
     /// `set/id`.
@@ -159,6 +159,9 @@ impl PreparedCase {
     /// Organs that extend beyond what was drawn (cord, esophagus, trachea, bowel bag) count as annotated only on the
     /// slices between their first and last label. `boundaries_mm`, where a manifest gives them, replace the derived region
     /// boundaries.
+    ///
+    /// # Errors
+    /// [`PrepareError`]: the input settings do not suit the CT, or the labels give no regions.
     pub fn prepare(
         name: String,
         set: usize,

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::compact::{Compact, CompactError};
+use super::case_archive::{CaseArchive, CaseArchiveError};
 use super::labels::{JoinedMasks, OtherGrid, renumber};
 use super::patients::Sides;
 use super::planes::Bytes;
@@ -106,11 +106,11 @@ pub enum LoadError {
     Organ(#[from] UnknownOrgan),
     /// A file of prepared cases.
     #[error("{place}: {error}")]
-    Compact {
+    Archive {
         /// Which one.
         place: String,
         /// What is wrong with it.
-        error: CompactError,
+        error: CaseArchiveError,
     },
     /// A file of prepared cases that is for another training.
     #[error("{place}: {reason}; make it anew with `prepare`")]
@@ -300,20 +300,20 @@ impl Prepared {
     /// file.
     ///
     /// # Errors
-    /// [`LoadError::Compact`], and [`LoadError::Other`] for a file that was made for another training.
+    /// [`LoadError::Archive`], and [`LoadError::Other`] for a file that was made for another training.
     pub fn read(
         bytes: &Bytes,
         place: &str,
         data: &[DataConfig],
         input: &InputConfig,
     ) -> Result<(Self, Vec<LoadedSet>), LoadError> {
-        let compact = Compact::read(bytes).map_err(|error| LoadError::Compact { place: place.into(), error })?;
+        let archive = CaseArchive::read(bytes).map_err(|error| LoadError::Archive { place: place.into(), error })?;
         let other = |reason: String| LoadError::Other { place: place.into(), reason };
-        if compact.input != *input {
+        if archive.input != *input {
             return Err(other("prepared for another [input] than the training file's".into()));
         }
-        let mut prepared = Self { input: Some(compact.input), ..Self::default() };
-        let mut known = compact.sets;
+        let mut prepared = Self { input: Some(archive.input), ..Self::default() };
+        let mut known = archive.sets;
         let mut sets = Vec::new();
         for config in data {
             let used = |c: &DataConfig| (c.manifest.clone(), c.derive_lungs, c.organs.clone());

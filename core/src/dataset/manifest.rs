@@ -188,6 +188,9 @@ pub enum ManifestError {
 
 impl DataSet {
     /// Reads and checks a manifest; `toml` says which of the two notations it is in.
+    ///
+    /// # Errors
+    /// [`ManifestError`]: another notation or layout, a case or a number that cannot be.
     pub fn parse(text: &str, toml: bool) -> Result<Self, ManifestError> {
         let set: Self = if toml {
             toml::from_str(text).map_err(|e| ManifestError::Parse(e.to_string()))?
@@ -283,6 +286,9 @@ impl CaseEntry {
     }
 
     /// The annotated organs.
+    ///
+    /// # Errors
+    /// [`ManifestError::NotAnnotated`], [`ManifestError::Organ`].
     pub fn organs(&self) -> Result<OrganSet, ManifestError> {
         let Some(annotated) = &self.annotated else {
             return match self.masks.is_empty() {

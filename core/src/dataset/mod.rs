@@ -18,12 +18,12 @@
 //! | `augment.rs` | geometry and intensity changes, never a left-right mirror |
 //! | `batch.rs` | stacks and targets of a batch |
 //! | `target.rs` | the truth of a batch, and what is counted of it |
-//! | `compact.rs` | prepared cases in one file, packed or to be mapped |
+//! | `case_archive.rs` | prepared cases in one file, packed or to be mapped |
 
 pub mod augment;
 pub mod batch;
 pub mod case;
-pub mod compact;
+pub mod case_archive;
 pub mod config;
 pub mod labels;
 pub mod load;
@@ -40,7 +40,7 @@ pub mod target;
 pub use augment::{Augmentation, Elastic};
 pub use batch::{Batch, make_batch};
 pub use case::{Hpa, PrepareError, PreparedCase};
-pub use compact::{Compact, CompactError, CompactSet, CompactWriter, Storage};
+pub use case_archive::{ArchivedSet, CaseArchive, CaseArchiveError, CaseArchiveWriter, Storage};
 pub use config::DataConfig;
 pub use load::{CaseSource, Divided, Division, LoadError, LoadedSet, NamedFiles, Prepared};
 pub use manifest::{CaseEntry, DataSet, Fold, LabelFiles, ManifestError, OneOrMore};

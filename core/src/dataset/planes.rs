@@ -12,11 +12,11 @@ pub type Bytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
 #[derive(Clone)]
 pub struct Planes<T> {
     pixels: usize,
-    source: Source<T>,
+    held: Held<T>,
 }
 
 #[derive(Clone)]
-enum Source<T> {
+enum Held<T> {
     Memory(Arc<[T]>),
     /// Checked: the range lies in the bytes, and they are values of T in the order of this processor.
     File(Bytes, Range<usize>),
@@ -25,21 +25,21 @@ enum Source<T> {
 impl<T: AnyBitPattern> Planes<T> {
     /// Slices of `pixels` each.
     pub fn new(pixels: usize, values: Vec<T>) -> Self {
-        Self { pixels, source: Source::Memory(values.into()) }
+        Self { pixels, held: Held::Memory(values.into()) }
     }
 
     /// Slices of `pixels` each that stay where they are, in little endian. `None` where they cannot be used there.
     pub fn in_file(pixels: usize, bytes: Bytes, range: Range<usize>) -> Option<Self> {
         let values: &[T] = bytemuck::try_cast_slice((*bytes).as_ref().get(range.clone())?).ok()?;
         let usable = cfg!(target_endian = "little") && values.len().is_multiple_of(pixels.max(1));
-        usable.then(|| Self { pixels, source: Source::File(bytes.clone(), range) })
+        usable.then(|| Self { pixels, held: Held::File(bytes.clone(), range) })
     }
 
     /// All slices in a row.
     pub fn all(&self) -> &[T] {
-        match &self.source {
-            Source::Memory(values) => values,
-            Source::File(bytes, range) => bytemuck::cast_slice(&(**bytes).as_ref()[range.clone()]),
+        match &self.held {
+            Held::Memory(values) => values,
+            Held::File(bytes, range) => bytemuck::cast_slice(&(**bytes).as_ref()[range.clone()]),
         }
     }
 
@@ -88,13 +88,13 @@ mod tests {
         let values: Vec<i16> = (-6..6).collect();
         let memory = Planes::new(4, values.clone());
         // In a vector of i16, so that the bytes begin where such a value may.
-        struct Held(Vec<i16>);
-        impl AsRef<[u8]> for Held {
+        struct Owned(Vec<i16>);
+        impl AsRef<[u8]> for Owned {
             fn as_ref(&self) -> &[u8] {
                 bytemuck::cast_slice(&self.0)
             }
         }
-        let bytes: Bytes = Arc::new(Held([&[7, 7], &values[..]].concat()));
+        let bytes: Bytes = Arc::new(Owned([&[7, 7], &values[..]].concat()));
         let file = Planes::<i16>::in_file(4, bytes.clone(), 4..28).unwrap();
         assert_eq!((file.len(), memory.len(), &file[2], &memory[2]), (3, 3, &values[8..], &values[8..]));
         for range in [4..30, 4..26, 5..29, 3..27] {

@@ -16,7 +16,7 @@ pub struct Target {
 }
 
 impl Target {
-    /// Slices.
+    /// Number of slices.
     pub fn len(&self) -> usize {
         self.weights.len()
     }

@@ -17,7 +17,7 @@ pub enum ArchiveError {
     Entry {
         /// Place in the archive, from 1.
         index: usize,
-        /// Why.
+        /// What the unpacker says.
         reason: String,
     },
     /// Unpacked, it is larger than the caller allows.

@@ -14,16 +14,16 @@ use super::prediction::NEGLIGIBLE;
 use crate::kernels::processor::{Processor, Threads};
 use crate::preprocess::ModelGrid;
 
-/// Where a sample lies between two model pixels.
+/// The model pixels that an input pixel lies between, and the second one's part in it.
 #[derive(Clone, Copy)]
-struct Tap {
+struct Neighbours {
     first: usize,
     second: usize,
     part: f32,
 }
 
-/// Taps of one axis, `None` for input pixels outside the predicted area.
-fn taps(grid: &ModelGrid, axis: usize, origin: i64, size: usize) -> Vec<Option<Tap>> {
+/// The neighbours of each input pixel along one axis, `None` for input pixels outside the predicted area.
+fn neighbours(grid: &ModelGrid, axis: usize, origin: i64, size: usize) -> Vec<Option<Neighbours>> {
     (0..grid.input_size[axis])
         .map(|n| {
             let (x, y) = grid.input_to_model(n as f64, n as f64);
@@ -33,7 +33,7 @@ fn taps(grid: &ModelGrid, axis: usize, origin: i64, size: usize) -> Vec<Option<T
             }
             let at = at.clamp(0.0, (size - 1) as f64);
             let first = at.floor() as usize;
-            Some(Tap { first, second: (first + 1).min(size - 1), part: (at - first as f64) as f32 })
+            Some(Neighbours { first, second: (first + 1).min(size - 1), part: (at - first as f64) as f32 })
         })
         .collect()
 }
@@ -87,13 +87,13 @@ fn reduce<const MARGIN: bool>(
 struct Part<'a> {
     prediction: &'a SlicePrediction,
     weight: f32,
-    across: Vec<Option<Tap>>,
-    down: Vec<Option<Tap>>,
+    across: Vec<Option<Neighbours>>,
+    down: Vec<Option<Neighbours>>,
 }
 
 impl<'a> Part<'a> {
     fn new(grid: &ModelGrid, prediction: &'a SlicePrediction, weight: f32) -> Self {
-        let [across, down] = [0, 1].map(|axis| taps(grid, axis, prediction.origin[axis], prediction.size[axis]));
+        let [across, down] = [0, 1].map(|axis| neighbours(grid, axis, prediction.origin[axis], prediction.size[axis]));
         Self { prediction, weight, across, down }
     }
 
@@ -140,10 +140,12 @@ impl ClassBox {
 }
 
 /// Input pixels of an axis that take something from a range of model pixels.
-fn touched(taps: &[Option<Tap>], range: &Range<usize>) -> Option<Range<usize>> {
-    let takes = |tap: &Option<Tap>| tap.is_some_and(|tap| tap.second >= range.start && tap.first < range.end);
-    let first = taps.iter().position(takes)?;
-    Some(first..taps.iter().rposition(takes)? + 1)
+fn touched(neighbours: &[Option<Neighbours>], range: &Range<usize>) -> Option<Range<usize>> {
+    let takes = |neighbour: &Option<Neighbours>| {
+        neighbour.is_some_and(|neighbour| neighbour.second >= range.start && neighbour.first < range.end)
+    };
+    let first = neighbours.iter().position(takes)?;
+    Some(first..neighbours.iter().rposition(takes)? + 1)
 }
 
 /// What is the same for all rows.
@@ -226,7 +228,7 @@ impl Stretched {
     }
 
     /// A row of the map on the columns of the input matrix.
-    fn row(&mut self, slot: usize, row: usize, map: &[f32], width: usize, across: &[Option<Tap>], outside: f32) {
+    fn row(&mut self, slot: usize, row: usize, map: &[f32], width: usize, across: &[Option<Neighbours>], outside: f32) {
         if self.rows[slot].0 == row {
             return;
         }
@@ -238,9 +240,11 @@ impl Stretched {
         let (number, values) = &mut self.rows[slot];
         *number = row;
         values.clear();
-        values.extend(across.iter().map(|tap| match tap {
+        values.extend(across.iter().map(|neighbour| match neighbour {
             None => outside,
-            Some(tap) => from[tap.first] + tap.part * (from[tap.second] - from[tap.first]),
+            Some(neighbour) => {
+                from[neighbour.first] + neighbour.part * (from[neighbour.second] - from[neighbour.first])
+            }
         }));
     }
 }

@@ -66,7 +66,7 @@ pub struct Explanation {
 }
 
 /// A prediction that neighbours may still need.
-struct Ready {
+struct Predicted {
     own: SlicePrediction,
     /// With all attention at 1, where an explanation is asked for and the network has attention.
     without_attention: Option<SlicePrediction>,
@@ -79,7 +79,7 @@ pub struct VolumeRun {
     order: VecDeque<usize>,
     /// Own requests under way. An engine may still hold results of a run that was given up; they are not ours.
     in_flight: BTreeMap<Ticket, usize>,
-    ready: BTreeMap<usize, Ready>,
+    ready: BTreeMap<usize, Predicted>,
     done: Vec<bool>,
     done_count: usize,
     cancel: Arc<AtomicBool>,
@@ -169,7 +169,7 @@ impl VolumeRun {
                 Some(request) => {
                     self.in_flight.insert(engine.submit(request), k);
                 }
-                None => self.take(Ready { own: empty(k), without_attention: None }, &mut messages),
+                None => self.take(Predicted { own: empty(k), without_attention: None }, &mut messages),
             }
         }
         self.settle(&mut messages);
@@ -187,7 +187,7 @@ impl VolumeRun {
                 messages.push(Message::Anatomy(self.anatomy(&own)));
                 let explain = self.explain && own.attention.is_some();
                 let without_attention = if explain { engine.reweight(own.slice, &[1.0; ORGAN_COUNT]) } else { None };
-                self.take(Ready { own, without_attention }, &mut messages);
+                self.take(Predicted { own, without_attention }, &mut messages);
                 self.settle(&mut messages);
             }
             Err(error) => {
@@ -222,7 +222,7 @@ impl VolumeRun {
     }
 
     /// Keeps a prediction, emits every slice that it completes, and forgets predictions that nothing waits for.
-    fn take(&mut self, ready: Ready, messages: &mut Vec<Message>) {
+    fn take(&mut self, ready: Predicted, messages: &mut Vec<Message>) {
         let k = ready.own.slice;
         self.ready.insert(k, ready);
         let mut emitted = false;
@@ -247,7 +247,7 @@ impl VolumeRun {
         self.ready.retain(|&k, _| centres.served_by(k).any(|slice| !done[slice]));
     }
 
-    fn reduce(&self, below: &Ready, above: &Ready, weight: f32) -> (Vec<u8>, Option<Explanation>) {
+    fn reduce(&self, below: &Predicted, above: &Predicted, weight: f32) -> (Vec<u8>, Option<Explanation>) {
         let grid = self.slices.grid();
         let over = Some((&above.own, weight));
         if !self.explain {
@@ -256,7 +256,7 @@ impl VolumeRun {
         let (labels, margin) = reduce::labels_and_margin(grid, &below.own, over);
         let attention = below.without_attention.is_some() || above.without_attention.is_some();
         let removed = attention.then(|| {
-            fn without(ready: &Ready) -> &SlicePrediction {
+            fn without(ready: &Predicted) -> &SlicePrediction {
                 ready.without_attention.as_ref().unwrap_or(&ready.own)
             }
             removed(&reduce::labels(grid, without(below), Some((without(above), weight))), &labels)

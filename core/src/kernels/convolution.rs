@@ -1,6 +1,6 @@
 //! Convolutions: direct, on padded planes, without a matrix of columns.
 //!
-//! A kernel position (a tap) of an input channel is an offset into the padded planes: the output at `p` takes the input at
+//! A kernel position of an input channel is an offset into the padded planes: the output at `p` takes the input at
 //! `p + offset`, for all positions of an image at once, because the rows of input and output have the same pitch. What is
 //! computed in the gap between two rows is thrown away. At stride 2 the planes are first split by even and odd rows and
 //! columns, which makes neighbours of what an output takes.
@@ -15,7 +15,7 @@ const VECTORS: usize = 3;
 /// Columns of which the weights' gradient is computed at once.
 const COLUMNS: usize = 3;
 /// Positions after which the weights' gradient goes on to other columns, so that all stay in the cache.
-const STRETCH: usize = 2048;
+const CACHED_POSITIONS: usize = 2048;
 /// Groups of columns of which one thread computes the weights' gradient.
 const AT_ONCE: usize = 16;
 /// Output positions computed at once.
@@ -28,7 +28,7 @@ const SLACK: usize = VECTORS * LANES;
 /// Shape of a convolution with a square kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
-    /// Images.
+    /// Images in the batch.
     pub batch: usize,
     /// Channels in and out.
     pub channels: [usize; 2],
@@ -51,20 +51,20 @@ impl Shape {
     }
 }
 
-/// Padded planes of one image, and where the taps find theirs.
+/// Padded planes of one image, and where the kernel positions find theirs.
 struct Layout {
     /// Distance between rows.
     pitch: usize,
     /// Length of a channel's planes.
     channel: usize,
-    /// Offset of each tap in its channel's planes.
-    taps: Vec<usize>,
+    /// Offset of each kernel position in its channel's planes.
+    offsets: Vec<usize>,
 }
 
 impl Layout {
-    /// Offsets of all taps of all channels, in the order of the weights.
+    /// Offsets of all kernel positions of all channels, in the order of the weights.
     fn columns(&self, channels: usize) -> Vec<usize> {
-        (0..channels).flat_map(|c| self.taps.iter().map(move |tap| c * self.channel + tap)).collect()
+        (0..channels).flat_map(|c| self.offsets.iter().map(move |offset| c * self.channel + offset)).collect()
     }
 }
 
@@ -75,8 +75,8 @@ fn input_layout(shape: Shape) -> Layout {
     let phase = rows * pitch;
     let offset =
         |[dy, dx]: [usize; 2]| (dy % stride * stride + dx % stride) * phase + dy / stride * pitch + dx / stride;
-    let taps = (0..kernel * kernel).map(|tap| offset([tap / kernel, tap % kernel])).collect();
-    Layout { pitch, channel: phase * stride * stride, taps }
+    let offsets = (0..kernel * kernel).map(|n| offset([n / kernel, n % kernel])).collect();
+    Layout { pitch, channel: phase * stride * stride, offsets }
 }
 
 /// Pads and splits one channel of the input.
@@ -128,19 +128,19 @@ pub fn input_gradient(shape: Shape, dy: &[f32], weight: &[f32]) -> Vec<f32> {
     let mut dx = if stride == 1 { Vec::new() } else { vec![0.0; batch * from * size[0] * size[1]] };
     for remainder in (0..stride * stride).map(|n| [n / stride, n % stride]) {
         let [ys, xs] = remainder.map(|r| (r..kernel).step_by(stride));
-        let taps: Vec<[usize; 2]> = ys.flat_map(|dy| xs.clone().map(move |dx| [dy, dx])).collect();
+        let positions: Vec<[usize; 2]> = ys.flat_map(|dy| xs.clone().map(move |dx| [dy, dx])).collect();
         // The first row and column of this remainder that lie in the image, not in its padding.
         let first = remainder.map(|r| pad.saturating_sub(r).div_ceil(stride));
         let count = [0, 1].map(|a| (size[a] + pad - remainder[a]).div_ceil(stride) - first[a]);
-        if taps.is_empty() || count.contains(&0) {
+        if positions.is_empty() || count.contains(&0) {
             continue;
         }
         let offset =
             |&[dy, dx]: &[usize; 2]| (before + first[0] - dy / stride) * pitch + before + first[1] - dx / stride;
-        let layout = Layout { pitch, channel: rows * pitch, taps: taps.iter().map(offset).collect() };
+        let layout = Layout { pitch, channel: rows * pitch, offsets: positions.iter().map(offset).collect() };
         let columns = layout.columns(to);
         let weights = Packed::new(from, columns.len(), |c, column| {
-            let ([dy, dx], o) = (taps[column % taps.len()], column / taps.len());
+            let ([dy, dx], o) = (positions[column % positions.len()], column / positions.len());
             weight[((o * from + c) * kernel + dy) * kernel + dx]
         });
         let part = correlate(&output, pitch, &columns, &weights, count);
@@ -172,7 +172,7 @@ pub fn weight_gradient(shape: Shape, x: &[f32], dy: &[f32]) -> Vec<f32> {
     let fill = |from: &[f32], to: &mut [f32]| spread(width, layout.pitch, from, to);
     let output = Planes { values: dy, channels: to, lengths: [height * width, channel], fill };
     // Small images are taken together.
-    let together = (STRETCH / channel).clamp(1, shape.batch);
+    let together = (CACHED_POSITIONS / channel).clamp(1, shape.batch);
     let mut inputs: Vec<_> = (0..together).map(|_| input.room()).collect();
     let mut outputs: Vec<_> = (0..together).map(|_| output.room()).collect();
     let groups = columns.len().div_ceil(COLUMNS);
@@ -344,8 +344,8 @@ impl WithSimd for Products<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        for start in (0..self.channel).step_by(STRETCH) {
-            let length = STRETCH.min(self.channel - start);
+        for start in (0..self.channel).step_by(CACHED_POSITIONS) {
+            let length = CACHED_POSITIONS.min(self.channel - start);
             for (columns, totals) in self.columns.chunks(COLUMNS).zip(self.sums.iter_mut()) {
                 let mut sums = [[simd.splat_f32s(0.0); COLUMNS]; CHANNELS];
                 for (input, output) in self.inputs.iter().zip(self.outputs) {

@@ -31,8 +31,10 @@ use burn::nn::BatchNorm;
 use burn::nn::conv::Conv2d;
 use burn::tensor::Tensor;
 
-/// `[B, in, H, W]` to `[B, out, H / stride, W / stride]`, with a square odd kernel and a padding that keeps the size at stride
-/// 1.
+/// A convolution with a square odd kernel and a padding that keeps the size at stride 1.
+///
+/// # Shapes
+/// `[B, in, H, W]` to `[B, out, H / stride, W / stride]`.
 pub fn convolve(conv: &Conv2d, x: Tensor<4>) -> Tensor<4> {
     #[cfg(not(target_family = "wasm"))]
     if backend::computes(&x) {
@@ -45,7 +47,10 @@ pub fn convolve(conv: &Conv2d, x: Tensor<4>) -> Tensor<4> {
     conv.forward(x)
 }
 
-/// `[B, C, H, W]`, normalised over batch and space: in training by the batch, whose statistics go into the running ones.
+/// A normalisation over batch and space: in training by the batch, whose statistics go into the running ones.
+///
+/// # Shapes
+/// `[B, C, H, W]` to the same.
 pub fn normalise(norm: &BatchNorm, x: Tensor<4>) -> Tensor<4> {
     #[cfg(not(target_family = "wasm"))]
     if x.device().is_autodiff() && norm.training.is_enabled() && backend::computes(&x) {

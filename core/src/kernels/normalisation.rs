@@ -15,12 +15,12 @@ pub struct Statistics {
 /// Sums that are kept side by side, as many as the longest vector has.
 const LANES: usize = 16;
 /// Values after which the sums go on in double precision.
-const STRETCH: usize = 4096;
+const SUMMED_IN_SINGLE: usize = 4096;
 
 /// The sum of `of` over pairs of values.
 fn sum(a: &[f32], b: &[f32], of: impl Fn(f32, f32) -> f32 + Copy) -> f64 {
-    let stretches = a.chunks(STRETCH).zip(b.chunks(STRETCH));
-    stretches
+    let parts = a.chunks(SUMMED_IN_SINGLE).zip(b.chunks(SUMMED_IN_SINGLE));
+    parts
         .map(|(a, b)| {
             Arch::new().dispatch(
                 #[inline(always)]

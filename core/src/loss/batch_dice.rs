@@ -22,7 +22,10 @@ pub struct DiceSums {
 }
 
 impl DiceSums {
-    /// `probability` and one-hot `truth` `[B, 34, H, W]`.
+    /// The sums of p^ and a one-hot truth.
+    ///
+    /// # Shapes
+    /// Both `[B, 34, H, W]`.
     pub fn of(probability: Tensor<4>, truth: Tensor<4>) -> Self {
         let per_class = |t: Tensor<4>| -> Tensor<1> { t.sum_dim(3).sum_dim(2).sum_dim(0).reshape([CLASS_COUNT]) };
         Self {
@@ -59,7 +62,10 @@ fn mean_weights(present: &[bool; CLASS_COUNT], sums: &DiceSums) -> Tensor<1> {
     Tensor::from_data(TensorData::new(weights, [CLASS_COUNT]), &sums.truth.device())
 }
 
-/// The loss from the sums of the whole batch, `[1]`.
+/// The loss from the sums of the whole batch.
+///
+/// # Shapes
+/// `[34]` each to `[1]`.
 pub fn batch_dice(sums: DiceSums, present: &[bool; CLASS_COUNT]) -> Tensor<1> {
     let weights = mean_weights(present, &sums);
     let dice = (sums.intersection * 2.0 + EPSILON) / (sums.probability + sums.truth + EPSILON);
@@ -70,6 +76,9 @@ pub fn batch_dice(sums: DiceSums, present: &[bool; CLASS_COUNT]) -> Tensor<1> {
 ///
 /// With I, P, G the whole batch's sums, dL/dp^ = -(2 g (P + G + eps) - (2 I + eps)) / (P + G + eps)^2: linear in the
 /// micro-batch's own sums i and p once I, P and G are constants.
+///
+/// # Shapes
+/// `[34]` each to `[1]`.
 pub fn micro_batch_surrogate(micro: DiceSums, whole: &DiceSums, present: &[bool; CLASS_COUNT]) -> Tensor<1> {
     let weights = mean_weights(present, whole);
     let denominator = whole.probability.clone() + whole.truth.clone() + EPSILON;

@@ -20,7 +20,10 @@ pub fn class_weights(counts: &[u64; CLASS_COUNT], norm: f64) -> [f32; CLASS_COUN
     )
 }
 
-/// The loss `[1]`; additive over micro-batches when `class_weights` are those of the whole batch.
+/// The loss; additive over micro-batches when `class_weights` are those of the whole batch.
+///
+/// # Shapes
+/// `[B, 34, H, W]` both to `[1]`.
 pub fn focal(p: &Recalibrated, truth: Tensor<4>, class_weights: &[f32; CLASS_COUNT]) -> Tensor<1> {
     let device = truth.device();
     let weights = Tensor::<4>::from_data(TensorData::new(class_weights.to_vec(), [1, CLASS_COUNT, 1, 1]), &device);

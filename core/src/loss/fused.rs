@@ -14,9 +14,12 @@ use super::fused_cpu::{self, Sums, Truth};
 use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT};
 use crate::kernels::backend::{Values, computes, slice, tensor};
 
-/// From logits `[B, 34, H, W]` and what attention adds to them, `[B, 34]`, to sums over all voxels by class, `[3, 34]`: of the re-calibrated
-/// probability p^ (equation 4), of p^ where the class is true, and of (1 - p^)^2 ln p^ where the class is true. `labels` is
-/// `[B, H, W]`, `weights` the w of every slice. `None` where a device computes by other means.
+/// From logits and what attention adds to them to sums over all voxels by class: of the re-calibrated probability p^ (equation 4), of
+/// p^ where the class is true, and of (1 - p^)^2 ln p^ where the class is true. `weights` is the w of every slice. `None` where a
+/// device computes by other means.
+///
+/// # Shapes
+/// `logits` `[B, 34, H, W]`, `shift` `[B, 34]`, `labels` `[B, H, W]` to `[3, 34]`.
 pub fn sums(
     logits: &Tensor<4>,
     shift: impl FnOnce() -> Tensor<2>,

@@ -24,7 +24,10 @@ pub struct Recalibrated {
     pub log_probability: Tensor<4>,
 }
 
-/// `logits` z5' `[B, 34, H, W]` (after attention), `weights[b][c]` w of organ c in slice b.
+/// p^ of z5' (after attention); `weights[b][c]` is w of organ c in slice b.
+///
+/// # Shapes
+/// `[B, 34, H, W]` to twice the same.
 pub fn recalibrate(logits: Tensor<4>, weights: &[[bool; ORGAN_COUNT]]) -> Recalibrated {
     let [batch, classes, height, width] = logits.dims();
     assert_eq!((batch, classes), (weights.len(), CLASS_COUNT), "one row of weights for each slice");

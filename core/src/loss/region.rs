@@ -7,7 +7,10 @@ use burn::tensor::{Tensor, TensorData, activation::log_softmax};
 
 use crate::anatomy::REGION_COUNT;
 
-/// -(1 / `known`) sum over the known slices of sum_r t_r ln p_r, `[1]`. `known` is that of the whole batch.
+/// -(1 / `known`) sum over the known slices of sum_r t_r ln p_r. `known` is that of the whole batch.
+///
+/// # Shapes
+/// `logits` `[B, 5]`, a target for each slice, to `[1]`.
 pub fn region_cross_entropy(logits: Tensor<2>, targets: &[Option<[f32; REGION_COUNT]>], known: usize) -> Tensor<1> {
     let scale = 1.0 / known.max(1) as f32;
     let rows: Vec<f32> = targets.iter().flat_map(|t| t.unwrap_or([0.0; REGION_COUNT])).map(|v| v * scale).collect();

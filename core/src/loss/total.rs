@@ -63,17 +63,20 @@ pub enum FocalNorm {
 /// The terms of equation (2), unweighted, as tensors `[1]`; `None` where the weight is 0.
 #[derive(Debug, Clone)]
 pub struct LossParts {
-    /// Batch Dice.
+    /// The batch Dice, `batch_dice.rs`.
     pub dice: Option<Tensor<1>>,
-    /// Focal.
+    /// The focal loss, `focal.rs`.
     pub focal: Option<Tensor<1>>,
-    /// Region cross entropy.
+    /// The cross entropy of the region classifier, `region.rs`.
     pub region: Option<Tensor<1>>,
     /// alpha * Dice + beta * focal + gamma * CE, to be differentiated.
     pub total: Tensor<1>,
 }
 
 /// z5' of a network's output: modulated by attention where the network has it.
+///
+/// # Shapes
+/// `[B, 34, H, W]`.
 pub fn modulated(output: &NetworkOutput) -> Tensor<4> {
     match &output.region {
         Some(region) => modulate(output.logits.clone(), region.attention.clone()),

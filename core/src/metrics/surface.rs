@@ -39,14 +39,14 @@ impl SurfaceDistances {
         truth: impl Fn(usize) -> bool,
         prediction: impl Fn(usize) -> bool,
     ) -> Self {
-        let Some(window) = Window::around(size, |n| truth(n) || prediction(n)) else {
+        let Some(bounds) = BoundingBox::around(size, |n| truth(n) || prediction(n)) else {
             return Self { truth_to_prediction: Vec::new(), prediction_to_truth: Vec::new() };
         };
         let areas = cell_areas(spacing);
-        let truth_codes = window.codes(&truth);
-        let prediction_codes = window.codes(&prediction);
+        let truth_codes = bounds.codes(&truth);
+        let prediction_codes = bounds.codes(&prediction);
         let elements = |from: &[u8], to: &[u8]| {
-            let squared = squared_distances::<f32>(window.corners(), spacing, |n| on_surface(to[n]));
+            let squared = squared_distances::<f32>(bounds.corners(), spacing, |n| on_surface(to[n]));
             let mut elements: Vec<SurfaceElement> = from
                 .iter()
                 .zip(&squared)
@@ -133,13 +133,13 @@ fn on_surface(code: u8) -> bool {
 }
 
 /// The bounding box of some voxels in a grid.
-struct Window {
+struct BoundingBox {
     grid: [usize; 3],
     start: [usize; 3],
     size: [usize; 3],
 }
 
-impl Window {
+impl BoundingBox {
     fn around(grid: [usize; 3], inside: impl Fn(usize) -> bool) -> Option<Self> {
         let (mut low, mut high) = (grid, [0; 3]);
         let mut n = 0;
@@ -159,7 +159,7 @@ impl Window {
         (high[0] > 0).then(|| Self { grid, start: low, size: std::array::from_fn(|a| high[a] - low[a]) })
     }
 
-    /// Corners of the window's voxels along each axis.
+    /// Corners of the bounds's voxels along each axis.
     fn corners(&self) -> [usize; 3] {
         self.size.map(|n| n + 1)
     }

@@ -25,7 +25,7 @@ pub struct System {
 /// An organ over the runs of a system.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct OrganOverRuns {
-    /// Dice.
+    /// Dice, 0 to 1, over runs.
     pub dice: Moments,
     /// 95 % Hausdorff distance, mm, over runs in which it is finite for some patient.
     pub hausdorff_95_mm: Moments,

@@ -9,14 +9,20 @@ use burn::tensor::Tensor;
 /// Keeps the logarithm finite for an organ that is fully suppressed.
 pub const EPSILON: f64 = 1e-6;
 
-/// ln(z4 + eps) with a 0 for the background: `[B, 33]` to `[B, 34, 1, 1]`, to be added to the logits.
+/// ln(z4 + eps) with a 0 for the background, to be added to the logits.
+///
+/// # Shapes
+/// `[B, 33]` to `[B, 34, 1, 1]`.
 pub fn log_weights(attention: Tensor<2>) -> Tensor<4> {
     let [batch, organs] = attention.dims();
     let background = Tensor::zeros([batch, 1], &attention.device());
     Tensor::cat(vec![background, (attention + EPSILON).log()], 1).reshape([batch, organs + 1, 1, 1])
 }
 
-/// z5' from z5 `[B, 34, H, W]` and z4 `[B, 33]`.
+/// z5' from z5 and z4.
+///
+/// # Shapes
+/// `[B, 34, H, W]` and `[B, 33]` to `[B, 34, H, W]`.
 pub fn modulate(logits: Tensor<4>, attention: Tensor<2>) -> Tensor<4> {
     logits + log_weights(attention)
 }

@@ -30,6 +30,9 @@ impl ConvNorm {
         Self { conv, norm: Some(BatchNormConfig::new(channels[1]).init(device)) }
     }
 
+    /// The convolution, and the normalisation unless it is folded in.
+    ///
+    /// # Shapes
     /// `[B, in, H, W]` to `[B, out, H / stride, W / stride]`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let x = convolve(&self.conv, x);
@@ -71,6 +74,9 @@ impl ResidualBlock {
         }
     }
 
+    /// Both convolutions and the shortcut around them.
+    ///
+    /// # Shapes
     /// `[B, in, H, W]` to `[B, out, H / stride, W / stride]`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let shortcut = match &self.shortcut {

@@ -10,11 +10,11 @@ use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT, REGION_COUNT};
 /// Multiply-adds for one slice, convolutions and fully connected layers only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MultiplyAdds {
-    /// Encoder.
+    /// Of the encoder.
     pub encoder: u64,
-    /// Decoder and head.
+    /// Of the decoder and the head.
     pub decoder: u64,
-    /// Region classifier and attention; 0 without attention.
+    /// Of region classifier and attention; 0 without attention.
     pub branch: u64,
 }
 
@@ -49,7 +49,7 @@ pub fn multiply_adds(config: &NetworkConfig, side: usize) -> MultiplyAdds {
         encoder += residual(input, channels(level), input != channels(level) || level > 0, pixels(level));
     }
     for level in 0..config.levels - 1 {
-        // Each output pixel of the 2x2 stride-2 transposed convolution receives exactly one tap.
+        // Each output pixel of the 2x2 stride-2 transposed convolution receives exactly one input pixel.
         decoder += channels(level + 1) * channels(level) * pixels(level);
         decoder += residual(2 * channels(level), channels(level), true, pixels(level));
     }

@@ -61,7 +61,10 @@ pub struct NetworkOutput {
 }
 
 impl AttentionAnatomy {
-    /// Everything: `stack` is `[B, S, H, W]` in `[0, 1]`, H and W multiples of [`NetworkConfig::granularity`].
+    /// Everything, from intensities in `[0, 1]`.
+    ///
+    /// # Shapes
+    /// `stack` is `[B, S, H, W]`, H and W multiples of [`NetworkConfig::granularity`]; logits are `[B, 34, H, W]`.
     pub fn forward(&self, stack: Tensor<4>) -> NetworkOutput {
         let features = self.encoder.forward(stack);
         let region = self.region.as_ref().zip(features.last()).map(|(branch, deepest)| branch.forward(deepest.clone()));
@@ -69,6 +72,9 @@ impl AttentionAnatomy {
     }
 
     /// Encoder and region branch only (pre-training phase). `None` for the plain U-Net.
+    ///
+    /// # Shapes
+    /// As for [`forward`](Self::forward).
     pub fn forward_region(&self, stack: Tensor<4>) -> Option<RegionOutput> {
         let branch = self.region.as_ref()?;
         self.encoder.forward(stack).pop().map(|deepest| branch.forward(deepest))

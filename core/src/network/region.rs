@@ -53,7 +53,10 @@ impl RegionBranch {
         }
     }
 
-    /// Deepest features `[B, C, h, w]` to region logits and attention vector.
+    /// From the deepest features to region logits and attention vector.
+    ///
+    /// # Shapes
+    /// `[B, C, h, w]` to `[B, 5]` and `[B, 33]`.
     pub fn forward(&self, features: Tensor<4>) -> RegionOutput {
         let x = activation::relu(self.reduce.forward(features));
         let x = activation::relu(self.conv.forward(x));

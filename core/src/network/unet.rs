@@ -28,7 +28,10 @@ impl Encoder {
         Self { levels }
     }
 
-    /// `[B, S, H, W]` to the features of every level, `[B, base * 2^l, H / 2^l, W / 2^l]`, shallow first.
+    /// From stacks to the features of every level, shallow first.
+    ///
+    /// # Shapes
+    /// `[B, S, H, W]` to `[B, base * 2^l, H / 2^l, W / 2^l]` for level l.
     pub fn forward(&self, x: Tensor<4>) -> Vec<Tensor<4>> {
         let mut features = Vec::with_capacity(self.levels.len());
         let mut x = x;
@@ -85,7 +88,10 @@ impl Decoder {
         Self { steps, head }
     }
 
-    /// The encoder's features to z5, `[B, 34, H, W]`.
+    /// From the encoder's features to z5.
+    ///
+    /// # Shapes
+    /// `[B, base * 2^l, H / 2^l, W / 2^l]` for level l to `[B, 34, H, W]`.
     pub fn forward(&self, mut features: Vec<Tensor<4>>) -> Tensor<4> {
         let mut x = features.pop().expect("the encoder has at least two levels");
         for (step, skip) in self.steps.iter().zip(features.into_iter().rev()) {

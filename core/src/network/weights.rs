@@ -77,7 +77,7 @@ impl TrainedOrgan {
 pub struct DataSource {
     /// Short name.
     pub name: String,
-    /// Terms.
+    /// Under which terms its data may be used.
     pub licence: String,
     /// Patients that were trained on.
     pub patients: usize,
@@ -138,6 +138,9 @@ pub enum Precision {
 }
 
 /// The bytes of a weights file. Call on a network in validation state (`valid()`), whose batch statistics are settled.
+///
+/// # Errors
+/// [`WeightsError::Write`].
 pub fn write(network: &AttentionAnatomy, info: &ModelInfo, precision: Precision) -> Result<Vec<u8>, WeightsError> {
     let json = serde_json::to_string(info).map_err(|e| WeightsError::Write(e.to_string()))?;
     let mut store = SafetensorsStore::from_bytes(None).clear_metadata().metadata(METADATA_KEY, json);
@@ -176,6 +179,9 @@ fn round_halves(bytes: &mut [u8]) -> Result<(), WeightsError> {
 }
 
 /// The description of a weights file, without its tensors.
+///
+/// # Errors
+/// [`WeightsError`]: not a SafeTensors file, no description, one of another format, or one that contradicts itself.
 pub fn read_info(bytes: &[u8]) -> Result<ModelInfo, WeightsError> {
     let (_, metadata) =
         safetensors::SafeTensors::read_metadata(bytes).map_err(|e| WeightsError::NotSafeTensors(e.to_string()))?;
@@ -198,6 +204,10 @@ pub fn read_info(bytes: &[u8]) -> Result<ModelInfo, WeightsError> {
 }
 
 /// A network in f32 on `device`, with its description. Every tensor must be there, with its shape, and finite.
+///
+/// # Errors
+/// As [`read_info`]; [`WeightsError::Mismatch`] where a tensor is missing, has another shape or no place, and an error where
+/// a value is not finite.
 pub fn read(bytes: &[u8], device: &Device) -> Result<(AttentionAnatomy, ModelInfo), WeightsError> {
     let info = read_info(bytes)?;
     check_finite(bytes)?;
@@ -207,6 +217,9 @@ pub fn read(bytes: &[u8], device: &Device) -> Result<(AttentionAnatomy, ModelInf
 }
 
 /// Overwrites the tensors of `network` with those of a weights file of the same shape.
+///
+/// # Errors
+/// [`WeightsError::Mismatch`].
 pub fn load(network: &mut AttentionAnatomy, bytes: &[u8]) -> Result<(), WeightsError> {
     load_with(network, bytes, FloatCastAdapter::to(DType::F32), |_| false)
 }

@@ -105,7 +105,7 @@ pub enum PhantomError {
 /// One axial slice, row by row: columns to the patient's left, rows to the back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PhantomSlice {
-    /// HU.
+    /// The CT in HU.
     pub hu: Vec<i16>,
     /// Labels of all 33 organs, whatever the set annotates; see [`partial`].
     pub labels: Vec<u8>,

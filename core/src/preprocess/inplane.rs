@@ -80,13 +80,13 @@ impl ModelGrid {
 
 /// Which input pixels, with which weights, make each output pixel along one axis. Weights sum to 1.
 #[derive(Clone, Debug)]
-struct Taps {
+struct AxisWeights {
     /// First input pixel and range in `weights`, for each output pixel.
     spans: Vec<(usize, std::ops::Range<usize>)>,
     weights: Vec<f32>,
 }
 
-impl Taps {
+impl AxisWeights {
     fn new(grid: &ModelGrid, axis: usize, sigma_px: f64) -> Self {
         /// Nodes on either side of the middle, over 3.5 sigma: 0.11 sigma apart.
         const NODES: i32 = 32;
@@ -111,9 +111,9 @@ impl Taps {
             for (shift, weight) in &nodes {
                 let position = centre + shift;
                 let base = position.floor();
-                for (tap, value) in catmull_rom(position - base).into_iter().enumerate() {
+                for (neighbour, value) in catmull_rom(position - base).into_iter().enumerate() {
                     // Beyond the matrix the edge pixel goes on.
-                    let index = (base as i64 - 1 + tap as i64).clamp(first, end);
+                    let index = (base as i64 - 1 + neighbour as i64).clamp(first, end);
                     sums[(index - first) as usize] += weight * value;
                 }
             }
@@ -142,8 +142,8 @@ fn catmull_rom(t: f64) -> [f64; 4] {
 /// The low-pass and the sampling of one volume's slices, weights computed once.
 #[derive(Clone, Debug)]
 pub struct InPlaneFilter {
-    across: Taps,
-    down: Taps,
+    across: AxisWeights,
+    down: AxisWeights,
     input_width: usize,
     input_height: usize,
     output_width: usize,
@@ -160,8 +160,8 @@ impl InPlaneFilter {
             ((target * target - pixel * pixel).max(0.0) / (8.0 * std::f64::consts::LN_2)).sqrt() / pixel
         };
         Self {
-            across: Taps::new(grid, 0, sigma_px(0)),
-            down: Taps::new(grid, 1, sigma_px(1)),
+            across: AxisWeights::new(grid, 0, sigma_px(0)),
+            down: AxisWeights::new(grid, 1, sigma_px(1)),
             input_width: grid.input_size[0],
             input_height: grid.input_size[1],
             output_width: grid.size[0],

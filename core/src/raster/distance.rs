@@ -3,9 +3,9 @@
 
 /// What distances are kept as between the axes, and come out as: `f32` halves the memory of a volume.
 pub trait Distance: Copy {
-    /// Rounded.
+    /// The nearest number that can be kept.
     fn of(value: f64) -> Self;
-    /// Exactly.
+    /// The kept number, exactly.
     fn get(self) -> f64;
 }
 

@@ -98,13 +98,13 @@ impl Plane {
     }
 
     /// The window that suits what is inside `bounds`: with lung where more than a twelfth of it is.
-    pub fn window(&self, bounds: [usize; 4]) -> Window {
+    pub fn window(&self, bounds: [usize; 4]) -> GreyWindow {
         let [x0, y0, x1, y1] = bounds;
         let rows = || (y0..=y1).map(|y| &self.hu[x0 + self.size[0] * y..=x1 + self.size[0] * y]);
         let lung = rows().flatten().filter(|hu| (-930..=-500).contains(*hu)).count();
         match lung * 12 > rows().flatten().count() {
-            true => Window::SoftTissueAndLung,
-            false => Window::SoftTissue,
+            true => GreyWindow::SoftTissueAndLung,
+            false => GreyWindow::SoftTissue,
         }
     }
 
@@ -112,7 +112,7 @@ impl Plane {
     ///
     /// # Errors
     /// [`ReportError::Picture`] when the encoder refuses.
-    pub fn png(&self, bounds: [usize; 4], window: Window, limit: usize) -> Result<Vec<u8>, ReportError> {
+    pub fn png(&self, bounds: [usize; 4], window: GreyWindow, limit: usize) -> Result<Vec<u8>, ReportError> {
         let [x0, y0, x1, y1] = bounds;
         let (w, h) = (x1 - x0 + 1, y1 - y0 + 1);
         let (fx, fy) = (w.div_ceil(limit), h.div_ceil(limit));
@@ -140,7 +140,7 @@ pub fn join(a: [usize; 4], b: [usize; 4]) -> [usize; 4] {
 
 /// How HU become grey.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Window {
+pub enum GreyWindow {
     /// Width 400, level 40.
     SoftTissue,
     /// The soft tissue window in the upper three quarters of the greys and -1000 to -160 HU in the lower quarter, so
@@ -148,7 +148,7 @@ pub enum Window {
     SoftTissueAndLung,
 }
 
-impl Window {
+impl GreyWindow {
     /// What the caption calls it.
     pub fn name(self) -> &'static str {
         match self {
@@ -259,7 +259,7 @@ mod tests {
             let seg = Segmentation { ct: &ct, labels: &labels, slices: &[], trained: &trained, run: &run };
             let plane = Plane::new(&seg, view, index);
             let [w, h] = plane.size;
-            let (pw, ph, grey) = decode(&plane.png([0, 0, w - 1, h - 1], Window::SoftTissue, 720).unwrap());
+            let (pw, ph, grey) = decode(&plane.png([0, 0, w - 1, h - 1], GreyWindow::SoftTissue, 720).unwrap());
             assert_eq!((pw, ph), (w, h));
             let bright: Vec<[usize; 2]> = (0..w * h).filter(|&n| grey[n] == 254).map(|n| [n % w, n / w]).collect();
             assert_eq!(bright.len() * 2, w * h);
@@ -295,26 +295,26 @@ mod tests {
         let [x0, y0, x1, y1] = plane.body_box();
         assert!((29..=32).contains(&x0) && (168..=171).contains(&x1), "{x0} {x1}");
         assert!((19..=22).contains(&y0) && (118..=121).contains(&y1), "{y0} {y1}");
-        assert_eq!(plane.window([x0, y0, x1, y1]), Window::SoftTissue);
+        assert_eq!(plane.window([x0, y0, x1, y1]), GreyWindow::SoftTissue);
     }
 
     #[test]
     fn reduced_pictures_keep_the_mean_and_stay_within_the_limit() {
         let hu: Vec<i16> = (0..1000 * 10).map(|n| if n % 2 == 0 { -160 } else { 240 }).collect();
         let plane = Plane { size: [1000, 10], spacing: [1.0; 2], hu, labels: vec![0; 10_000] };
-        let (w, h, grey) = decode(&plane.png([0, 0, 999, 9], Window::SoftTissue, 720).unwrap());
+        let (w, h, grey) = decode(&plane.png([0, 0, 999, 9], GreyWindow::SoftTissue, 720).unwrap());
         assert_eq!((w, h), (500, 10));
         assert!(grey.iter().all(|&g| (126..=128).contains(&g)));
     }
 
     #[test]
     fn greys_rise_with_hu_and_viridis_runs_from_purple_to_yellow() {
-        for window in [Window::SoftTissue, Window::SoftTissueAndLung] {
+        for window in [GreyWindow::SoftTissue, GreyWindow::SoftTissueAndLung] {
             let greys: Vec<u8> = (-1100..400).map(|hu| window.grey(hu as f32)).collect();
             assert!(greys.windows(2).all(|p| p[0] <= p[1]));
             assert_eq!((greys[0], greys[1499]), (0, 254));
         }
-        assert!(Window::SoftTissueAndLung.grey(-600.0) > 20 && Window::SoftTissue.grey(-600.0) == 0);
+        assert!(GreyWindow::SoftTissueAndLung.grey(-600.0) > 20 && GreyWindow::SoftTissue.grey(-600.0) == 0);
         let map = viridis();
         assert_eq!((map[0], map[255], map[85]), ([68, 1, 84], [253, 231, 37], [0x31, 0x68, 0x8e]));
         let light = |c: [u8; 3]| 0.2126 * f32::from(c[0]) + 0.7152 * f32::from(c[1]) + 0.0722 * f32::from(c[2]);

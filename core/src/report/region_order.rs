@@ -15,7 +15,7 @@ const SURE: f32 = 0.5;
 const LONGEST_UNSURE_MM: f64 = 40.0;
 
 /// A stretch of slices on which the same region is most likely.
-struct Run {
+struct RegionRun {
     region: Region,
     from_mm: f64,
     to_mm: f64,
@@ -28,8 +28,8 @@ pub fn region_order_warnings(slices: &[SliceAnatomy]) -> Vec<String> {
     let mut warnings = Vec::new();
     let runs = sure_runs(&slices);
     // Inferior to superior the region number must fall: abdomen is 4, head is 0.
-    let steps: Vec<(&Run, &Run)> = runs.iter().zip(runs.iter().skip(1)).collect();
-    let wrong = |(a, b): &&(&Run, &Run)| a.region.index() < b.region.index();
+    let steps: Vec<(&RegionRun, &RegionRun)> = runs.iter().zip(runs.iter().skip(1)).collect();
+    let wrong = |(a, b): &&(&RegionRun, &RegionRun)| a.region.index() < b.region.index();
     if !steps.is_empty() && steps.iter().all(|s| wrong(&s)) {
         let (low, high) = (&runs[0], &runs[runs.len() - 1]);
         warnings.push(format!(
@@ -86,21 +86,21 @@ fn lower(region: Region) -> String {
 }
 
 /// The runs of confident slices, without those too short to be evidence, neighbours of the same region joined.
-fn sure_runs(slices: &[&SliceAnatomy]) -> Vec<Run> {
-    let mut runs: Vec<Run> = Vec::new();
+fn sure_runs(slices: &[&SliceAnatomy]) -> Vec<RegionRun> {
+    let mut runs: Vec<RegionRun> = Vec::new();
     let mut last = None;
     for s in slices {
         let sure = s.most_likely_region().filter(|&(_, p)| p >= SURE).map(|(r, _)| r);
         if let Some(region) = sure {
             match runs.last_mut().filter(|_| last == sure) {
                 Some(run) => run.to_mm = s.position_mm,
-                None => runs.push(Run { region, from_mm: s.position_mm, to_mm: s.position_mm }),
+                None => runs.push(RegionRun { region, from_mm: s.position_mm, to_mm: s.position_mm }),
             }
         }
         last = sure;
     }
     runs.retain(|r| (r.to_mm - r.from_mm).abs() >= SHORTEST_RUN_MM);
-    let mut joined: Vec<Run> = Vec::new();
+    let mut joined: Vec<RegionRun> = Vec::new();
     for run in runs {
         match joined.last_mut().filter(|j| j.region == run.region) {
             Some(j) => j.to_mm = run.to_mm,

@@ -10,12 +10,12 @@ pub struct SheetRow {
     /// Of the band at its left.
     pub colour: [u8; 3],
     /// Its slices.
-    pub tiles: Vec<Tile>,
+    pub tiles: Vec<SheetTile>,
 }
 
 /// A slice as the network sees it.
 #[derive(Clone, Debug)]
-pub struct Tile {
+pub struct SheetTile {
     /// Intensities in `[0, 1]`, row by row.
     pub intensities: Vec<f32>,
     /// Label numbers, row by row.
@@ -58,7 +58,7 @@ pub fn sheet_png(side: usize, rows: &[SheetRow]) -> Result<Vec<u8>, ReportError>
     encode(size, &rgb)
 }
 
-impl Tile {
+impl SheetTile {
     fn colour(&self, p: usize) -> [u8; 3] {
         let grey = 255.0 * self.intensities[p].clamp(0.0, 1.0);
         let Some(organ) = Organ::from_label(self.labels[p]) else { return [grey as u8; 3] };
@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn tiles_stand_beside_their_band_with_grey_and_colour_where_they_belong() {
         let organ = Organ::Liver;
-        let tile = Tile { intensities: vec![0.0, 1.0, 0.5, 0.5], labels: vec![0, 0, 0, organ.label()] };
+        let tile = SheetTile { intensities: vec![0.0, 1.0, 0.5, 0.5], labels: vec![0, 0, 0, organ.label()] };
         let rows = [SheetRow { colour: [9, 8, 7], tiles: vec![tile.clone(), tile.clone()] }, SheetRow::default()];
         let png = sheet_png(2, &rows).unwrap();
         let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap();

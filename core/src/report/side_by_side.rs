@@ -3,14 +3,14 @@
 //! Panels stand row by row in one picture. The PNG has no letters in it; the page around it names every panel and every
 //! organ.
 
-use super::figures::{Plane, Window, data_uri};
+use super::figures::{GreyWindow, Plane, data_uri};
 use super::{NOT_A_MEDICAL_DEVICE, ReportError};
 use crate::anatomy::Organ;
 
 /// What one of them drew.
 #[derive(Clone, Debug)]
 pub struct Panel {
-    /// Who.
+    /// Whose labels these are, above the picture.
     pub title: String,
     /// Label numbers of the slice, row by row.
     pub labels: Vec<u8>,
@@ -78,7 +78,7 @@ impl SideBySide {
         encode(size, &rgb)
     }
 
-    fn panel(&self, labels: &[u8], bounds: [usize; 4], panel: [usize; 2], window: Window) -> Vec<u8> {
+    fn panel(&self, labels: &[u8], bounds: [usize; 4], panel: [usize; 2], window: GreyWindow) -> Vec<u8> {
         let [x0, y0, x1, y1] = bounds;
         let source = |at: usize, count: usize, low: usize, high: usize| {
             low as f64 + (at as f64 + 0.5) / count as f64 * (high - low + 1) as f64 - 0.5
@@ -113,12 +113,12 @@ impl SideBySide {
     /// HU between pixels, bilinear.
     fn hu_at(&self, x: f64, y: f64) -> f32 {
         let [w, h] = self.size;
-        let tap = |at: f64, count: usize| {
+        let neighbours = |at: f64, count: usize| {
             let at = at.clamp(0.0, (count - 1) as f64);
             let first = at.floor() as usize;
             (first, (first + 1).min(count - 1), (at - first as f64) as f32)
         };
-        let ((xa, xb, u), (ya, yb, v)) = (tap(x, w), tap(y, h));
+        let ((xa, xb, u), (ya, yb, v)) = (neighbours(x, w), neighbours(y, h));
         let hu = |x: usize, y: usize| f32::from(self.hu[x + w * y]);
         (hu(xa, ya) * (1.0 - u) + hu(xb, ya) * u) * (1.0 - v) + (hu(xa, yb) * (1.0 - u) + hu(xb, yb) * u) * v
     }

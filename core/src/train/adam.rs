@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Module, ModuleMapper, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -83,26 +83,4 @@ impl ModuleMapper for Update<'_> {
         let tensor = Tensor::from_inner(tensor - delta).require_grad();
         Param::from_mapped_value(id, tensor, mapper)
     }
-}
-
-/// The sum of two sets of gradients of one network.
-pub fn add_gradients(network: &AttentionAnatomy, mut a: GradientsParams, mut b: GradientsParams) -> GradientsParams {
-    struct Add<'a> {
-        a: &'a mut GradientsParams,
-        b: &'a mut GradientsParams,
-        sum: GradientsParams,
-    }
-    impl ModuleVisitor for Add<'_> {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let sum = match (self.a.remove::<D>(param.id), self.b.remove::<D>(param.id)) {
-                (Some(a), Some(b)) => a + b,
-                (Some(one), None) | (None, Some(one)) => one,
-                (None, None) => return,
-            };
-            self.sum.register(param.id, sum);
-        }
-    }
-    let mut add = Add { a: &mut a, b: &mut b, sum: GradientsParams::new() };
-    network.visit(&mut add);
-    add.sum
 }

@@ -38,6 +38,9 @@ fn unreadable(e: impl std::fmt::Display) -> CheckpointError {
 }
 
 /// The bytes of a checkpoint. `network` in validation state.
+///
+/// # Errors
+/// [`CheckpointError::NotFinite`] where weights or moments are no numbers; else what the device or the writer says.
 pub fn write(
     network: &AttentionAnatomy,
     adam: &Adam,
@@ -79,6 +82,9 @@ pub fn write(
 }
 
 /// Puts a checkpoint's numbers into `network` and returns the optimiser and the step.
+///
+/// # Errors
+/// [`CheckpointError`]: not a checkpoint, a damaged one, or one of another network.
 pub fn restore(bytes: &[u8], network: &mut AttentionAnatomy) -> Result<(Adam, u64), CheckpointError> {
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(unreadable)?;
     let step = metadata

@@ -49,7 +49,7 @@ pub use validation::{ValidationReport, validate};
 pub use variant::{PAPER_ROWS, PaperRow, Trials, TrialsError, Variant};
 
 use burn::module::Module;
-use burn::optim::GradientsParams;
+use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::dataset::{Batch, BatchCounts, PreparedCase, Sampler, make_batch};
@@ -136,6 +136,9 @@ impl Trainer {
     }
 
     /// A training as a checkpoint left it. `config` must describe the same network.
+    ///
+    /// # Errors
+    /// [`CheckpointError`]: not a checkpoint, a damaged one, or one of another network.
     pub fn resume(config: TrainingConfig, checkpoint: &[u8], device: &Device) -> Result<Self, CheckpointError> {
         let mut trainer = Self::new(config, device);
         (trainer.adam, trainer.step) = checkpoint::restore(checkpoint, &mut trainer.network)?;
@@ -143,6 +146,9 @@ impl Trainer {
     }
 
     /// The bytes of a checkpoint.
+    ///
+    /// # Errors
+    /// [`CheckpointError::NotFinite`] where weights or moments are no numbers; else what the device or the writer says.
     pub fn checkpoint(&self) -> Result<Vec<u8>, CheckpointError> {
         checkpoint::write(&self.network.valid(), &self.adam, self.step, &self.config)
     }
@@ -220,7 +226,7 @@ impl Trainer {
             })
             .flatten();
 
-        let mut gradients: Option<GradientsParams> = None;
+        let mut gradients = GradientsAccumulator::new();
         let mut terms = [false; 3];
         let mut values: Vec<Tensor<1>> = Vec::new();
         for r in &ranges {
@@ -230,17 +236,12 @@ impl Trainer {
             let of_parts = [&parts.dice, &parts.focal, &parts.region];
             terms = of_parts.map(Option::is_some);
             values.extend(of_parts.into_iter().flatten().chain([&parts.total]).map(|t| t.clone().inner()));
-            let fresh = GradientsParams::from_grads(parts.total.backward(), &self.network);
-            gradients = Some(match gradients {
-                None => fresh,
-                Some(earlier) => adam::add_gradients(&self.network, earlier, fresh),
-            });
+            let of_part = GradientsParams::from_grads(parts.total.backward(), &self.network);
+            gradients.accumulate(&self.network, of_part);
         }
         let accumulated = whole.is_some();
         values.extend(whole.map(|sums| batch_dice(sums, &counts.present()).inner()));
-        if let Some(gradients) = gradients {
-            self.network = self.adam.step(self.network.clone(), gradients, phase.learning_rate);
-        }
+        self.network = self.adam.step(self.network.clone(), gradients.grads(), phase.learning_rate);
 
         let lost = |reason: String| StepError::Read { step: self.step + 1, reason };
         let values = Tensor::cat(values, 0).into_data_async().await.map_err(|e| lost(e.to_string()))?;

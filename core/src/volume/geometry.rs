@@ -44,6 +44,9 @@ pub enum GeometryError {
 
 impl Geometry {
     /// Checks size, finiteness, right angles (within 0.5 degrees) and handedness-free invertibility.
+    ///
+    /// # Errors
+    /// [`GeometryError::Size`], [`GeometryError::Affine`], [`GeometryError::Sheared`].
     pub fn new(size: [usize; 3], affine: Affine) -> Result<Self, GeometryError> {
         let [nx, ny, nz] = size;
         let count = nx.checked_mul(ny).and_then(|n| n.checked_mul(nz));
@@ -73,6 +76,9 @@ impl Geometry {
     }
 
     /// An axial grid whose i, j, k run to the patient's left, posterior and superior.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
     pub fn axial(size: [usize; 3], spacing: [f64; 3], origin: [f64; 3]) -> Result<Self, GeometryError> {
         let mut affine = [[0.0; 4]; 3];
         for a in 0..3 {

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use super::*;
 use crate::anatomy::Organ;
 use crate::dataset::samples::{CASES, Files, data, drawn};
-use crate::dataset::{CompactSet, CompactWriter, Storage};
+use crate::dataset::{ArchivedSet, CaseArchiveWriter, Storage};
 use crate::formats::nifti;
 
 const DIVISION: Division = Division { seed: 7, fold: None };
@@ -136,9 +136,9 @@ fn a_manifest_that_is_wrong_is_named() {
 
 /// All cases of two sets in one file.
 fn packed(files: &Files) -> Bytes {
-    let mut sets: Vec<CompactSet> =
-        sets(files).into_iter().map(|s| CompactSet { config: s.config, set: s.set, cases: Vec::new() }).collect();
-    let mut writer = CompactWriter::new(Cursor::new(Vec::new()), input(), Storage::Mapped);
+    let mut sets: Vec<ArchivedSet> =
+        sets(files).into_iter().map(|s| ArchivedSet { config: s.config, set: s.set, cases: Vec::new() }).collect();
+    let mut writer = CaseArchiveWriter::new(Cursor::new(Vec::new()), input(), Storage::Mapped);
     for (n, loaded) in self::sets(files).iter().enumerate() {
         for entry in &loaded.set.cases {
             let mut case = loaded.prepare(n, entry, &input(), files).unwrap();

@@ -80,7 +80,7 @@ pub enum LandmarkSource {
     OtherOrgans,
     /// Given: by a manifest, or exact because the volume is synthetic.
     Given,
-    /// Nothing.
+    /// Nothing tells where it is.
     None,
 }
 

@@ -141,6 +141,9 @@ pub(in crate::formats) struct Slices<'a> {
 
 impl<'a> Slices<'a> {
     /// Checks that the series can be referred to and that labels on `geometry` (canonical) lie on its slices.
+    ///
+    /// # Errors
+    /// [`ExportError`]: the series has no grid or lacks an identifier, or the labels lie elsewhere.
     pub fn of(series: &'a SeriesInfo, geometry: &Geometry) -> Result<Self, ExportError> {
         let Some(stored) = &series.grid else {
             return Err(match &series.problem {

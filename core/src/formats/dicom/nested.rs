@@ -27,6 +27,9 @@ impl<'a> Field<'a> {
     }
 
     /// The items of a sequence.
+    ///
+    /// # Errors
+    /// [`Unreadable`]: a length that goes beyond the bytes.
     pub fn items(&self) -> Result<Vec<Item<'a>>, Unreadable> {
         let items = dataset::items(self.value, self.encoding)?;
         Ok(items.into_iter().map(|bytes| Item { bytes, encoding: self.encoding }).collect())
@@ -42,6 +45,9 @@ pub(in crate::formats) struct Item<'a> {
 
 impl<'a> Item<'a> {
     /// Its elements.
+    ///
+    /// # Errors
+    /// [`Unreadable`]: a length that goes beyond the bytes.
     pub fn fields(&self) -> Result<Vec<Field<'a>>, Unreadable> {
         let mut fields = Vec::new();
         dataset::each(self.bytes, self.encoding, &mut |tag, vr, value| {

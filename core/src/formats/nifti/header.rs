@@ -119,6 +119,9 @@ impl Parsed {
     /// "3D IMAGE (VOLUME) ORIENTATION AND LOCATION IN SPACE": method 3 (sform) before method 2 (qform). Method 1 knows
     /// only voxel sizes; it is taken only where `options` allow, with the first axis to the patient's right, the
     /// second to the anterior, the third to the superior.
+    ///
+    /// # Errors
+    /// [`NiftiError`]: no orientation and none allowed to be assumed, or one that is no grid.
     pub fn geometry(&self, options: &ReadOptions) -> Result<(Geometry, Vec<String>), NiftiError> {
         let h = &self.header;
         let mut warnings = Vec::new();

@@ -237,6 +237,9 @@ fn vectors(field: &'static str, text: &str) -> Result<Vec<Option<[f64; 3]>>, Nrr
 
 impl Parsed {
     /// The grid in patient LPS mm and what a user should know about it ("Space and orientation information").
+    ///
+    /// # Errors
+    /// [`NrrdError`]: no orientation and none allowed to be assumed, or one that is no grid.
     pub fn geometry(&self, options: &ReadOptions) -> Result<(Geometry, Vec<String>), NrrdError> {
         let missing = ["space", "space directions", "space origin"].into_iter().find(|f| self.fields.get(f).is_none());
         if let Some(field) = missing {

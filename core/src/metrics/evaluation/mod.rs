@@ -137,7 +137,7 @@ impl CaseResult {
 /// The mean organ: moments over the means of the organs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct OverOrgans {
-    /// Dice.
+    /// Dice, 0 to 1.
     pub dice: Moments,
     /// 95 % Hausdorff distance, mm.
     pub hausdorff_95_mm: Moments,

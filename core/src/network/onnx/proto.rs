@@ -62,7 +62,7 @@ impl Message {
 pub enum Attribute<'a> {
     /// One integer.
     Int(u64),
-    /// Several.
+    /// Several integers.
     Ints(&'a [u64]),
 }
 

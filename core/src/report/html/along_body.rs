@@ -27,6 +27,9 @@ const TALLEST: f64 = 820.0;
 const PIXELS: usize = 640;
 
 /// The section.
+///
+/// # Errors
+/// [`ReportError::Picture`].
 pub fn section(seg: &Segmentation, statistics: &Statistics, keys: &[usize]) -> Result<String, ReportError> {
     let [nx, ny, nz] = seg.ct.geometry.size;
     let spacing = seg.ct.geometry.spacing();

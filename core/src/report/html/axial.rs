@@ -24,6 +24,9 @@ const LEAST_MM: f64 = 150.0;
 const PIXELS: usize = 560;
 
 /// The section of axial slices, most superior first.
+///
+/// # Errors
+/// [`ReportError::Picture`].
 pub fn section(seg: &Segmentation, keys: &[usize]) -> Result<String, ReportError> {
     let mut out =
         String::from("<section aria-labelledby=\"axial\" class=\"axial\">\n<h2 id=\"axial\">Axial slices</h2>\n");

@@ -22,6 +22,9 @@ pub fn nearest<'a>(slices: &[&'a SliceAnatomy], count: usize) -> Vec<Option<&'a 
 }
 
 /// The most likely region of each slice as a band with names, and the probabilities of all five beside it.
+///
+/// # Errors
+/// [`ReportError::Picture`].
 pub fn ribbon(slices: &[&SliceAnatomy], x: f64, heights: &Heights) -> Result<String, ReportError> {
     const COLUMNS: usize = 60;
     let rows = nearest(slices, heights.slices);
@@ -73,6 +76,9 @@ pub fn ribbon(slices: &[&SliceAnatomy], x: f64, heights: &Heights) -> Result<Str
 
 /// The attention of every organ on every slice. Organs that the weights do not know are hatched: their values mean
 /// nothing.
+///
+/// # Errors
+/// [`ReportError::Picture`].
 pub fn heat_map(
     seg: &Segmentation,
     statistics: &Statistics,

@@ -33,15 +33,15 @@ const LARGEST_CASE: usize = 1 << 30;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Storage {
-    /// Small.
+    /// Few levels, compressed: small.
     Packed,
-    /// As they are used.
+    /// As they are used, to be mapped into memory.
     Mapped,
 }
 
 /// A set of a training, with its cases prepared.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct CompactSet {
+pub struct ArchivedSet {
     /// What the training file says of it.
     pub config: DataConfig,
     /// Its manifest.
@@ -52,18 +52,18 @@ pub struct CompactSet {
 
 /// Everything in a file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Compact {
+pub struct CaseArchive {
     format: u32,
     storage: Storage,
     /// The input that the cases were prepared for.
     pub input: InputConfig,
     /// The sets.
-    pub sets: Vec<CompactSet>,
+    pub sets: Vec<ArchivedSet>,
 }
 
 /// Why prepared cases cannot be written or read.
 #[derive(Debug, thiserror::Error)]
-pub enum CompactError {
+pub enum CaseArchiveError {
     /// Not such a file, a damaged one, or one of another version.
     #[error("this is not a usable file of prepared cases ({0}); make it anew with `prepare`")]
     Unreadable(String),
@@ -72,28 +72,28 @@ pub enum CompactError {
     Write(String),
 }
 
-fn unreadable(e: impl std::fmt::Display) -> CompactError {
-    CompactError::Unreadable(e.to_string())
+fn unreadable(e: impl std::fmt::Display) -> CaseArchiveError {
+    CaseArchiveError::Unreadable(e.to_string())
 }
 
-fn unwritable(e: impl std::fmt::Display) -> CompactError {
-    CompactError::Write(e.to_string())
+fn unwritable(e: impl std::fmt::Display) -> CaseArchiveError {
+    CaseArchiveError::Write(e.to_string())
 }
 
 /// Writes a file case by case; no more than one need be in memory.
-pub struct CompactWriter<W: Write + Seek> {
+pub struct CaseArchiveWriter<W: Write + Seek> {
     archive: zip::ZipWriter<W>,
     input: InputConfig,
     storage: Storage,
 }
 
-impl<W: Write + Seek> CompactWriter<W> {
+impl<W: Write + Seek> CaseArchiveWriter<W> {
     /// Begins a file of cases that were prepared for `input`.
     pub fn new(to: W, input: InputConfig, storage: Storage) -> Self {
         Self { archive: zip::ZipWriter::new(to), input, storage }
     }
 
-    fn put(&mut self, name: &str, storage: Storage, bytes: &[u8]) -> Result<(), CompactError> {
+    fn put(&mut self, name: &str, storage: Storage, bytes: &[u8]) -> Result<(), CaseArchiveError> {
         let options = match storage {
             Storage::Packed => SimpleFileOptions::default().compression_method(CompressionMethod::Bzip2),
             Storage::Mapped => SimpleFileOptions::default()
@@ -108,8 +108,8 @@ impl<W: Write + Seek> CompactWriter<W> {
     /// Writes the pixels of a case of set number `set`.
     ///
     /// # Errors
-    /// [`CompactError::Write`].
-    pub fn add(&mut self, set: usize, id: &str, case: &PreparedCase) -> Result<(), CompactError> {
+    /// [`CaseArchiveError::Write`].
+    pub fn add(&mut self, set: usize, id: &str, case: &PreparedCase) -> Result<(), CaseArchiveError> {
         let intensities: Vec<u8> = match self.storage {
             Storage::Packed => case.hu.all().iter().map(|&hu| level(&self.input, hu).round() as u8).collect(),
             Storage::Mapped => case.hu.all().iter().flat_map(|hu| hu.to_le_bytes()).collect(),
@@ -121,29 +121,29 @@ impl<W: Write + Seek> CompactWriter<W> {
     /// Ends the file: `sets` with all cases that were added, whose pixels may be gone.
     ///
     /// # Errors
-    /// [`CompactError::Write`].
-    pub fn finish(mut self, sets: Vec<CompactSet>) -> Result<W, CompactError> {
-        let index = Compact { format: FORMAT, storage: self.storage, input: self.input.clone(), sets };
+    /// [`CaseArchiveError::Write`].
+    pub fn finish(mut self, sets: Vec<ArchivedSet>) -> Result<W, CaseArchiveError> {
+        let index = CaseArchive { format: FORMAT, storage: self.storage, input: self.input.clone(), sets };
         self.put(INDEX, Storage::Packed, &serde_json::to_vec(&index).map_err(unwritable)?)?;
         self.archive.finish().map_err(unwritable)
     }
 }
 
-impl Compact {
+impl CaseArchive {
     /// Reads a file. Of a mapped one the pixels stay in `bytes`.
     ///
     /// # Errors
-    /// [`CompactError::Unreadable`].
-    pub fn read(bytes: &Bytes) -> Result<Self, CompactError> {
+    /// [`CaseArchiveError::Unreadable`].
+    pub fn read(bytes: &Bytes) -> Result<Self, CaseArchiveError> {
         let mut archive = zip::ZipArchive::new(Cursor::new((**bytes).as_ref())).map_err(unreadable)?;
-        let mut compact: Self =
+        let mut held: Self =
             serde_json::from_slice(&unpacked(&mut archive, INDEX, LARGEST_INDEX)?).map_err(unreadable)?;
-        if compact.format != FORMAT {
-            return Err(unreadable(format!("its format is {}, this program reads {FORMAT}", compact.format)));
+        if held.format != FORMAT {
+            return Err(unreadable(format!("its format is {}, this program reads {FORMAT}", held.format)));
         }
-        compact.input.validate().map_err(unreadable)?;
-        let levels = levels(&compact.input);
-        for (n, set) in compact.sets.iter_mut().enumerate() {
+        held.input.validate().map_err(unreadable)?;
+        let levels = levels(&held.input);
+        for (n, set) in held.sets.iter_mut().enumerate() {
             for (id, case) in &mut set.cases {
                 let [width, height] = case.grid.size;
                 let pixels = width.saturating_mul(height);
@@ -155,7 +155,7 @@ impl Compact {
                     )));
                 }
                 let [ct, label] = [false, true].map(|labels| entry_name(n, id, labels));
-                match compact.storage {
+                match held.storage {
                     Storage::Packed => {
                         let codes = unpacked(&mut archive, &ct, voxels)?;
                         if codes.iter().any(|&code| usize::from(code) >= LEVELS) {
@@ -175,14 +175,14 @@ impl Compact {
                 }
             }
         }
-        Ok(compact)
+        Ok(held)
     }
 }
 
 type Archive<'a> = zip::ZipArchive<Cursor<&'a [u8]>>;
 
 /// What is packed, of at most so many bytes.
-fn unpacked(archive: &mut Archive<'_>, name: &str, most: usize) -> Result<Vec<u8>, CompactError> {
+fn unpacked(archive: &mut Archive<'_>, name: &str, most: usize) -> Result<Vec<u8>, CaseArchiveError> {
     let file = archive.by_name(name).map_err(|e| unreadable(format!("{name}: {e}")))?;
     let mut bytes = Vec::new();
     file.take(most as u64 + 1).read_to_end(&mut bytes).map_err(|e| unreadable(format!("{name}: {e}")))?;
@@ -198,7 +198,7 @@ fn in_place<T: bytemuck::AnyBitPattern>(
     name: &str,
     pixels: usize,
     bytes: &Bytes,
-) -> Result<Planes<T>, CompactError> {
+) -> Result<Planes<T>, CaseArchiveError> {
     let file = archive.by_name(name).map_err(|e| unreadable(format!("{name}: {e}")))?;
     let range = file.data_start().and_then(|start| {
         let (start, size) = (usize::try_from(start).ok()?, usize::try_from(file.size()).ok()?);
@@ -240,9 +240,9 @@ mod tests {
     use crate::anatomy::Organ;
     use crate::phantom::{Phantom, PhantomOptions, ScanSet};
 
-    fn written(compact: &Compact, storage: Storage) -> Bytes {
-        let mut writer = CompactWriter::new(Cursor::new(Vec::new()), compact.input.clone(), storage);
-        let mut sets = compact.sets.clone();
+    fn written(archive: &CaseArchive, storage: Storage) -> Bytes {
+        let mut writer = CaseArchiveWriter::new(Cursor::new(Vec::new()), archive.input.clone(), storage);
+        let mut sets = archive.sets.clone();
         for (n, set) in sets.iter_mut().enumerate() {
             for (id, case) in &mut set.cases {
                 writer.add(n, id, case).unwrap();
@@ -252,7 +252,7 @@ mod tests {
         Arc::new(writer.finish(sets).unwrap().into_inner())
     }
 
-    fn compact() -> Compact {
+    fn archive() -> CaseArchive {
         let input = InputConfig { spacing_mm: Some(6.0), crop: 80, ..InputConfig::light() };
         let options = PhantomOptions {
             set: ScanSet::Thorax,
@@ -278,14 +278,14 @@ mod tests {
             assume_hu: false,
             organs: None,
         };
-        let sets = vec![CompactSet { config, set, cases: vec![("1".into(), case)] }];
-        Compact { format: FORMAT, storage: Storage::Packed, input, sets }
+        let sets = vec![ArchivedSet { config, set, cases: vec![("1".into(), case)] }];
+        CaseArchive { format: FORMAT, storage: Storage::Packed, input, sets }
     }
 
     #[test]
     fn cases_come_back_to_half_a_step_of_intensity_and_labels_exactly() {
-        let before = compact();
-        let after = Compact::read(&written(&before, Storage::Packed)).unwrap();
+        let before = archive();
+        let after = CaseArchive::read(&written(&before, Storage::Packed)).unwrap();
         let (a, b) = (&before.sets[0].cases[0].1, &after.sets[0].cases[0].1);
         assert_eq!((a.labels.all(), &a.evaluable, &a.possible), (b.labels.all(), &b.evaluable, &b.possible));
         assert_eq!((&a.regions, &a.origins, &a.usable), (&b.regions, &b.origins, &b.usable));
@@ -302,9 +302,9 @@ mod tests {
 
     #[test]
     fn mapped_cases_are_exact_and_stay_where_they_lie() {
-        let before = compact();
+        let before = archive();
         let bytes = written(&before, Storage::Mapped);
-        let after = Compact::read(&bytes).unwrap();
+        let after = CaseArchive::read(&bytes).unwrap();
         let (a, b) = (&before.sets[0].cases[0].1, &after.sets[0].cases[0].1);
         assert_eq!((a.hu.all(), a.labels.all()), (b.hu.all(), b.labels.all()));
         let within = (*bytes).as_ref().as_ptr_range();
@@ -313,20 +313,20 @@ mod tests {
 
     #[test]
     fn what_is_no_such_file_is_refused() {
-        let refused = |bytes: Vec<u8>, why: &str| match Compact::read(&(Arc::new(bytes) as Bytes)) {
-            Err(CompactError::Unreadable(said)) => said,
+        let refused = |bytes: Vec<u8>, why: &str| match CaseArchive::read(&(Arc::new(bytes) as Bytes)) {
+            Err(CaseArchiveError::Unreadable(said)) => said,
             other => panic!("{why}: {other:?}"),
         };
         for storage in [Storage::Packed, Storage::Mapped] {
-            let good = written(&compact(), storage);
+            let good = written(&archive(), storage);
             let good = (*good).as_ref();
             refused(good[..good.len() / 2].to_vec(), "cut");
             refused(good[good.len() / 2..].to_vec(), "cut");
-            let mut fewer = compact();
+            let mut fewer = archive();
             fewer.sets[0].cases[0].1.origins.pop();
             let said = refused((*written(&fewer, storage)).as_ref().to_vec(), "parts");
             assert!(said.contains("thorax/1") && said.contains("fit together"), "{said}");
-            let mut strange = compact();
+            let mut strange = archive();
             let case = &mut strange.sets[0].cases[0].1;
             case.labels = Planes::new(case.labels.pixels(), vec![34; case.labels.all().len()]);
             let said = refused((*written(&strange, storage)).as_ref().to_vec(), "labels");
