@@ -136,6 +136,8 @@ pub(crate) fn series(stored: &crate::volume::Geometry) -> super::dicom::SeriesIn
         modality: crate::volume::Modality::Ct,
         description: "chest".into(),
         number: Some(3),
+        image_type: Vec::new(),
+        kernel: String::new(),
         slices: stored.size[2],
         size: [stored.size[0], stored.size[1]],
         spacing: Some(spacing),

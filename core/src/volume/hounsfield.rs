@@ -285,7 +285,7 @@ mod tests {
     #[test]
     fn a_body_in_one_hundredth_of_the_volume_counts() {
         let (_, ct) = scans().remove(0);
-        let mut voxels = vec![-1000i16; 200 * ct.voxels.len()];
+        let mut voxels = vec![-1000i16; 100 * ct.voxels.len()];
         voxels[..ct.voxels.len()].copy_from_slice(&ct.voxels);
         assert_eq!(check_hu(&voxels), Ok(()));
     }

@@ -50,8 +50,8 @@ pub enum DicomError {
     SingleSlice,
     /// Several slices lie in the same place.
     #[error(
-        "slices lie in the same place ({count} too many, the first at {axis} = {at_mm:.2} mm); the series mixes several \
-         acquisitions or reconstructions: export one of them alone"
+        "slices lie in the same place ({count} too many, the first at {axis} = {at_mm:.2} mm: {} and {}); the series mixes several \
+         acquisitions or reconstructions: export one of them alone", .files[0], .files[1]
     )]
     DuplicatePositions {
         /// Slices too many.
@@ -60,10 +60,13 @@ pub enum DicomError {
         axis: char,
         /// Position of the first pair, mm.
         at_mm: f64,
+        /// The first pair.
+        files: [String; 2],
     },
     /// Slices are missing: gaps are whole multiples of the usual spacing.
     #[error(
-        "slices are missing ({missing} in all, at {spacing:.3} mm between slices): {gaps}; export the whole series"
+        "slices are missing ({missing} in all, at {spacing:.3} mm between slices): {gaps}{}; export the whole series",
+        also_unread(.unread)
     )]
     MissingSlices {
         /// Slices that are not there.
@@ -72,6 +75,8 @@ pub enum DicomError {
         spacing: f64,
         /// The gaps, each with its number of slices and its place in mm.
         gaps: String,
+        /// Files beside the slices that may be them, but are no DICOM; empty where there are none.
+        unread: String,
     },
     /// The distance between slices varies.
     #[error(
@@ -99,12 +104,28 @@ pub enum DicomError {
         /// Angle between the slice normal and the line through the slices, degrees.
         degrees: f64,
     },
-    /// A slice is shifted sideways out of the stack.
+    /// A slice that is there, but is of another kind than the others.
+    #[error("{file}, the slice at {axis} = {at_mm:.2} mm, {problem}; export the series again with slices of one kind")]
+    OddSlice {
+        /// File name.
+        file: String,
+        /// Patient axis closest to the slice normal.
+        axis: char,
+        /// Where, mm.
+        at_mm: f64,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Slices are shifted sideways out of the stack.
     #[error(
-        "the slice at {axis} = {at_mm:.2} mm is shifted sideways by {shift_mm:.2} mm out of the stack; export the series again \
-         from one acquisition"
+        "{file}, the slice at {axis} = {at_mm:.2} mm, is shifted sideways by {shift_mm:.2} mm out of the stack{}; export the series \
+         again from one acquisition", others_too(*.count)
     )]
     ShiftedSlice {
+        /// File name of the worst one.
+        file: String,
+        /// Slices out of the stack.
+        count: usize,
         /// Patient axis closest to the slice normal.
         axis: char,
         /// Where, mm.
@@ -114,8 +135,8 @@ pub enum DicomError {
     },
     /// Slices of one series have different orientations.
     #[error(
-        "{odd} of {slices} slices of the series are turned by up to {degrees:.1} degrees against the others; export slices of one \
-         orientation"
+        "{odd} of {slices} slices of the series ({file} first) are turned by up to {degrees:.1} degrees against the others; export \
+         slices of one orientation"
     )]
     MixedOrientation {
         /// Slices that differ.
@@ -124,10 +145,13 @@ pub enum DicomError {
         slices: usize,
         /// Largest angle, degrees.
         degrees: f64,
+        /// The first of those that differ.
+        file: String,
     },
     /// Slices of one series have different numbers of rows or columns.
     #[error(
-        "slices of {a_columns} x {a_rows} and of {b_columns} x {b_rows} pixels are mixed in one series; export slices of one size"
+        "slices of {a_columns} x {a_rows} and of {b_columns} x {b_rows} pixels ({file} first) are mixed in one series; export slices \
+         of one size"
     )]
     MixedMatrix {
         /// Columns of most slices.
@@ -138,6 +162,8 @@ pub enum DicomError {
         b_columns: usize,
         /// Rows of another slice.
         b_rows: usize,
+        /// The first of those.
+        file: String,
     },
     /// Slices of one series have different pixel spacings.
     #[error(
@@ -209,4 +235,12 @@ pub enum DicomError {
     /// The slices form a volume that cannot be used.
     #[error(transparent)]
     Geometry(#[from] GeometryError),
+}
+
+fn also_unread(files: &str) -> String {
+    if files.is_empty() { String::new() } else { format!(" (no DICOM, but perhaps meant to be: {files})") }
+}
+
+fn others_too(count: usize) -> String {
+    if count > 1 { format!(", as are {} others less", count - 1) } else { String::new() }
 }

@@ -6,16 +6,17 @@ use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 
-use super::dataset::{DataSet, PixelBytes, Unreadable};
+use super::dataset::{DataSet, PixelBytes};
 use super::element::{integer, items, numbers, text, texts};
 use super::patient::{self, PatientStudy};
 use super::pixel_format::PixelFormat;
+use super::walk::Unreadable;
 
 /// Frames that are read from one file; an enhanced CT has a few thousand.
 const MAX_FRAMES: usize = 1 << 16;
 
 /// What is picked from a file.
-const WANTED: [Tag; 37] = [
+const WANTED: [Tag; 38] = [
     tags::SPECIFIC_CHARACTER_SET,
     tags::IMAGE_TYPE,
     tags::SOP_CLASS_UID,
@@ -23,6 +24,7 @@ const WANTED: [Tag; 37] = [
     tags::MODALITY,
     tags::SERIES_DESCRIPTION,
     tags::GANTRY_DETECTOR_TILT,
+    tags::CONVOLUTION_KERNEL,
     tags::PATIENT_POSITION,
     tags::STUDY_INSTANCE_UID,
     tags::SERIES_INSTANCE_UID,
@@ -85,8 +87,10 @@ pub(super) struct Header {
     pub(super) description: String,
     pub(super) series_number: Option<i32>,
     pub(super) patient_position: String,
-    /// ImageType (0008,0008) value 3 is LOCALIZER: a scout.
-    pub(super) localizer: bool,
+    /// ImageType (0008,0008): ORIGINAL or DERIVED, PRIMARY or SECONDARY, AXIAL, LOCALIZER...
+    pub(super) image_type: Vec<String>,
+    /// ConvolutionKernel (0018,1210), the first, empty when absent.
+    pub(super) kernel: String,
     /// RescaleType (0028,1054), empty when absent.
     pub(super) rescale_type: String,
     /// GantryDetectorTilt (0018,1120), degrees.
@@ -102,20 +106,77 @@ pub(super) struct Header {
     pub(super) pixels: Option<PixelBytes>,
 }
 
+impl Header {
+    /// ImageType value 3 is LOCALIZER: a scout.
+    pub(super) fn is_localizer(&self) -> bool {
+        self.image_type.get(2).is_some_and(|t| t == "LOCALIZER")
+    }
+}
+
 /// What a file turned out to be.
 pub(super) enum FileKind {
     /// Slices.
     Image(Box<Header>),
-    /// DICOM without an image, by its modality (`RTSTRUCT`, `SR`...), or something like it.
+    /// DICOM without slices, by its modality (`RTSTRUCT`, `SR`...), or something like it.
     Other(String),
+    /// DICOM without slices, by its modality, that is damaged besides: why.
+    OtherDamaged(String, String),
+}
+
+/// Storage classes that hold no slices of a scan, though some have a matrix and pixels, and some carry the series UID of
+/// the scan that they belong to: the end of the UID behind 1.2.840.10008.5.1.4.1.1, and what to call it.
+const NO_SLICES: [(&str, &str); 16] = [
+    ("481.1", "RTIMAGE"),
+    ("481.2", "RTDOSE"),
+    ("481.3", "RTSTRUCT"),
+    ("481.", "RTPLAN"),
+    ("66.4", "SEG"),
+    ("66", "REG"),
+    ("67", "REG"),
+    ("88.59", "KO"),
+    ("88.", "SR"),
+    ("11.", "PR"),
+    ("104.", "DOC"),
+    ("30", "parametric map"),
+    ("9.", "waveform"),
+    ("78.", "lens measurement"),
+    ("200.", "implant"),
+    ("68.", "surface"),
+];
+/// Modalities of such objects, for files that do not say their class.
+const NO_SLICES_MODALITIES: [&str; 12] =
+    ["RTDOSE", "RTSTRUCT", "RTPLAN", "RTIMAGE", "RTRECORD", "SR", "SEG", "REG", "PR", "KO", "DOC", "ECG"];
+
+/// What an object without slices is called; `None` if it may have some.
+fn without_slices(class: &str, modality: &str) -> Option<String> {
+    let known = class.strip_prefix("1.2.840.10008.5.1.4.1.1.").and_then(|end| {
+        NO_SLICES.iter().find(|(start, _)| if start.ends_with('.') { end.starts_with(start) } else { end == *start })
+    });
+    known
+        .map(|(_, name)| (*name).to_owned())
+        .or_else(|| NO_SLICES_MODALITIES.contains(&modality).then(|| modality.to_owned()))
 }
 
 /// Reads the header of a file.
 pub(super) fn read(bytes: &[u8]) -> Result<FileKind, Unreadable> {
     let set = DataSet::open(bytes)?;
     let wanted: Vec<Tag> = WANTED.into_iter().chain(patient::TAGS).collect();
-    let (object, pixels) = set.read(&wanted)?;
+    let (object, pixels) = match set.read(&wanted) {
+        Ok(read) => read,
+        Err(Unreadable::Damaged(reason)) => {
+            let class = Some(set.text_before_damage(tags::SOP_CLASS_UID)).filter(|class| !class.is_empty());
+            let modality = set.text_before_damage(tags::MODALITY);
+            return match without_slices(class.as_ref().unwrap_or(&set.class), &modality) {
+                Some(kind) => Ok(FileKind::OtherDamaged(kind, reason)),
+                None => Err(Unreadable::Damaged(reason)),
+            };
+        }
+        Err(other) => return Err(other),
+    };
     let modality = text(&object, tags::MODALITY);
+    if let Some(kind) = without_slices(&text(&object, tags::SOP_CLASS_UID), &modality) {
+        return Ok(FileKind::Other(kind));
+    }
     let (Some(columns), Some(rows)) = (integer(&object, tags::COLUMNS), integer(&object, tags::ROWS)) else {
         let class = text(&object, tags::SOP_CLASS_UID);
         // CT and MR storage, classic and enhanced: these always have a matrix.
@@ -128,7 +189,6 @@ pub(super) fn read(bytes: &[u8]) -> Result<FileKind, Unreadable> {
             code => code.to_owned(),
         }));
     };
-    let image_type = texts(&object, tags::IMAGE_TYPE);
     let per_frame = items(&object, tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE);
     let shared = items(&object, tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE).first();
     let declared = integer(&object, tags::NUMBER_OF_FRAMES).unwrap_or(1).max(1) as usize;
@@ -156,7 +216,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<FileKind, Unreadable> {
         description: text(&object, tags::SERIES_DESCRIPTION),
         series_number: integer(&object, tags::SERIES_NUMBER).map(|n| n as i32),
         patient_position: text(&object, tags::PATIENT_POSITION),
-        localizer: image_type.get(2).is_some_and(|t| t == "LOCALIZER"),
+        image_type: texts(&object, tags::IMAGE_TYPE),
+        kernel: texts(&object, tags::CONVOLUTION_KERNEL).into_iter().next().unwrap_or_default(),
         rescale_type: text(&object, tags::RESCALE_TYPE),
         tilt: numbers(&object, tags::GANTRY_DETECTOR_TILT).map_or(0.0, |[tilt]| tilt),
         columns: columns.clamp(0, u16::MAX.into()) as usize,

@@ -3,10 +3,11 @@
 //!
 //! A folder from a hospital archive holds scouts, dose pages, structure sets, several series, and slices in any
 //! order. A reader that guesses through that draws organs in the wrong place, so the order of work is: read the few
-//! attributes that place a slice (`dataset`, `header`), find the series (`series`), prove that its slices form a grid or
-//! refuse them with the numbers (`stacking`), and only then decode pixels (`pixels`), slice by slice into the
-//! volume (`reader`).
+//! attributes that place a slice (`dataset`, `header`), find the series (`survey`, `series`), choose one (`choice`), prove
+//! that its slices form a grid or refuse them with the numbers (`stacking`), and only then decode pixels (`pixels`), slice
+//! by slice into the volume (`reader`).
 
+mod choice;
 mod codestream;
 pub(in crate::formats) mod dataset;
 pub(in crate::formats) mod derived;
@@ -25,13 +26,16 @@ mod stacking;
 mod survey;
 #[cfg(test)]
 mod tests;
+mod unknown;
+pub(in crate::formats) mod walk;
 
+pub use choice::SeriesChoice;
 pub use dataset::looks_like_dicom;
 pub use derived::{Derivation, ExportError, Moment, Provenance, new_uid};
 pub use error::DicomError;
 pub use patient::PatientStudy;
 pub use reader::SeriesReader;
-pub use series::{SeriesChoice, SeriesInfo, SliceReference};
+pub use series::{SeriesInfo, SliceReference};
 
 use crate::volume::CtVolume;
 use survey::survey;
@@ -72,7 +76,7 @@ pub fn list_series(files: &[(String, Vec<u8>)]) -> Result<Vec<SeriesInfo>, Dicom
 /// [`DicomError`]: nothing to read, a damaged file, or slices that form no rectangular grid.
 pub fn find_series(files: &[(String, Vec<u8>)], choice: &SeriesChoice) -> Result<SeriesInfo, DicomError> {
     let survey = survey(files)?;
-    let chosen = series::choose(&survey.series, choice)?;
+    let (chosen, _) = choice::choose(&survey.series, choice)?;
     chosen.stack.as_ref().map_err(Clone::clone)?;
     Ok(chosen.info.clone())
 }

@@ -3,7 +3,8 @@
 
 use dicom_core::{Tag, VR};
 
-use super::dataset::{self, DataSet, Encoding, Unreadable};
+use super::dataset::DataSet;
+use super::walk::{self, Encoding, Unreadable};
 
 /// An element with its value as it stands in the file.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +32,7 @@ impl<'a> Field<'a> {
     /// # Errors
     /// [`Unreadable`]: a length that goes beyond the bytes.
     pub fn items(&self) -> Result<Vec<Item<'a>>, Unreadable> {
-        let items = dataset::items(self.value, self.encoding)?;
+        let items = walk::items(self.value, self.encoding)?;
         Ok(items.into_iter().map(|bytes| Item { bytes, encoding: self.encoding }).collect())
     }
 }
@@ -50,7 +51,7 @@ impl<'a> Item<'a> {
     /// [`Unreadable`]: a length that goes beyond the bytes.
     pub fn fields(&self) -> Result<Vec<Field<'a>>, Unreadable> {
         let mut fields = Vec::new();
-        dataset::each(self.bytes, self.encoding, &mut |tag, vr, value| {
+        walk::each(self.bytes, self.encoding, &mut |tag, vr, value| {
             fields.push(Field { tag, value, encoding: within(vr, self.encoding) });
         })?;
         Ok(fields)
@@ -60,7 +61,7 @@ impl<'a> Item<'a> {
 /// An element of a data set.
 pub(in crate::formats) fn field<'a>(set: &'a DataSet, wanted: Tag) -> Result<Option<Field<'a>>, Unreadable> {
     let mut found = None;
-    dataset::each(&set.bytes, set.encoding, &mut |tag, vr, value| {
+    walk::each(&set.bytes, set.encoding, &mut |tag, vr, value| {
         if tag == wanted {
             found = Some(Field { tag, value, encoding: within(vr, set.encoding) });
         }
@@ -70,5 +71,5 @@ pub(in crate::formats) fn field<'a>(set: &'a DataSet, wanted: Tag) -> Result<Opt
 
 /// What the items of a sequence are written in: a sequence of unknown representation is implicit little endian (PS3.5 6.2.2, note 4).
 fn within(vr: VR, outer: Encoding) -> Encoding {
-    if vr == VR::UN { dataset::IMPLICIT_LE } else { outer }
+    if vr == VR::UN { walk::IMPLICIT_LE } else { outer }
 }

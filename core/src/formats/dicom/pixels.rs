@@ -13,9 +13,10 @@ use dicom_pixeldata::PixelDecoder;
 use dicom_transfer_syntax_registry::{TransferSyntaxIndex, TransferSyntaxRegistry};
 
 use super::codestream;
-use super::dataset::{DataSet, PixelBytes, contain};
+use super::dataset::{DataSet, PixelBytes};
 use super::error::DicomError;
 use super::header::{Frame, Header};
+use super::walk::contain;
 use super::{jpeg12, jpeg2000};
 
 /// A contained panic of a codec, as a reason.

@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::choice::{self, SeriesChoice};
 use super::dataset::DataSet;
 use super::error::DicomError;
 use super::pixels::{self, Clipping};
-use super::series::{self, ImageFile, Series, SeriesChoice, SeriesInfo};
+use super::series::{ImageFile, Series, SeriesInfo};
 use super::survey::{Survey, hounsfield_doubt, survey};
 use crate::volume::{CtVolume, Geometry, Volume};
 
@@ -20,7 +21,8 @@ pub struct SeriesReader {
     survey: Survey,
     /// Which of the survey's series is read.
     chosen: usize,
-    choice: SeriesChoice,
+    /// Why that one; empty where there is no other, or it was asked for.
+    reasons: String,
     stored: Geometry,
     /// Files of the series that are still to be decoded, by their image.
     left: VecDeque<(usize, Vec<u8>)>,
@@ -43,7 +45,7 @@ impl SeriesReader {
     /// [`DicomError`]: nothing to read, a damaged file, or slices that form no rectangular grid.
     pub fn open(files: Vec<(String, Vec<u8>)>, choice: SeriesChoice) -> Result<Self, DicomError> {
         let survey = survey(&files)?;
-        let chosen = series::choose(&survey.series, &choice)?;
+        let (chosen, reasons) = choice::choose(&survey.series, &choice)?;
         let stored = chosen.stack.as_ref().map_err(Clone::clone)?.geometry.clone();
         for &(n, _) in &chosen.slices {
             let image = &survey.images[n];
@@ -58,7 +60,7 @@ impl SeriesReader {
             .filter_map(|(index, (_, bytes))| Some((by_index.remove(&index)?, bytes)))
             .collect();
         let chosen = survey.series.iter().position(|s| std::ptr::eq(s, chosen)).unwrap_or(0);
-        Ok(Self { chosen, choice, stored, files: left.len(), left, voxels: Vec::new(), clipped: 0, survey })
+        Ok(Self { chosen, reasons, stored, files: left.len(), left, voxels: Vec::new(), clipped: 0, survey })
     }
 
     /// Voxels of the volume along the stored axes.
@@ -115,18 +117,25 @@ impl SeriesReader {
     /// # Errors
     /// [`DicomError::Geometry`]
     pub fn finish(self) -> Result<(CtVolume, SeriesInfo, Vec<SeriesInfo>), DicomError> {
-        let Survey { images, series, skipped } = self.survey;
+        let Survey { images, series, notes } = self.survey;
         let chosen: &Series = &series[self.chosen];
         let mut volume = Volume::from_stored(self.stored, self.voxels, chosen.info.modality.clone())?;
         if self.clipped > 0 {
             volume.warnings.push(format!("{} voxels were outside -32768 to 32767 and were clipped", self.clipped));
         }
         volume.warnings.extend(hounsfield_doubt(&images, chosen));
-        volume.warnings.extend(chosen.note.clone());
-        volume.warnings.extend(skipped);
-        if series.len() > 1 && self.choice == SeriesChoice::Largest {
-            let (n, slices) = (series.len(), chosen.info.slices);
-            volume.warnings.push(format!("the files hold {n} series; the one with {slices} slices was read"));
+        volume.warnings.extend(chosen.notes.clone());
+        volume.warnings.extend(notes);
+        if series.len() > 1 && !self.reasons.is_empty() {
+            let (n, info) = (series.len(), &chosen.info);
+            let step = info.spacing.map_or(0.0, |[_, _, step]| step);
+            let kernel = if info.kernel.is_empty() { String::new() } else { format!(", kernel {}", info.kernel) };
+            volume.warnings.push(format!(
+                "the files hold {n} series; number {} of them was read ({} slices, {step:.2} mm apart{kernel}) because {}",
+                self.chosen + 1,
+                info.slices,
+                self.reasons
+            ));
         }
         let info = chosen.info.clone();
         Ok((volume, info, series.into_iter().map(|s| s.info).collect()))

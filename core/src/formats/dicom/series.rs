@@ -13,16 +13,6 @@ const OTHER_VIEW_DEGREES: f64 = 45.0;
 /// A series may hold one odd image (a scout, a dose page) for this many slices; more odd ones are a mixed series.
 const SLICES_PER_ODD_IMAGE: usize = 4;
 
-/// Which series of a folder to read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum SeriesChoice {
-    /// The CT series with the most slices; without a CT, the series with the most slices.
-    #[default]
-    Largest,
-    /// The series with this Series Instance UID (0020,000E).
-    Uid(String),
-}
-
 /// What an RTSTRUCT or SEG has to quote to point at a slice.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SliceReference {
@@ -47,6 +37,10 @@ pub struct SeriesInfo {
     pub description: String,
     /// SeriesNumber (0020,0011).
     pub number: Option<i32>,
+    /// ImageType (0008,0008) of the first slice.
+    pub image_type: Vec<String>,
+    /// ConvolutionKernel (0018,1210) of the first slice, empty when absent.
+    pub kernel: String,
     /// Slices of the volume.
     pub slices: usize,
     /// Columns (i) and rows (j) of a slice.
@@ -85,40 +79,38 @@ pub(super) struct Series {
     /// Slices as (index in the list of images, frame), in the order of `info.instances`.
     pub(super) slices: Vec<(usize, usize)>,
     pub(super) stack: Result<Stack, DicomError>,
-    /// Images of the series that are no part of the volume.
-    pub(super) note: Option<String>,
+    /// Images of the series that are no part of the volume, and what else a user should know.
+    pub(super) notes: Vec<String>,
+    /// Whether the slices lie across the body.
+    pub(super) is_axial: bool,
+    /// From the first slice to the last, mm; 0 where the files do not say.
+    pub(super) length_mm: f64,
 }
 
-/// Groups images into series, ordered by series number, then UID.
-pub(super) fn group(images: &[ImageFile]) -> Vec<Series> {
+/// Groups images into series, ordered by series number, then UID. `unread` names files that may be what a series lacks.
+pub(super) fn group(images: &[ImageFile], unread: &str) -> Vec<Series> {
     let mut by_uid: BTreeMap<(Option<i32>, &str), Vec<usize>> = BTreeMap::new();
     for (n, image) in images.iter().enumerate() {
         // The number of the first file orders the series; files of one series never make two.
         let key = by_uid.keys().find(|key| key.1 == image.header.series_uid).copied();
         by_uid.entry(key.unwrap_or((image.header.series_number, &image.header.series_uid))).or_default().push(n);
     }
-    by_uid.into_values().map(|members| one_series(images, members)).collect()
+    by_uid.into_values().map(|members| one_series(images, members, unread)).collect()
 }
 
-/// The series to read.
-pub(super) fn choose<'a>(series: &'a [Series], choice: &SeriesChoice) -> Result<&'a Series, DicomError> {
-    match choice {
-        SeriesChoice::Uid(uid) => series.iter().find(|s| s.info.uid == *uid).ok_or_else(|| {
-            let known: Vec<&str> = series.iter().map(|s| s.info.uid.as_str()).collect();
-            DicomError::UnknownSeries { uid: uid.clone(), available: known.join(", ") }
-        }),
-        SeriesChoice::Largest => {
-            let rank = |s: &Series| (s.info.modality == Modality::Ct, s.info.slices);
-            // The first of equals, whatever the order of the files.
-            let best = series.iter().reduce(|best, s| if rank(s) > rank(best) { s } else { best });
-            best.ok_or(DicomError::NoImages { files: 0, found: "nothing".into() })
+impl Series {
+    /// Distance between slices in mm, in the mean where they form no volume; infinite where there is one.
+    pub(super) fn step_mm(&self) -> f64 {
+        match self.info.spacing {
+            Some([_, _, step]) => step,
+            None if self.info.slices < 2 => f64::INFINITY,
+            None => self.length_mm / (self.info.slices as f64 - 1.0),
         }
     }
 }
 
-fn one_series(images: &[ImageFile], members: Vec<usize>) -> Series {
-    let all = members.iter().map(|&n| images[n].header.frames.len()).sum::<usize>();
-    let (slices, mixed) = main_stack(images, &members);
+fn one_series(images: &[ImageFile], members: Vec<usize>, unread: &str) -> Series {
+    let (slices, odd, mixed) = main_stack(images, &members);
     let described: Vec<Slice> = slices
         .iter()
         .map(|&(n, frame)| {
@@ -128,10 +120,20 @@ fn one_series(images: &[ImageFile], members: Vec<usize>) -> Series {
         .collect();
     // Every series has members, and every image frames.
     let first = &images[slices.first().map_or(members[0], |s| s.0)].header;
+    let places = heights(images, &slices);
     let stack = match mixed {
         Some(error) => Err(error),
-        None => stacking::stack(&described, first.columns, first.rows),
+        None => stacking::stack(&described, first.columns, first.rows).map_err(|error| {
+            match (error, odd.iter().find_map(|odd| odd.within(images, &slices, &places))) {
+                (DicomError::MissingSlices { .. }, Some(named)) => named,
+                (DicomError::MissingSlices { missing, spacing, gaps, .. }, None) => {
+                    DicomError::MissingSlices { missing, spacing, gaps, unread: unread.to_owned() }
+                }
+                (other, _) => other,
+            }
+        }),
     };
+    let length_mm = places.iter().copied().fold(f64::MIN, f64::max) - places.iter().copied().fold(f64::MAX, f64::min);
     let slices: Vec<(usize, usize)> = match &stack {
         Ok(stack) => stack.order.iter().map(|&n| slices[n]).collect(),
         Err(_) => slices,
@@ -145,18 +147,32 @@ fn one_series(images: &[ImageFile], members: Vec<usize>) -> Series {
             position: header.frames[frame].position,
         }
     };
-    let left_out = all - slices.len();
-    let note = (left_out > 0 && stack.is_ok())
-        .then(|| format!("scouts or images of another size were left out of the series: {left_out}"));
+    let mut notes = Vec::new();
+    if let Ok(stack) = &stack {
+        let step = stack.geometry.spacing()[2];
+        let (ends, scouts): (Vec<&Odd>, Vec<&Odd>) =
+            odd.iter().partition(|odd| odd.is_next(images, &slices, &places, step));
+        notes.extend(ends.iter().map(|odd| {
+            format!("{}, a slice at the end of the series, {} and was left out", images[odd.slice.0].name, odd.problem)
+        }));
+        if !scouts.is_empty() {
+            notes.push(format!("scouts or images of another size were left out of the series: {}", scouts.len()));
+        }
+        notes.extend(stack.note.clone());
+    }
+    let orientation = slices.first().and_then(|&(n, frame)| images[n].header.frames[frame].orientation);
+    let from_axial = orientation.and_then(stacking::angle_to_axial);
     let info = SeriesInfo {
         uid: first.series_uid.clone(),
         modality: modality(&first.modality),
         description: first.description.clone(),
         number: first.series_number,
+        image_type: first.image_type.clone(),
+        kernel: first.kernel.clone(),
         slices: slices.len(),
         size: [first.columns, first.rows],
         spacing: stack.as_ref().ok().map(|s| s.geometry.spacing()),
-        orientation: slices.first().and_then(|&(n, frame)| images[n].header.frames[frame].orientation),
+        orientation,
         grid: stack.as_ref().ok().map(|s| s.geometry.clone()),
         problem: stack.as_ref().err().cloned(),
         study_uid: first.study_uid.clone(),
@@ -165,7 +181,58 @@ fn one_series(images: &[ImageFile], members: Vec<usize>) -> Series {
         instances: slices.iter().map(reference).collect(),
         patient: first.patient.clone(),
     };
-    Series { info, slices, stack, note }
+    let is_axial = from_axial.is_some_and(|degrees| degrees <= OTHER_VIEW_DEGREES);
+    Series { info, slices, stack, notes, is_axial, length_mm: length_mm.max(0.0) }
+}
+
+/// Where slices lie along the normal of the first one, mm; empty where the files do not say.
+fn heights(images: &[ImageFile], slices: &[(usize, usize)]) -> Vec<f64> {
+    let frame = |&(n, frame): &(usize, usize)| &images[n].header.frames[frame];
+    let Some(orientation) = slices.first().and_then(|s| frame(s).orientation) else { return Vec::new() };
+    let height = |s: &(usize, usize)| stacking::height(frame(s).position?, orientation);
+    slices.iter().map(height).collect::<Option<_>>().unwrap_or_default()
+}
+
+/// An image of a series that is no part of its volume.
+struct Odd {
+    slice: (usize, usize),
+    /// What is wrong with it; empty for what calls itself a scout.
+    problem: String,
+}
+
+impl Odd {
+    /// Where it lies along the normal of the others, mm.
+    fn height(&self, images: &[ImageFile], slices: &[(usize, usize)]) -> Option<f64> {
+        let orientation = |&(n, frame): &(usize, usize)| images[n].header.frames[frame].orientation;
+        let position = images[self.slice.0].header.frames[self.slice.1].position?;
+        stacking::height(position, slices.first().and_then(orientation)?)
+    }
+
+    /// The error that it is, if it lies where a slice of the others is missing.
+    fn within(&self, images: &[ImageFile], slices: &[(usize, usize)], places: &[f64]) -> Option<DicomError> {
+        let at = self.height(images, slices).filter(|_| !self.problem.is_empty())?;
+        let below = places.iter().any(|&p| p < at - stacking::SAME_PLACE_MM);
+        let above = places.iter().any(|&p| p > at + stacking::SAME_PLACE_MM);
+        let taken = places.iter().any(|&p| (p - at).abs() <= stacking::SAME_PLACE_MM);
+        let (n, frame) = self.slice;
+        let (axis, at_mm) = stacking::place(
+            images[n].header.frames[frame].position?,
+            images[slices.first()?.0].header.frames.first()?.orientation?,
+        )?;
+        (below && above && !taken).then(|| DicomError::OddSlice {
+            file: images[n].name.clone(),
+            axis,
+            at_mm,
+            problem: self.problem.clone(),
+        })
+    }
+
+    /// Whether it lies where the next slice before the first or behind the last one would.
+    fn is_next(&self, images: &[ImageFile], slices: &[(usize, usize)], places: &[f64], step: f64) -> bool {
+        let Some(at) = self.height(images, slices).filter(|_| !self.problem.is_empty()) else { return false };
+        let (low, high) = places.iter().fold((f64::MAX, f64::MIN), |(low, high), &p| (low.min(p), high.max(p)));
+        [low - step, high + step].iter().any(|next| (at - next).abs() <= 0.25 * step)
+    }
 }
 
 /// Modality (0008,0060) as a type.
@@ -177,15 +244,16 @@ fn modality(code: &str) -> Modality {
     }
 }
 
-/// The slices of a series that can form one volume: scouts are set aside, by their image type or because they are few
-/// and look from another side. Where no kind of slice clearly prevails, the series is mixed.
-fn main_stack(images: &[ImageFile], members: &[usize]) -> (Vec<(usize, usize)>, Option<DicomError>) {
+/// The slices of a series that can form one volume, and those that cannot: scouts are set aside, by their image type or because
+/// they are few and look from another side. Where no kind of slice clearly prevails, the series is mixed.
+#[expect(clippy::type_complexity, reason = "slices, what was set aside, and why nothing prevails")]
+fn main_stack(images: &[ImageFile], members: &[usize]) -> (Vec<(usize, usize)>, Vec<Odd>, Option<DicomError>) {
     let frames_of = |n: usize| (0..images[n].header.frames.len()).map(move |frame| (n, frame));
-    let mut slices: Vec<(usize, usize)> = members.iter().copied().flat_map(frames_of).collect();
-    let scout = |s: &(usize, usize)| images[s.0].header.localizer;
-    if !slices.iter().all(scout) {
-        slices.retain(|s| !scout(s));
-    }
+    let slices: Vec<(usize, usize)> = members.iter().copied().flat_map(frames_of).collect();
+    let scout = |s: &(usize, usize)| images[s.0].header.is_localizer();
+    let (scouts, slices) =
+        if slices.iter().all(scout) { (Vec::new(), slices) } else { slices.into_iter().partition(scout) };
+    let mut odd: Vec<Odd> = scouts.into_iter().map(|slice| Odd { slice, problem: String::new() }).collect();
     let orientation = |s: &(usize, usize)| images[s.0].header.frames[s.1].orientation;
     let size = |s: &(usize, usize)| (images[s.0].header.columns, images[s.0].header.rows);
     let turned = |a: &(usize, usize), b: &(usize, usize)| match (orientation(a), orientation(b)) {
@@ -207,16 +275,33 @@ fn main_stack(images: &[ImageFile], members: &[usize]) -> (Vec<(usize, usize)>, 
     kinds.sort_by_key(|kind| std::cmp::Reverse(kind.len()));
     let mut kinds = kinds.into_iter();
     let main = kinds.next().unwrap_or_default();
-    let Some(other) = kinds.next() else { return (main, None) };
-    let odd = slices.len() - main.len();
-    if main.len() >= SLICES_PER_ODD_IMAGE * odd {
-        return (main, None);
+    let others: Vec<(usize, usize)> = kinds.flatten().collect();
+    let (Some(first), Some(other)) = (main.first(), others.first()) else { return (main, odd, None) };
+    let (a, b) = (size(first), size(other));
+    if main.len() < SLICES_PER_ODD_IMAGE * others.len() {
+        let file = images[other.0].name.clone();
+        let error = if a == b {
+            DicomError::MixedOrientation {
+                odd: others.len(),
+                slices: slices.len(),
+                degrees: turned(first, other),
+                file,
+            }
+        } else {
+            DicomError::MixedMatrix { a_columns: a.0, a_rows: a.1, b_columns: b.0, b_rows: b.1, file }
+        };
+        return (slices, odd, Some(error));
     }
-    let (a, b) = (size(&main[0]), size(&other[0]));
-    let error = if a == b {
-        DicomError::MixedOrientation { odd, slices: slices.len(), degrees: turned(&main[0], &other[0]) }
-    } else {
-        DicomError::MixedMatrix { a_columns: a.0, a_rows: a.1, b_columns: b.0, b_rows: b.1 }
-    };
-    (slices, Some(error))
+    odd.extend(others.into_iter().map(|slice| {
+        let (own, degrees) = (size(&slice), turned(first, &slice));
+        let problem = if own != a {
+            format!("has {} x {} pixels and the others {} x {}", own.0, own.1, a.0, a.1)
+        } else if orientation(&slice).is_none() {
+            "does not say how it lies (ImageOrientationPatient)".to_owned()
+        } else {
+            format!("is turned by {degrees:.1} degrees against the others")
+        };
+        Odd { slice, problem }
+    }));
+    (main, odd, None)
 }

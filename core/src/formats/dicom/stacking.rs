@@ -1,14 +1,14 @@
 //! Do the slices form a rectangular grid, and which one? PS3.3 C.7.6.2.1.1: a slice lies where ImagePositionPatient
 //! and ImageOrientationPatient put it. File names, instance numbers, SliceLocation, SliceThickness and
-//! SpacingBetweenSlices all lie in real archives, so none of them is asked. What is not a grid is refused with the
-//! numbers that show it.
+//! SpacingBetweenSlices all lie in real archives, so none of them is asked; nor is GantryDetectorTilt, which stays in the files
+//! of a series that was corrected for it. What is not a grid is refused with the numbers that show it.
 
 use super::error::DicomError;
 use super::header::Frame;
 use crate::volume::Geometry;
 
 /// Two slices closer than this lie in the same place, mm.
-const SAME_PLACE_MM: f64 = 0.02;
+pub(super) const SAME_PLACE_MM: f64 = 0.02;
 /// Slice spacing may vary by this (mm), or by [`SPACING_FRACTION`] of it if that is more.
 const SPACING_MM: f64 = 0.02;
 const SPACING_FRACTION: f64 = 0.01;
@@ -20,6 +20,8 @@ const UPRIGHT_DEGREES: f64 = 0.5;
 const ROUNDING_MM: f64 = 0.05;
 /// A slice may stand out of a straight stack by this much, mm.
 const STRAIGHT_MM: f64 = 0.2;
+/// A tilt that the files name is said from here on, degrees.
+const TAGGED_TILT_DEGREES: f64 = 0.05;
 
 type Vector = [f64; 3];
 
@@ -97,6 +99,70 @@ pub(super) struct Stack {
     pub(super) order: Vec<usize>,
     /// i along a row, j along a column, k along the normal.
     pub(super) geometry: Geometry,
+    /// What a user should know of it.
+    pub(super) note: Option<String>,
+}
+
+/// Where a slice lies along the normal of an orientation, mm; `None` where its vectors have no length.
+pub(super) fn height(position: [f64; 3], cosines: [f64; 6]) -> Option<f64> {
+    Some(dot(position, Axes::new(cosines, "").ok()?.normal))
+}
+
+/// Angle between slices of an orientation and axial ones, degrees; `None` where a vector has no length.
+pub(super) fn angle_to_axial(cosines: [f64; 6]) -> Option<f64> {
+    Some(Axes::new(cosines, "").ok()?.normal[2].abs().min(1.0).acos().to_degrees())
+}
+
+/// Where a viewer shows that a slice lies: the patient axis that is closest to the normal of an orientation, and the place along
+/// it in mm.
+pub(super) fn place(position: [f64; 3], cosines: [f64; 6]) -> Option<(char, f64)> {
+    let normal = Axes::new(cosines, "").ok()?.normal;
+    let along = most_along(normal);
+    Some((['x', 'y', 'z'][along], position[along]))
+}
+
+fn most_along(normal: Vector) -> usize {
+    (0..3).fold(0, |best, r| if normal[r].abs() > normal[best].abs() { r } else { best })
+}
+
+/// Why slices do not stand above each other.
+enum Sideways {
+    /// All on one line, by this angle against the normal, degrees.
+    Leaning(f64),
+    /// `count` of them out of line, the worst by `shift_mm`.
+    Jitter { worst: usize, count: usize, shift_mm: f64 },
+}
+
+/// The step from slice to slice. `heights` along `normal` rise; `aside` is what is left of each position besides, 0 for the first.
+///
+/// Slices lean only where they all stand on the line from the first to the last; otherwise some were moved.
+fn straight_step(heights: &[f64], aside: &[Vector], normal: Vector) -> Result<Vector, Sideways> {
+    let (Some(&low), Some(&high), Some(&last)) = (heights.first(), heights.last(), aside.last()) else {
+        return Ok(normal);
+    };
+    let rise = high - low;
+    let off = |(h, a): (&f64, &Vector)| length(minus(*a, scaled(last, (h - low) / rise)));
+    if heights.iter().zip(aside).map(off).fold(0.0, f64::max) > STRAIGHT_MM {
+        // The middle of all is where most stand, however far some were moved.
+        let middle: Vector = std::array::from_fn(|r| {
+            let mut along: Vec<f64> = aside.iter().map(|a| a[r]).collect();
+            along.sort_by(f64::total_cmp);
+            along[along.len() / 2]
+        });
+        let shifts: Vec<f64> = aside.iter().map(|&a| length(minus(a, middle))).collect();
+        let worst = (0..shifts.len()).fold(0, |worst, k| if shifts[k] > shifts[worst] { k } else { worst });
+        let count = shifts.iter().filter(|&&s| s > STRAIGHT_MM).count();
+        return Err(Sideways::Jitter { worst, count, shift_mm: shifts[worst] });
+    }
+    let degrees = (length(last) / rise).atan().to_degrees();
+    let steps = (heights.len() - 1) as f64;
+    if degrees <= UPRIGHT_DEGREES {
+        return Ok(std::array::from_fn(|r| (normal[r] * rise + last[r]) / steps));
+    }
+    if length(last) > ROUNDING_MM {
+        return Err(Sideways::Leaning(degrees));
+    }
+    Ok(scaled(normal, rise / steps))
 }
 
 /// Orders the slices and finds their grid.
@@ -125,14 +191,14 @@ pub(super) fn stack(slices: &[Slice], columns: usize, rows: usize) -> Result<Sta
     let (Some(&plane), Some([row_spacing, column_spacing])) = (axes.first(), spacing) else {
         return Err(DicomError::SingleSlice);
     };
-    let turned = |a: &&Axes| a.angle_to(&plane) > SAME_ORIENTATION_DEGREES;
-    let odd = axes.iter().filter(turned).count();
-    if odd > 0 {
+    let turned = |n: &usize| axes[*n].angle_to(&plane) > SAME_ORIENTATION_DEGREES;
+    let odd: Vec<usize> = (0..axes.len()).filter(turned).collect();
+    if !odd.is_empty() {
         let degrees = axes.iter().map(|a| a.angle_to(&plane)).fold(0.0, f64::max);
-        return Err(DicomError::MixedOrientation { odd: odd.min(slices.len() - odd), slices: slices.len(), degrees });
-    }
-    if let Some(tilt) = slices.iter().map(|s| s.tilt).find(|t| t.abs() > 0.05) {
-        return Err(DicomError::GantryTilt { degrees: tilt.abs() });
+        // The first slice is not always one of the many.
+        let few = if 2 * odd.len() <= slices.len() { odd } else { (0..axes.len()).filter(|n| !turned(n)).collect() };
+        let file = few.first().map_or("", |&n| slices[n].file).to_owned();
+        return Err(DicomError::MixedOrientation { odd: few.len(), slices: slices.len(), degrees, file });
     }
     if slices.len() < 2 {
         return Err(DicomError::SingleSlice);
@@ -143,46 +209,53 @@ pub(super) fn stack(slices: &[Slice], columns: usize, rows: usize) -> Result<Sta
     order.sort_by(|&a, &b| height(a).total_cmp(&height(b)));
     let gaps: Vec<f64> = order.windows(2).map(|w| height(w[1]) - height(w[0])).collect();
     // Places are told along the patient axis that is closest to the normal: what a viewer shows beside the slice.
-    let along = (0..3).fold(0, |best, r| if plane.normal[r].abs() > plane.normal[best].abs() { r } else { best });
+    let along = most_along(plane.normal);
     let axis = ['x', 'y', 'z'][along];
     let place = |k: usize| positions[order[k]][along];
-    even_spacing(&gaps, axis, place)?;
+    even_spacing(&gaps, axis, place, |k| slices[order[k]].file)?;
 
-    // The line from the first slice to the last against the normal.
-    let (first, last) = (positions[order[0]], positions[order[slices.len() - 1]]);
-    let steps = gaps.len() as f64;
-    let line = minus(last, first);
-    let rise = dot(line, plane.normal);
-    let aside = minus(line, scaled(plane.normal, rise));
-    let degrees = angle(line, plane.normal);
-    let mut step = scaled(line, 1.0 / steps);
-    if degrees > UPRIGHT_DEGREES {
-        if length(aside) > ROUNDING_MM {
-            return Err(DicomError::GantryTilt { degrees });
-        }
-        step = scaled(plane.normal, rise / steps);
-    }
-    for (k, &n) in order.iter().enumerate() {
-        let off = minus(positions[n], first);
-        let on_line = scaled(line, dot(off, plane.normal) / rise);
-        let shift_mm = length(minus(off, on_line));
-        if shift_mm > STRAIGHT_MM {
-            return Err(DicomError::ShiftedSlice { axis, at_mm: place(k), shift_mm });
-        }
-    }
+    let heights: Vec<f64> = order.iter().map(|&n| height(n)).collect();
+    let aside: Vec<Vector> = order
+        .iter()
+        .zip(&heights)
+        .map(|(&n, &h)| minus(minus(positions[n], positions[order[0]]), scaled(plane.normal, h - heights[0])))
+        .collect();
+    let step = straight_step(&heights, &aside, plane.normal).map_err(|problem| match problem {
+        Sideways::Leaning(degrees) => DicomError::GantryTilt { degrees },
+        Sideways::Jitter { worst, count, shift_mm } => DicomError::ShiftedSlice {
+            file: slices[order[worst]].file.to_owned(),
+            count,
+            axis,
+            at_mm: place(worst),
+            shift_mm,
+        },
+    })?;
+    let first = positions[order[0]];
+    let tilt = slices.iter().map(|s| s.tilt.abs()).fold(0.0, f64::max);
+    let note = (tilt > TAGGED_TILT_DEGREES).then(|| {
+        format!(
+            "the files tell of a gantry tilt of {tilt:.1} degrees, but their slices lie straight above each other; that is believed"
+        )
+    });
 
     // A step along a row passes one column: its length is the *column* spacing, the second number (C.7.6.3.1.1).
     let affine =
         std::array::from_fn(|r| [plane.row[r] * column_spacing, plane.column[r] * row_spacing, step[r], first[r]]);
-    Ok(Stack { geometry: Geometry::new([columns, rows, slices.len()], affine)?, order })
+    Ok(Stack { geometry: Geometry::new([columns, rows, slices.len()], affine)?, order, note })
 }
 
 /// Refuses duplicates, missing slices and uneven spacing, in this order. `gaps` lie between slices `k` and `k + 1`.
-fn even_spacing(gaps: &[f64], axis: char, place: impl Fn(usize) -> f64) -> Result<(), DicomError> {
+fn even_spacing<'a>(
+    gaps: &[f64],
+    axis: char,
+    place: impl Fn(usize) -> f64,
+    file: impl Fn(usize) -> &'a str,
+) -> Result<(), DicomError> {
     let same = |gap: &f64| *gap < SAME_PLACE_MM;
     if let Some(k) = gaps.iter().position(same) {
         let count = gaps.iter().filter(|gap| same(gap)).count();
-        return Err(DicomError::DuplicatePositions { count, axis, at_mm: place(k) });
+        let files = [file(k).to_owned(), file(k + 1).to_owned()];
+        return Err(DicomError::DuplicatePositions { count, axis, at_mm: place(k), files });
     }
     // The usual spacing is the lower median: right as long as fewer than half of the gaps are off.
     let mut sorted = gaps.to_vec();
@@ -209,7 +282,12 @@ fn even_spacing(gaps: &[f64], axis: char, place: impl Fn(usize) -> f64) -> Resul
             told.push(format!("and {} more gaps", holes.len() - told.len()));
         }
         let missing = holes.iter().map(|h| h.1).sum();
-        return Err(DicomError::MissingSlices { missing, spacing: usual, gaps: told.join(", ") });
+        return Err(DicomError::MissingSlices {
+            missing,
+            spacing: usual,
+            gaps: told.join(", "),
+            unread: String::new(),
+        });
     }
     Err(DicomError::UnevenSpacing {
         spacing: usual,

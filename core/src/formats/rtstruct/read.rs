@@ -7,9 +7,10 @@ use dicom_core::Tag;
 use dicom_dictionary_std::{tags, uids};
 
 use super::{Contour, ContourKind, Region, StructureSet};
-use crate::formats::dicom::dataset::{DataSet, Unreadable};
+use crate::formats::dicom::dataset::DataSet;
 use crate::formats::dicom::element::{integer, items, text};
 use crate::formats::dicom::nested::{self, Item};
+use crate::formats::dicom::walk::Unreadable;
 
 const WANTED: [Tag; 8] = [
     tags::SPECIFIC_CHARACTER_SET,

@@ -8,8 +8,9 @@ use dicom_object::InMemDicomObject;
 
 use super::{Segment, SegmentFrame, Segmentation, colour};
 use crate::anatomy::{Organ, Side};
-use crate::formats::dicom::dataset::{DataSet, PixelBytes, Unreadable};
+use crate::formats::dicom::dataset::{DataSet, PixelBytes};
 use crate::formats::dicom::element::{integer, items, numbers, text};
+use crate::formats::dicom::walk::Unreadable;
 
 /// Frames that are read from one file.
 const MAX_FRAMES: usize = 1 << 17;

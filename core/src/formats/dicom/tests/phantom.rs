@@ -118,7 +118,7 @@ fn organs_stay_in_place_through_every_orientation_and_file_order() {
         // 5 is coprime to all three sizes: every slice once, in disorder.
         let order = (0..count).map(|k| (k * 5 + 3) % count);
         let files = order.map(|n| (format!("{n}"), scan.file(n).write())).collect();
-        let (volume, info, _) = read_series(files, SeriesChoice::Largest).unwrap();
+        let (volume, info, _) = read_series(files, SeriesChoice::Best).unwrap();
         assert_organs_in_place(&volume, &label);
         assert!(volume.warnings.is_empty(), "{:?}", volume.warnings);
 
@@ -185,7 +185,7 @@ fn enhanced_multi_frame_ct_is_read_by_its_functional_groups() {
     }
     for syntax in ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"] {
         let files = vec![("enhanced".to_owned(), file.write_as(syntax))];
-        let (volume, info, _) = read_series(files, SeriesChoice::Largest).unwrap();
+        let (volume, info, _) = read_series(files, SeriesChoice::Best).unwrap();
         assert_organs_in_place(&volume, syntax);
         // Stored k counts along row x column, which here is +y: frame numbers tell where each slice is in the file.
         let expected: Vec<u32> =

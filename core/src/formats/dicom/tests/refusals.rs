@@ -8,7 +8,7 @@ use super::{SliceFile, decode_slice, series};
 use crate::volume::Modality;
 
 fn refuse(files: Vec<(String, Vec<u8>)>) -> DicomError {
-    let error = read_series(files, SeriesChoice::Largest).unwrap_err();
+    let error = read_series(files, SeriesChoice::Best).unwrap_err();
     assert!(!error.to_string().contains("Secret"), "no patient name in {error}");
     error
 }
@@ -27,7 +27,10 @@ fn gaps_duplicates_and_uneven_spacing_are_told_apart() {
     assert!(matches!(&error, DicomError::MissingSlices { missing: 3, .. }), "{error}");
     assert!(error.to_string().contains("2 between z = 4.00 and 10.00 mm, 1 between z = 12.00 and 16.00 mm"), "{error}");
     let error = heights(&[0.0, 2.0, 2.0, 4.0, 4.0, 6.0]);
-    assert!(matches!(error, DicomError::DuplicatePositions { count: 2, axis: 'z', at_mm } if at_mm == 2.0), "{error}");
+    assert!(
+        matches!(error, DicomError::DuplicatePositions { count: 2, axis: 'z', at_mm, .. } if at_mm == 2.0),
+        "{error}"
+    );
     let error = heights(&[0.0, 2.0, 4.0, 6.5, 8.5]);
     assert!(
         matches!(error, DicomError::UnevenSpacing { spacing, largest, at_mm, .. }
@@ -44,7 +47,7 @@ fn spacing_may_vary_by_a_fiftieth_of_a_millimetre_or_one_percent() {
             let z = k as f64 * spacing + if k == 3 { by } else { 0.0 };
             s.numbers(tags::IMAGE_POSITION_PATIENT, &at(z))
         };
-        read_series(series(8, spacing, move_one), SeriesChoice::Largest)
+        read_series(series(8, spacing, move_one), SeriesChoice::Best)
     };
     assert!(jitter(0.019, 1.0).is_ok());
     assert!(matches!(jitter(0.021, 1.0), Err(DicomError::UnevenSpacing { .. })));
@@ -53,11 +56,13 @@ fn spacing_may_vary_by_a_fiftieth_of_a_millimetre_or_one_percent() {
 }
 
 #[test]
-fn tilt_is_refused_from_the_tag_and_from_the_positions() {
+fn tilt_is_refused_from_the_positions_and_not_from_the_tag() {
     let tagged = series(4, 3.0, |_, s| s.numbers(tags::GANTRY_DETECTOR_TILT, &[-7.5]));
-    assert_eq!(refuse(tagged), DicomError::GantryTilt { degrees: 7.5 });
+    let (volume, ..) = read_series(tagged, SeriesChoice::Best).unwrap();
+    assert_eq!(volume.warnings.len(), 1, "{:?}", volume.warnings);
+    assert!(volume.warnings[0].starts_with("the files tell of a gantry tilt of 7.5 degrees"), "{:?}", volume.warnings);
     let level = series(4, 3.0, |_, s| s.numbers(tags::GANTRY_DETECTOR_TILT, &[0.0]));
-    assert!(read_series(level, SeriesChoice::Largest).is_ok());
+    assert!(read_series(level, SeriesChoice::Best).is_ok());
     let lean = 10f64.to_radians().tan();
     let leaning = series(4, 3.0, |k, s| {
         let z = k as f64 * 3.0;
@@ -70,8 +75,8 @@ fn tilt_is_refused_from_the_tag_and_from_the_positions() {
     });
     let error = refuse(shifted);
     assert!(
-        matches!(error, DicomError::ShiftedSlice { axis: 'z', at_mm, shift_mm }
-        if at_mm == 6.0 && (shift_mm - 1.5).abs() < 1e-6),
+        matches!(&error, DicomError::ShiftedSlice { axis: 'z', at_mm, shift_mm, file, count: 1 }
+        if *at_mm == 6.0 && (shift_mm - 1.5).abs() < 1e-6 && file == "2.dcm"),
         "{error}"
     );
 }
@@ -134,7 +139,7 @@ fn slices_that_do_not_belong_together_are_refused() {
     let error =
         refuse(series(6, 2.0, |k, s| if k == 2 { s.numbers(tags::IMAGE_ORIENTATION_PATIENT, &turned) } else { s }));
     assert!(
-        matches!(error, DicomError::MixedOrientation { odd: 1, slices: 6, degrees } if (degrees - 5.0).abs() < 1e-3),
+        matches!(error, DicomError::MixedOrientation { odd: 1, slices: 6, degrees, ref file } if (degrees - 5.0).abs() < 1e-3 && file == "2.dcm"),
         "{error}"
     );
 }
@@ -148,7 +153,7 @@ fn a_scout_does_not_poison_its_series() {
             8 => s.numbers(tags::IMAGE_ORIENTATION_PATIENT, &coronal),
             _ => s,
         });
-        let (volume, info, _) = read_series(files, SeriesChoice::Largest).unwrap();
+        let (volume, info, _) = read_series(files, SeriesChoice::Best).unwrap();
         assert_eq!(info.slices, 8);
         assert!(volume.warnings.iter().any(|w| w.starts_with("scouts") && w.ends_with(": 1")), "{:?}", volume.warnings);
     }
@@ -166,7 +171,7 @@ fn ct_comes_before_a_larger_mr_and_a_series_can_be_asked_for() {
     }));
     files.push(("notes.txt".into(), b"Secret notes".to_vec()));
     files.push(("empty".into(), Vec::new()));
-    let (volume, info, all) = read_series(files.clone(), SeriesChoice::Largest).unwrap();
+    let (volume, info, all) = read_series(files.clone(), SeriesChoice::Best).unwrap();
     assert_eq!((info.uid.as_str(), info.slices, all.len()), ("1.2.3", 3, 2));
     assert!(volume.voxels.iter().all(|&v| v == 0) && volume.modality == Modality::Ct);
     assert!(volume.warnings.iter().any(|w| w.contains("2 not DICOM")), "{:?}", volume.warnings);
@@ -204,7 +209,7 @@ fn bare_data_sets_without_preamble_are_read() {
         };
         let files: Vec<_> = (0..3).map(|k| (k.to_string(), bare(k))).collect();
         assert!(looks_like_dicom(&files[0].1));
-        let (volume, ..) = read_series(files, SeriesChoice::Largest).unwrap();
+        let (volume, ..) = read_series(files, SeriesChoice::Best).unwrap();
         assert!(volume.voxels.iter().all(|&v| v == 0), "{syntax}");
     }
     assert!(!looks_like_dicom(b"hello") && !looks_like_dicom(&[0x5c; 400]));
@@ -234,7 +239,7 @@ fn stored_bits_signs_padding_and_clipping() {
     assert_eq!(values(range.text(tags::MODALITY, VR::CS, "PT")), [-2000, 7, 8, 9]);
     // Beyond i16: clipped, and said.
     let files = series(2, 1.0, |_, s| s.numbers(tags::RESCALE_SLOPE, &[40.0]));
-    let (volume, ..) = read_series(files, SeriesChoice::Largest).unwrap();
+    let (volume, ..) = read_series(files, SeriesChoice::Best).unwrap();
     assert!(volume.voxels.iter().all(|&v| v == i16::MAX));
     assert_eq!(volume.warnings, ["48 voxels were outside -32768 to 32767 and were clipped"]);
 }
@@ -242,6 +247,6 @@ fn stored_bits_signs_padding_and_clipping() {
 #[test]
 fn a_ct_that_is_not_in_hu_says_so() {
     let files = series(2, 1.0, |_, s| s.text(tags::RESCALE_TYPE, VR::LO, "US"));
-    let (volume, ..) = read_series(files, SeriesChoice::Largest).unwrap();
+    let (volume, ..) = read_series(files, SeriesChoice::Best).unwrap();
     assert_eq!(volume.warnings, ["the CT declares its values as \"US\", not as HU"]);
 }

@@ -261,7 +261,7 @@ fn structure_sets_of_other_programs_are_read() {
     let files = unzip(&std::fs::read(archive).unwrap(), 64 << 20).unwrap();
     let named = |end: &str| files.iter().find(|(name, _)| name.ends_with(end)).unwrap().1.clone();
     let slices = files.iter().filter(|(name, _)| name.contains("/ct_")).cloned().collect::<Vec<_>>();
-    let info = dicom::find_series(&slices, &SeriesChoice::Largest).unwrap();
+    let info = dicom::find_series(&slices, &SeriesChoice::Best).unwrap();
     let grid = TargetGrid::new(info.grid.clone().unwrap()).unwrap();
     let assert_counts = |structures: &Structures, expected: &[(&str, usize)]| {
         for (other, &(name, count)) in structures.others.iter().zip(expected) {
