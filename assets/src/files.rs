@@ -3,6 +3,7 @@
 //! Archives of scans are often folders of links. A linked folder is followed, but only once: not where it leads back into what
 //! is being listed or around it, because every file of a series would then be found twice, or for ever.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use walkdir::{DirEntry, WalkDir};
@@ -18,8 +19,51 @@ pub fn list(path: &Path) -> Result<Vec<(String, PathBuf)>, String> {
     }
     let mut files = vec![(file_name(path), path.to_path_buf())];
     // The other half of an Analyze-style pair travels with the one that was named.
-    files.extend(partner(path).map(|partner| (file_name(&partner), partner)));
+    files.extend(partner(path).or_else(|| data_file(path)).map(|partner| (file_name(&partner), partner)));
     Ok(files)
+}
+
+/// As [`list`], with the tables that may say what the numbers of a label map mean: those of the same name beside it, and the
+/// `dataset.json` of nnU-Net in its folder or the one above.
+///
+/// # Errors
+/// As [`list`].
+pub fn list_labels(path: &Path) -> Result<Vec<(String, PathBuf)>, String> {
+    let mut files = list(path)?;
+    if path.is_dir() {
+        return Ok(files);
+    }
+    let name = file_name(path);
+    let stem = LABEL_ENDINGS.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
+    let own = TABLE_ENDINGS.iter().map(|ending| path.with_file_name(format!("{stem}.{ending}")));
+    let folder = path.parent();
+    let above = [folder, folder.and_then(Path::parent)].into_iter().flatten().map(|f| f.join("dataset.json"));
+    let tables = own.chain(above).filter(|table| table.is_file() && table != path);
+    files.extend(tables.map(|table| (file_name(&table), table)));
+    Ok(files)
+}
+
+/// What a label map's name may end in.
+const LABEL_ENDINGS: [&str; 8] = [".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".nhdr", ".hdr.gz", ".hdr", ".img"];
+/// What the name of a table of labels may end in.
+const TABLE_ENDINGS: [&str; 7] = ["json", "ctbl", "txt", "label", "csv", "tsv", "lut"];
+/// A header of NRRD ends within so many bytes.
+const LONGEST_HEADER: u64 = 1 << 16;
+
+/// The file that an NRRD header names as that of its data, relative to the header; Windows writes the path in its own way.
+fn data_file(path: &Path) -> Option<PathBuf> {
+    let mut head = Vec::new();
+    std::fs::File::open(path).ok()?.take(LONGEST_HEADER).read_to_end(&mut head).ok()?;
+    if !head.starts_with(b"NRRD000") {
+        return None;
+    }
+    let text = String::from_utf8_lossy(&head);
+    let fields = text.lines().take_while(|line| !line.trim().is_empty()).filter_map(|line| line.split_once(':'));
+    let is_data_file = |name: &str| name.replace(char::is_whitespace, "").eq_ignore_ascii_case("datafile");
+    let (_, name) = fields.into_iter().find(|(name, _)| is_data_file(name))?;
+    let exact = path.with_file_name(name.trim());
+    let found = if exact.is_file() { exact } else { path.with_file_name(name.trim().replace('\\', "/")) };
+    found.is_file().then_some(found)
 }
 
 fn below(root: &Path) -> Result<Vec<(String, PathBuf)>, String> {
@@ -125,6 +169,29 @@ mod tests {
         assert_eq!(names(&folder.path().join("scan.hdr")), ["scan.hdr", "scan.img"]);
         assert_eq!(names(&folder.path().join("scan.img")), ["scan.img", "scan.hdr"]);
         assert_eq!(names(&folder.path().join("other.nii")), ["other.nii"]);
+    }
+
+    #[test]
+    fn a_header_brings_the_data_file_that_it_names() {
+        let folder = TempDir::new().unwrap();
+        write(folder.path(), &["raw/voxels.raw", "scan.raw"]);
+        for (name, data) in [("a.nhdr", "scan.raw"), ("b.nhdr", "raw/voxels.raw"), ("c.nhdr", "raw\\voxels.raw")] {
+            let header = format!("NRRD0004\r\ntype: short\r\nData File: {data}\r\n");
+            fs::write(folder.path().join(name), header).unwrap();
+            let file = data.rsplit(['/', '\\']).next().unwrap();
+            assert_eq!(names(&folder.path().join(name)), [name, file]);
+        }
+        fs::write(folder.path().join("d.nhdr"), "NRRD0004\n\ndata file: scan.raw\n").unwrap();
+        assert_eq!(names(&folder.path().join("d.nhdr")), ["d.nhdr"]);
+    }
+
+    #[test]
+    fn tables_of_labels_come_with_their_map() {
+        let folder = TempDir::new().unwrap();
+        write(folder.path(), &["labelsTr/a.nii.gz", "labelsTr/a.json", "labelsTr/b.ctbl", "dataset.json", "a.txt"]);
+        let listed = list_labels(&folder.path().join("labelsTr/a.nii.gz")).unwrap();
+        let names: Vec<String> = listed.into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["a.nii.gz", "a.json", "dataset.json"]);
     }
 
     #[cfg(unix)]

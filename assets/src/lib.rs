@@ -17,7 +17,7 @@ mod files;
 #[cfg(not(target_family = "wasm"))]
 pub use embedded::{SAMPLE, WEIGHTS};
 #[cfg(not(target_family = "wasm"))]
-pub use files::list;
+pub use files::{list, list_labels};
 
 /// How the bundled weights are called in outputs.
 pub const WEIGHTS_NAME: &str = "light (bundled)";

@@ -1,6 +1,8 @@
 //! Trainings and their data on the disk.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use anyhow::{Context, Result, anyhow, bail};
 use attention_anatomy::dataset::{CaseSource, LoadError, LoadedSet, NamedFiles, Patients, Prepared, Scans};
@@ -22,15 +24,22 @@ pub fn text_file(path: &Path) -> Result<String> {
     String::from_utf8(files::read(path)?).map_err(|_| anyhow!("{}: not a text file", path.display()))
 }
 
-/// A label map.
-pub fn read_labels(path: &Path) -> Result<LabelVolume> {
-    formats::read_labels(files::collect(path)?).with_context(|| path.display().to_string())
+/// The organs of a label map, by names where something has them; what was assumed is said.
+pub fn read_organs(path: &Path) -> Result<LabelVolume> {
+    let named = || path.display().to_string();
+    let labels = formats::read_organs(files::collect_labels(path)?).with_context(named)?;
+    for warning in &labels.warnings {
+        progress::warn(&format!("{}: {warning}", named()));
+    }
+    Ok(labels)
 }
 
 /// Manifests and the files that they name, below a folder.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct FolderSource {
     root: PathBuf,
+    /// What was said already.
+    said: Mutex<BTreeSet<String>>,
 }
 
 impl FolderSource {
@@ -39,7 +48,7 @@ impl FolderSource {
         if root.is_file() {
             bail!("{}: a file, not the folder of the data sets; prepared cases can only be trained on", root.display());
         }
-        Ok(Self { root: root.into() })
+        Ok(Self { root: root.into(), said: Mutex::default() })
     }
 
     /// What a manifest names is relative to it.
@@ -66,8 +75,18 @@ impl CaseSource for FolderSource {
         files::collect(&self.path(manifest, Some(path))).map_err(file_error)
     }
 
+    fn label_map(&self, manifest: &str, path: &str) -> Result<NamedFiles, LoadError> {
+        files::collect_labels(&self.path(manifest, Some(path))).map_err(file_error)
+    }
+
     fn place(&self, manifest: &str, path: Option<&str>) -> String {
         self.path(manifest, path).display().to_string()
+    }
+
+    fn note(&self, sentence: &str) {
+        if self.said.lock().is_ok_and(|mut said| said.insert(sentence.to_string())) {
+            progress::warn(sentence);
+        }
     }
 }
 

@@ -32,6 +32,12 @@ pub fn collect(path: &Path) -> Result<NamedFiles> {
     files.into_iter().map(|(name, path)| Ok((name, read(&path)?))).collect()
 }
 
+/// As [`collect`], with the tables beside a label map that may say what its numbers mean.
+pub fn collect_labels(path: &Path) -> Result<NamedFiles> {
+    let files = assets::list_labels(path).map_err(anyhow::Error::msg)?;
+    files.into_iter().map(|(name, path)| Ok((name, read(&path)?))).collect()
+}
+
 /// The last part of a path, for people.
 pub fn file_name(path: &Path) -> String {
     path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned())

@@ -55,8 +55,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let pairs = pairs(&args.truth, &args.prediction)?;
     let bar = progress::bar(pairs.len() as u64, "compare");
     for (truth, prediction) in pairs {
-        let labels = data::read_labels(&truth)?;
-        let judged = data::read_labels(&prediction)?;
+        let labels = data::read_organs(&truth)?;
+        let judged = data::read_organs(&prediction)?;
         let annotated = chosen.unwrap_or_else(|| occurring(&labels));
         let case = CaseTruth { labels: &labels, annotated, whole: None, regions: None };
         let name = files::file_name(&truth);

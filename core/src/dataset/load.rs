@@ -2,7 +2,7 @@
 //!
 //! Where the files lie is a [`CaseSource`]'s business: folders of a disk, or what a test made up.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::case_archive::{CaseArchive, CaseArchiveError};
@@ -37,8 +37,21 @@ pub trait CaseSource: Sync {
     /// [`LoadError::File`].
     fn image(&self, manifest: &str, path: &str) -> Result<NamedFiles, LoadError>;
 
+    /// As [`image`](Self::image), with the tables beside a label map that may say what its numbers mean.
+    ///
+    /// # Errors
+    /// [`LoadError::File`].
+    fn label_map(&self, manifest: &str, path: &str) -> Result<NamedFiles, LoadError> {
+        self.image(manifest, path)
+    }
+
     /// What people call a manifest, or what it names.
     fn place(&self, manifest: &str, path: Option<&str>) -> String;
+
+    /// Takes a sentence that a user should read; the same one may come with every case of a set.
+    fn note(&self, sentence: &str) {
+        let _ = sentence;
+    }
 }
 
 /// Why the cases of a training cannot be had.
@@ -242,8 +255,28 @@ impl LoadedSet {
             .map_err(|error| LoadError::Case { case: case.clone(), error })
     }
 
+    /// A label map, with the labels of the anatomy table: by the numbers of the manifest, or, where it has none, by the names in the
+    /// map or beside it, or as it is. What was drawn and counts as background is noted.
     fn read_map(&self, path: &str, meant: &[u8; 256], source: &dyn CaseSource) -> Result<LabelVolume, LoadError> {
+        let wrong = |error| LoadError::Image { place: self.place(source, path), error };
+        if self.set.labels.is_empty() {
+            let labels = formats::read_organs(source.label_map(&self.config.manifest, path)?).map_err(wrong)?;
+            // That the numbers of a map without names are those of the table is what such a manifest says.
+            for warning in labels.warnings.iter().filter(|warning| warning.contains("count as background")) {
+                source.note(&format!("{}: {warning}", self.set.name));
+            }
+            return Ok(labels);
+        }
         let mut labels = self.read_labels(path, source)?;
+        let listed = self.set.listed();
+        let unlisted: BTreeSet<u8> = labels.voxels.iter().copied().filter(|&v| !listed[usize::from(v)]).collect();
+        if !unlisted.is_empty() {
+            source.note(&format!(
+                "{}: `labels` does not list the numbers {}, which occur; they count as background",
+                self.set.name,
+                unlisted.iter().map(u8::to_string).collect::<Vec<_>>().join(", ")
+            ));
+        }
         renumber(&mut labels, meant);
         Ok(labels)
     }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::anatomy::{Organ, OrganSet};
+use crate::formats::organ_named;
 
 /// A data set.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -271,6 +272,18 @@ impl DataSet {
         Ok(meant)
     }
 
+    /// Which numbers `labels` lists, whether as an organ's or as another's; 0 is always listed.
+    pub fn listed(&self) -> [bool; 256] {
+        let mut listed = [false; 256];
+        listed[0] = true;
+        for &number in self.labels.values().flat_map(OneOrMore::as_slice) {
+            if let Some(is) = listed.get_mut(number as usize) {
+                *is = true;
+            }
+        }
+        listed
+    }
+
     /// The `train` cases in the order in which `seed` divides them.
     pub(super) fn shuffled(&self, seed: u64) -> Vec<&CaseEntry> {
         let mut cases: Vec<&CaseEntry> = self.cases.iter().filter(|c| c.split == "train").collect();
@@ -309,11 +322,6 @@ impl CaseEntry {
         };
         self.masks.keys().map(organ).collect()
     }
-}
-
-/// The organ of an id, or of a name that hospitals give it.
-fn organ_named(name: &str) -> Option<Organ> {
-    Organ::from_id(name).or_else(|| Organ::from_name(name))
 }
 
 #[cfg(test)]

@@ -13,12 +13,14 @@ pub enum ArchiveError {
     #[error("the zip archive cannot be read ({0}); download or pack it again")]
     Damaged(String),
     /// One of its files cannot be unpacked.
-    #[error("file {index} of the zip archive cannot be unpacked ({reason}); pack the files again without encryption")]
+    #[error("file {index} of the zip archive cannot be unpacked ({reason}); {advice}")]
     Entry {
         /// Place in the archive, from 1.
         index: usize,
         /// What the unpacker says.
         reason: String,
+        /// What to do.
+        advice: &'static str,
     },
     /// Unpacked, it is larger than the caller allows.
     #[error("the zip archive unpacks to more than {} MiB; unpack it and open the folder", .limit >> 20)]
@@ -48,17 +50,17 @@ pub fn unzip(bytes: &[u8], limit: u64) -> Result<Vec<(String, Vec<u8>)>, Archive
     let mut files = Vec::new();
     let mut left = limit;
     for n in 0..archive.len() {
-        let entry_error = |reason: String| ArchiveError::Entry { index: n + 1, reason };
-        let entry = archive.by_index(n).map_err(|e| entry_error(reason(&e)))?;
+        let entry_error = |e: &ZipError| ArchiveError::Entry { index: n + 1, reason: reason(e), advice: advice(e) };
+        let entry = archive.by_index(n).map_err(|e| entry_error(&e))?;
         let name = match entry.name() {
             Ok(name) => name.replace('\\', "/"),
-            Err(e) => return Err(entry_error(reason(&e))),
+            Err(e) => return Err(entry_error(&e)),
         };
         if entry.is_dir() || is_side_file(&name) {
             continue;
         }
         let mut data = Vec::new();
-        entry.take(left.saturating_add(1)).read_to_end(&mut data).map_err(|e| entry_error(e.to_string()))?;
+        entry.take(left.saturating_add(1)).read_to_end(&mut data).map_err(|e| entry_error(&e.into()))?;
         if data.len() as u64 > left {
             return Err(ArchiveError::TooLarge { limit });
         }
@@ -76,10 +78,28 @@ fn is_side_file(name: &str) -> bool {
         || name.split('/').any(|p| p == "__MACOSX")
 }
 
+fn is_locked(error: &ZipError) -> bool {
+    matches!(error, ZipError::InvalidPassword | ZipError::UnsupportedArchive(ZipError::PASSWORD_REQUIRED))
+}
+
 fn reason(error: &ZipError) -> String {
     match error {
-        ZipError::InvalidPassword => "it is encrypted".into(),
+        locked if is_locked(locked) => "it is encrypted".into(),
+        ZipError::CompressionMethodNotSupported(9) => "it is packed with Deflate64, which is not read".into(),
+        ZipError::CompressionMethodNotSupported(14) => "it is packed with LZMA, which is not read".into(),
+        ZipError::CompressionMethodNotSupported(93) => "it is packed with Zstandard, which is not read".into(),
+        ZipError::CompressionMethodNotSupported(95) => "it is packed with XZ, which is not read".into(),
         other => other.to_string(),
+    }
+}
+
+fn advice(error: &ZipError) -> &'static str {
+    match error {
+        locked if is_locked(locked) => "pack the files again without encryption",
+        ZipError::CompressionMethodNotSupported(_) | ZipError::UnsupportedArchive(_) => {
+            "pack the files again with Deflate, the method of most programs, or open the unpacked folder"
+        }
+        _ => "download or pack it again",
     }
 }
 

@@ -13,6 +13,7 @@ pub mod seg;
 pub mod structures;
 
 mod image_header;
+mod label_names;
 mod open;
 mod samples;
 mod source;
@@ -22,5 +23,7 @@ mod analytic;
 
 pub(crate) use image_header::printable;
 pub use image_header::{Format, ImageHeader, ReadOptions};
-pub use open::{FormatError, MAX_UNPACKED, read_ct, read_ct_and_series, read_header, read_labels, sniff};
+pub(crate) use label_names::organ_named;
+pub use label_names::{LabelError, LabelNames};
+pub use open::{FormatError, MAX_UNPACKED, read_ct, read_ct_and_series, read_header, read_labels, read_organs, sniff};
 pub use samples::{ByteOrder, SampleError, SampleType};

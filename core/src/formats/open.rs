@@ -6,13 +6,17 @@
 use super::archive::{self, ArchiveError};
 use super::dicom::{self, DicomError, SeriesChoice, SeriesInfo};
 use super::image_header::{Format, ImageHeader, ReadOptions};
+use super::label_names::{self, LabelError, LabelNames};
 use super::nifti::{self, NiftiError};
 use super::nrrd::{self, NrrdError};
-use super::source::{Source, read_up_to};
+use super::source::{Source, is_gzip, read_up_to};
 use crate::volume::{CtVolume, GeometryError, LabelVolume};
 
 /// The most bytes that an archive may unpack to: a large CT and what lies beside it, in the memory of a browser tab.
 pub const MAX_UNPACKED: u64 = 2 << 30;
+
+/// How this program describes label maps that it writes.
+const OURS: &str = "AttentionAnatomy";
 
 /// How many bytes, unpacked, tell every format.
 const SNIFFED: usize = 352;
@@ -56,12 +60,24 @@ pub enum FormatError {
         "this is not a NIfTI, NRRD or DICOM file; open a .nii, .nii.gz or .nrrd file, a DICOM folder, or a .zip of one"
     )]
     Unknown,
+    /// An archive within an archive.
+    #[error("{0} is a zip archive within the archive; unpack it and open the folder that comes out")]
+    ZipInZip(String),
+    /// Gzipped twice.
+    #[error("{0} is gzipped twice; unpack it once and open what comes out")]
+    GzippedTwice(String),
     /// More than one image in files of their own.
     #[error("{0} images were given; open one at a time")]
     SeveralImages(usize),
+    /// A series of what has none.
+    #[error("a series was asked for, but these are no DICOM files; leave it out")]
+    NoSeries,
     /// Labels from DICOM.
     #[error("a label map is read from NIfTI or NRRD, and these are DICOM files; convert the segmentation first")]
     LabelsInDicom,
+    /// Labels that are not those of organs.
+    #[error(transparent)]
+    LabelNames(#[from] LabelError),
     /// NIfTI.
     #[error(transparent)]
     Nifti(#[from] NiftiError),
@@ -85,11 +101,14 @@ enum Opened {
     NiftiPair { header: Vec<u8>, image: Vec<u8> },
     Nrrd(Vec<u8>),
     NrrdDetached { header: Vec<u8>, data: Vec<u8> },
-    Dicom(Vec<(String, Vec<u8>)>),
+    Dicom(Vec<Named>),
 }
 
+/// A file: its name, for messages, and its bytes.
+type Named = (String, Vec<u8>);
+
 /// The given files with the archives among them unpacked, once.
-fn unpack(files: Vec<(String, Vec<u8>)>) -> Result<Vec<(String, Vec<u8>)>, FormatError> {
+fn unpack(files: Vec<Named>) -> Result<Vec<Named>, FormatError> {
     let mut unpacked = Vec::with_capacity(files.len());
     for (name, bytes) in files {
         if sniff(&bytes) == Some(Format::Zip) {
@@ -101,50 +120,83 @@ fn unpack(files: Vec<(String, Vec<u8>)>) -> Result<Vec<(String, Vec<u8>)>, Forma
     Ok(unpacked)
 }
 
-/// Sorts files by their content. A folder may hold anything beside its DICOM files, and the DICOM reader tells which
-/// of them it left out; every other format is one file, or a header with its data.
-fn classify(files: Vec<(String, Vec<u8>)>) -> Result<Opened, FormatError> {
+/// A file that is nothing known, but an archive that was packed once too often.
+fn packed_twice(name: &str, bytes: &[u8]) -> Option<FormatError> {
+    if archive::is_zip(bytes) {
+        return Some(FormatError::ZipInZip(name.into()));
+    }
+    let mut head = [0; 2];
+    let inside = is_gzip(bytes) && read_up_to(&mut Source::open(bytes), &mut head).is_ok_and(|_| is_gzip(&head));
+    inside.then(|| FormatError::GzippedTwice(name.into()))
+}
+
+/// Sorts files by their content: the image, and what lies beside it. A folder may hold anything beside its DICOM files, and the
+/// DICOM reader tells which of them it left out; every other format is one file, or a header with its data.
+fn classify(files: Vec<Named>) -> Result<(Opened, Vec<Named>), FormatError> {
     let mut files = unpack(files)?;
     let formats: Vec<Option<Format>> = files.iter().map(|(_, bytes)| sniff(bytes)).collect();
-    // Raw voxels have no mark of their own, and their first ones may look like a DICOM file without mark; a file that
-    // is an image by itself is never taken for them.
     let header = formats.iter().position(|f| matches!(f, Some(Format::NiftiPairHeader | Format::NrrdHeader)));
-    let is_raw = |n: usize| match (formats.get(n), files.get(n)) {
-        (Some(None), _) => true,
-        (Some(Some(Format::DicomFile)), Some((_, bytes))) => !has_dicom_mark(bytes),
-        _ => false,
-    };
     if let Some(at) = header
-        && files.len() == 2
-        && is_raw(1 - at)
+        && let Some(data) = data_of(&files, &formats, at)
     {
         let is_nifti = formats.get(at) == Some(&Some(Format::NiftiPairHeader));
-        let (_, header) = files.swap_remove(at);
-        let Some((_, other)) = files.pop() else { return Err(FormatError::NoFiles) };
-        return Ok(if is_nifti {
+        // The later one first, so that the other keeps its place.
+        let (late, early) = (files.swap_remove(at.max(data)).1, files.swap_remove(at.min(data)).1);
+        let (header, other) = if at > data { (late, early) } else { (early, late) };
+        let opened = if is_nifti {
             Opened::NiftiPair { header, image: other }
         } else {
             Opened::NrrdDetached { header, data: other }
-        });
+        };
+        return Ok((opened, files));
     }
     if formats.contains(&Some(Format::DicomFile)) {
-        return Ok(Opened::Dicom(files));
+        return Ok((Opened::Dicom(files), Vec::new()));
     }
     if files.is_empty() {
         return Err(FormatError::NoFiles);
     }
     // Notes, previews and the like beside the one image do no harm.
-    let mut images: Vec<(Format, Vec<u8>)> = formats
-        .into_iter()
-        .zip(files)
-        .filter_map(|(format, (_, bytes))| Some((format.filter(|&f| f != Format::Zip)?, bytes)))
-        .collect();
-    match (images.pop(), images.len()) {
-        (None, _) => Err(FormatError::Unknown),
-        (Some((Format::Nrrd | Format::NrrdHeader, bytes)), 0) => Ok(Opened::Nrrd(bytes)),
-        (Some((_, bytes)), 0) => Ok(Opened::Nifti(bytes)),
-        (Some(_), others) => Err(FormatError::SeveralImages(others + 1)),
+    let (mut images, mut others) = (Vec::new(), Vec::new());
+    for (format, file) in formats.into_iter().zip(files) {
+        match format.filter(|&f| f != Format::Zip) {
+            Some(format) => images.push((format, file.1)),
+            None => others.push(file),
+        }
     }
+    let opened = match (images.pop(), images.len()) {
+        (None, _) => {
+            let twice = others.iter().find_map(|(name, bytes)| packed_twice(name, bytes));
+            return Err(twice.unwrap_or(FormatError::Unknown));
+        }
+        (Some((Format::Nrrd | Format::NrrdHeader, bytes)), 0) => Opened::Nrrd(bytes),
+        (Some((_, bytes)), 0) => Opened::Nifti(bytes),
+        (Some(_), others) => return Err(FormatError::SeveralImages(others + 1)),
+    };
+    Ok((opened, others))
+}
+
+/// Which file has the data of the header `at`: the one that the header names, or the only one that can.
+///
+/// Raw voxels have no mark of their own, and their first ones may look like a DICOM file without mark; a file that is an
+/// image by itself is never taken for them.
+fn data_of(files: &[Named], formats: &[Option<Format>], at: usize) -> Option<usize> {
+    let is_raw = |n: usize| match (formats.get(n), files.get(n)) {
+        (Some(None), _) => true,
+        (Some(Some(Format::DicomFile)), Some((_, bytes))) => !has_dicom_mark(bytes),
+        _ => false,
+    };
+    let last = |name: &str| name.rsplit(['/', '\\']).next().unwrap_or(name).to_owned();
+    let named = files.get(at).and_then(|(_, bytes)| nrrd::data_file(bytes)).map(|name| last(&name));
+    let raw: Vec<usize> = (0..files.len()).filter(|&n| n != at && is_raw(n)).collect();
+    if let Some(&found) = raw.iter().find(|&&n| files.get(n).is_some_and(|(name, _)| Some(last(name)) == named)) {
+        return Some(found);
+    }
+    let mut data = raw.into_iter().filter(|&n| files.get(n).is_some_and(|(_, b)| LabelNames::parse(b).is_none()));
+    let found = data.next()?;
+    // With other images or further files beside it, nobody can tell.
+    let alone = data.next().is_none() && formats.iter().enumerate().all(|(n, f)| n == at || n == found || f.is_none());
+    alone.then_some(found)
 }
 
 /// Reads what a NIfTI or NRRD file, or the header file of a pair, says about its image, without decoding voxels. `None`
@@ -161,46 +213,93 @@ pub fn read_header(bytes: &[u8], options: &ReadOptions) -> Result<Option<ImageHe
 }
 
 /// Reads a CT from what a user opened: one NIfTI or NRRD file, a header with its data file, the DICOM files of a study
-/// (the largest CT series is read), or a zip of one of these. Each file is a name, for messages, and its bytes.
+/// (the series that suits best is read), or a zip of one of these. Each file is a name, for messages, and its bytes.
 ///
 /// # Errors
 /// [`FormatError`]: unknown content, several images, or whatever the reader of the format refuses.
 pub fn read_ct(files: Vec<(String, Vec<u8>)>) -> Result<CtVolume, FormatError> {
-    Ok(read_ct_and_series(files)?.0)
+    Ok(read_ct_and_series(files, SeriesChoice::default())?.0)
 }
 
-/// As [`read_ct`], with the DICOM series that the CT is, if it is one: what structure sets and segmentations refer to.
+/// As [`read_ct`], with the DICOM series that the CT is, if it is one: what structure sets and segmentations refer to. `choice`
+/// says which of several series is read.
 ///
 /// # Errors
-/// As [`read_ct`].
-pub fn read_ct_and_series(files: Vec<(String, Vec<u8>)>) -> Result<(CtVolume, Option<SeriesInfo>), FormatError> {
+/// As [`read_ct`]; a choice where there are no series.
+pub fn read_ct_and_series(
+    files: Vec<(String, Vec<u8>)>,
+    choice: SeriesChoice,
+) -> Result<(CtVolume, Option<SeriesInfo>), FormatError> {
     let options = ReadOptions::default();
-    let ct = match classify(files)? {
+    let (opened, _) = classify(files)?;
+    if !matches!(opened, Opened::Dicom(_)) && choice != SeriesChoice::Best {
+        return Err(FormatError::NoSeries);
+    }
+    let ct = match opened {
         Opened::Nifti(bytes) => nifti::read_ct(&bytes, &options)?,
         Opened::NiftiPair { header, image } => nifti::read_pair_ct(&header, &image, &options)?,
         Opened::Nrrd(bytes) => nrrd::read_ct(&bytes, &options)?,
         Opened::NrrdDetached { header, data } => nrrd::read_detached_ct(&header, &data, &options)?,
         Opened::Dicom(files) => {
-            let (ct, series, _) = dicom::read_series(files, SeriesChoice::default())?;
+            let (ct, series, _) = dicom::read_series(files, choice)?;
             return Ok((ct, Some(series)));
         }
     };
     Ok((ct, None))
 }
 
-/// Reads a label map from what a user opened: one NIfTI or NRRD file, a header with its data file, or a zip of one of
-/// these.
+/// Reads a label map from what a user opened, with the numbers that it has: one NIfTI or NRRD file, a header with its data
+/// file, or a zip of one of these. For masks, and where a manifest says what the numbers mean; else see [`read_organs`].
 ///
 /// # Errors
 /// As [`read_ct`]; voxels that are no labels; DICOM.
 pub fn read_labels(files: Vec<(String, Vec<u8>)>) -> Result<LabelVolume, FormatError> {
+    numbers_of(&classify(files)?.0)
+}
+
+fn numbers_of(opened: &Opened) -> Result<LabelVolume, FormatError> {
     let options = ReadOptions::default();
-    Ok(match classify(files)? {
-        Opened::Nifti(bytes) => nifti::read_labels(&bytes, &options)?,
-        Opened::NiftiPair { header, image } => nifti::read_pair_labels(&header, &image, &options)?,
-        Opened::Nrrd(bytes) => nrrd::read_labels(&bytes, &options)?,
-        Opened::NrrdDetached { header, data } => nrrd::read_detached_labels(&header, &data, &options)?,
+    Ok(match opened {
+        Opened::Nifti(bytes) => nifti::read_labels(bytes, &options)?,
+        Opened::NiftiPair { header, image } => nifti::read_pair_labels(header, image, &options)?,
+        Opened::Nrrd(bytes) => nrrd::read_labels(bytes, &options)?,
+        Opened::NrrdDetached { header, data } => nrrd::read_detached_labels(header, data, &options)?,
         Opened::Dicom(_) => return Err(FormatError::LabelsInDicom),
+    })
+}
+
+/// Reads the organs of a label map: [`read_labels`] with the numbers of the anatomy table.
+///
+/// Names count before numbers: those in the file (segments of 3D Slicer, whose layers are joined, a table behind a NIfTI
+/// header), then those of a table among the files (see [`LabelNames`]). Where nothing names the labels and this program did
+/// not write them, a warning says that their numbers were taken as those of the table. A warning also names what is left out.
+///
+/// # Errors
+/// As [`read_labels`]; numbers that are no organ's; names of which none is an organ's.
+pub fn read_organs(files: Vec<(String, Vec<u8>)>) -> Result<LabelVolume, FormatError> {
+    let options = ReadOptions::default();
+    let (opened, beside) = classify(files)?;
+    let segmentation = match &opened {
+        Opened::Nrrd(bytes) => nrrd::read_segmentation(bytes, None, &options)?,
+        Opened::NrrdDetached { header, data } => nrrd::read_segmentation(header, Some(data), &options)?,
+        _ => None,
+    };
+    if let Some(segmentation) = segmentation {
+        return Ok(segmentation.organs()?);
+    }
+    let header = match &opened {
+        Opened::Nifti(bytes) | Opened::Nrrd(bytes) => Some(bytes),
+        Opened::NiftiPair { header, .. } | Opened::NrrdDetached { header, .. } => Some(header),
+        Opened::Dicom(_) => None,
+    };
+    let described = header.and_then(|bytes| read_header(bytes, &options).ok().flatten());
+    let ours = described.is_some_and(|header| header.description.starts_with(OURS));
+    let named = header.and_then(|bytes| nifti::read_label_names(bytes));
+    let named = named.or_else(|| beside.iter().find_map(|(_, bytes)| LabelNames::parse(bytes)));
+    let labels = numbers_of(&opened)?;
+    Ok(match named {
+        Some(names) => names.apply(labels)?,
+        None => label_names::by_number(labels, ours)?,
     })
 }
 

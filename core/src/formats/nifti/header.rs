@@ -126,7 +126,12 @@ impl Parsed {
         let h = &self.header;
         let mut warnings = Vec::new();
         let sform = || self.grid(&[h.srow_x, h.srow_y, h.srow_z].map(|row| row.map(f64::from)));
-        let geometry = if h.sform_code > 0 {
+        // Some writers set the code and leave the matrix empty.
+        let no_sform = [h.srow_x, h.srow_y, h.srow_z].iter().all(|row| row.iter().take(3).all(|&v| v == 0.0));
+        let geometry = if h.sform_code > 0 && no_sform && h.qform_code > 0 {
+            warnings.push("the sform of the file is empty; its qform is used".into());
+            self.qform()?
+        } else if h.sform_code > 0 {
             let geometry = sform()?;
             if h.qform_code > 0
                 && let Ok(other) = self.qform()

@@ -12,7 +12,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-pub use read::{read, read_ct, read_header, read_labels, read_pair_ct, read_pair_labels};
+pub use read::{read, read_ct, read_header, read_label_names, read_labels, read_pair_ct, read_pair_labels};
 pub use write::{write_ct, write_labels};
 
 pub(super) use header::{is_pair_header, is_single_file};

@@ -1,11 +1,15 @@
 //! Voxels in.
 
 use super::NiftiError;
-use super::header::{Parsed, parse, peek, to_voxels};
+use super::header::{HEADER_BYTES, Parsed, parse, peek, to_voxels};
+use crate::formats::label_names::LabelNames;
 use crate::formats::samples::{Converter, ToHu, ToLabel, ToNearest, decode};
-use crate::formats::source::Source;
+use crate::formats::source::{Source, read_up_to};
 use crate::formats::{ImageHeader, ReadOptions};
 use crate::volume::{CtVolume, LabelVolume, Modality, Volume, Voxel};
+
+/// Names of labels are looked for in so many bytes behind the header.
+const LONGEST_EXTENSION: u64 = 4 << 20;
 
 /// Reads what a single file or the header of a pair says about its image, without decoding voxels.
 ///
@@ -14,6 +18,17 @@ use crate::volume::{CtVolume, LabelVolume, Modality, Volume, Voxel};
 /// [`ImageHeader::geometry`] says why it is unusable.
 pub fn read_header(bytes: &[u8], options: &ReadOptions) -> Result<ImageHeader, NiftiError> {
     Ok(peek(bytes)?.describe(options))
+}
+
+/// The names that stand between the header of a single file and its voxels (a header extension), as TotalSegmentator writes
+/// them; `None` where there are none.
+pub fn read_label_names(bytes: &[u8]) -> Option<LabelNames> {
+    let mut source = Source::open(bytes);
+    let parsed = parse(&mut source).ok()?;
+    let between = parsed.offset.checked_sub(HEADER_BYTES as u64).filter(|_| !parsed.pair)?;
+    let mut extensions = vec![0; usize::try_from(between.min(LONGEST_EXTENSION)).ok()?];
+    let count = read_up_to(&mut source, &mut extensions).ok()?;
+    LabelNames::find_xml(extensions.get(..count)?)
 }
 
 /// Reads a CT (`.nii`, `.nii.gz`) as HU: rounded, clipped to the range of `i16`, NaN as -1024, with a warning for what

@@ -20,6 +20,11 @@ pub(in crate::formats) fn is_detached(bytes: &[u8]) -> bool {
     Fields::parse(bytes).is_ok_and(|fields| fields.get("data file").is_some())
 }
 
+/// The file that has the data of a header, as the header names it; `None` for anything else.
+pub(in crate::formats) fn data_file(bytes: &[u8]) -> Option<String> {
+    Fields::parse(bytes).ok()?.get("data file").map(str::to_string)
+}
+
 /// How the numbers are packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Packing {
@@ -44,13 +49,15 @@ pub(super) struct Parsed {
     fields: Fields,
     /// Which axes of the file are i, j, k.
     axes: [usize; 3],
-    /// Number of axes in the file.
-    dimension: usize,
+    /// Voxels along every axis of the file.
+    sizes: Vec<usize>,
 }
 
 /// The fields of a header by their names in lower case without blanks.
 struct Fields {
     values: BTreeMap<String, String>,
+    /// `key:=value` pairs, as written.
+    keys: BTreeMap<String, String>,
     end: usize,
 }
 
@@ -60,7 +67,7 @@ impl Fields {
         if !is_nrrd(bytes) {
             return Err(NrrdError::NotNrrd);
         }
-        let mut values = BTreeMap::new();
+        let (mut values, mut keys) = (BTreeMap::new(), BTreeMap::new());
         let mut end = 0;
         for line in 1.. {
             let rest = bytes.get(end..).unwrap_or_default();
@@ -85,7 +92,8 @@ impl Fields {
             let Some((name, value)) = text.split_once(':') else {
                 return refused("no field of an NRRD header");
             };
-            if value.starts_with('=') {
+            if let Some(value) = value.strip_prefix('=') {
+                keys.insert(name.trim().to_string(), value.to_string());
                 continue;
             }
             let name = name.to_ascii_lowercase().replace(char::is_whitespace, "");
@@ -93,7 +101,7 @@ impl Fields {
                 return refused("a field that was there before");
             }
         }
-        Ok(Self { values, end })
+        Ok(Self { values, keys, end })
     }
 
     fn get(&self, name: &str) -> Option<&str> {
@@ -149,7 +157,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, NrrdError> {
     {
         return Err(refuse("data file", name, "data in several files is not read: save it as one .nrrd file"));
     }
-    let (size, axes, dimension) = size(&fields)?;
+    let (size, axes, sizes) = size(&fields)?;
     Ok(Parsed {
         size,
         encoding: Encoding { sample, order, slope: 1.0, intercept: 0.0 },
@@ -160,7 +168,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, NrrdError> {
         end: fields.end,
         fields,
         axes,
-        dimension,
+        sizes,
     })
 }
 
@@ -187,9 +195,9 @@ fn sample_type(name: &str) -> Result<SampleType, NrrdError> {
     })
 }
 
-/// `dimension`, `sizes`: three axes in space; others only with size 1. Which are in space is told by
-/// `space directions` (`none` for the others).
-fn size(fields: &Fields) -> Result<([usize; 3], [usize; 3], usize), NrrdError> {
+/// `dimension`, `sizes`: three axes in space, which `space directions` tells (`none` for the others). Whether the others have size 1
+/// is asked by whoever needs one volume.
+fn size(fields: &Fields) -> Result<([usize; 3], [usize; 3], Vec<usize>), NrrdError> {
     let text = fields.require("sizes")?;
     let sizes: Option<Vec<usize>> = text.split_whitespace().map(|w| w.parse().ok()).collect();
     let sizes = sizes.ok_or_else(|| refuse("sizes", text, "whole numbers are needed"))?;
@@ -209,9 +217,8 @@ fn size(fields: &Fields) -> Result<([usize; 3], [usize; 3], usize), NrrdError> {
         None => (0..dimension).collect(),
     };
     let axes: [usize; 3] = in_space.try_into().map_err(|_| refused())?;
-    let others_are_single = sizes.iter().enumerate().all(|(axis, &n)| axes.contains(&axis) || n == 1);
     let size = axes.map(|axis| sizes.get(axis).copied().unwrap_or(0));
-    if others_are_single && size.iter().all(|&n| n > 0) { Ok((size, axes, dimension)) } else { Err(refused()) }
+    if sizes.iter().all(|&n| n > 0) { Ok((size, axes, sizes)) } else { Err(refused()) }
 }
 
 /// `(1,0,0) none (0,1,0)`: a vector of three numbers for each axis in space.
@@ -236,6 +243,39 @@ fn vectors(field: &'static str, text: &str) -> Result<Vec<Option<[f64; 3]>>, Nrr
 }
 
 impl Parsed {
+    /// The `key:=value` pairs of the header.
+    pub fn keys(&self) -> &BTreeMap<String, String> {
+        &self.fields.keys
+    }
+
+    /// Refuses more than one volume.
+    ///
+    /// # Errors
+    /// [`NrrdError::Dimensions`].
+    pub fn single(self) -> Result<Self, NrrdError> {
+        if self.layers()?.0 == 1 { Ok(self) } else { Err(self.dimensions()) }
+    }
+
+    /// How many volumes there are along an axis that is not in space, and how many numbers lie between a voxel of one volume and
+    /// the same voxel of the next.
+    ///
+    /// # Errors
+    /// [`NrrdError::Dimensions`] for more than one such axis.
+    pub fn layers(&self) -> Result<(usize, usize), NrrdError> {
+        let mut others =
+            (0..self.sizes.len()).filter(|axis| !self.axes.contains(axis) && self.sizes.get(*axis) != Some(&1));
+        let Some(axis) = others.next() else { return Ok((1, 0)) };
+        if others.next().is_some() {
+            return Err(self.dimensions());
+        }
+        let between = self.sizes.iter().take(axis).try_fold(1usize, |n, &size| n.checked_mul(size));
+        Ok((self.sizes.get(axis).copied().unwrap_or(1), between.ok_or_else(|| self.dimensions())?))
+    }
+
+    fn dimensions(&self) -> NrrdError {
+        NrrdError::Dimensions(shortened(&self.sizes.iter().map(usize::to_string).collect::<Vec<_>>().join(" x ")))
+    }
+
     /// The grid in patient LPS mm and what a user should know about it ("Space and orientation information").
     ///
     /// # Errors
@@ -279,17 +319,18 @@ impl Parsed {
     fn units(&self) -> Result<[f64; 3], NrrdError> {
         let Some(text) = self.fields.get("space units") else { return Ok([1.0; 3]) };
         let refused = || refuse("space units", text, "three times \"mm\", \"cm\", \"m\" or \"um\" is needed");
-        let units: Option<Vec<f64>> = text
-            .split(|c: char| c == '"' || c.is_whitespace())
-            .filter(|word| !word.is_empty())
-            .map(|word| match word.to_ascii_lowercase().as_str() {
-                "mm" | "millimeter" | "millimeters" | "millimetre" | "millimetres" => Some(1.0),
-                "cm" => Some(10.0),
-                "m" => Some(1000.0),
-                "um" | "µm" | "micron" | "microns" => Some(0.001),
-                _ => None,
-            })
-            .collect();
+        let units: Option<Vec<f64>> =
+            text.split(|c: char| c == '"' || c.is_whitespace())
+                .filter(|word| !word.is_empty())
+                .map(|word| match word.to_ascii_lowercase().as_str() {
+                    "mm" | "millimeter" | "millimeters" | "millimetre" | "millimetres" => Some(1.0),
+                    "cm" => Some(10.0),
+                    "m" => Some(1000.0),
+                    "um" | "µm" | "micron" | "microns" | "micrometer" | "micrometers" | "micrometre"
+                    | "micrometres" => Some(0.001),
+                    _ => None,
+                })
+                .collect();
         units.and_then(|u| u.try_into().ok()).ok_or_else(refused)
     }
 
@@ -298,7 +339,7 @@ impl Parsed {
         let Some(text) = self.fields.get("spacings") else { return Ok([1.0; 3]) };
         let numbers: Option<Vec<f64>> = text.split_whitespace().map(|w| w.parse().ok()).collect();
         let numbers = numbers
-            .filter(|n| n.len() == self.dimension)
+            .filter(|n| n.len() == self.sizes.len())
             .ok_or_else(|| refuse("spacings", text, "one number for each axis is needed"))?;
         Ok(self.axes.map(|axis| numbers.get(axis).copied().unwrap_or(f64::NAN)))
     }

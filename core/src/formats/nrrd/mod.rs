@@ -6,15 +6,17 @@
 
 mod header;
 mod read;
+mod segments;
 mod write;
 
 #[cfg(test)]
 mod tests;
 
-pub use read::{read, read_ct, read_detached_ct, read_detached_labels, read_header, read_labels};
+pub use read::{read, read_ct, read_detached_ct, read_detached_labels, read_header, read_labels, read_segmentation};
+pub use segments::{Segment, Segmentation};
 pub use write::{write_ct, write_labels};
 
-pub(super) use header::{is_detached, is_nrrd};
+pub(super) use header::{data_file, is_detached, is_nrrd};
 
 use super::samples::SampleError;
 use crate::volume::GeometryError;
@@ -51,6 +53,11 @@ pub enum NrrdError {
     /// Not a volume.
     #[error("the image has the sizes {0}; one 3-D volume is needed (further axes may have size 1)")]
     Dimensions(String),
+    /// A segmentation of shares.
+    #[error(
+        "the segmentation is fractional: its voxels are shares of a segment and not labels; in 3D Slicer make a binary labelmap of it and save that"
+    )]
+    Fractional,
     /// No `space`, `space directions` or `space origin`.
     #[error(
         "the file does not say how the image lies in the patient (`{0}` is missing), so left and right cannot be told; export it again with its orientation"

@@ -2,6 +2,7 @@
 
 use super::NrrdError;
 use super::header::{Packing, Parsed, parse};
+use super::segments::{self, Segmentation};
 use crate::formats::samples::{Converter, SampleError, ToHu, ToLabel, ToNearest, damaged, decode, decode_text};
 use crate::formats::source::Source;
 use crate::formats::{ImageHeader, ReadOptions};
@@ -13,7 +14,10 @@ use crate::volume::{CtVolume, LabelVolume, Modality, Volume, Voxel};
 /// [`NrrdError`], if the header is none, or not of one volume of numbers. An unusable orientation is no error here;
 /// [`ImageHeader::geometry`] says why it is unusable.
 pub fn read_header(bytes: &[u8], options: &ReadOptions) -> Result<ImageHeader, NrrdError> {
-    Ok(parse(bytes)?.describe(options))
+    let parsed = parse(bytes)?;
+    // The layers of a segmentation are one label map.
+    let is_segmentation = !segments::segments(parsed.keys(), 1).is_empty();
+    Ok(if is_segmentation { parsed } else { parsed.single()? }.describe(options))
 }
 
 /// Reads a CT (`.nrrd`) as HU: rounded, clipped to the range of `i16`, NaN as -1024, with a warning for what was
@@ -66,13 +70,8 @@ fn voxels<C: Converter>(
 where
     C::Voxel: Copy,
 {
-    let parsed = parse(header)?;
-    let data = match (&parsed.data_file, data) {
-        (None, None) => header.get(parsed.end..).unwrap_or_default(),
-        (Some(_), Some(data)) => data,
-        (Some(name), None) => return Err(NrrdError::DataMissing(name.clone())),
-        (None, Some(_)) => return Err(NrrdError::NotDetached),
-    };
+    let parsed = parse(header)?.single()?;
+    let data = data_of(&parsed, header, data)?;
     let (geometry, mut warnings) = parsed.geometry(options)?;
     // Before the long work, not after it.
     geometry.canonical_axes()?;
@@ -82,6 +81,55 @@ where
     warnings.extend(converter.warnings());
     volume.warnings = warnings;
     Ok(volume)
+}
+
+/// Where the numbers are: behind the header or in a file of their own.
+fn data_of<'a>(parsed: &Parsed, header: &'a [u8], data: Option<&'a [u8]>) -> Result<&'a [u8], NrrdError> {
+    match (&parsed.data_file, data) {
+        (None, None) => Ok(header.get(parsed.end..).unwrap_or_default()),
+        (Some(_), Some(data)) => Ok(data),
+        (Some(name), None) => Err(NrrdError::DataMissing(name.clone())),
+        (None, Some(_)) => Err(NrrdError::NotDetached),
+    }
+}
+
+/// Reads a segmentation of 3D Slicer: a header that names its segments, and the file that has its data where the header says
+/// so. `None` where the header names no segments.
+///
+/// # Errors
+/// As [`read_labels`]; shares in the place of labels.
+pub fn read_segmentation(
+    header: &[u8],
+    data: Option<&[u8]>,
+    options: &ReadOptions,
+) -> Result<Option<Segmentation>, NrrdError> {
+    let parsed = parse(header)?;
+    let (count, between) = parsed.layers()?;
+    let segments = segments::segments(parsed.keys(), count);
+    if segments.is_empty() {
+        return Ok(None);
+    }
+    if segments::is_fractional(parsed.keys()) {
+        return Err(NrrdError::Fractional);
+    }
+    let data = data_of(&parsed, header, data)?;
+    let (geometry, warnings) = parsed.geometry(options)?;
+    geometry.canonical_axes()?;
+    let voxels = geometry.voxel_count();
+    let all = voxels.checked_mul(count).ok_or(SampleError::Memory(usize::MAX))?;
+    let numbers = unpack(data, all, &parsed, &mut ToLabel)?;
+    let layer = |n: usize| {
+        let number = |v: usize| match between {
+            0 => v,
+            between => v / between * between * count + n * between + v % between,
+        };
+        let layer: Vec<u8> = (0..voxels).map(|v| numbers.get(number(v)).copied().unwrap_or(0)).collect();
+        let mut volume = Volume::from_stored(geometry.clone(), layer, Modality::Unknown)?;
+        volume.warnings.splice(0..0, warnings.clone());
+        Ok(volume)
+    };
+    let layers = (0..count).map(layer).collect::<Result<_, NrrdError>>()?;
+    Ok(Some(Segmentation { layers, segments }))
 }
 
 fn unpack<C: Converter>(
