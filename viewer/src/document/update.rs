@@ -162,7 +162,10 @@ impl Document {
                     self.start_run(outbox);
                 }
             }
-            Opened::Labels { name, labels, reference } => {
+            Opened::Labels { name, labels, reference, warnings } => {
+                for warning in warnings {
+                    outbox.notices.warn(warning);
+                }
                 let Some(study) = self.study.as_mut() else { return };
                 let size = study.geometry().size;
                 if reference {

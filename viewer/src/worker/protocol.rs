@@ -370,6 +370,8 @@ pub enum Opened {
         labels: ByteSlices,
         /// To compare with, rather than to work on.
         reference: bool,
+        /// What was assumed of it or left out. One sentence each.
+        warnings: Vec<String>,
     },
     /// Weights; they are in use.
     Weights(WeightsReady),

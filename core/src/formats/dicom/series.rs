@@ -198,6 +198,7 @@ struct Odd {
     slice: (usize, usize),
     /// What is wrong with it; empty for what calls itself a scout.
     problem: String,
+    is_of_other_size: bool,
 }
 
 impl Odd {
@@ -227,9 +228,10 @@ impl Odd {
         })
     }
 
-    /// Whether it lies where the next slice before the first or behind the last one would.
+    /// Whether it lies where the next slice before the first or behind the last one would, and only its size keeps it out; what is
+    /// turned there is a scout.
     fn is_next(&self, images: &[ImageFile], slices: &[(usize, usize)], places: &[f64], step: f64) -> bool {
-        let Some(at) = self.height(images, slices).filter(|_| !self.problem.is_empty()) else { return false };
+        let Some(at) = self.height(images, slices).filter(|_| self.is_of_other_size) else { return false };
         let (low, high) = places.iter().fold((f64::MAX, f64::MIN), |(low, high), &p| (low.min(p), high.max(p)));
         [low - step, high + step].iter().any(|next| (at - next).abs() <= 0.25 * step)
     }
@@ -253,7 +255,8 @@ fn main_stack(images: &[ImageFile], members: &[usize]) -> (Vec<(usize, usize)>, 
     let scout = |s: &(usize, usize)| images[s.0].header.is_localizer();
     let (scouts, slices) =
         if slices.iter().all(scout) { (Vec::new(), slices) } else { slices.into_iter().partition(scout) };
-    let mut odd: Vec<Odd> = scouts.into_iter().map(|slice| Odd { slice, problem: String::new() }).collect();
+    let mut odd: Vec<Odd> =
+        scouts.into_iter().map(|slice| Odd { slice, problem: String::new(), is_of_other_size: false }).collect();
     let orientation = |s: &(usize, usize)| images[s.0].header.frames[s.1].orientation;
     let size = |s: &(usize, usize)| (images[s.0].header.columns, images[s.0].header.rows);
     let turned = |a: &(usize, usize), b: &(usize, usize)| match (orientation(a), orientation(b)) {
@@ -301,7 +304,7 @@ fn main_stack(images: &[ImageFile], members: &[usize]) -> (Vec<(usize, usize)>, 
         } else {
             format!("is turned by {degrees:.1} degrees against the others")
         };
-        Odd { slice, problem }
+        Odd { slice, problem, is_of_other_size: own != a }
     }));
     (main, odd, None)
 }

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use attention_anatomy::anatomy::ORGAN_COUNT;
-use attention_anatomy::formats::{self, Format, FormatError, ReadOptions, SampleType};
+use attention_anatomy::formats::{self, Format, FormatError, LabelNames, ReadOptions, SampleType};
 use attention_anatomy::volume::{CtVolume, Geometry};
 
 /// A file with its name.
@@ -73,25 +73,31 @@ pub(super) fn sort(files: Vec<Named>) -> Result<Sorted, FormatError> {
     let (alone, others): (Vec<_>, Vec<_>) = rest.into_iter().partition(|(format, eight_bit, _)| {
         matches!(format, Some(Format::Nifti | Format::Nrrd)) && (*eight_bit || !dicom)
     });
+    // Tables that name the numbers of label maps go with each of them.
+    let mut tables: Vec<Named> = Vec::new();
     if dicom {
         let files = others.into_iter().map(|(.., file)| file).collect();
         sorted.images.push(Group { files, dicom: true, eight_bit: false });
     } else if alone.is_empty() && sorted.weights.is_empty() && sorted.sessions.is_empty() {
         return Err(FormatError::Unknown);
+    } else {
+        tables.extend(others.into_iter().map(|(.., file)| file).filter(|(_, b)| LabelNames::parse(b).is_some()));
     }
-    let single = |(_, eight_bit, file)| Group { files: vec![file], dicom: false, eight_bit };
+    let single = |(_, eight_bit, file)| Group {
+        files: std::iter::once(file).chain(tables.clone()).collect(),
+        dicom: false,
+        eight_bit,
+    };
     sorted.images.extend(alone.into_iter().map(single));
     // A label map is the smaller file, whatever its numbers are stored as.
     sorted.images.sort_by_key(|g| (g.eight_bit, Reverse(g.files.iter().map(|f| f.1.len()).sum::<usize>())));
     Ok(sorted)
 }
 
-/// A label map if that is what an image holds: whole numbers of organs, or anything that unsigned bytes can be. No CT has
-/// only these.
-pub(super) fn as_labels(ct: &CtVolume, eight_bit: bool) -> Option<Vec<u8>> {
-    let most = if eight_bit { i16::from(u8::MAX) } else { ORGAN_COUNT as i16 };
-    let labels = ct.voxels.iter().all(|v| (0..=most).contains(v));
-    labels.then(|| ct.voxels.iter().map(|&v| v as u8).collect())
+/// Whether an image that is not stored in unsigned bytes, which are always labels, is a label map: no CT has only the numbers of
+/// organs.
+pub(super) fn is_label_map(ct: &CtVolume) -> bool {
+    ct.voxels.iter().all(|v| (0..=ORGAN_COUNT as i16).contains(v))
 }
 
 /// A label map is usable with a CT if it has our numbers and lies on its grid.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use attention_anatomy::formats::dicom::{SeriesChoice, SeriesReader};
 use attention_anatomy::formats::{self, Format, FormatError, MAX_UNPACKED, ReadOptions, archive};
-use attention_anatomy::volume::{CtVolume, Geometry};
+use attention_anatomy::volume::{CtVolume, LabelVolume};
 use attention_anatomy_assets::SAMPLE_NAME;
 
 use super::compute::Weights;
@@ -83,10 +83,7 @@ enum Found {
     /// A CT that is not identified yet.
     Read(Box<CtVolume>),
     Ct(Arc<CtVolume>, CtKey),
-    Labels {
-        voxels: Vec<u8>,
-        grid: Geometry,
-    },
+    Labels(Box<LabelVolume>),
     Session(Named),
     Weights(Named),
 }
@@ -257,14 +254,16 @@ impl Opening {
     fn image(&mut self, machine: &dyn Machine, sorted: &mut Sorted) -> Result<Outcome, String> {
         let Group { files, dicom, eight_bit } = sorted.images.remove(0);
         if self.as_what == OpenAs::Reference {
-            let labels = formats::read_labels(files).map_err(|e| self.named(&e))?;
-            return Ok(Outcome::Found(Found::Labels { voxels: labels.voxels, grid: labels.geometry }));
+            let labels = formats::read_organs(files).map_err(|e| self.named(&e))?;
+            return Ok(Outcome::Found(Found::Labels(Box::new(labels))));
         }
         if !dicom {
-            let ct = formats::read_ct(files).map_err(|e| self.named(&e))?;
-            if let Some(voxels) = content::as_labels(&ct, eight_bit) {
-                return Ok(Outcome::Found(Found::Labels { voxels, grid: ct.geometry }));
-            }
+            // Which of both it is, its values say; a label map is read once more, by its names.
+            let ct = if eight_bit { None } else { Some(formats::read_ct(files.clone()).map_err(|e| self.named(&e))?) };
+            let Some(ct) = ct.filter(|ct| !content::is_label_map(ct)) else {
+                let labels = formats::read_organs(files).map_err(|e| self.named(&e))?;
+                return Ok(Outcome::Found(Found::Labels(Box::new(labels))));
+            };
             if std::mem::replace(&mut self.has_ct, true) {
                 return Err(self.named(&FormatError::SeveralImages(2)));
             }
@@ -375,11 +374,12 @@ impl Job {
                 self.study = Some(Study::new(name.clone(), ct.clone(), key.clone()));
                 Opened::Ct { name, ct, key }
             }
-            Found::Labels { voxels, grid } => {
+            Found::Labels(labels) => {
                 let ct = self.study.as_ref().map(|s| &s.ct.geometry);
-                content::check_labels(&voxels, &grid, ct).map_err(|e| format!("{name}: {e}"))?;
-                let labels = ByteSlices::cut(&voxels, grid.size[0] * grid.size[1]);
-                Opened::Labels { name, labels, reference }
+                content::check_labels(&labels.voxels, &labels.geometry, ct).map_err(|e| format!("{name}: {e}"))?;
+                let [nx, ny, _] = labels.geometry.size;
+                let warnings = labels.warnings.iter().map(|w| format!("{name}: {w}")).collect();
+                Opened::Labels { name, labels: ByteSlices::cut(&labels.voxels, nx * ny), reference, warnings }
             }
             Found::Session((name, bytes)) => {
                 let text = String::from_utf8(bytes).map_err(|_| format!("{name}: the session file is damaged"))?;

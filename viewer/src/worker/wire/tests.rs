@@ -169,7 +169,7 @@ fn every_event_survives() {
         Event::OpenProgress { job: 5, step: "Unpacking".into(), part: None },
         Event::OpenLarge { job: 5, bytes: 1 << 40 },
         opened(Opened::Ct { name: "c".into(), ct: ct.clone(), key: head().ct }),
-        opened(Opened::Labels { name: "l".into(), labels: slices(), reference: true }),
+        opened(Opened::Labels { name: "l".into(), labels: slices(), reference: true, warnings: vec!["w".into()] }),
         opened(Opened::Session {
             head: Box::new(head()),
             network: slices(),

@@ -55,7 +55,7 @@ const SR: &str = "1.2.840.10008.5.1.4.1.1.88.11";
 /// The same with its data set cut off within an element.
 fn damaged(mut file: Vec<u8>) -> Vec<u8> {
     let place = file.windows(4).rposition(|w| w == [0x20, 0, 0x52, 0]).unwrap();
-    file.truncate(place + 20);
+    file.truncate(place + 11);
     file
 }
 
