@@ -50,6 +50,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         tolerance_mm: args.tolerance_mm,
         cases: Vec::new(),
         regions: None,
+        presence: Vec::new(),
         attention: None,
     };
     let pairs = pairs(&args.truth, &args.prediction)?;

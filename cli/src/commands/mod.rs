@@ -7,6 +7,7 @@ pub mod crossval;
 pub mod demo;
 pub mod evaluate;
 pub mod figure;
+pub mod gauge;
 pub mod info;
 pub mod interchange;
 pub mod phantom;

@@ -287,6 +287,7 @@ mod tests {
             trained_organs: Vec::new(),
             data: Vec::new(),
             held_out: Vec::new(),
+            gauge: None,
             steps: 0,
             note: String::new(),
         };

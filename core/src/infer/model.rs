@@ -73,7 +73,7 @@ fn engine(
     drawn: impl FnOnce(&ModelInfo) -> OrganSet,
     change: impl FnOnce(AttentionAnatomy) -> AttentionAnatomy,
 ) -> Result<Box<dyn Engine>, WeightsError> {
-    let (network, info) = weights::read(bytes, &device.burn)?;
+    let (network, info) = weights::read_gauged(bytes, &device.burn)?;
     let (network, drawn, name) = (change(network), drawn(&info), device.name.clone());
     Ok(match device.kind {
         ComputeKind::Cpu => Box::new(PlanEngine::new(network, info.input, drawn, name)?),

@@ -82,8 +82,12 @@ impl PlanEngine {
         drawn: OrganSet,
         name: String,
     ) -> Result<Self, WeightsError> {
+        let gauge = network.gauge().cloned();
         let tensors = pytorch::tensors(&network.fold())?;
-        let plan = Plan::compile(&tensors).map_err(|e| WeightsError::Mismatch(e.to_string()))?;
+        let mut plan = Plan::compile(&tensors).map_err(|e| WeightsError::Mismatch(e.to_string()))?;
+        if let Some(gauge) = &gauge {
+            plan.set_attention_line(gauge.line());
+        }
         Ok(Self {
             plan,
             name,

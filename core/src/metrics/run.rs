@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use super::MetricsError;
 use super::attention::AttentionEffect;
 use super::evaluation::{CaseResult, CaseTruth, Evaluation};
+use super::presence::PresenceSamples;
 use super::regions::RegionConfusion;
 use crate::dataset::load::{self, CaseSource, Division, LoadError, LoadedSet};
 use crate::dataset::patients::Sides;
@@ -159,6 +160,7 @@ pub fn evaluate(
         tolerance_mm: options.tolerance_mm,
         cases: Vec::new(),
         regions: tells_regions.then(RegionConfusion::default),
+        presence: Vec::new(),
         attention: off.is_some().then(AttentionEffect::default),
     };
     let segment = |ct: &Arc<CtVolume>, engine: &mut dyn Engine| -> Result<Segmented, MeasureError> {
@@ -169,6 +171,7 @@ pub fn evaluate(
         };
         Ok(SegmentationSession::of_ct(ct.clone(), request)?.finish(engine, |_, _| {})?)
     };
+    let mut presence = PresenceSamples::default();
     progress(0, patients.len());
     for (n, patient) in patients.iter().enumerate() {
         let (ct, labels, annotated) = patient.set.read_case(patient.entry, source)?;
@@ -189,11 +192,13 @@ pub fn evaluate(
             }
         }
         let truth = CaseTruth { labels: &labels, annotated, whole: whole.as_ref(), regions: Some(&regions) };
+        presence.add(&truth, found.provenance.anatomy.values());
         let result = CaseResult::measure(patient.name(), &truth, &found.labels, known, options.tolerance_mm);
         evaluation.cases.push(result.map_err(|error| MeasureError::Metrics { case: patient.name(), error })?);
         device.burn.memory_cleanup();
         progress(n + 1, patients.len());
     }
+    evaluation.presence = presence.measure();
     Ok(evaluation)
 }
 

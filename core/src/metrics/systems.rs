@@ -328,7 +328,14 @@ mod tests {
             unannotated: heart.map(|dice| result(Organ::Heart, dice)).into_iter().collect(),
             impossible: vec![Impossible { organ: Organ::Heart, ml: 3.0 }],
         });
-        Evaluation { subject: String::new(), tolerance_mm: 3.0, cases: cases.collect(), regions: None, attention: None }
+        Evaluation {
+            subject: String::new(),
+            tolerance_mm: 3.0,
+            cases: cases.collect(),
+            regions: None,
+            presence: Vec::new(),
+            attention: None,
+        }
     }
 
     #[test]

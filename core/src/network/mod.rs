@@ -9,6 +9,7 @@
 //! | `unet.rs` | encoder and decoder |
 //! | `region.rs` | region classifier and attention vector z4 |
 //! | `attention.rs` | equation (1) |
+//! | `gauge.rs` | which height of z4 counts as 1 |
 //! | `count.rs` | multiply-adds, in closed form |
 //! | `weights.rs` | SafeTensors file with its model information |
 //! | `pytorch.rs` | the same in PyTorch's names and layout |
@@ -18,6 +19,7 @@ pub mod attention;
 pub mod block;
 mod config;
 pub mod count;
+pub mod gauge;
 pub mod onnx;
 pub mod pytorch;
 pub mod region;
@@ -28,6 +30,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 pub use config::NetworkConfig;
+use gauge::AttentionGauge;
 use region::{RegionBranch, RegionOutput};
 pub use unet::ORGAN_LOGIT;
 use unet::{Decoder, Encoder};
@@ -85,6 +88,17 @@ impl AttentionAnatomy {
         Self { region: None, ..self }
     }
 
+    /// The same outputs with attention in units of `gauge`: z4' and z5' in place of z4 and z5.
+    pub fn with_gauge(self, gauge: &AttentionGauge) -> Self {
+        let Some(region) = self.region else { return self };
+        Self { decoder: self.decoder.add_bias(gauge.bias()), region: Some(region.with_gauge(gauge)), ..self }
+    }
+
+    /// The units of attention, if it has any.
+    pub fn gauge(&self) -> Option<&AttentionGauge> {
+        self.region.as_ref()?.gauge()
+    }
+
     /// The same function with every batch normalisation folded into its convolution, for inference.
     pub fn fold(self) -> Self {
         Self { encoder: self.encoder.fold(), decoder: self.decoder.fold(), region: self.region.map(RegionBranch::fold) }
@@ -94,6 +108,7 @@ impl AttentionAnatomy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::anatomy::Organ;
     use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT};
     use crate::network::attention::modulate;
     use burn::module::Module;
@@ -167,6 +182,34 @@ mod tests {
                     assert!((g - v / sum).abs() < 1e-4, "{g} {v}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_gauge_changes_the_height_of_attention_and_no_probability() {
+        let device = Device::flex();
+        let network = tiny().init(&device);
+        let x = Tensor::random([2, 5, 16, 16], Distribution::Uniform(0.0, 1.0), &device);
+        let gauge = AttentionGauge {
+            organs: [(Organ::Liver, 3e-4), (Organ::BrainStem, 0.7)]
+                .map(|(organ, unit)| gauge::OrganGauge { organ, unit, slices: 20 })
+                .to_vec(),
+        };
+        let of = |network: &AttentionAnatomy| {
+            let out = network.forward(x.clone());
+            let attention = out.region.unwrap().attention;
+            let p = burn::tensor::activation::softmax(modulate(out.logits, attention.clone()), 1);
+            (p, attention.into_data().try_to_vec::<f32>().unwrap())
+        };
+        let (before, z4) = of(&network);
+        for gauged in [network.clone().with_gauge(&gauge), network.clone().with_gauge(&gauge).fold()] {
+            let (after, gauged) = of(&gauged);
+            let difference = (before.clone() - after).abs().max().into_scalar::<f32>();
+            assert!(difference < 1e-5, "{difference}");
+            let liver = Organ::Liver.index();
+            assert!((gauged[liver] / (z4[liver] / 3e-4) - 1.0).abs() < 1e-2, "{} {}", gauged[liver], z4[liver]);
+            let heart = Organ::Heart.index();
+            assert!((gauged[heart] - z4[heart]).abs() < 1e-6);
         }
     }
 

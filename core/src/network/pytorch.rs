@@ -79,6 +79,7 @@ pub fn read(
         (Err(WeightsError::NoMetadata), Some(like)) => {
             let mut info = like.clone();
             info.trained_organs.iter_mut().for_each(|t| t.set_validation(None, 0));
+            info.gauge = None;
             info
         }
         (Err(WeightsError::NoMetadata), None) => return Err(ImportError::NoDescription),

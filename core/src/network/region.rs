@@ -11,6 +11,7 @@ use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, activation};
 
 use super::block::ConvNorm;
+use super::gauge::AttentionGauge;
 use crate::anatomy::{ORGAN_COUNT, REGION_COUNT};
 
 /// Width of the branch.
@@ -26,6 +27,9 @@ pub struct RegionBranch {
     shared: Linear,
     region: Linear,
     attention: Linear,
+    /// Units of attention, for inference: training knows none.
+    #[module(skip)]
+    gauge: Option<AttentionGauge>,
 }
 
 /// What the branch says of a batch.
@@ -33,7 +37,7 @@ pub struct RegionBranch {
 pub struct RegionOutput {
     /// Region logits `[B, 5]`: head, upper chest, chest, upper abdomen, abdomen.
     pub regions: Tensor<2>,
-    /// z4 `[B, 33]`, in (0, 1).
+    /// z4 `[B, 33]`, in (0, 1); in units of the gauge where there is one.
     pub attention: Tensor<2>,
 }
 
@@ -50,6 +54,7 @@ impl RegionBranch {
             shared: LinearConfig::new(BRANCH_CHANNELS, BRANCH_CHANNELS).init(device),
             region: LinearConfig::new(BRANCH_CHANNELS, REGION_COUNT).init(device),
             attention,
+            gauge: None,
         }
     }
 
@@ -63,10 +68,24 @@ impl RegionBranch {
         let [batch, channels, height, width] = x.dims();
         let pooled = x.reshape([batch, channels, height * width]).mean_dim(2).reshape([batch, channels]);
         let x = activation::relu(self.shared.forward(pooled));
+        let attention = activation::sigmoid(self.attention.forward(x.clone()));
         RegionOutput {
-            regions: self.region.forward(x.clone()),
-            attention: activation::sigmoid(self.attention.forward(x)),
+            regions: self.region.forward(x),
+            attention: match &self.gauge {
+                Some(gauge) => gauge.apply(attention),
+                None => attention,
+            },
         }
+    }
+
+    /// The units of attention, if it has any.
+    pub fn gauge(&self) -> Option<&AttentionGauge> {
+        self.gauge.as_ref()
+    }
+
+    /// With attention in units of `gauge`.
+    pub fn with_gauge(self, gauge: &AttentionGauge) -> Self {
+        Self { gauge: Some(gauge.clone()), ..self }
     }
 
     /// With the normalisations folded into the convolutions.

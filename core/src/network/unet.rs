@@ -100,6 +100,17 @@ impl Decoder {
         convolve(&self.head, x)
     }
 
+    /// With `bias`, `[34]`, added to the logits.
+    pub fn add_bias(mut self, bias: [f32; CLASS_COUNT]) -> Self {
+        self.head.bias = self.head.bias.map(|own| {
+            own.map(|own| {
+                let more = Tensor::from_data(TensorData::new(bias.to_vec(), [CLASS_COUNT]), &own.device());
+                own + more
+            })
+        });
+        self
+    }
+
     /// With the normalisations folded into the convolutions.
     pub fn fold(self) -> Self {
         let steps = self.steps.into_iter().map(|s| UpStep { up: s.up, block: s.block.fold() }).collect();

@@ -9,6 +9,7 @@ use burn::tensor::{DType, Device};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::gauge::AttentionGauge;
 use super::{AttentionAnatomy, NetworkConfig};
 use crate::anatomy::{Organ, OrganSet};
 use crate::preprocess::InputConfig;
@@ -36,6 +37,9 @@ pub struct ModelInfo {
     /// Patients held out for validation, as `set/id`.
     #[serde(default)]
     pub held_out: Vec<String>,
+    /// Units of attention; `None` in files of before there was one: the height of their attention means nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gauge: Option<AttentionGauge>,
     /// Optimiser steps.
     pub steps: u64,
     /// One or two sentences: what these weights are, how they were validated, what they are not for.
@@ -155,6 +159,18 @@ pub fn write(network: &AttentionAnatomy, info: &ModelInfo, precision: Precision)
     Ok(bytes)
 }
 
+/// The same tensors, to the byte, with another description.
+///
+/// # Errors
+/// [`WeightsError`].
+pub fn describe(bytes: &[u8], info: &ModelInfo) -> Result<Vec<u8>, WeightsError> {
+    let tensors =
+        safetensors::SafeTensors::deserialize(bytes).map_err(|e| WeightsError::NotSafeTensors(e.to_string()))?;
+    let json = serde_json::to_string(info).map_err(|e| WeightsError::Write(e.to_string()))?;
+    let metadata = std::collections::HashMap::from([(METADATA_KEY.to_string(), json)]);
+    safetensors::serialize(tensors.tensors(), Some(metadata)).map_err(|e| WeightsError::Write(e.to_string()))
+}
+
 /// Rounds the mantissas of all f16 tensors to six bits, to the nearest even number.
 fn round_halves(bytes: &mut [u8]) -> Result<(), WeightsError> {
     const DROPPED: u16 = 4;
@@ -197,13 +213,15 @@ pub fn read_info(bytes: &[u8]) -> Result<ModelInfo, WeightsError> {
     let info: ModelInfo = serde_json::from_str(json).map_err(|e| WeightsError::Metadata(e.to_string()))?;
     info.network.validate().map_err(WeightsError::Metadata)?;
     info.input.validate().map_err(|e| WeightsError::Metadata(e.to_string()))?;
+    info.gauge.iter().try_for_each(AttentionGauge::validate).map_err(WeightsError::Metadata)?;
     if info.input.stack != info.network.stack || !info.input.crop.is_multiple_of(info.network.granularity()) {
         return Err(WeightsError::Metadata("input and network do not fit each other".into()));
     }
     Ok(info)
 }
 
-/// A network in f32 on `device`, with its description. Every tensor must be there, with its shape, and finite.
+/// A network in f32 on `device` as it was trained, without the gauge of its attention, and its description. Every tensor must be there,
+/// with its shape, and finite.
 ///
 /// # Errors
 /// As [`read_info`]; [`WeightsError::Mismatch`] where a tensor is missing, has another shape or no place, and an error where
@@ -213,6 +231,19 @@ pub fn read(bytes: &[u8], device: &Device) -> Result<(AttentionAnatomy, ModelInf
     check_finite(bytes)?;
     let mut network = info.network.init(device);
     load(&mut network, bytes)?;
+    Ok((network, info))
+}
+
+/// [`read`], with attention in the units of the file's gauge: what inference runs.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_gauged(bytes: &[u8], device: &Device) -> Result<(AttentionAnatomy, ModelInfo), WeightsError> {
+    let (network, info) = read(bytes, device)?;
+    let network = match &info.gauge {
+        Some(gauge) => network.with_gauge(gauge),
+        None => network,
+    };
     Ok((network, info))
 }
 
@@ -291,6 +322,7 @@ mod tests {
             trained_organs: Vec::new(),
             data: Vec::new(),
             held_out: Vec::new(),
+            gauge: None,
             steps: 7,
             note: String::new(),
         }
@@ -338,6 +370,31 @@ mod tests {
         let end = broken.len();
         broken[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
         assert!(matches!(read(&broken, &Device::flex()), Err(WeightsError::Mismatch(_))));
+    }
+
+    #[test]
+    fn a_gauge_travels_with_the_file_and_the_tensors_stay_as_trained() {
+        use crate::network::gauge::{AttentionGauge, OrganGauge};
+        let device = Device::flex();
+        let network = info().network.init(&device);
+        let bytes = write(&network, &info(), Precision::Half).unwrap();
+        let gauge = AttentionGauge { organs: vec![OrganGauge { organ: Organ::Liver, unit: 2e-4, slices: 30 }] };
+        let gauged = describe(&bytes, &ModelInfo { gauge: Some(gauge.clone()), ..info() }).unwrap();
+        let (trained, found) = read(&gauged, &device).unwrap();
+        assert_eq!(found.gauge, Some(gauge.clone()));
+        assert_eq!(describe(&gauged, &info()).unwrap(), describe(&bytes, &info()).unwrap());
+        let x = Tensor::<4>::random([1, 5, 16, 16], Distribution::Uniform(0.0, 1.0), &device);
+        let attention = |network: &AttentionAnatomy| {
+            network.forward(x.clone()).region.unwrap().attention.into_data().try_to_vec::<f32>().unwrap()
+        };
+        let liver = Organ::Liver.index();
+        let (z4, in_units) = (attention(&trained)[liver], attention(&read_gauged(&gauged, &device).unwrap().0)[liver]);
+        assert!((in_units * 2e-4 / z4 - 1.0).abs() < 1e-2, "{z4} {in_units}");
+        assert_eq!(attention(&read_gauged(&bytes, &device).unwrap().0), attention(&read(&bytes, &device).unwrap().0));
+
+        let wrong = AttentionGauge { organs: vec![OrganGauge { unit: -1.0, ..gauge.organs[0] }] };
+        let wrong = describe(&bytes, &ModelInfo { gauge: Some(wrong), ..info() }).unwrap();
+        assert!(matches!(read_info(&wrong), Err(WeightsError::Metadata(why)) if why.contains("Liver")));
     }
 
     #[test]

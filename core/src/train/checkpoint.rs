@@ -55,6 +55,7 @@ pub fn write(
         trained_organs: Vec::new(),
         data: Vec::new(),
         held_out: Vec::new(),
+        gauge: None,
         steps: step,
         note: "checkpoint of a training in progress".into(),
     };

@@ -17,6 +17,7 @@ use web_time::Instant;
 
 use super::{
     Ended, LogLine, Material, Session, TrainError, TrainEvent, Trainer, TrainingConfig, Validation, ValidationReport,
+    measure_gauge,
 };
 use crate::anatomy::Organ;
 use crate::artifacts::ArtifactStore;
@@ -180,6 +181,8 @@ impl<'a> KeptSession<'a> {
             known => known.clone(),
         };
         self.keep_weights(FINAL, found.as_ref())?;
+        self.gauge(FINAL).await?;
+        self.gauge(BEST).await?;
         // Of an earlier training: this one has found nothing that could be better than anything.
         if self.best.is_none() {
             self.task.store.remove(BEST)?;
@@ -228,6 +231,17 @@ impl<'a> KeptSession<'a> {
     fn log(&self, line: &LogLine) -> Result<(), TrainError> {
         let text = line.to_json().map_err(|e| TrainError::Write { what: "the log", reason: e.to_string() })?;
         Ok(self.task.store.append(METRICS, format!("{text}\n").as_bytes())?)
+    }
+
+    /// Gives weights that were kept the unit of their attention.
+    async fn gauge(&self, name: &str) -> Result<(), TrainError> {
+        let Some(bytes) = self.task.store.read(name)? else { return Ok(()) };
+        let (network, mut info) = weights::read(&bytes, &self.device)?;
+        let training = self.session.material().training();
+        info.gauge = measure_gauge(&network, training, &info.input, &self.device)
+            .await
+            .map_err(|error| TrainError::Device(error.to_string()))?;
+        Ok(self.task.store.write(name, &weights::describe(&bytes, &info)?)?)
     }
 
     fn keep_weights(&self, name: &str, found: Option<&ValidationReport>) -> Result<(), TrainError> {
@@ -359,6 +373,7 @@ fn model_info(material: &Material, sets: &[LoadedSet], steps: u64, found: Option
         trained_organs: material.trained().iter().map(organ).collect(),
         data: sets.iter().enumerate().map(data).collect(),
         held_out: validation.iter().map(|c| c.name.clone()).collect(),
+        gauge: None,
         steps,
         note: "Dice as measured while training, on slices of held-out patients on the model grid.".into(),
     }

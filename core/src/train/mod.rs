@@ -18,6 +18,7 @@
 //! | `checkpoint.rs` | one SafeTensors file: network, optimiser, step |
 //! | `log.rs` | the lines of `metrics.jsonl` |
 //! | `predict.rs` | labels, regions and attention of a batch of slices |
+//! | `gauge.rs` | the height of attention on slices that show an organ |
 //! | `validation.rs` | Dice of held-out slices while training |
 
 pub mod adam;
@@ -25,6 +26,7 @@ pub mod checkpoint;
 pub mod config;
 mod error;
 pub mod experiment;
+pub mod gauge;
 pub mod kept;
 pub mod log;
 pub mod predict;
@@ -40,6 +42,7 @@ pub use checkpoint::CheckpointError;
 pub use config::{ConfigError, InputChoice, Phase, TrainingConfig};
 pub use error::TrainError;
 pub use experiment::{Experiment, ExperimentSetup, Part, Run, TrainingData};
+pub use gauge::measure_gauge;
 pub use kept::{KeptSession, StartWeights, TrainingTask};
 pub use log::{LogLine, Validation};
 pub use predict::{SlicePredictions, predict};

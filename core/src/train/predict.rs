@@ -61,7 +61,7 @@ pub async fn predict(
     Ok(result)
 }
 
-async fn rows<const N: usize>(tensor: Tensor<2>) -> Result<Vec<[f32; N]>, ExecutionError> {
+pub(super) async fn rows<const N: usize>(tensor: Tensor<2>) -> Result<Vec<[f32; N]>, ExecutionError> {
     let values = tensor.into_data_async().await?.try_to_vec::<f32>().unwrap_or_default();
     Ok(values.as_chunks::<N>().0.to_vec())
 }

@@ -1,9 +1,11 @@
 use burn::tensor::Device;
 
 use super::*;
+use crate::anatomy::Organ;
 use crate::infer::reduce::labels_and_margin;
 use crate::infer::volume_run::request;
 use crate::infer::{BurnEngine, Tile};
+use crate::network::gauge::{AttentionGauge, OrganGauge};
 use crate::network::{NetworkConfig, weights};
 use crate::preprocess::ModelSlices;
 
@@ -20,10 +22,12 @@ fn slice(slice: usize, brightness: f32) -> SliceRequest {
     SliceRequest { slice, tiles: vec![tile([3, -4], brightness)], centre: None }
 }
 
-/// The same network on both engines.
+/// The same network on both engines, the attention of one organ in units.
 fn engines() -> (PlanEngine, BurnEngine) {
     let input = InputConfig { crop: CROP, ..InputConfig::light() };
     let network = NetworkConfig { base: 4, levels: 3, stack: 5, attention: true }.init(&Device::flex());
+    let liver = OrganGauge { organ: Organ::Liver, unit: 0.4, slices: 20 };
+    let network = network.with_gauge(&AttentionGauge { organs: vec![liver] });
     let plan = PlanEngine::new(network.clone(), input.clone(), OrganSet::ALL, "cpu".into()).unwrap();
     (plan, BurnEngine::new(network, input, OrganSet::ALL, Device::flex(), "cpu".into(), false))
 }

@@ -10,6 +10,7 @@ use super::convolution::{Convolution, Filter, Term};
 use super::error::PlanError;
 use super::head::Head;
 use super::region::Region;
+use crate::anatomy::ORGAN_COUNT;
 
 /// What a step computes.
 #[derive(Debug)]
@@ -94,6 +95,15 @@ impl Plan {
         let Builder { maps, drafts, .. } = builder;
         let (steps, places, of) = assign(drafts, &maps, input, x);
         Ok(Self { steps, places, input: of[input], output: of[x], levels, head })
+    }
+
+    /// Gives scale z4 + offset in place of the attention z4 of each organ; nothing where there is none.
+    pub fn set_attention_line(&mut self, line: ([f32; ORGAN_COUNT], [f32; ORGAN_COUNT])) {
+        for step in &mut self.steps {
+            if let Work::Region(region) = &mut step.work {
+                region.set_attention_line(line);
+            }
+        }
     }
 
     /// The side that an input must be a multiple of.

@@ -9,7 +9,7 @@ use crate::anatomy::{ORGAN_COUNT, REGION_COUNT};
 pub struct RegionAnswer {
     /// Region probabilities.
     pub regions: [f32; REGION_COUNT],
-    /// z4.
+    /// z4, on the line that was asked for.
     pub attention: [f32; ORGAN_COUNT],
 }
 
@@ -33,6 +33,8 @@ pub struct Region {
     shared: Layer,
     region: Layer,
     attention: Layer,
+    /// Scale and offset of each organ's attention.
+    line: ([f32; ORGAN_COUNT], [f32; ORGAN_COUNT]),
 }
 
 impl Region {
@@ -54,7 +56,12 @@ impl Region {
         {
             return Err(PlanError::Tensor("the region branch's layers do not fit each other".into()));
         }
-        Ok(Self { shared, region, attention })
+        Ok(Self { shared, region, attention, line: ([1.0; ORGAN_COUNT], [0.0; ORGAN_COUNT]) })
+    }
+
+    /// Gives scale z4 + offset in place of z4.
+    pub fn set_attention_line(&mut self, line: ([f32; ORGAN_COUNT], [f32; ORGAN_COUNT])) {
+        self.line = line;
     }
 
     /// From the branch's last maps.
@@ -78,9 +85,10 @@ impl Region {
         let regions: [f32; REGION_COUNT] = std::array::from_fn(|n| (logits[n] - largest).exp());
         let sum: f32 = regions.iter().sum();
         let attention = self.attention.apply(&x);
+        let (scale, offset) = &self.line;
         RegionAnswer {
             regions: regions.map(|v| v / sum),
-            attention: std::array::from_fn(|n| 1.0 / (1.0 + (-attention[n]).exp())),
+            attention: std::array::from_fn(|n| scale[n] / (1.0 + (-attention[n]).exp()) + offset[n]),
         }
     }
 }

@@ -7,6 +7,7 @@
 mod tables;
 
 use super::attention::AttentionEffect;
+use super::presence::OrganPresence;
 use super::regions::RegionConfusion;
 use super::{MetricsError, Moments, OrganMetrics, Summary, compare};
 use crate::anatomy::{ORGAN_COUNT, Organ, OrganSet};
@@ -161,6 +162,9 @@ pub struct Evaluation {
     /// How well the network knew where it was; `None` where it has no region branch.
     #[serde(default)]
     pub regions: Option<RegionConfusion>,
+    /// How well attention tells which organs a slice shows; empty where there is none.
+    #[serde(default)]
+    pub presence: Vec<OrganPresence>,
     /// What attention changes, where that was asked for.
     #[serde(default)]
     pub attention: Option<AttentionEffect>,

@@ -3,6 +3,7 @@
 use super::{Evaluation, OrganResult, Organs, OverOrgans};
 use crate::anatomy::{ORGAN_COUNT, Organ};
 use crate::csv;
+use crate::metrics::presence;
 use crate::metrics::{AttentionEffect, Moments, OrganMetrics, Summary};
 use serde::Serialize;
 
@@ -190,6 +191,7 @@ impl Evaluation {
         }
         for part in [
             self.regions.map(|r| r.markdown()),
+            Some(presence::markdown(&self.presence)),
             self.attention.as_ref().map(AttentionEffect::markdown),
             Some(self.cases_markdown()),
         ] {

@@ -31,6 +31,7 @@ fn evaluation() -> Evaluation {
             case("set/b", vec![result(Organ::Liver, 0.7, 8.0), result(Organ::Spleen, 0.0, f64::INFINITY)], Vec::new()),
         ],
         regions: None,
+        presence: Vec::new(),
         attention: None,
     }
 }

@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | `probabilities` | `[N, 34, H, W]` | softmax after attention, background first |
 //! | `regions` | `[N, 5]` | region probabilities; not for a plain U-Net |
-//! | `attention` | `[N, 33]` | z4; not for a plain U-Net |
+//! | `attention` | `[N, 33]` | z4, in units of the gauge where the weights have one; not for a plain U-Net |
 //!
 //! The description of the weights lies in the file's metadata under the same key as in a weights file. What is not in
 //! the graph: organs outside `trained_organs` have to be given to the background before the largest is chosen.
@@ -15,6 +15,7 @@
 mod proto;
 
 use super::attention::EPSILON;
+use super::gauge::AttentionGauge;
 use super::weights::{METADATA_KEY, ModelInfo, WeightsError};
 use super::{AttentionAnatomy, pytorch};
 use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT, REGION_COUNT};
@@ -32,7 +33,12 @@ const IR_VERSION: u64 = 8;
 /// [`WeightsError`] when the network is not the one that `info` describes.
 pub fn write(network: &AttentionAnatomy, info: &ModelInfo) -> Result<Vec<u8>, WeightsError> {
     let description = serde_json::to_string(info).map_err(|e| WeightsError::Write(e.to_string()))?;
-    let bytes = pytorch::write(&network.clone().fold(), info)?;
+    // The gauge's bias goes with the head; what it does to z4 is in the graph.
+    let folded = match &info.gauge {
+        Some(gauge) => network.clone().with_gauge(gauge).fold(),
+        None => network.clone().fold(),
+    };
+    let bytes = pytorch::write(&folded, info)?;
     let tensors = SafeTensors::deserialize(&bytes).map_err(|e| WeightsError::Write(e.to_string()))?;
     let mut graph = Graph { tensors, nodes: Vec::new(), initializers: Vec::new() };
     let features = graph.encoder(info.network.levels)?;
@@ -43,7 +49,7 @@ pub fn write(network: &AttentionAnatomy, info: &ModelInfo) -> Result<Vec<u8>, We
         Some(deepest) => {
             outputs.push(proto::value("regions", &[batch, Dimension::Fixed(REGION_COUNT)]));
             outputs.push(proto::value("attention", &[batch, Dimension::Fixed(ORGAN_COUNT)]));
-            Some(graph.region_branch(deepest)?)
+            Some(graph.region_branch(deepest, info.gauge.as_ref())?)
         }
         None => None,
     };
@@ -154,7 +160,7 @@ impl Graph<'_> {
     }
 
     /// Makes `regions` and `attention`; returns ln(z4 + eps) as `[N, 34, 1, 1]`, 0 for the background.
-    fn region_branch(&mut self, deepest: &str) -> Result<String, WeightsError> {
+    fn region_branch(&mut self, deepest: &str, gauge: Option<&AttentionGauge>) -> Result<String, WeightsError> {
         let x = self.convolution(deepest, "region.reduce.conv", 1)?;
         let x = self.relu(&x);
         let x = self.convolution(&x, "region.conv.conv", 1)?;
@@ -166,7 +172,19 @@ impl Graph<'_> {
         let regions = self.linear(&shared, "region.region")?;
         self.add("Softmax", &[&regions], "regions", &[("axis", Attribute::Int(1))]);
         let attention = self.linear(&shared, "region.attention")?;
-        self.add("Sigmoid", &[&attention], "attention", &[]);
+        match gauge {
+            None => self.add("Sigmoid", &[&attention], "attention", &[]),
+            Some(gauge) => {
+                let trained = self.add("Sigmoid", &[&attention], "attention.trained", &[]);
+                let (scale, offset) = gauge.line();
+                for (name, values) in [("gauge.scale", scale), ("gauge.offset", offset)] {
+                    let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+                    self.initializers.push(proto::floats(name, &[ORGAN_COUNT], &bytes));
+                }
+                let scaled = self.add("Mul", &[&trained, "gauge.scale"], "attention.scaled", &[]);
+                self.add("Add", &[&scaled, "gauge.offset"], "attention", &[])
+            }
+        };
 
         self.initializers.push(proto::floats("epsilon", &[], &(EPSILON as f32).to_le_bytes()));
         self.initializers.push(proto::integers("background.pads", &[0, 1, 0, 0]));

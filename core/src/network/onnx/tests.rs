@@ -93,6 +93,7 @@ fn a_plain_network_exports_without_a_region_branch() {
         trained_organs: Vec::new(),
         data: Vec::new(),
         held_out: Vec::new(),
+        gauge: None,
         steps: 0,
         note: String::new(),
         network,

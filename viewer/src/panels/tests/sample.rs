@@ -141,6 +141,7 @@ pub fn weights() -> WeightsReady {
         trained_organs,
         data: Vec::new(),
         held_out: Vec::new(),
+        gauge: None,
         steps: 12_000,
         note: "Made up for tests.".to_string(),
     };

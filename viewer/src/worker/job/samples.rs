@@ -68,6 +68,7 @@ pub(crate) fn info() -> ModelInfo {
         }],
         data: Vec::new(),
         held_out: Vec::new(),
+        gauge: None,
         steps: 1,
         note: String::new(),
     }

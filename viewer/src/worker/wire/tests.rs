@@ -136,6 +136,7 @@ fn every_event_survives() {
         }],
         data: Vec::new(),
         held_out: Vec::new(),
+        gauge: None,
         steps: 9,
         note: "n".into(),
     };
