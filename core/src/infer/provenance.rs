@@ -143,6 +143,7 @@ mod tests {
             trained_organs: vec![organ(Organ::Liver, true), organ(Organ::Spleen, true), organ(Organ::Heart, false)],
             data: Vec::new(),
             held_out: Vec::new(),
+            gauge: None,
             steps: 1,
             note: String::new(),
         };

@@ -63,6 +63,7 @@ fn info() -> ModelInfo {
         trained_organs: vec![organ(Organ::Liver, true), organ(Organ::Heart, false)],
         data: Vec::new(),
         held_out: Vec::new(),
+        gauge: None,
         steps: 1,
         note: String::new(),
     }
