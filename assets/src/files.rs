@@ -69,9 +69,9 @@ fn data_file(path: &Path) -> Option<PathBuf> {
 fn below(root: &Path) -> Result<Vec<(String, PathBuf)>, String> {
     let mut listed: Vec<PathBuf> = root.canonicalize().into_iter().collect();
     let wanted = |entry: &DirEntry| {
-        let inside = entry.depth() > 0;
-        !(inside && is_hidden(entry.path()))
-            && !(inside && entry.path_is_symlink() && entry.file_type().is_dir() && !is_new(entry.path(), &mut listed))
+        let is_linked_folder = entry.path_is_symlink() && entry.file_type().is_dir();
+        // What was asked for is listed, whatever it is called.
+        entry.depth() == 0 || (!is_hidden(entry.path()) && (!is_linked_folder || is_new(entry.path(), &mut listed)))
     };
     let mut files = Vec::new();
     for entry in WalkDir::new(root).follow_links(true).sort_by_file_name().into_iter().filter_entry(wanted) {

@@ -2,6 +2,7 @@
 //! need a data base that is fetched; [`advisories`] asks `cargo deny` for them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -60,68 +61,80 @@ struct Sources {
     allow_registry: Vec<String>,
 }
 
-/// What of `cargo metadata` is read here.
+/// What of Cargo.toml is read here.
 #[derive(Debug, Deserialize)]
-struct Metadata {
-    packages: Vec<Package>,
-    resolve: Resolve,
+struct Manifest {
+    workspace: Workspace,
 }
 
 #[derive(Debug, Deserialize)]
-struct Resolve {
-    nodes: Vec<Node>,
+struct Workspace {
+    dependencies: BTreeMap<String, toml::Value>,
 }
 
-#[derive(Debug, Deserialize)]
-struct Node {
-    id: String,
-}
-
-#[derive(Debug, Deserialize)]
+/// A crate that is compiled.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Package {
-    id: String,
     name: String,
     version: String,
-    license: Option<String>,
-    /// `None` for a package of this workspace.
+    /// Empty where it names none.
+    licence: String,
+    /// Where it comes from; `None` for crates.io.
     source: Option<String>,
-    dependencies: Vec<Dependency>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Dependency {
-    name: String,
-    req: String,
-    path: Option<String>,
 }
 
 /// The stage.
 pub fn check() -> Result<Outcome> {
-    let path = root().join("deny.toml");
-    let text = std::fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
-    let policy: Policy = toml::from_str(&text).with_context(|| format!("{} is not understood", path.display()))?;
+    let policy: Policy = read("deny.toml")?;
+    let manifest: Manifest = read("Cargo.toml")?;
     let packages = match packages(&policy.graph.targets) {
         Ok(packages) => packages,
         Err(error) if setup::is_ci() => return Err(error),
         Err(error) => return Ok(Outcome::NotChecked(format!("{error:#}"))),
     };
-    let found = problems(&policy, &packages)?;
-    let outside = packages.iter().filter(|package| package.source.is_some()).count();
-    say::line(&format!(
-        "{outside} crates of others, {} of them in more than one version",
-        several_versions(&packages).len()
-    ));
+    let mut found = problems(&policy, &packages)?;
+    found.extend(loose(&manifest).map(|name| format!("Cargo.toml takes any version of {name}")));
+    let several = several_versions(&packages).len();
+    say::line(&format!("{} crates of others, {several} of them in more than one version", packages.len()));
     if found.is_empty() { Ok(Outcome::Ok) } else { Ok(Outcome::Failed(found.join("; "))) }
 }
 
-/// All that is compiled for one of these platforms.
+fn read<T: serde::de::DeserializeOwned>(name: &str) -> Result<T> {
+    let text = std::fs::read_to_string(root().join(name)).with_context(|| format!("{name} cannot be read"))?;
+    toml::from_str(&text).with_context(|| format!("{name} is not understood"))
+}
+
+/// All crates of others that are compiled for one of these platforms. (`cargo metadata` also lists what no feature asks for.)
 fn packages(targets: &[String]) -> Result<Vec<Package>> {
-    let mut arguments = vec!["metadata", "--format-version", "1", "--locked"];
-    arguments.extend(targets.iter().flat_map(|target| ["--filter-platform", target]));
-    let json = output(&mut cargo(&arguments)).context("the dependencies are unknown")?;
-    let metadata: Metadata = serde_json::from_str(&json).context("`cargo metadata` is not understood")?;
-    let used: BTreeSet<String> = metadata.resolve.nodes.into_iter().map(|node| node.id).collect();
-    Ok(metadata.packages.into_iter().filter(|package| used.contains(&package.id)).collect())
+    let mut found = BTreeSet::new();
+    for target in targets {
+        let arguments = ["tree", "--workspace", "--locked", "--edges", "normal,build,dev", "--prefix", "none"];
+        let tree = output(cargo(&arguments).args(["--format", "{p}\t{l}", "--target", target]));
+        found.extend(tree.context("the dependencies are unknown")?.lines().filter_map(package));
+    }
+    Ok(found.into_iter().collect())
+}
+
+/// A line of `cargo tree`: `name v1.2.3 (where from) (proc-macro) TAB licence (*)`. `None` for a crate of this workspace.
+fn package(line: &str) -> Option<Package> {
+    let (package, licence) = line.split_once('\t')?;
+    let mut words = package.splitn(3, ' ');
+    let (name, version) = (words.next()?, words.next()?.strip_prefix('v')?);
+    let rest = words.next().unwrap_or_default().replace("(proc-macro)", "");
+    let source = rest.trim().strip_prefix('(').and_then(|rest| rest.strip_suffix(')')).map(String::from);
+    if source.as_deref().is_some_and(|source| Path::new(source).starts_with(root())) {
+        return None;
+    }
+    let licence = licence.trim().trim_end_matches("(*)").trim().to_string();
+    Some(Package { name: name.into(), version: version.into(), licence, source })
+}
+
+/// Dependencies that Cargo.toml takes in any version.
+fn loose(manifest: &Manifest) -> impl Iterator<Item = &str> {
+    manifest.workspace.dependencies.iter().filter_map(|(name, wanted)| {
+        let version = wanted.as_str().or_else(|| wanted.get("version")?.as_str());
+        (version == Some("*")).then_some(name.as_str())
+    })
 }
 
 fn problems(policy: &Policy, packages: &[Package]) -> Result<Vec<String>> {
@@ -129,21 +142,19 @@ fn problems(policy: &Policy, packages: &[Package]) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for package in packages {
         let name = format!("{} {}", package.name, package.version);
-        let Some(source) = &package.source else {
-            let loose = package.dependencies.iter().filter(|d| d.req == "*" && d.path.is_none());
-            found.extend(loose.map(|d| format!("{name} takes any version of {}", d.name)));
-            continue;
-        };
-        if !policy.sources.allow_registry.iter().any(|allowed| source.strip_prefix("registry+") == Some(allowed)) {
+        if let Some(source) = &package.source
+            && !policy.sources.allow_registry.iter().any(|allowed| source.contains(allowed.as_str()))
+        {
             found.push(format!("{name} comes from {source}"));
         }
         let exceptions = policy.licenses.exceptions.iter().filter(|e| e.name == package.name);
         let mut own = licensees(&exceptions.flat_map(|e| e.allow.clone()).collect::<Vec<_>>())?;
         own.extend(allowed.iter().cloned());
-        let Some(licence) = &package.license else {
+        let licence = &package.licence;
+        if licence.is_empty() {
             found.push(format!("{name} names no licence"));
             continue;
-        };
+        }
         let expression = Expression::parse_mode(licence, ParseMode::LAX);
         let expression =
             expression.map_err(|error| anyhow::anyhow!("{name}: `{licence}` is not understood ({error})"))?;
@@ -198,22 +209,12 @@ pub fn advisories() -> Result<Outcome> {
 mod tests {
     use super::*;
 
-    const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
-
     fn policy() -> Policy {
-        toml::from_str(&std::fs::read_to_string(root().join("deny.toml")).unwrap()).unwrap()
+        read("deny.toml").unwrap()
     }
 
-    fn package(name: &str, version: &str, licence: Option<&str>, source: Option<&str>) -> Package {
-        let text = |value: &str| value.to_string();
-        Package {
-            id: format!("{name} {version}"),
-            name: name.into(),
-            version: version.into(),
-            license: licence.map(text),
-            source: source.map(text),
-            dependencies: Vec::new(),
-        }
+    fn with(name: &str, version: &str, licence: &str) -> Package {
+        Package { name: name.into(), version: version.into(), licence: licence.into(), source: None }
     }
 
     fn found(packages: &[Package]) -> Vec<String> {
@@ -221,30 +222,38 @@ mod tests {
     }
 
     #[test]
+    fn a_line_of_the_tree_is_understood() {
+        assert_eq!(package("serde v1.0.229\tMIT OR Apache-2.0"), Some(with("serde", "1.0.229", "MIT OR Apache-2.0")));
+        let again = package("serde_derive v1.0.229 (proc-macro)\tMIT OR Apache-2.0 (*)");
+        assert_eq!(again, Some(with("serde_derive", "1.0.229", "MIT OR Apache-2.0")));
+        let git = package("x v1.0.0 (https://example.org/x#1234)\tMIT").unwrap();
+        assert_eq!(git.source.as_deref(), Some("https://example.org/x#1234"));
+        assert_eq!(package(&format!("xtask v0.1.0 ({})\tMIT", root().join("xtask").display())), None);
+        assert_eq!(package("[dev-dependencies]"), None);
+    }
+
+    #[test]
     fn a_licence_is_allowed_by_any_of_its_alternatives_and_by_exception() {
-        for fine in ["MIT", "MIT/Apache-2.0", "(MIT OR GPL-3.0-only) AND Unicode-3.0", "Apache-2.0 WITH LLVM-exception"]
-        {
-            assert_eq!(found(&[package("x", "1.0.0", Some(fine), Some(CRATES_IO))]), Vec::<String>::new(), "{fine}");
+        let llvm = "Apache-2.0 WITH LLVM-exception";
+        for fine in ["MIT", "MIT/Apache-2.0", "(MIT OR GPL-3.0-only) AND Unicode-3.0", llvm] {
+            assert_eq!(found(&[with("x", "1.0.0", fine)]), Vec::<String>::new(), "{fine}");
         }
-        for (name, licence) in [("x", "GPL-3.0-only"), ("x", "MIT AND GPL-2.0-only"), ("x", "MPL-2.0")] {
-            let found = found(&[package(name, "1.0.0", Some(licence), Some(CRATES_IO))]);
-            assert_eq!(found, [format!("x 1.0.0 has the licence {licence}")]);
+        for licence in ["GPL-3.0-only", "MIT AND GPL-2.0-only", "MPL-2.0"] {
+            assert_eq!(found(&[with("x", "1.0.0", licence)]), [format!("x 1.0.0 has the licence {licence}")]);
         }
-        assert!(found(&[package("colored", "3.0.0", Some("MPL-2.0"), Some(CRATES_IO))]).is_empty());
-        assert_eq!(found(&[package("x", "1.0.0", None, Some(CRATES_IO))]), ["x 1.0.0 names no licence"]);
+        assert!(found(&[with("colored", "3.0.0", "MPL-2.0")]).is_empty());
+        assert_eq!(found(&[with("x", "1.0.0", "")]), ["x 1.0.0 names no licence"]);
     }
 
     #[test]
     fn other_sources_a_second_wgpu_and_loose_versions_are_found() {
-        let git = package("x", "1.0.0", Some("MIT"), Some("git+https://example.org/x"));
-        assert_eq!(found(&[git]), ["x 1.0.0 comes from git+https://example.org/x"]);
-        let wgpu = |version| package("wgpu", version, Some("MIT"), Some(CRATES_IO));
+        let git = Package { source: Some("https://example.org/x".into()), ..with("x", "1.0.0", "MIT") };
+        assert_eq!(found(&[git]), ["x 1.0.0 comes from https://example.org/x"]);
+        let wgpu = |version| with("wgpu", version, "MIT");
         assert_eq!(found(&[wgpu("29.0.0"), wgpu("30.0.0")]), ["wgpu is there as 29.0.0 and 30.0.0"]);
         assert!(found(&[wgpu("30.0.0")]).is_empty());
-        let mut own = package("own", "0.1.0", None, None);
-        own.dependencies = [("y", "*", None), ("z", "*", Some("/z")), ("w", "^1", None)]
-            .map(|(name, req, path)| Dependency { name: name.into(), req: req.into(), path: path.map(String::from) })
-            .into();
-        assert_eq!(found(&[own]), ["own 0.1.0 takes any version of y"]);
+        let text = "[workspace.dependencies]\na = \"*\"\nb = { version = \"*\" }\nc = \"1\"\nd = { path = \"d\" }";
+        let manifest: Manifest = toml::from_str(text).unwrap();
+        assert_eq!(loose(&manifest).collect::<Vec<_>>(), ["a", "b"]);
     }
 }

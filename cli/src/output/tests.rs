@@ -138,12 +138,10 @@ impl World {
                 self.theirs.remove(&path);
                 self.story.push(format!("user removes {name}"));
             }
-            4 if !path.exists() && path.parent().unwrap().is_dir() => {
-                if std::fs::hard_link(self.at("patient/ct.nii.gz"), &path).is_ok() {
-                    let bytes = std::fs::read(&path).unwrap();
-                    self.theirs.insert(path, bytes);
-                    self.story.push(format!("user links {name} to the CT"));
-                }
+            4 if std::fs::hard_link(self.at("patient/ct.nii.gz"), &path).is_ok() => {
+                let bytes = std::fs::read(&path).unwrap();
+                self.theirs.insert(path, bytes);
+                self.story.push(format!("user links {name} to the CT"));
             }
             #[cfg(unix)]
             5 if !path.exists() && path.parent().unwrap().is_dir() => {

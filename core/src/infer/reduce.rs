@@ -119,13 +119,16 @@ impl ClassBox {
         for part in parts {
             let Some(map) = part.map(class) else { continue };
             let width = part.prediction.size[0];
-            let (mut rows, mut columns) = (usize::MAX..0, usize::MAX..0);
+            let mut box_of_class: Option<(Range<usize>, Range<usize>)> = None;
             for (y, row) in map.chunks_exact(width).enumerate() {
                 let Some(first) = row.iter().position(|&p| p >= NEGLIGIBLE) else { continue };
                 let last = row.iter().rposition(|&p| p >= NEGLIGIBLE).unwrap_or(first);
-                rows = rows.start.min(y)..y + 1;
-                columns = columns.start.min(first)..columns.end.max(last + 1);
+                box_of_class = Some(match box_of_class {
+                    None => (y..y + 1, first..last + 1),
+                    Some((rows, columns)) => (rows.start..y + 1, columns.start.min(first)..columns.end.max(last + 1)),
+                });
             }
+            let Some((rows, columns)) = box_of_class else { continue };
             let (Some(rows), Some(columns)) = (touched(&part.down, &rows), touched(&part.across, &columns)) else {
                 continue;
             };

@@ -16,7 +16,7 @@ const SIZE: [usize; 3] = [12, 10, 6];
 
 fn study(name: &str, spacing: f64) -> Bench {
     let mut bench = Bench::default();
-    bench.study = Some(Study::of_ct(1, name.into(), ct(SIZE, [spacing, 1.0, 2.0])));
+    bench.document.study = Some(Study::of_ct(1, name.into(), ct(SIZE, [spacing, 1.0, 2.0])));
     bench
 }
 

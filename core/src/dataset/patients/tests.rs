@@ -177,7 +177,8 @@ fn one_scan_under_several_ids_is_one_patient_on_one_side() {
 #[test]
 fn a_patient_to_train_on_and_to_test_with_is_an_error_that_names_both() {
     let a = set("a", &[("1", "train", None), ("2", "test", None), ("3", "train", Some("p"))]);
-    let rows: [(DataSet, fn(usize, &str) -> Option<ScanKey>, [&str; 3]); 4] = [
+    type Scans = fn(usize, &str) -> Option<ScanKey>;
+    let rows: [(DataSet, Scans, [&str; 3]); 4] = [
         (
             set("b", &[("x", "test", None)]),
             |_, id| if id == "2" { key(2) } else { key(1) },

@@ -132,12 +132,15 @@ fn cosines(slices: &Slices) -> Vec<f64> {
     slices.directions.concat()
 }
 
+/// The box of each label on a plane, where it is there.
+type Boxes = Vec<Option<[usize; 4]>>;
+
 /// The slices on which each structure has a voxel, in stored order.
 fn planes(structures: &[Structure], geometry: &Geometry, slices: &Slices) -> Vec<Vec<usize>> {
     let [columns, _, depth] = slices.stored.size;
     let mut planes = vec![Vec::new(); structures.len()];
     for k in 0..depth {
-        let mut seen: Option<(&[u8], Vec<Option<[usize; 4]>>)> = None;
+        let mut seen: Option<(&[u8], Boxes)> = None;
         for (structure, planes) in structures.iter().zip(&mut planes) {
             if seen.as_ref().is_none_or(|(labels, _)| !std::ptr::eq(*labels, structure.labels)) {
                 let plane = slices.axes.stored_slice(structure.labels, geometry.size, k);
