@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `blocked.rs` | how feature maps lie in memory |
 //! | `tile.rs` | the innermost loops |
+//! | `winograd.rs` | convolutions of 3x3 with fewer multiplications |
 //! | `convolution.rs` | convolutions: weights, terms, bands, threads |
 //! | `region.rs` | the end of the region branch |
 //! | `head.rs` | from the last maps to probabilities |
@@ -25,6 +26,7 @@ mod run;
 #[cfg(test)]
 mod tests;
 mod tile;
+mod winograd;
 
 pub use compile::Plan;
 pub use error::PlanError;

@@ -131,6 +131,28 @@ fn convolutions_equal_burns_for_odd_sizes_channels_and_every_length_of_vectors()
 }
 
 #[test]
+fn a_transformed_kernel_gives_what_the_kernel_gives() {
+    // One group of outputs by hand, in double precision.
+    let g = [[0.3f32, -0.7, 0.2], [0.9, 0.1, -0.4], [-0.5, 0.8, 0.6]];
+    let d: Vec<f64> = noise(16, 9).into_iter().map(f64::from).collect();
+    let line = |v: [f64; 4]| [v[0] - v[2], v[1] + v[2], v[2] - v[1], v[1] - v[3]];
+    let rows: Vec<[f64; 4]> = (0..4).map(|y| line([0, 1, 2, 3].map(|x| d[y * 4 + x]))).collect();
+    let columns: Vec<[f64; 4]> = (0..4).map(|x| line([0, 1, 2, 3].map(|y| rows[y][x]))).collect();
+    let u = super::winograd::transform_weights(g);
+    let back = |v: [f64; 4]| [v[0] + v[1] + v[2], v[1] - v[2] - v[3]];
+    let half: Vec<[f64; 2]> =
+        (0..4).map(|x| back([0, 1, 2, 3].map(|y| columns[x][y] * f64::from(u[y * 4 + x])))).collect();
+    for dy in 0..2 {
+        let line = back([0, 1, 2, 3].map(|x| half[x][dy]));
+        for (dx, got) in line.into_iter().enumerate() {
+            let taps = (0..9).map(|tap| (tap / 3, tap % 3));
+            let expected: f64 = taps.map(|(y, x)| f64::from(g[y][x]) * d[(dy + y) * 4 + dx + x]).sum();
+            assert!((got - expected).abs() < 1e-6, "{dy} {dx}: {got} {expected}");
+        }
+    }
+}
+
+#[test]
 fn a_transposed_convolution_equals_burns() {
     for (channels, size) in [([7, 5], [3, 5]), ([32, 16], [9, 11]), ([256, 128], [3, 2]), ([33, 40], [1, 1])] {
         let [inputs, outputs] = channels;

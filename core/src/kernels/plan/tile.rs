@@ -50,19 +50,28 @@ impl<const B: usize, const K: usize, const STRIDE: usize, const STEP: usize> Wit
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         match (S::F32_LANES, B) {
-            (16, 1) => self.sweep::<S, 1, 20, 16, 8, 4>(simd),
-            (16, _) => self.sweep::<S, 1, 12, 10, 8, 4>(simd),
-            (8, _) => self.sweep::<S, 2, 6, 5, 4, 2>(simd),
-            (4, _) => self.sweep::<S, 4, 3, 2, 2, 1>(simd),
-            _ => self.sweep::<S, 16, 1, 1, 1, 1>(simd),
+            (16, 1) => self.sweep::<S, 1, 1, 20, 16, 8, 4>(simd),
+            (16, _) => self.sweep::<S, 1, 1, 12, 10, 8, 4>(simd),
+            (8, _) => self.sweep::<S, 2, 1, 6, 5, 4, 2>(simd),
+            // Half a block at a time: browsers leave fifteen registers, and a product without addition needs one of its own.
+            (4, _) => self.sweep::<S, 2, 2, 4, 4, 3, 2>(simd),
+            _ => self.sweep::<S, 16, 1, 1, 1, 1, 1>(simd),
         }
     }
 }
 
 impl<const B: usize, const K: usize, const STRIDE: usize, const STEP: usize> Rows<'_, '_, B, K, STRIDE, STEP> {
-    /// All rows, in tiles of the width of the four that leaves least over. `V` vectors make a block.
+    /// All rows, in tiles of the width of the four that leaves least over, each with `V` vectors of the `P` parts of a block.
     #[inline(always)]
-    fn sweep<S: Simd, const V: usize, const A: usize, const C: usize, const D: usize, const E: usize>(
+    fn sweep<
+        S: Simd,
+        const V: usize,
+        const P: usize,
+        const A: usize,
+        const C: usize,
+        const D: usize,
+        const E: usize,
+    >(
         mut self,
         simd: S,
     ) {
@@ -70,32 +79,34 @@ impl<const B: usize, const K: usize, const STRIDE: usize, const STEP: usize> Row
         let cost = |width: usize| self.columns / width * (width + 1) + self.columns % width * 2;
         let main = [A, C, D].into_iter().min_by_key(|&width| cost(width)).unwrap_or(E);
         for row in self.rows.clone() {
-            let mut x = 0;
-            while x < self.columns {
-                let left = (self.columns - x).min(main);
-                if left >= A {
-                    self.tile::<S, V, A>(simd, row, x);
-                    x += A;
-                } else if left >= C {
-                    self.tile::<S, V, C>(simd, row, x);
-                    x += C;
-                } else if left >= D {
-                    self.tile::<S, V, D>(simd, row, x);
-                    x += D;
-                } else if left >= E {
-                    self.tile::<S, V, E>(simd, row, x);
-                    x += E;
-                } else {
-                    self.tile::<S, V, 1>(simd, row, x);
-                    x += 1;
+            for first in (0..P).map(|part| part * V) {
+                let mut x = 0;
+                while x < self.columns {
+                    let left = (self.columns - x).min(main);
+                    if left >= A {
+                        self.tile::<S, V, A>(simd, first, row, x);
+                        x += A;
+                    } else if left >= C {
+                        self.tile::<S, V, C>(simd, first, row, x);
+                        x += C;
+                    } else if left >= D {
+                        self.tile::<S, V, D>(simd, first, row, x);
+                        x += D;
+                    } else if left >= E {
+                        self.tile::<S, V, E>(simd, first, row, x);
+                        x += E;
+                    } else {
+                        self.tile::<S, V, 1>(simd, first, row, x);
+                        x += 1;
+                    }
                 }
             }
         }
     }
 
-    /// `W` pixels from column `x` of a row.
+    /// `W` pixels from column `x` of a row, and `V` of their vectors from the `first`.
     #[inline(always)]
-    fn tile<S: Simd, const V: usize, const W: usize>(&mut self, simd: S, row: usize, x: usize) {
+    fn tile<S: Simd, const V: usize, const W: usize>(&mut self, simd: S, first: usize, row: usize, x: usize) {
         let lanes = S::F32_LANES;
         let from = (row - self.rows.start) * STEP + self.offset[0];
         let at = from * self.pitch + (x * STEP + self.offset[1] + BORDER) * BLOCK;
@@ -104,7 +115,7 @@ impl<const B: usize, const K: usize, const STRIDE: usize, const STEP: usize> Row
         for (b, sums) in sums.iter_mut().enumerate() {
             match &self.bias {
                 Some(bias) => {
-                    let bias = S::as_simd_f32s(bias[b]).0;
+                    let bias = &S::as_simd_f32s(bias[b]).0[first..][..V];
                     for sums in sums.iter_mut() {
                         sums.copy_from_slice(bias);
                     }
@@ -112,7 +123,7 @@ impl<const B: usize, const K: usize, const STRIDE: usize, const STEP: usize> Row
                 None => {
                     let out = &self.out[b][at..][..pixels * BLOCK];
                     for (p, sums) in sums.iter_mut().enumerate() {
-                        sums.copy_from_slice(S::as_simd_f32s(&out[p * STEP * BLOCK..][..BLOCK]).0);
+                        sums.copy_from_slice(&S::as_simd_f32s(&out[p * STEP * BLOCK..][..BLOCK]).0[first..][..V]);
                     }
                 }
             }
@@ -126,13 +137,13 @@ impl<const B: usize, const K: usize, const STRIDE: usize, const STEP: usize> Row
             let input = &input[(x * STRIDE + before) * BLOCK..][..((W - 1) * STRIDE + K) * BLOCK];
             let input = input.as_chunks::<BLOCK>().0;
             for kx in 0..K {
-                let first = (ky * K + kx) * channels * BLOCK;
+                let tap = (ky * K + kx) * channels * BLOCK;
                 let weights: [&[[f32; BLOCK]]; B] =
-                    std::array::from_fn(|b| self.weights[b][first..][..channels * BLOCK].as_chunks::<BLOCK>().0);
+                    std::array::from_fn(|b| self.weights[b][tap..][..channels * BLOCK].as_chunks::<BLOCK>().0);
                 for channel in 0..channels {
                     let mut vectors = [[simd.splat_f32s(0.0); V]; B];
                     for (vectors, weights) in vectors.iter_mut().zip(weights) {
-                        vectors.copy_from_slice(S::as_simd_f32s(&weights[channel]).0);
+                        vectors.copy_from_slice(&S::as_simd_f32s(&weights[channel]).0[first..][..V]);
                     }
                     for p in 0..W {
                         let value = simd.splat_f32s(input[p * STRIDE + kx][channel % BLOCK]);
@@ -151,7 +162,7 @@ impl<const B: usize, const K: usize, const STRIDE: usize, const STEP: usize> Row
                 if let Some(residual) = &end.residual {
                     let residual = &residual[b][at..][..pixels * BLOCK];
                     for (p, sums) in sums.iter_mut().enumerate() {
-                        let residual = S::as_simd_f32s(&residual[p * STEP * BLOCK..][..BLOCK]).0;
+                        let residual = &S::as_simd_f32s(&residual[p * STEP * BLOCK..][..BLOCK]).0[first..][..V];
                         for (sum, &residual) in sums.iter_mut().zip(residual) {
                             *sum = simd.add_f32s(*sum, residual);
                         }
@@ -163,7 +174,7 @@ impl<const B: usize, const K: usize, const STRIDE: usize, const STEP: usize> Row
             }
             let out = &mut self.out[b][at..][..pixels * BLOCK];
             for (p, sums) in sums.iter().enumerate() {
-                let to = &mut out[p * STEP * BLOCK..][..BLOCK];
+                let to = &mut out[p * STEP * BLOCK..][..BLOCK][first * lanes..][..V * lanes];
                 for (to, sum) in to.chunks_exact_mut(lanes).zip(sums) {
                     to.copy_from_slice(pulp::bytemuck::cast_slice(std::slice::from_ref(sum)));
                 }
