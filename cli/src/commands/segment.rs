@@ -66,7 +66,7 @@ pub struct Session {
     model: Model,
     device: ComputeDevice,
     engine: Box<dyn Engine>,
-    drawn: OrganSet,
+    enabled: OrganSet,
     cancel: Arc<AtomicBool>,
 }
 
@@ -79,13 +79,13 @@ impl Session {
             (true, true) => OrganChoice::All,
             (true, false) => OrganChoice::Usual,
         };
-        let drawn = choice.organs(&model.info).with_context(|| model.name.clone())?;
+        let enabled = choice.organs(&model.info).with_context(|| model.name.clone())?;
         let device = options.device.open()?;
         for note in &device.notes {
             progress::note(&format!("note: {note}"));
         }
-        let engine = model.engine(&device, drawn).with_context(|| model.name.clone())?;
-        Ok(Self { options, model, device, engine, drawn, cancel: interrupt::flag()? })
+        let engine = model.engine(&device, enabled).with_context(|| model.name.clone())?;
+        Ok(Self { options, model, device, engine, enabled, cancel: interrupt::flag()? })
     }
 
     fn cancelled(&self) -> bool {
@@ -109,7 +109,7 @@ impl Session {
             assume_hu: self.options.assume_hu,
             run: RunOptions { cancel: self.cancel.clone(), ..RunOptions::default() },
             seconds: vec![("read".into(), read_seconds)],
-            ..SegmentationRequest::new(self.model.used(), &self.device, self.drawn)
+            ..SegmentationRequest::new(self.model.used(), &self.device, self.enabled)
         };
         let session = SegmentationSession::of_ct(ct.clone(), request)?;
         let bar = progress::bar(ct.geometry.size[2] as u64, "segment");
@@ -132,7 +132,7 @@ impl Session {
         self.device.burn.memory_cleanup();
         Ok(Summary {
             found: files.statistics()?.found().count(),
-            known: self.drawn.len(),
+            known: self.enabled.len(),
             seconds: clock.elapsed().as_secs_f64(),
         })
     }

@@ -46,7 +46,7 @@ pub struct BurnEngine {
     device: Device,
     device_name: String,
     input: InputConfig,
-    drawn: OrganSet,
+    enabled: OrganSet,
     queue: VecDeque<Pending>,
     kept: VecDeque<RawPrediction>,
     next: u64,
@@ -65,7 +65,7 @@ impl BurnEngine {
     pub fn new(
         network: AttentionAnatomy,
         input: InputConfig,
-        drawn: OrganSet,
+        enabled: OrganSet,
         device: Device,
         device_name: String,
         gpu: bool,
@@ -77,7 +77,7 @@ impl BurnEngine {
             device,
             device_name,
             input,
-            drawn,
+            enabled,
             queue: VecDeque::new(),
             kept: VecDeque::new(),
             next: 0,
@@ -117,8 +117,8 @@ impl Engine for BurnEngine {
         self.depth
     }
 
-    fn set_drawn(&mut self, drawn: OrganSet) {
-        self.drawn = drawn;
+    fn set_enabled(&mut self, enabled: OrganSet) {
+        self.enabled = enabled;
     }
 
     fn submit(&mut self, request: SliceRequest) -> Ticket {
@@ -179,7 +179,7 @@ impl Engine for BurnEngine {
         }
         let Pending { ticket, slice, outcome, .. } = self.queue.pop_front()?;
         let outcome = outcome?.map(|raw| {
-            let prediction = raw.finish(None, self.drawn);
+            let prediction = raw.finish(None, self.enabled);
             self.kept.retain(|k| k.slice != slice);
             self.kept.push_back(raw);
             if self.kept.len() > KEPT {
@@ -193,7 +193,7 @@ impl Engine for BurnEngine {
     fn reweight(&mut self, slice: usize, attention: &[f32; ORGAN_COUNT]) -> Option<SlicePrediction> {
         let at = self.kept.iter().position(|k| k.slice == slice)?;
         let raw = self.kept.remove(at)?;
-        let prediction = raw.finish(Some(attention), self.drawn);
+        let prediction = raw.finish(Some(attention), self.enabled);
         self.kept.push_back(raw);
         Some(prediction)
     }
@@ -252,7 +252,7 @@ mod tests {
         assert!(!without.classes.contains(&12), "an organ without attention can win nowhere");
         assert!(engine.reweight(6, &off).is_none());
         let heart = crate::anatomy::Organ::Heart;
-        engine.set_drawn([heart].into_iter().collect());
+        engine.set_enabled([heart].into_iter().collect());
         assert!(engine.reweight(5, &off).unwrap().classes.iter().all(|&c| c == 0 || c == heart.label()));
     }
 

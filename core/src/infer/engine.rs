@@ -77,7 +77,7 @@ pub trait Engine {
     }
 
     /// Organs that may be labelled from now on; results that are under way follow it, too.
-    fn set_drawn(&mut self, drawn: OrganSet);
+    fn set_enabled(&mut self, enabled: OrganSet);
 
     /// Takes a slice. A GPU computes it while the caller goes on; the processor computes it when it is asked for.
     fn submit(&mut self, request: SliceRequest) -> Ticket;

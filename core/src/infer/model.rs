@@ -42,8 +42,8 @@ impl Model {
     ///
     /// # Errors
     /// [`WeightsError`].
-    pub fn engine(&self, device: &ComputeDevice, drawn: OrganSet) -> Result<Box<dyn Engine>, WeightsError> {
-        engine(&self.bytes, device, |_| drawn, |network| network)
+    pub fn engine(&self, device: &ComputeDevice, enabled: OrganSet) -> Result<Box<dyn Engine>, WeightsError> {
+        engine(&self.bytes, device, |_| enabled, |network| network)
     }
 
     /// The same with attention off.
@@ -53,9 +53,9 @@ impl Model {
     pub fn engine_without_attention(
         &self,
         device: &ComputeDevice,
-        drawn: OrganSet,
+        enabled: OrganSet,
     ) -> Result<Box<dyn Engine>, WeightsError> {
-        engine(&self.bytes, device, |_| drawn, AttentionAnatomy::without_attention)
+        engine(&self.bytes, device, |_| enabled, AttentionAnatomy::without_attention)
     }
 }
 
@@ -70,15 +70,15 @@ pub fn engine_of_weights(bytes: &[u8], device: &ComputeDevice) -> Result<Box<dyn
 fn engine(
     bytes: &[u8],
     device: &ComputeDevice,
-    drawn: impl FnOnce(&ModelInfo) -> OrganSet,
+    enabled: impl FnOnce(&ModelInfo) -> OrganSet,
     change: impl FnOnce(AttentionAnatomy) -> AttentionAnatomy,
 ) -> Result<Box<dyn Engine>, WeightsError> {
     let (network, info) = weights::read_gauged(bytes, &device.burn)?;
-    let (network, drawn, name) = (change(network), drawn(&info), device.name.clone());
+    let (network, enabled, name) = (change(network), enabled(&info), device.name.clone());
     Ok(match device.kind {
-        ComputeKind::Cpu => Box::new(PlanEngine::new(network, info.input, drawn, name)?),
+        ComputeKind::Cpu => Box::new(PlanEngine::new(network, info.input, enabled, name)?),
         ComputeKind::Gpu | ComputeKind::SoftwareGpu => {
-            Box::new(BurnEngine::new(network, info.input, drawn, device.burn.clone(), name, true))
+            Box::new(BurnEngine::new(network, info.input, enabled, device.burn.clone(), name, true))
         }
     })
 }

@@ -26,7 +26,7 @@ pub struct PlanEngine {
     plan: Plan,
     name: String,
     input: InputConfig,
-    drawn: OrganSet,
+    enabled: OrganSet,
     /// Memory for one slice each.
     arenas: Vec<Arena>,
     waiting: VecDeque<(Ticket, SliceRequest)>,
@@ -58,7 +58,7 @@ struct Ready {
     ticket: Ticket,
     computed: Computed,
     /// The organs that its outcome was made for.
-    drawn: OrganSet,
+    enabled: OrganSet,
     outcome: Result<SlicePrediction, EngineError>,
 }
 
@@ -67,7 +67,7 @@ struct Ready {
 struct Context<'a> {
     plan: &'a Plan,
     crop: usize,
-    drawn: OrganSet,
+    enabled: OrganSet,
     processor: Processor,
 }
 
@@ -79,7 +79,7 @@ impl PlanEngine {
     pub fn new(
         network: AttentionAnatomy,
         input: InputConfig,
-        drawn: OrganSet,
+        enabled: OrganSet,
         name: String,
     ) -> Result<Self, WeightsError> {
         let gauge = network.gauge().cloned();
@@ -92,7 +92,7 @@ impl PlanEngine {
             plan,
             name,
             input,
-            drawn,
+            enabled,
             arenas: Vec::new(),
             waiting: VecDeque::new(),
             ready: VecDeque::new(),
@@ -104,7 +104,7 @@ impl PlanEngine {
     }
 
     fn context(&self, threads: Threads) -> Context<'_> {
-        Context { plan: &self.plan, crop: self.input.crop, drawn: self.drawn, processor: Processor::new(threads) }
+        Context { plan: &self.plan, crop: self.input.crop, enabled: self.enabled, processor: Processor::new(threads) }
     }
 
     /// Computes what waits: the first slice alone after a pause, else as many at once as there are threads.
@@ -128,7 +128,7 @@ impl PlanEngine {
         let ready = map(jobs, |(ticket, request, arena, spare)| {
             let computed = context.compute(request, arena, spare);
             let outcome = context.finish(&computed, None);
-            Ready { ticket, computed, drawn: context.drawn, outcome }
+            Ready { ticket, computed, enabled: context.enabled, outcome }
         });
         self.ready.extend(ready);
         self.arenas = arenas;
@@ -165,7 +165,7 @@ impl Context<'_> {
         computed: &Computed,
         attention: Option<&[f32; ORGAN_COUNT]>,
     ) -> Result<SlicePrediction, EngineError> {
-        let Self { plan, crop, drawn, processor } = *self;
+        let Self { plan, crop, enabled, processor } = *self;
         let Computed { slice, tiles, region } = computed;
         let bad = || EngineError::BadAnswer { slice: *slice, reason: "it contains numbers that are not finite".into() };
         let (own, regions) = (region.map(|r| r.attention), region.map(|r| r.regions));
@@ -176,7 +176,7 @@ impl Context<'_> {
             let attention = attention.copied().or(own);
             let weights = class_weights(attention.as_ref());
             let mut classes = [false; CLASS_COUNT];
-            drawn.iter().for_each(|organ| classes[usize::from(organ.label())] = true);
+            enabled.iter().for_each(|organ| classes[usize::from(organ.label())] = true);
             let found = processor.enter(|| plan.probabilities(features, &weights, &classes, NEGLIGIBLE, processor));
             let found = found.ok_or_else(bad)?;
             return Ok(SlicePrediction {
@@ -195,7 +195,7 @@ impl Context<'_> {
             Some(TileSoftmax { origin: *origin, crop, values })
         };
         let tiles = tiles.iter().map(softmax).collect::<Option<Vec<_>>>().ok_or_else(bad)?;
-        Ok(RawPrediction { slice: *slice, tiles, attention: own, regions }.finish(attention, drawn))
+        Ok(RawPrediction { slice: *slice, tiles, attention: own, regions }.finish(attention, enabled))
     }
 }
 
@@ -208,8 +208,8 @@ impl Engine for PlanEngine {
         available().min(AT_ONCE)
     }
 
-    fn set_drawn(&mut self, drawn: OrganSet) {
-        self.drawn = drawn;
+    fn set_enabled(&mut self, enabled: OrganSet) {
+        self.enabled = enabled;
     }
 
     fn submit(&mut self, request: SliceRequest) -> Ticket {
@@ -224,9 +224,9 @@ impl Engine for PlanEngine {
         if self.ready.is_empty() && !self.waiting.is_empty() {
             self.compute();
         }
-        let Ready { ticket, computed, drawn, outcome } = self.ready.pop_front()?;
+        let Ready { ticket, computed, enabled, outcome } = self.ready.pop_front()?;
         let outcome = match outcome {
-            Ok(_) if drawn != self.drawn => self.context(Threads::All).finish(&computed, None),
+            Ok(_) if enabled != self.enabled => self.context(Threads::All).finish(&computed, None),
             outcome => outcome,
         };
         let slice = computed.slice;

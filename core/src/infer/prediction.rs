@@ -56,10 +56,10 @@ pub const NEGLIGIBLE: f32 = 1.0 / CLASS_COUNT as f32 - 1e-3;
 impl RawPrediction {
     /// Probabilities under `attention` (the network's own where `None`), with everything outside `drawn` moved to the
     /// background.
-    pub fn finish(&self, attention: Option<&[f32; ORGAN_COUNT]>, drawn: OrganSet) -> SlicePrediction {
+    pub fn finish(&self, attention: Option<&[f32; ORGAN_COUNT]>, enabled: OrganSet) -> SlicePrediction {
         let attention = attention.copied().or(self.attention);
         let weights = class_weights(attention.as_ref());
-        let organs: Vec<u8> = drawn.iter().map(|o| o.label()).collect();
+        let organs: Vec<u8> = enabled.iter().map(|o| o.label()).collect();
         let (origin, size) = bounds(&self.tiles);
         let area = size[0] * size[1];
         let mut all = vec![0.0f32; (1 + organs.len()) * area];
@@ -167,8 +167,8 @@ mod tests {
         let (heart, liver) = (Organ::Heart, Organ::Liver);
         let pixel = [(0, 0.3), (usize::from(heart.label()), 0.45), (usize::from(liver.label()), 0.25)];
         let raw = raw(vec![tile([0, 0], 2, &pixel)], None);
-        let drawn: OrganSet = [liver].into_iter().collect();
-        let p = raw.finish(None, drawn);
+        let enabled: OrganSet = [liver].into_iter().collect();
+        let p = raw.finish(None, enabled);
         assert_eq!(p.classes, [0, liver.label()]);
         assert!((p.probabilities[0] - 0.75).abs() < 1e-6 && (p.probabilities[4] - 0.25).abs() < 1e-6);
     }

@@ -35,7 +35,7 @@ pub struct Provenance {
     /// Seconds of each stage, in order.
     pub seconds: Vec<(String, f64)>,
     /// Organs that were to be drawn.
-    pub drawn: OrganSet,
+    pub enabled: OrganSet,
     /// Whether pieces apart from their organ, and organs below 0.1 ml, are taken away at the end.
     pub cleanup: bool,
     /// Whether values that do not look like HU were taken as HU.
@@ -59,7 +59,7 @@ impl Provenance {
     /// The organs that the weights know, on where they were to be drawn.
     pub fn trained(&self) -> Vec<TrainedOrgan> {
         let organs = self.weights.info.trained_organs.iter();
-        organs.map(|t| TrainedOrgan { enabled: self.drawn.contains(t.organ), ..t.clone() }).collect()
+        organs.map(|t| TrainedOrgan { enabled: self.enabled.contains(t.organ), ..t.clone() }).collect()
     }
 
     /// The device in words, or one after the other.
@@ -74,10 +74,10 @@ impl Provenance {
         if self.assume_hu {
             options.push(("assume HU".into(), "on".into()));
         }
-        if self.drawn == all && all != usual {
+        if self.enabled == all && all != usual {
             options.push(("all organs".into(), "on".into()));
-        } else if self.drawn != usual {
-            let ids: Vec<&str> = self.drawn.iter().map(|organ| organ.id()).collect();
+        } else if self.enabled != usual {
+            let ids: Vec<&str> = self.enabled.iter().map(|organ| organ.id()).collect();
             options.push(("organs".into(), ids.join(", ")));
         }
         options
@@ -148,7 +148,7 @@ mod tests {
             note: String::new(),
         };
         Provenance {
-            drawn: info.organs(false),
+            enabled: info.organs(false),
             weights: WeightsUsed { name: "light".into(), sha256: "ab12".into(), info },
             inputs: vec!["ct.nii".into()],
             devices: vec!["a GPU".into()],
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn what_differs_from_the_usual_is_said() {
         let mut run = provenance();
-        run.drawn = run.weights.info.organs(true);
+        run.enabled = run.weights.info.organs(true);
         run.devices.push("the CPU".into());
         run.device_notes.push("another GPU calculates wrongly and is not used".into());
         (run.removed, run.done, run.cleanup) = (3, [3, 4], false);
@@ -189,7 +189,7 @@ mod tests {
         assert!(info.warnings[1].contains("removed 1.5 ml") && info.warnings[2].contains("another GPU"));
         assert!(run.trained().iter().all(|t| t.enabled));
 
-        run.drawn = [Organ::Heart].into_iter().collect();
+        run.enabled = [Organ::Heart].into_iter().collect();
         assert_eq!(run.run_info().options[1], ("organs".to_string(), "heart".to_string()));
         let enabled: Vec<bool> = run.trained().iter().map(|t| t.enabled).collect();
         assert_eq!(enabled, [false, false, true]);

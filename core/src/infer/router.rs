@@ -49,8 +49,8 @@ impl Engine for RegionRouter {
         self.classifier.name()
     }
 
-    fn set_drawn(&mut self, drawn: OrganSet) {
-        self.specialists.iter_mut().flatten().for_each(|engine| engine.set_drawn(drawn));
+    fn set_enabled(&mut self, enabled: OrganSet) {
+        self.specialists.iter_mut().flatten().for_each(|engine| engine.set_enabled(enabled));
     }
 
     /// Computes here, on any device: which network is next is not known before the region is.
@@ -84,7 +84,7 @@ mod tests {
         fn name(&self) -> String {
             "stub".into()
         }
-        fn set_drawn(&mut self, _: OrganSet) {}
+        fn set_enabled(&mut self, _: OrganSet) {}
         fn submit(&mut self, request: SliceRequest) -> Ticket {
             let prediction = SlicePrediction {
                 slice: request.slice,

@@ -33,7 +33,7 @@ pub struct SegmentationRequest {
     /// Names of the files that the CT came from.
     pub inputs: Vec<String>,
     /// Organs that may be labelled.
-    pub drawn: OrganSet,
+    pub enabled: OrganSet,
     /// Whether pieces apart from their organ, and organs below 0.1 ml, are taken away at the end.
     pub cleanup: bool,
     /// Whether values that do not look like HU are taken as HU, for the record; see [`require_ct`](crate::volume::require_ct).
@@ -46,13 +46,13 @@ pub struct SegmentationRequest {
 
 impl SegmentationRequest {
     /// Cleaned up, from the middle outwards, with nothing done before.
-    pub fn new(weights: WeightsUsed, device: &ComputeDevice, drawn: OrganSet) -> Self {
+    pub fn new(weights: WeightsUsed, device: &ComputeDevice, enabled: OrganSet) -> Self {
         Self {
             weights,
             device: device.name.clone(),
             device_notes: device.notes.clone(),
             inputs: Vec::new(),
-            drawn,
+            enabled,
             cleanup: true,
             assume_hu: false,
             run: RunOptions::default(),
@@ -125,7 +125,7 @@ impl SegmentationSession {
             device_notes: request.device_notes,
             started: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO),
             seconds: request.seconds,
-            drawn: request.drawn,
+            enabled: request.enabled,
             cleanup: request.cleanup,
             assume_hu: request.assume_hu,
             removed: 0,

@@ -86,7 +86,7 @@ impl Segmentation<'_> {
     }
 
     /// Whether the weights know `organ` and it was switched on.
-    pub fn is_drawn(&self, organ: Organ) -> bool {
+    pub fn is_enabled(&self, organ: Organ) -> bool {
         self.trained(organ).is_some_and(|t| t.enabled)
     }
 

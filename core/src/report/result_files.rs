@@ -139,8 +139,8 @@ impl<'a> ResultFiles<'a> {
     pub fn all(&self, masks: bool) -> Vec<ResultFile> {
         let mut seen = [false; 256];
         self.segmentation.labels.voxels.iter().for_each(|&label| seen[usize::from(label)] = true);
-        let drawn = |organ: &Organ| seen[usize::from(organ.label())] && self.segmentation.is_drawn(*organ);
-        let masks = Organ::ALL.into_iter().filter(|organ| masks && drawn(organ)).map(ResultFile::Mask);
+        let shown = |organ: &Organ| seen[usize::from(organ.label())] && self.segmentation.is_enabled(*organ);
+        let masks = Organ::ALL.into_iter().filter(|organ| masks && shown(organ)).map(ResultFile::Mask);
         ResultFile::ALWAYS.into_iter().chain(masks).collect()
     }
 }

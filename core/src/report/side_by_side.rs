@@ -68,9 +68,9 @@ impl SideBySide {
         let rows = self.panels.len().div_ceil(columns).max(1);
         let size = [columns * (panel[0] + GAP) - GAP, rows * (panel[1] + GAP) - GAP];
         let mut rgb = vec![255u8; 3 * size[0] * size[1]];
-        for (n, drawn) in self.panels.iter().enumerate() {
+        for (n, own) in self.panels.iter().enumerate() {
             let corner = [n % columns * (panel[0] + GAP), n / columns * (panel[1] + GAP)];
-            for (row, line) in self.panel(&drawn.labels, bounds, panel, window).chunks_exact(3 * panel[0]).enumerate() {
+            for (row, line) in self.panel(&own.labels, bounds, panel, window).chunks_exact(3 * panel[0]).enumerate() {
                 let at = 3 * (corner[0] + size[0] * (corner[1] + row));
                 rgb[at..at + line.len()].copy_from_slice(line);
             }

@@ -170,7 +170,7 @@ impl Statistics {
 
     /// The organs a report speaks of, in table order: those the weights drew, and any other in the label map.
     pub fn rows(&self, seg: &Segmentation) -> Vec<Organ> {
-        Organ::ALL.into_iter().filter(|&o| seg.is_drawn(o) || self.get(o).is_some()).collect()
+        Organ::ALL.into_iter().filter(|&o| seg.is_enabled(o) || self.get(o).is_some()).collect()
     }
 }
 

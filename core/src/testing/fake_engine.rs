@@ -36,7 +36,7 @@ pub struct FakeEngine {
     pub submitted: Vec<usize>,
     /// Attention vector that it gives.
     pub attention: [f32; ORGAN_COUNT],
-    drawn: OrganSet,
+    enabled: OrganSet,
     queue: VecDeque<(Ticket, RawPrediction, u32)>,
     kept: Option<RawPrediction>,
 }
@@ -54,7 +54,7 @@ impl FakeEngine {
             fails_at: None,
             submitted: Vec::new(),
             attention: [1.0; ORGAN_COUNT],
-            drawn: OrganSet::ALL,
+            enabled: OrganSet::ALL,
             queue: VecDeque::new(),
             kept: None,
         }
@@ -70,8 +70,8 @@ impl Engine for FakeEngine {
         self.depth
     }
 
-    fn set_drawn(&mut self, drawn: OrganSet) {
-        self.drawn = drawn;
+    fn set_enabled(&mut self, enabled: OrganSet) {
+        self.enabled = enabled;
     }
 
     fn submit(&mut self, request: SliceRequest) -> Ticket {
@@ -116,7 +116,7 @@ impl Engine for FakeEngine {
         let outcome = if self.fails_at == Some(slice) {
             Err(EngineError::DeviceLost("fake".into()))
         } else {
-            Ok(raw.finish(None, self.drawn))
+            Ok(raw.finish(None, self.enabled))
         };
         self.kept = Some(raw);
         Some(SliceResult { ticket, slice, outcome })
@@ -124,6 +124,6 @@ impl Engine for FakeEngine {
 
     fn reweight(&mut self, slice: usize, attention: &[f32; ORGAN_COUNT]) -> Option<SlicePrediction> {
         let raw = self.kept.as_ref().filter(|k| k.slice == slice)?;
-        Some(raw.finish(Some(attention), self.drawn))
+        Some(raw.finish(Some(attention), self.enabled))
     }
 }

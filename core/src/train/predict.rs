@@ -45,12 +45,12 @@ pub async fn predict(
         result.attention = Some(rows(region.attention).await?);
     }
     let p = p.into_data_async().await?.try_to_vec::<f32>().unwrap_or_default();
-    let drawn: Vec<usize> = std::iter::once(0).chain(trained.iter().map(|o| usize::from(o.label()))).collect();
+    let classes: Vec<usize> = std::iter::once(0).chain(trained.iter().map(|o| usize::from(o.label()))).collect();
     result.labels = vec![0; slices * pixels];
     for (labels, p) in result.labels.chunks_exact_mut(pixels).zip(p.chunks_exact(CLASS_COUNT * pixels)) {
         for (n, label) in labels.iter_mut().enumerate() {
             let mut best = 0;
-            for &c in &drawn {
+            for &c in &classes {
                 if p[c * pixels + n] > p[best * pixels + n] {
                     best = c;
                 }

@@ -31,7 +31,7 @@ impl Model {
     }
 
     /// Organs that a run labels.
-    pub fn drawn(&self) -> OrganSet {
+    pub fn enabled(&self) -> OrganSet {
         self.weights.as_ref().map_or(OrganSet::EMPTY, |w| w.info.organs(self.all_organs))
     }
 }

@@ -21,7 +21,7 @@ impl Document {
         let head = SessionHead {
             ct: study.key.clone(),
             model: self.model.weights.as_ref().map(model),
-            drawn: study.drawn,
+            drawn: study.enabled,
             run_finished: self.run.phase == RunPhase::Finished,
             view: SessionView::of(&self.view, self.preferences.layout),
             anatomy: slices.filter_map(|(a, r)| Some(SessionSlice::of(a.as_ref()?, *r))).collect(),
@@ -51,7 +51,7 @@ impl Document {
                 Run { number: outbox.next_number(), phase: RunPhase::Finished, done: total, total, ..Run::default() };
         }
         head.view.apply(&mut self.view, &mut self.preferences.layout, head.ct.size);
-        study.drawn = head.drawn;
+        study.enabled = head.drawn;
         study.what_if = None;
         study.anatomy.fill(None);
         study.removed.fill(None);

@@ -28,7 +28,7 @@ pub struct Study {
     /// Voxels of each organ that attention took away, by canonical slice; `None` where it has not been run.
     pub removed: Vec<Option<[u32; ORGAN_COUNT]>>,
     /// Organs that the run labelled.
-    pub drawn: OrganSet,
+    pub enabled: OrganSet,
     /// A second label map to compare with.
     pub reference: Option<Reference>,
     /// The what-if that is shown instead of the network's own labels on one slice.
@@ -75,7 +75,7 @@ impl Study {
             anatomy: vec![None; size[2]],
             margin: ByteLayer::filled(size, u8::MAX),
             removed: vec![None; size[2]],
-            drawn: OrganSet::EMPTY,
+            enabled: OrganSet::EMPTY,
             reference: None,
             what_if: None,
             ct,

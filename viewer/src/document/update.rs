@@ -184,13 +184,13 @@ impl Document {
 
     /// Starts a segmentation from the slice on screen.
     pub fn start_run(&mut self, outbox: &mut Outbox) {
-        let (first, drawn) = (self.view.slice(), self.model.drawn());
+        let (first, enabled) = (self.view.slice(), self.model.enabled());
         let Some(study) = self.study.as_mut() else { return };
-        study.drawn = drawn;
+        study.enabled = enabled;
         study.what_if = None;
         let run = outbox.next_number();
         self.run = Run { number: run, phase: RunPhase::Running, started: Some(Instant::now()), ..Default::default() };
-        outbox.send(Command::Run(RunRequest { run, first, drawn, cleanup: true }));
+        outbox.send(Command::Run(RunRequest { run, first, enabled, cleanup: true }));
     }
 
     fn compared(&mut self, number: u64, metrics: Vec<Option<OrganMetrics>>) {

@@ -88,10 +88,10 @@ impl Document {
             last = what_if.labels.take();
         }
         wish.asked_at = now;
-        let drawn = study.drawn;
+        let enabled = study.enabled;
         let number = outbox.next_number();
         study.what_if = Some(WhatIf { slice, attention, asked: number, labels: last });
-        outbox.send(Command::Ask(Ask { number, slice, attention, drawn }));
+        outbox.send(Command::Ask(Ask { number, slice, attention, enabled }));
         None
     }
 }

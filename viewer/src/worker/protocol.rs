@@ -59,7 +59,7 @@ pub struct RunRequest {
     /// The slice to begin with.
     pub first: usize,
     /// Organs that may be labelled.
-    pub drawn: OrganSet,
+    pub enabled: OrganSet,
     /// Whether pieces apart from their organ, and organs below 0.1 ml, are taken away at the end.
     pub cleanup: bool,
 }
@@ -75,7 +75,7 @@ pub struct Ask {
     #[serde(with = "wire::organs")]
     pub attention: [f32; ORGAN_COUNT],
     /// Organs that may be labelled.
-    pub drawn: OrganSet,
+    pub enabled: OrganSet,
 }
 
 /// A file to be made.

@@ -56,9 +56,9 @@ fn the_plan_says_what_burn_says_of_one_tile_and_of_several() {
         assert_close(&plan.reweight(own.slice, &half).unwrap(), &burn.reweight(own.slice, &half).unwrap());
         let heart = crate::anatomy::Organ::Heart;
         for engine in [&mut plan as &mut dyn Engine, &mut burn] {
-            engine.set_drawn([heart].into_iter().collect());
+            engine.set_enabled([heart].into_iter().collect());
             assert!(engine.reweight(own.slice, &half).unwrap().classes.iter().all(|&c| c == 0 || c == heart.label()));
-            engine.set_drawn(OrganSet::ALL);
+            engine.set_enabled(OrganSet::ALL);
         }
     }
 }
@@ -86,7 +86,7 @@ fn organs_that_are_switched_off_meanwhile_are_not_in_what_is_fetched_afterwards(
     }
     plan.poll(Wait::Yes).unwrap();
     plan.poll(Wait::Yes).unwrap();
-    plan.set_drawn(OrganSet::default());
+    plan.set_enabled(OrganSet::default());
     while let Some(result) = plan.poll(Wait::Yes) {
         assert_eq!(result.outcome.unwrap().classes, [0]);
     }
@@ -120,9 +120,9 @@ fn the_shipped_weights_label_the_sample_as_burn_does() {
     let (network, info) = weights::read(WEIGHTS, &Device::flex()).unwrap();
     let ct = crate::formats::read_ct(vec![("neck-chest.nii.gz".into(), SAMPLE.to_vec())]).unwrap();
     let slices = ModelSlices::new(std::sync::Arc::new(ct), &info.input).unwrap();
-    let drawn = info.organs(true);
-    let mut plan = PlanEngine::new(network.clone(), info.input.clone(), drawn, "cpu".into()).unwrap();
-    let mut burn = BurnEngine::new(network, info.input, drawn, Device::flex(), "cpu".into(), false);
+    let enabled = info.organs(true);
+    let mut plan = PlanEngine::new(network.clone(), info.input.clone(), enabled, "cpu".into()).unwrap();
+    let mut burn = BurnEngine::new(network, info.input, enabled, Device::flex(), "cpu".into(), false);
     let (mut pixels, mut different) = (0, 0);
     let depth = slices.grid().slices;
     for k in (depth / 16..depth).step_by(depth / 8) {

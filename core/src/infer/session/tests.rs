@@ -75,7 +75,7 @@ fn request(cleanup: bool) -> SegmentationRequest {
         device: "first".into(),
         device_notes: Vec::new(),
         inputs: vec!["ct".into()],
-        drawn: OrganSet::ALL,
+        enabled: OrganSet::ALL,
         cleanup,
         assume_hu: false,
         run: RunOptions { first: Some(0), ..RunOptions::default() },

@@ -53,7 +53,7 @@ impl Head {
         &self,
         maps: Maps<'_>,
         weights: &[f32; CLASS_COUNT],
-        drawn: &[bool; CLASS_COUNT],
+        enabled: &[bool; CLASS_COUNT],
         negligible: f32,
         processor: Processor,
     ) -> Option<Probabilities> {
@@ -61,13 +61,14 @@ impl Head {
         let area = rows * columns;
         let mut values = vec![0.0; area];
         let mut scales = vec![[0.0; 2]; area];
-        let pass = First { head: self, maps, weights, drawn };
+        let pass = First { head: self, maps, weights, enabled };
         let (largest, check) = pass.bands(0..rows, &mut values, &mut scales, processor);
         // Zero times every logit: anything but 0 where one is not finite.
         if check != 0.0 {
             return None;
         }
-        let organs = (1..CLASS_COUNT as u8).filter(|&c| drawn[usize::from(c)] && largest[usize::from(c)] >= negligible);
+        let organs =
+            (1..CLASS_COUNT as u8).filter(|&c| enabled[usize::from(c)] && largest[usize::from(c)] >= negligible);
         let organs: Vec<u8> = organs.collect();
         values.resize((1 + organs.len()) * area, 0.0);
         let pass = Second { head: self, maps, weights, scales: &scales, classes: &organs };
@@ -80,7 +81,7 @@ impl Head {
         let [rows, columns] = maps.shape.size;
         let area = rows * columns;
         let (weights, mut background, mut scales) = ([1.0; CLASS_COUNT], vec![0.0; area], vec![[0.0; 2]; area]);
-        let pass = First { head: self, maps, weights: &weights, drawn: &[true; CLASS_COUNT] };
+        let pass = First { head: self, maps, weights: &weights, enabled: &[true; CLASS_COUNT] };
         let (_, check) = pass.bands(0..rows, &mut background, &mut scales, processor);
         if check != 0.0 {
             return None;
@@ -150,7 +151,7 @@ struct First<'a> {
     head: &'a Head,
     maps: Maps<'a>,
     weights: &'a [f32; CLASS_COUNT],
-    drawn: &'a [bool; CLASS_COUNT],
+    enabled: &'a [bool; CLASS_COUNT],
 }
 
 /// The largest probability of each class, and 0 where all logits are finite.
@@ -205,7 +206,7 @@ impl WithSimd for FirstBand<'_, '_> {
 impl FirstBand<'_, '_> {
     #[inline(always)]
     fn compute<S: Simd, const V: usize>(self, simd: S) -> Found {
-        let First { head, maps, weights, drawn } = self.pass;
+        let First { head, maps, weights, enabled } = self.pass;
         let columns = maps.shape.size[1];
         let zero = simd.splat_f32s(0.0);
         let one = simd.splat_f32s(1.0);
@@ -236,7 +237,7 @@ impl FirstBand<'_, '_> {
                 let inverse = sum.map(|sum| simd.div_f32s(one, simd.max_f32s(sum, simd.splat_f32s(f32::MIN_POSITIVE))));
                 let mut rest = [one; V];
                 for (class, values) in values.iter().enumerate().skip(1) {
-                    if drawn[class] {
+                    if enabled[class] {
                         for v in 0..V {
                             let p = simd.mul_f32s(values[v], inverse[v]);
                             rest[v] = simd.sub_f32s(rest[v], p);

@@ -150,11 +150,11 @@ impl Plan {
         &self,
         features: &Features,
         weights: &[f32; CLASS_COUNT],
-        drawn: &[bool; CLASS_COUNT],
+        enabled: &[bool; CLASS_COUNT],
         negligible: f32,
         processor: Processor,
     ) -> Option<Probabilities> {
-        self.head.probabilities(self.maps(features), weights, drawn, negligible, processor)
+        self.head.probabilities(self.maps(features), weights, enabled, negligible, processor)
     }
 
     /// The softmax of all classes, `[34, rows, columns]`; `None` where a logit is not finite.

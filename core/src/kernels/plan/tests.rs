@@ -217,18 +217,18 @@ fn whole_networks_equal_burns_on_fields_of_any_shape_and_nothing_of_a_slice_stay
 /// Weighted, renormalised, with what is not drawn in the background: in closed form from the softmax.
 fn check_probabilities(plan: &Plan, features: &Features, softmax: &[f32], area: usize, processor: Processor) {
     let mut weights = [1.0; CLASS_COUNT];
-    let mut drawn = [false; CLASS_COUNT];
+    let mut enabled = [false; CLASS_COUNT];
     for n in 0..ORGAN_COUNT {
         weights[n + 1] = [1.0, 0.3, 1e-6, 0.8][n % 4];
-        drawn[n + 1] = n % 3 != 1;
+        enabled[n + 1] = n % 3 != 1;
     }
     let negligible = 0.02;
-    let found = plan.probabilities(features, &weights, &drawn, negligible, processor).unwrap();
+    let found = plan.probabilities(features, &weights, &enabled, negligible, processor).unwrap();
     let mut expected = vec![vec![0.0f32; area]; CLASS_COUNT];
     for n in 0..area {
         let sum: f32 = (0..CLASS_COUNT).map(|c| weights[c] * softmax[c * area + n]).sum();
         for c in 0..CLASS_COUNT {
-            let to = if drawn[c] { c } else { 0 };
+            let to = if enabled[c] { c } else { 0 };
             expected[to][n] += weights[c] * softmax[c * area + n] / sum;
         }
     }

@@ -98,12 +98,12 @@ impl CaseResult {
         name: String,
         truth: &CaseTruth<'_>,
         prediction: &LabelVolume,
-        drawn: OrganSet,
+        enabled: OrganSet,
         tolerance_mm: f64,
     ) -> Result<Self, MetricsError> {
-        let annotated = compare(truth.labels, prediction, truth.annotated.intersection(drawn), tolerance_mm)?;
+        let annotated = compare(truth.labels, prediction, truth.annotated.intersection(enabled), tolerance_mm)?;
         let unannotated = match truth.whole {
-            Some(whole) => compare(whole, prediction, drawn.difference(truth.annotated), tolerance_mm)?,
+            Some(whole) => compare(whole, prediction, enabled.difference(truth.annotated), tolerance_mm)?,
             None => Vec::new(),
         };
         let mut impossible = [0usize; ORGAN_COUNT];
@@ -111,13 +111,13 @@ impl CaseResult {
             for k in 0..prediction.geometry.size[2] {
                 let mut counts = [0usize; 256];
                 prediction.slice(k).iter().for_each(|&label| counts[usize::from(label)] += 1);
-                for organ in drawn.iter().filter(|o| !regions.can_occur(k, *o)) {
+                for organ in enabled.iter().filter(|o| !regions.can_occur(k, *o)) {
                     impossible[organ.index()] += counts[usize::from(organ.label())];
                 }
             }
         }
         let voxel_ml = prediction.geometry.voxel_ml();
-        let impossible = drawn
+        let impossible = enabled
             .iter()
             .map(|organ| Impossible { organ, ml: impossible[organ.index()] as f64 * voxel_ml })
             .filter(|i| i.ml > 0.0)
@@ -206,8 +206,8 @@ impl Evaluation {
 
     /// Volume of one organ that is drawn where it cannot be, ml, over all cases, and in how many of them.
     pub fn impossible(&self, organ: Organ) -> (f64, usize) {
-        let drawn = self.cases.iter().flat_map(|c| &c.impossible).filter(|i| i.organ == organ);
-        drawn.fold((0.0, 0), |(ml, cases), i| (ml + i.ml, cases + 1))
+        let impossible = self.cases.iter().flat_map(|c| &c.impossible).filter(|i| i.organ == organ);
+        impossible.fold((0.0, 0), |(ml, cases), i| (ml + i.ml, cases + 1))
     }
 }
 

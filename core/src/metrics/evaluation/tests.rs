@@ -58,9 +58,9 @@ fn a_case_is_measured_on_what_it_annotates_on_the_rest_and_where_nothing_can_be(
     assert_eq!(dice(&measured.unannotated), [(stem, 2.0 / 3.0), (heart, 2.0 / 3.0)]);
     assert_eq!(measured.impossible, [Impossible { organ: stem, ml: 10.0 }]);
 
-    let drawn: OrganSet = [liver, stem].into_iter().collect();
+    let enabled: OrganSet = [liver, stem].into_iter().collect();
     let without = CaseTruth { whole: None, regions: None, ..truth };
-    let measured = CaseResult::measure("case".into(), &without, &prediction, drawn, 1.0).unwrap();
+    let measured = CaseResult::measure("case".into(), &without, &prediction, enabled, 1.0).unwrap();
     assert!(measured.unannotated.is_empty() && measured.impossible.is_empty());
 }
 

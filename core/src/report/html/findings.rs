@@ -31,7 +31,7 @@ pub fn notes(seg: &Segmentation, statistics: &Statistics) -> Vec<String> {
     if !cut.is_empty() {
         notes.push(format!("Reaches the end of the scan, so the volume may be incomplete: {cut}."));
     }
-    let foreign = list(&|s| (!seg.is_drawn(s.organ)).then(|| s.organ.name().to_string()));
+    let foreign = list(&|s| (!seg.is_enabled(s.organ)).then(|| s.organ.name().to_string()));
     if !foreign.is_empty() {
         notes.push(format!("In the label map, but not outlined by these weights: {foreign}."));
     }

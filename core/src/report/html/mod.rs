@@ -84,7 +84,7 @@ fn header(seg: &Segmentation) -> String {
 
 fn summary(seg: &Segmentation, statistics: &Statistics) -> String {
     let known = seg.trained.iter().filter(|t| t.enabled).count();
-    let found = statistics.found().filter(|s| seg.is_drawn(s.organ)).count();
+    let found = statistics.found().filter(|s| seg.is_enabled(s.organ)).count();
     let [nx, ny, nz] = seg.ct.geometry.size;
     let [sx, sy, sz] = seg.ct.geometry.spacing();
     let total: f64 = seg.run.seconds.iter().map(|s| s.1).sum();
@@ -122,7 +122,7 @@ fn summary(seg: &Segmentation, statistics: &Statistics) -> String {
         out.push_str("</ul>\n</div>\n");
     }
     let absent = |expected: bool| -> Vec<&str> {
-        let absent = Organ::ALL.into_iter().filter(|&o| seg.is_drawn(o) && statistics.get(o).is_none());
+        let absent = Organ::ALL.into_iter().filter(|&o| seg.is_enabled(o) && statistics.get(o).is_none());
         absent.filter(|&o| within_reach(&regions, o) == expected).map(Organ::name).collect()
     };
     for (names, text) in [

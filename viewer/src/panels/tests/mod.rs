@@ -153,8 +153,8 @@ fn what_the_weights_do_not_know_or_know_badly_is_said() {
     commands(&mut window);
     click(&mut window, "Draw weak organs too");
     let sent = commands(&mut window);
-    let drawn = sent.iter().find_map(|c| if let Command::Run(run) = c { Some(run.drawn) } else { None }).unwrap();
-    assert!(drawn.contains(Organ::Hypophysis) && !drawn.contains(Organ::Pancreas));
+    let enabled = sent.iter().find_map(|c| if let Command::Run(run) = c { Some(run.enabled) } else { None }).unwrap();
+    assert!(enabled.contains(Organ::Hypophysis) && !enabled.contains(Organ::Pancreas));
 }
 
 #[test]
@@ -251,7 +251,7 @@ fn the_run_is_held_gone_on_with_and_cancelled() {
     click(&mut window, "Run the segmentation again");
     let sent = commands(&mut window);
     let run = sent.iter().find_map(|c| if let Command::Run(run) = c { Some(run.clone()) } else { None }).unwrap();
-    assert_eq!((run.first, run.drawn.contains(Organ::Pancreas)), (48, false));
+    assert_eq!((run.first, run.enabled.contains(Organ::Pancreas)), (48, false));
     window.state_mut().apply(Event::Progress { run: run.run, done: 24, total: 96 });
     window.run_steps(2);
     assert!(reads(&window, "24 of 96"));

@@ -106,7 +106,7 @@ pub fn study() -> Study {
         removed[Organ::Spleen.index()] = if k > 60 { 40 } else { 0 };
         study.removed[k] = Some(removed);
     }
-    study.drawn = weights().info.organs(false);
+    study.enabled = weights().info.organs(false);
     study
 }
 

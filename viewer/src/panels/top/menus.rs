@@ -184,9 +184,9 @@ fn model_menu(ui: &mut Ui, cx: &mut Context<'_>) {
     ui.label(RichText::new("Weights").strong());
     match &cx.document.model.weights {
         Some(weights) => {
-            let (learned, drawn) = (weights.info.trained_organs.len(), cx.document.model.drawn().len());
+            let (learned, enabled) = (weights.info.trained_organs.len(), cx.document.model.enabled().len());
             let steps = grouped(weights.info.steps);
-            line(ui, format!("{}: {learned} organs learned, {drawn} drawn, {steps} steps", weights.name));
+            line(ui, format!("{}: {learned} organs learned, {enabled} drawn, {steps} steps", weights.name));
             let hash = weights.sha256.get(..16).unwrap_or(&weights.sha256);
             ui.label(RichText::new(format!("SHA-256 {hash}\u{2026}")).small().weak())
                 .on_hover_text(weights.sha256.as_str());

@@ -134,7 +134,7 @@ impl Question {
                 self.known.insert(k, empty(k));
                 continue;
             }
-            engine.set_drawn(self.ask.drawn);
+            engine.set_enabled(self.ask.enabled);
             if let Some(prediction) = engine.reweight(k, &self.ask.attention) {
                 self.known.insert(k, prediction);
             } else if submitted.len() < AT_ONCE && !submitted.values().any(|&s| s == k) {

@@ -157,7 +157,7 @@ impl Job {
         let (Some(weights), Some(device)) = (self.compute.weights(), self.compute.device()) else { return Ok(()) };
         let clock = Instant::now();
         let slices = study.slices(&weights.ready.info.input)?;
-        let drawn = run.request.drawn;
+        let enabled = run.request.enabled;
         let mut session = SegmentationSession::new(
             slices,
             SegmentationRequest {
@@ -165,7 +165,7 @@ impl Job {
                 cleanup: run.request.cleanup,
                 run: RunOptions { first: Some(run.request.first), cancel: run.cancel.clone(), explain: true },
                 seconds: vec![("prepare".into(), clock.elapsed().as_secs_f64())],
-                ..SegmentationRequest::new(weights.ready.clone().into(), device, drawn)
+                ..SegmentationRequest::new(weights.ready.clone().into(), device, enabled)
             },
         );
         session.hold(run.held);
@@ -175,7 +175,7 @@ impl Job {
         study.provenance = None;
         self.events.push_back(Event::Progress { run: run.request.run, done, total });
         if let Some(engine) = self.compute.engine() {
-            engine.set_drawn(drawn);
+            engine.set_enabled(enabled);
         }
         Ok(())
     }
@@ -183,7 +183,7 @@ impl Job {
     fn feed(&mut self) -> Step {
         let (Some(run), Some(engine)) = (&mut self.run, self.compute.engine()) else { return Step::Idle };
         // An engine that was made in the middle of a run does not know it yet.
-        engine.set_drawn(run.request.drawn);
+        engine.set_enabled(run.request.enabled);
         let messages = run.session.as_mut().map_or(Vec::new(), |session| session.feed(engine));
         let step = if messages.is_empty() { Step::Idle } else { Step::Worked };
         self.heard(messages);

@@ -149,8 +149,8 @@ impl Engine for Watched {
         self.engine.depth()
     }
 
-    fn set_drawn(&mut self, drawn: OrganSet) {
-        self.engine.set_drawn(drawn);
+    fn set_enabled(&mut self, enabled: OrganSet) {
+        self.engine.set_enabled(enabled);
     }
 
     fn submit(&mut self, request: SliceRequest) -> Ticket {

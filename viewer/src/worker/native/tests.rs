@@ -39,7 +39,7 @@ fn open(worker: &mut dyn Worker) {
 }
 
 fn run(number: u64) -> Command {
-    Command::Run(RunRequest { run: number, first: 0, drawn: OrganSet::ALL, cleanup: true })
+    Command::Run(RunRequest { run: number, first: 0, enabled: OrganSet::ALL, cleanup: true })
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn the_thread_ends_when_its_window_does() {
     let (mut worker, _) = spawn_fake(&machine);
     open(worker.as_mut());
     worker.send(run(2));
-    worker.send(Command::Ask(Ask { number: 1, slice: 1, attention: [1.0; ORGAN_COUNT], drawn: OrganSet::ALL }));
+    worker.send(Command::Ask(Ask { number: 1, slice: 1, attention: [1.0; ORGAN_COUNT], enabled: OrganSet::ALL }));
     until(worker.as_mut(), |e| matches!(e, Event::Progress { .. }));
     drop(worker);
     // The thread held the last other handles of the machine's data.

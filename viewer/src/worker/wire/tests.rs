@@ -50,7 +50,7 @@ fn every_command_survives() {
     let labels = slices();
     let snapshot = LabelSnapshot { labels: slices(), under: vec![None, Some(vec![255, 7].into()), None] };
     let key = CtKey { sha256: "ab".into(), size: [2, 1, 3] };
-    let drawn: OrganSet = [Organ::Liver, Organ::Heart].into_iter().collect();
+    let enabled: OrganSet = [Organ::Liver, Organ::Heart].into_iter().collect();
     let settings = LearnSettings { attention: true, hpa: Hpa::Source, seed: u64::MAX };
     let learn = LearnCommand::Start { run: 5, settings };
     let mut commands = vec![
@@ -68,11 +68,11 @@ fn every_command_survives() {
         Command::CancelOpen,
         Command::Close,
         Command::UseBundledWeights,
-        Command::Run(RunRequest { run: 3, first: 11, drawn, cleanup: false }),
+        Command::Run(RunRequest { run: 3, first: 11, enabled, cleanup: false }),
         Command::Focus { slice: 5 },
         Command::Pause(true),
         Command::CancelRun,
-        Command::Ask(Ask { number: 9, slice: 4, attention: vector(), drawn: OrganSet::ALL }),
+        Command::Ask(Ask { number: 9, slice: 4, attention: vector(), enabled: OrganSet::ALL }),
         Command::Compare { number: 1, labels: labels.clone(), reference: ByteLayer::new([5, 6, 7]).share() },
         Command::Edit {
             number: 4,
@@ -112,7 +112,7 @@ fn head() -> SessionHead {
     SessionHead {
         ct: CtKey { sha256: "ab".into(), size: [2, 1, 3] },
         model: Some(SessionModel { name: "w".into(), sha256: "cd".into() }),
-        drawn: OrganSet::ALL,
+        enabled: OrganSet::ALL,
         run_finished: true,
         view: SessionView::of(&View::default(), Layout::ThreeUp),
         anatomy: Vec::new(),

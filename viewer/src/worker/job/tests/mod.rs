@@ -87,12 +87,12 @@ impl Rig {
     }
 
     fn run(&mut self, run: u64, first: usize) {
-        self.tell(Command::Run(RunRequest { run, first, drawn: OrganSet::ALL, cleanup: true }));
+        self.tell(Command::Run(RunRequest { run, first, enabled: OrganSet::ALL, cleanup: true }));
     }
 
     fn ask(&mut self, number: u64, slice: usize, attention: f32) {
         let attention = [attention; ORGAN_COUNT];
-        self.tell(Command::Ask(Ask { number, slice, attention, drawn: OrganSet::ALL }));
+        self.tell(Command::Ask(Ask { number, slice, attention, enabled: OrganSet::ALL }));
     }
 
     fn submitted(&self) -> Vec<usize> {

@@ -222,7 +222,7 @@ fn broken_and_foreign_files_are_one_sentence() {
 #[test]
 fn a_run_names_no_organ_that_was_not_asked_for() {
     let mut rig = Rig::with_sample();
-    rig.tell(Command::Run(RunRequest { run: 5, first: 0, drawn: OrganSet::EMPTY, cleanup: false }));
+    rig.tell(Command::Run(RunRequest { run: 5, first: 0, enabled: OrganSet::EMPTY, cleanup: false }));
     for event in rig.rest() {
         if let Event::SliceDone { labels, .. } = event {
             assert!(labels.iter().all(|&l| l == 0));

@@ -19,7 +19,7 @@ fn desktop() -> Rig {
 fn the_bundled_ct_has_the_labels_of_the_plain_run_and_attention_of_zero_takes_labels_away() {
     const K: usize = 60;
     let info = weights::read_info(WEIGHTS).unwrap();
-    let drawn = info.organs(true);
+    let enabled = info.organs(true);
     // What the command line does, for one slice.
     let ct = Arc::new(formats::read_ct(vec![("sample".into(), SAMPLE.to_vec())]).unwrap());
     let device = ComputeDevice::open(DevicePreference::Cpu).unwrap();
@@ -36,7 +36,7 @@ fn the_bundled_ct_has_the_labels_of_the_plain_run_and_attention_of_zero_takes_la
     let mut rig = desktop();
     rig.tell(Command::UseDevice(DevicePreference::Cpu));
     rig.open(vec![Input::Sample]);
-    rig.tell(Command::Run(RunRequest { run: 5, first: K, drawn, cleanup: false }));
+    rig.tell(Command::Run(RunRequest { run: 5, first: K, enabled, cleanup: false }));
     let events = rig.until(|e| matches!(e, Event::SliceDone { .. }));
     rig.tell(Command::CancelRun);
     let own = events.iter().find_map(|e| if let Event::Anatomy { anatomy, .. } = e { anatomy.attention } else { None });
@@ -50,7 +50,7 @@ fn the_bundled_ct_has_the_labels_of_the_plain_run_and_attention_of_zero_takes_la
     assert!(margin.iter().any(|&m| m < 30) && margin.iter().filter(|&&m| m > 250).count() > labels.len() / 2);
     rig.rest();
     for (number, attention) in [(7, own.unwrap()), (8, [0.0; ORGAN_COUNT])] {
-        rig.tell(Command::Ask(Ask { number, slice: K, attention, drawn }));
+        rig.tell(Command::Ask(Ask { number, slice: K, attention, enabled }));
         let events = rig.rest();
         let [Event::Answer { labels, slice: K, .. }] = &events[..] else { panic!("{events:?}") };
         if number == 7 {
