@@ -13,6 +13,9 @@ use attention_anatomy::volume::LabelVolume;
 use crate::{files, progress};
 
 /// The text of a training file, and what it says.
+///
+/// # Errors
+/// A file that cannot be read, or that is no training.
 pub fn training_file(path: &Path) -> Result<(String, TrainingConfig)> {
     let text = text_file(path)?;
     let config = TrainingConfig::parse(&text).with_context(|| path.display().to_string())?;
@@ -20,11 +23,17 @@ pub fn training_file(path: &Path) -> Result<(String, TrainingConfig)> {
 }
 
 /// A text file.
+///
+/// # Errors
+/// A file that cannot be read, or that is no text.
 pub fn text_file(path: &Path) -> Result<String> {
     String::from_utf8(files::read(path)?).map_err(|_| anyhow!("{}: not a text file", path.display()))
 }
 
 /// The organs of a label map, by names where something has them; what was assumed is said.
+///
+/// # Errors
+/// A file that cannot be read, or that is no label map.
 pub fn read_organs(path: &Path) -> Result<LabelVolume> {
     let named = || path.display().to_string();
     let labels = formats::read_organs(files::collect_labels(path)?).with_context(named)?;
@@ -43,7 +52,10 @@ pub struct FolderSource {
 }
 
 impl FolderSource {
-    /// The folder that manifests are relative to. Refuses a file of prepared cases: here scans and contours are needed.
+    /// The folder that manifests are relative to.
+    ///
+    /// # Errors
+    /// A file of prepared cases: here scans and contours are needed.
     pub fn new(root: &Path) -> Result<Self> {
         if root.is_file() {
             bail!("{}: a file, not the folder of the data sets; prepared cases can only be trained on", root.display());
@@ -99,6 +111,9 @@ pub fn identities(sets: &[LoadedSet], source: &dyn CaseSource) -> Result<Patient
 }
 
 /// Everything that a training file names, prepared and divided; `root` is the folder of its manifests, or a file of prepared cases.
+///
+/// # Errors
+/// A case that cannot be used, by name.
 pub fn load(config: &TrainingConfig, root: &Path, events: &mut dyn FnMut(TrainEvent)) -> Result<TrainingData> {
     if !root.is_file() {
         return Ok(TrainingData::load(config, &FolderSource::new(root)?, &mut Prepared::default(), events)?);
@@ -106,7 +121,7 @@ pub fn load(config: &TrainingConfig, root: &Path, events: &mut dyn FnMut(TrainEv
     let place = root.display().to_string();
     let (mut prepared, sets) = Prepared::read(&files::map(root)?, &place, &config.data, &config.input())?;
     let patients =
-        prepared.divide(&sets, config.division(), &config.input(), &OnlyPrepared { place }, &mut |_, _| {})?;
+        prepared.divide(&sets, config.split_spec(), &config.input(), &OnlyPrepared { place }, &mut |_, _| {})?;
     Ok(TrainingData { sets, patients })
 }
 

@@ -17,6 +17,9 @@ pub enum DeviceChoice {
 
 impl DeviceChoice {
     /// The device.
+    ///
+    /// # Errors
+    /// A device that there is not, or that calculates wrongly.
     pub fn open(self) -> Result<ComputeDevice> {
         Ok(ComputeDevice::open(self.into())?)
     }

@@ -9,6 +9,9 @@ use crate::progress;
 pub const FILES: [&str; 4] = ["evaluation.md", "evaluation.json", "evaluation.csv", "cases.csv"];
 
 /// An evaluation as files.
+///
+/// # Errors
+/// The reason, should it not be writable.
 pub fn files(evaluation: &Evaluation) -> Result<Vec<(String, Vec<u8>)>> {
     Ok(evaluation.files()?.into_iter().map(|(name, text)| (name.to_string(), text.into_bytes())).collect())
 }
@@ -26,12 +29,15 @@ pub enum Format {
 }
 
 /// Prints an evaluation.
+///
+/// # Errors
+/// The reason, should it not be writable.
 pub fn print(evaluation: &Evaluation, format: Format) -> Result<()> {
     let text = match format {
         Format::Markdown => evaluation.markdown(),
         Format::Csv => evaluation.organs_csv(),
         Format::Json => evaluation.json()?,
     };
-    progress::say(text.trim_end());
+    progress::print_line(text.trim_end());
     Ok(())
 }

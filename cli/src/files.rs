@@ -8,11 +8,17 @@ use attention_anatomy::dataset::Bytes;
 use attention_anatomy_assets as assets;
 
 /// The bytes of a file; the error names it.
+///
+/// # Errors
+/// A file that cannot be read.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).with_context(|| format!("{}: cannot be read", path.display()))
 }
 
 /// The bytes of a file, read from the disk when they are looked at.
+///
+/// # Errors
+/// A file that cannot be read.
 #[expect(unsafe_code, reason = "a file that is mapped may be changed by others")]
 pub fn map(path: &Path) -> Result<Bytes> {
     let cannot = || format!("{}: cannot be read", path.display());
@@ -27,6 +33,9 @@ pub fn map(path: &Path) -> Result<Bytes> {
 pub type NamedFiles = Vec<(String, Vec<u8>)>;
 
 /// A file, or all files below a folder, with their names relative to it, in a stable order.
+///
+/// # Errors
+/// A file that cannot be read, or a folder without files.
 pub fn collect(path: &Path) -> Result<NamedFiles> {
     let files = assets::list(path).map_err(anyhow::Error::msg)?;
     files.into_iter().map(|(name, path)| Ok((name, read(&path)?))).collect()

@@ -6,6 +6,9 @@ use std::sync::{Arc, OnceLock};
 use anyhow::{Context, Result};
 
 /// A flag that Ctrl-C (or a scheduler's termination) sets. The same one for every caller.
+///
+/// # Errors
+/// Where the system does not let it be caught.
 pub fn flag() -> Result<Arc<AtomicBool>> {
     static FLAG: OnceLock<Arc<AtomicBool>> = OnceLock::new();
     if let Some(flag) = FLAG.get() {

@@ -73,7 +73,7 @@ fn number_options() {
         for option in command.get_arguments().filter(|a| a.get_action().takes_values()) {
             let is_number = numbers.iter().any(|number| option.get_value_parser().type_id() == *number);
             if let Some(name) = option.get_long().filter(|_| is_number) {
-                progress::say(&format!("{} --{name}", command.get_name()));
+                progress::print_line(&format!("{} --{name}", command.get_name()));
             }
         }
     }

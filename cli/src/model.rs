@@ -9,6 +9,9 @@ use attention_anatomy_assets::{WEIGHTS, WEIGHTS_NAME};
 use crate::files;
 
 /// Reads a weights file, or takes the bundled one.
+///
+/// # Errors
+/// A file that cannot be read, or that holds no weights of this program.
 pub fn open(path: Option<&Path>) -> Result<Model> {
     let (bytes, name) = match path {
         Some(path) => (files::read(path)?, files::file_name(path)),

@@ -23,7 +23,7 @@ static FAILED: Mutex<Option<std::io::Error>> = Mutex::new(None);
 
 /// One line on standard output, the only way there. That it cannot be written is no reason to stop the work, whose files may be worth
 /// more; [`finish`] tells.
-pub fn say(text: &str) {
+pub fn print_line(text: &str) {
     print(&format!("{text}\n"));
 }
 
@@ -38,6 +38,9 @@ pub fn print(text: &str) {
 }
 
 /// Whether all that was said was written. Who stops reading (`| head`) has seen enough: that is no failure.
+///
+/// # Errors
+/// What went wrong with standard output.
 pub fn finish() -> Result<()> {
     match FAILED.lock().unwrap_or_else(PoisonError::into_inner).take() {
         Some(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("standard output cannot be written"),

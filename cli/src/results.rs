@@ -10,6 +10,9 @@ use serde_json::{Map, Value, json};
 use crate::output::{Claim, Output, Overwrite};
 
 /// Takes a folder for the results of a command, before any work is done.
+///
+/// # Errors
+/// As [`Output::claim`].
 pub fn claim(
     command: &str,
     folder: &Path,
@@ -27,6 +30,9 @@ pub fn claim(
 }
 
 /// Writes whole results: these files and no others of the same command stay.
+///
+/// # Errors
+/// As [`Output::finish`].
 pub fn finish(mut output: Output, files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Result<()> {
     for (name, bytes) in files {
         output.stage(&name, &bytes)?;

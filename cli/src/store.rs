@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::Result;
 use attention_anatomy::artifacts::{ArtifactStore, StoreError};
-use attention_anatomy::train::kept::{BEST, CONFIG, FINAL, LAST, METRICS, REPORT};
+use attention_anatomy::train::persistent::{BEST, CONFIG, FINAL, LAST, METRICS, REPORT};
 
 use crate::output::{Claim, Output, Overwrite};
 use crate::{evaluation, results};

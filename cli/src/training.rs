@@ -51,7 +51,7 @@ impl Monitor {
     }
 
     /// Shows what is said.
-    pub fn hear(&mut self, event: TrainEvent) {
+    pub fn on_event(&mut self, event: TrainEvent) {
         match event {
             TrainEvent::DoneBefore { run } => self.note(&format!("{run}: done before")),
             TrainEvent::Run { run, place } => self.note(&format!("{run}: {place}")),
@@ -135,6 +135,9 @@ fn summary(step: u64, found: &ValidationReport) -> String {
 }
 
 /// Does runs that take their patients from below `root` and keep what they make in `store`.
+///
+/// # Errors
+/// What `work` cannot do, or a file of prepared cases in place of the folder.
 pub fn experiment<T>(
     root: &Path,
     store: &dyn ArtifactStore,
@@ -145,7 +148,7 @@ pub fn experiment<T>(
 ) -> Result<T> {
     let source = FolderSource::new(root)?;
     let mut monitor = Monitor::new(device);
-    let mut events = |event| monitor.hear(event);
+    let mut events = |event| monitor.on_event(event);
     let mut experiment = Experiment::new(ExperimentSetup {
         source: &source,
         store,
@@ -159,8 +162,11 @@ pub fn experiment<T>(
 }
 
 /// Prints a comparison and writes its files.
+///
+/// # Errors
+/// A file that cannot be written.
 pub fn publish(comparison: &Comparison, store: &dyn ArtifactStore) -> Result<()> {
-    train::experiment::keep_comparison(comparison, store)?;
-    progress::say(comparison.markdown().trim_end());
+    train::experiment::save_comparison(comparison, store)?;
+    progress::print_line(comparison.markdown().trim_end());
     Ok(())
 }

@@ -45,6 +45,9 @@ pub struct Args {
 }
 
 /// Reads the training file of the full system.
+///
+/// # Errors
+/// A file that is no training, or not of the full system.
 pub fn full_system(path: &Path) -> Result<TrainingConfig> {
     let (_, config) = data::training_file(path)?;
     if !config.network.attention || config.hpa == Hpa::Off {
@@ -57,6 +60,9 @@ pub fn full_system(path: &Path) -> Result<TrainingConfig> {
 }
 
 /// Runs the command.
+///
+/// # Errors
+/// What the user is told.
 pub fn run(args: Args) -> Result<ExitCode> {
     let config = full_system(&args.config)?;
     let ablation = Ablation::new(&config, args.seeds);

@@ -56,6 +56,9 @@ pub struct Args {
 }
 
 /// Runs `bench`.
+///
+/// # Errors
+/// What the user is told.
 pub fn run(args: Args) -> Result<ExitCode> {
     if let Some(config) = &args.training {
         return training(config, &args);
@@ -66,7 +69,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     }
     let crop = model.info.input.crop;
     let operations = multiply_adds(&model.info.network, crop).total();
-    progress::say(&format!(
+    progress::print_line(&format!(
         "{}: {:.2} G multiply-adds a slice, {crop} x {crop} pixels",
         model.name,
         operations as f64 * 1e-9
@@ -95,12 +98,14 @@ pub fn run(args: Args) -> Result<ExitCode> {
             contender.ms.push(clock.elapsed().as_secs_f64() * 1e3 / args.slices as f64);
         }
     }
-    progress::say("| engine | ms per slice, median | best | peak, G multiply-adds/s | floor ms | share of peak |");
-    progress::say("|---|---|---|---|---|---|");
+    progress::print_line(
+        "| engine | ms per slice, median | best | peak, G multiply-adds/s | floor ms | share of peak |",
+    );
+    progress::print_line("|---|---|---|---|---|---|");
     for Contender { name, peak, mut ms, .. } in contenders {
         ms.sort_by(f64::total_cmp);
         let floor = operations as f64 / peak * 1e3;
-        progress::say(&format!(
+        progress::print_line(&format!(
             "| {name} | {:.1} | {:.1} | {:.1} | {floor:.1} | {:.0} % |",
             ms[ms.len() / 2],
             ms[0],
@@ -200,13 +205,13 @@ fn profile(model: &Model, args: &Args) -> Result<ExitCode> {
     }
     let seconds: f64 = best.iter().map(|t| t.seconds).sum();
     let operations: u64 = best.iter().map(|t| t.multiply_adds).sum();
-    progress::say(&format!("{}: {crop} x {crop} pixels, {} threads", model.name, processor.count()));
-    progress::say("| operation | ms | GFLOP/s | share of the time |");
-    progress::say("|---|---|---|---|");
+    progress::print_line(&format!("{}: {crop} x {crop} pixels, {} threads", model.name, processor.count()));
+    progress::print_line("| operation | ms | GFLOP/s | share of the time |");
+    progress::print_line("|---|---|---|---|");
     let row = |name: &str, own: f64, operations: u64| {
         let rate = 2e-9 * operations as f64 / own;
         let rate = if operations == 0 { String::new() } else { format!("{rate:.1}") };
-        progress::say(&format!("| {name} | {:.3} | {rate} | {:.1} % |", own * 1e3, 100.0 * own / seconds));
+        progress::print_line(&format!("| {name} | {:.3} | {rate} | {:.1} % |", own * 1e3, 100.0 * own / seconds));
     };
     best.iter().for_each(|t| row(&t.name, t.seconds, t.multiply_adds));
     row("all", seconds, operations);
@@ -235,7 +240,7 @@ fn training(path: &Path, args: &Args) -> Result<ExitCode> {
         }
         seconds = clock.elapsed().as_secs_f64() / args.steps as f64;
     }
-    progress::say(&format!(
+    progress::print_line(&format!(
         "{}: batch of {} ({} at once), {crop} x {crop} pixels, base {}, on {}",
         config.name,
         config.batch,
@@ -244,12 +249,17 @@ fn training(path: &Path, args: &Args) -> Result<ExitCode> {
         device.name,
         crop = config.input().crop,
     ));
-    progress::say(&format!("seconds per step{}: {seconds:.2}", if args.steps > 0 { "" } else { " (the first)" }));
+    progress::print_line(&format!(
+        "seconds per step{}: {seconds:.2}",
+        if args.steps > 0 { "" } else { " (the first)" }
+    ));
     match device.burn.memory_pool_usage() {
-        Some(usage) => progress::say(&format!("device memory reserved: {:.2} GB", usage.bytes_reserved as f64 * 1e-9)),
+        Some(usage) => {
+            progress::print_line(&format!("device memory reserved: {:.2} GB", usage.bytes_reserved as f64 * 1e-9))
+        }
         None => match peak_resident_bytes() {
-            Some(bytes) => progress::say(&format!("peak memory of the process: {:.2} GB", bytes as f64 * 1e-9)),
-            None => progress::say("memory: not measured (the device does not tell)"),
+            Some(bytes) => progress::print_line(&format!("peak memory of the process: {:.2} GB", bytes as f64 * 1e-9)),
+            None => progress::print_line("memory: not measured (the device does not tell)"),
         },
     }
     Ok(ExitCode::SUCCESS)
@@ -317,6 +327,9 @@ pub struct VolumeArgs {
 }
 
 /// Runs `bench-volume`.
+///
+/// # Errors
+/// What the user is told.
 pub fn volume(args: VolumeArgs) -> Result<ExitCode> {
     let output = SingleFile::claim(&args.output, Vec::new(), args.overwrite)?;
     let n = 512;

@@ -38,6 +38,9 @@ pub struct Args {
 }
 
 /// Runs the command.
+///
+/// # Errors
+/// What the user is told.
 pub fn run(args: Args) -> Result<ExitCode> {
     let claim = |folder: &PathBuf| {
         let read = [args.truth.as_path(), args.prediction.as_path()];

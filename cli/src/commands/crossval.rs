@@ -45,6 +45,9 @@ pub struct Args {
 }
 
 /// Runs the command.
+///
+/// # Errors
+/// What the user is told.
 pub fn run(args: Args) -> Result<ExitCode> {
     let (_, config) = data::training_file(&args.config)?;
     let of = args.fold.map_or(args.folds, |part| part.0.of);

@@ -32,6 +32,9 @@ pub struct Args {
 }
 
 /// Runs the command.
+///
+/// # Errors
+/// What the user is told.
 pub fn run(args: Args) -> Result<ExitCode> {
     // All organs: the point is to see what the weights do, and the report says which of them nobody has measured.
     let options = Options { all_organs: true, device: args.device, ..Options::default() };
@@ -39,9 +42,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let mut session = Session::open(options)?;
     let ct = formats::read_ct(vec![(SAMPLE_NAME.to_string(), SAMPLE.to_vec())])?;
     let summary = session.segment(ct, SAMPLE_NAME, output, 0.0)?;
-    progress::say(&summary.line("bundled neck and chest CT", &args.output));
-    progress::say(&format!("open {} in a browser", args.output.join("report.html").display()));
-    progress::say(NOT_A_MEDICAL_DEVICE);
+    progress::print_line(&summary.line("bundled neck and chest CT", &args.output));
+    progress::print_line(&format!("open {} in a browser", args.output.join("report.html").display()));
+    progress::print_line(NOT_A_MEDICAL_DEVICE);
     if !args.no_view && has_display() {
         if window::IS_BUILT_IN {
             progress::note("opening the viewer; close its window to end");

@@ -67,6 +67,9 @@ enum Split {
 }
 
 /// Runs the command.
+///
+/// # Errors
+/// What the user is told.
 pub fn run(args: Args) -> Result<ExitCode> {
     if args.update.is_some() && args.split == Split::Test {
         bail!("--update takes the Dice of validation patients; test patients are for a last look that changes nothing");
@@ -88,7 +91,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     // Who is held out in one set may be held out in another by that.
     let identities = data::identities(&sets, &source)?;
     let mut patients = Vec::new();
-    for (set, (_, held_out)) in sets.iter().zip(load::divide(&sets, &identities, config.division())) {
+    for (set, (_, held_out)) in sets.iter().zip(load::divide(&sets, &identities, config.split_spec())) {
         let cases: Vec<&CaseEntry> = match args.split {
             Split::Validation => held_out,
             Split::Test => set.set.cases.iter().filter(|c| c.split == "test").collect(),

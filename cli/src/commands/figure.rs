@@ -49,6 +49,9 @@ pub struct Args {
 }
 
 /// Runs the command.
+///
+/// # Errors
+/// What the user is told.
 pub fn run(args: Args) -> Result<ExitCode> {
     let names = ["figure.png", "figure.html"].map(String::from);
     let read = [args.config.as_path(), args.data.as_path(), args.ablation.as_path()];
@@ -57,7 +60,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let source = FolderSource::new(&args.data)?;
     let sets = LoadedSet::all(&config.data, &source)?;
     let identities = data::identities(&sets, &source)?;
-    let patients = Patient::held_out(&sets, &identities, config.division());
+    let patients = Patient::held_out(&sets, &identities, config.split_spec());
     let mut best: Option<(usize, Patient<'_>, usize)> = None;
     for patient in patients.into_iter().filter(|p| args.case.as_ref().is_none_or(|c| *c == p.name())) {
         let truth = match patient.set.read_truth(patient.entry, &source)? {
@@ -102,7 +105,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         output,
         [("figure.png".to_string(), figure.png()?), ("figure.html".to_string(), page.into_bytes())],
     )?;
-    progress::say(&args.output.join("figure.png").display().to_string());
+    progress::print_line(&args.output.join("figure.png").display().to_string());
     Ok(ExitCode::SUCCESS)
 }
 

@@ -51,7 +51,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     }
     let device = args.device.open()?;
     let mut monitor = Monitor::new(&device);
-    let data = data::load(&config, &args.data, &mut |event| monitor.hear(event))?;
+    let data = data::load(&config, &args.data, &mut |event| monitor.on_event(event))?;
     if let Some(case) = data.patients.training.iter().find(|case| model.info.held_out.contains(&case.name)) {
         bail!(
             "{} was held out when these weights were trained and would be looked at; use the training file that they came from",
@@ -67,6 +67,6 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let bytes = weights::describe(&model.bytes, &info)?;
     output.write(&bytes)?;
     progress::note(&lines.join("\n"));
-    progress::say(&args.output.display().to_string());
+    progress::print_line(&args.output.display().to_string());
     Ok(ExitCode::SUCCESS)
 }

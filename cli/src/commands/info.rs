@@ -26,6 +26,9 @@ pub struct InfoArgs {
 }
 
 /// Runs `info`.
+///
+/// # Errors
+/// What the user is told.
 pub fn info(args: InfoArgs) -> Result<ExitCode> {
     if args.organs {
         organs();
@@ -45,7 +48,9 @@ pub fn info(args: InfoArgs) -> Result<ExitCode> {
 }
 
 fn organs() {
-    progress::say("label  id                         name                        TG-263              side   regions");
+    progress::print_line(
+        "label  id                         name                        TG-263              side   regions",
+    );
     for organ in Organ::ALL {
         let side = match organ.side() {
             Side::Left => "left",
@@ -53,7 +58,7 @@ fn organs() {
             Side::Midline | Side::Unpaired => "",
         };
         let regions: Vec<&str> = organ.regions().iter().map(|r: &Region| r.name()).collect();
-        progress::say(&format!(
+        progress::print_line(&format!(
             "{:>5}  {:<25}  {:<26}  {:<18}  {side:<5}  {}",
             organ.label(),
             organ.id(),
@@ -81,18 +86,18 @@ fn describe(input: &Path) -> Result<()> {
     if let Some(header) = header {
         let [x, y, z] = header.size;
         let [a, b, c] = header.spacing;
-        progress::say(&format!(
+        progress::print_line(&format!(
             "{}: {:?}, {x} x {y} x {z} voxels of {a:.3} x {b:.3} x {c:.3} mm, {:?}",
             named(),
             header.format,
             header.sample
         ));
         match &header.geometry {
-            Ok(geometry) => progress::say(&format!("  affine to patient LPS mm: {:?}", geometry.affine)),
-            Err(reason) => progress::say(&format!("  no usable geometry: {reason}")),
+            Ok(geometry) => progress::print_line(&format!("  affine to patient LPS mm: {:?}", geometry.affine)),
+            Err(reason) => progress::print_line(&format!("  no usable geometry: {reason}")),
         }
         for warning in &header.warnings {
-            progress::say(&format!("  {warning}"));
+            progress::print_line(&format!("  {warning}"));
         }
         return Ok(());
     }
@@ -104,12 +109,18 @@ fn describe(input: &Path) -> Result<()> {
     let series = dicom::list_series(&contents).with_context(named)?;
     for s in series {
         let [x, y] = s.size;
-        progress::say(&format!("{}: {} series {}, {} slices of {x} x {y}", named(), s.modality, s.uid, s.slices));
+        progress::print_line(&format!(
+            "{}: {} series {}, {} slices of {x} x {y}",
+            named(),
+            s.modality,
+            s.uid,
+            s.slices
+        ));
         if !s.description.is_empty() {
-            progress::say(&format!("  {}", s.description));
+            progress::print_line(&format!("  {}", s.description));
         }
         if let Some(problem) = &s.problem {
-            progress::say(&format!("  not usable as a volume: {problem}"));
+            progress::print_line(&format!("  not usable as a volume: {problem}"));
         }
     }
     Ok(())
@@ -117,19 +128,19 @@ fn describe(input: &Path) -> Result<()> {
 
 fn describe_weights(name: &str, bytes: &[u8]) -> Result<()> {
     let info = weights::read_info(bytes).with_context(|| name.to_string())?;
-    progress::say(&format!("{name}: {}, {} steps, sha256 {}", info.name, info.steps, weights::sha256(bytes)));
+    progress::print_line(&format!("{name}: {}, {} steps, sha256 {}", info.name, info.steps, weights::sha256(bytes)));
     if !info.note.is_empty() {
-        progress::say(&format!("  {}", info.note));
+        progress::print_line(&format!("  {}", info.note));
     }
     for set in &info.data {
-        progress::say(&format!("  trained on {} patients of {}", set.patients, set.name));
+        progress::print_line(&format!("  trained on {} patients of {}", set.patients, set.name));
     }
     for t in &info.trained_organs {
         let dice = t.validation_dice.map_or("not measured".into(), |d| format!("validation Dice {d:.2}"));
         let off = if t.enabled { "" } else { ", off by default" };
-        progress::say(&format!("  {:<26} {:>4} patients, {dice}{off}", t.organ.name(), t.patients));
+        progress::print_line(&format!("  {:<26} {:>4} patients, {dice}{off}", t.organ.name(), t.patients));
     }
-    progress::say("  every other organ of the table is unknown to these weights and never drawn");
+    progress::print_line("  every other organ of the table is unknown to these weights and never drawn");
     Ok(())
 }
 
@@ -142,10 +153,13 @@ pub struct DevicesArgs {
 }
 
 /// Runs `devices`.
+///
+/// # Errors
+/// What the user is told.
 pub fn devices(args: DevicesArgs) -> Result<ExitCode> {
     let adapters = adapters();
     if args.json {
-        progress::say(&serde_json::to_string_pretty(&adapters)?);
+        progress::print_line(&serde_json::to_string_pretty(&adapters)?);
         return Ok(ExitCode::SUCCESS);
     }
     for adapter in &adapters {
@@ -153,8 +167,11 @@ pub fn devices(args: DevicesArgs) -> Result<ExitCode> {
             ComputeKind::SoftwareGpu => " (software: slower than the CPU itself, used only with --device gpu)",
             ComputeKind::Gpu | ComputeKind::Cpu => "",
         };
-        progress::say(&format!("gpu  {} through {}, driver {}{kind}", adapter.name, adapter.api, adapter.driver));
+        progress::print_line(&format!(
+            "gpu  {} through {}, driver {}{kind}",
+            adapter.name, adapter.api, adapter.driver
+        ));
     }
-    progress::say(&format!("cpu  {}", cpu().name));
+    progress::print_line(&format!("cpu  {}", cpu().name));
     Ok(ExitCode::SUCCESS)
 }

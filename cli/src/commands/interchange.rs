@@ -35,6 +35,9 @@ pub struct ExportArgs {
 }
 
 /// Runs `export`.
+///
+/// # Errors
+/// What the user is told.
 pub fn export(args: ExportArgs) -> Result<ExitCode> {
     if args.onnx.is_none() && args.pytorch.is_none() {
         bail!("nothing to write; name a file with --onnx or --pytorch");
@@ -46,11 +49,11 @@ pub fn export(args: ExportArgs) -> Result<ExitCode> {
     let (network, info) = weights::read(&model.bytes, &cpu().burn).with_context(|| model.name.clone())?;
     if let (Some(path), Some(file)) = (&args.onnx, onnx_file) {
         file.write(&onnx::write(&network, &info)?)?;
-        progress::say(&path.display().to_string());
+        progress::print_line(&path.display().to_string());
     }
     if let (Some(path), Some(file)) = (&args.pytorch, pytorch_file) {
         file.write(&pytorch::write(&network, &info)?)?;
-        progress::say(&path.display().to_string());
+        progress::print_line(&path.display().to_string());
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -74,6 +77,9 @@ pub struct ImportArgs {
 }
 
 /// Runs `import`.
+///
+/// # Errors
+/// What the user is told.
 pub fn import(args: ImportArgs) -> Result<ExitCode> {
     let read = inputs([Some(&args.file), args.like.as_ref()]);
     let output = SingleFile::claim(&args.output, read, args.overwrite)?;
@@ -95,7 +101,7 @@ pub fn import(args: ImportArgs) -> Result<ExitCode> {
         progress::note("note: no organ is named as learned, so none will be drawn; name them with --organs");
     }
     output.write(&weights::write(&network, &info, Precision::Full)?)?;
-    progress::say(&args.output.display().to_string());
+    progress::print_line(&args.output.display().to_string());
     Ok(ExitCode::SUCCESS)
 }
 

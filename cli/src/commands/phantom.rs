@@ -78,6 +78,9 @@ const TRAINING: &str = "train.toml";
 const TERMS: &str = "synthetic: no patient, no terms";
 
 /// Runs the command.
+///
+/// # Errors
+/// What the user is told.
 pub fn run(args: Args) -> Result<ExitCode> {
     let sets: Vec<ScanSet> = if args.set.is_empty() {
         ScanSet::PARTIAL.to_vec()
@@ -143,14 +146,14 @@ pub fn run(args: Args) -> Result<ExitCode> {
         })?;
     }
     let training = args.output.join(TRAINING);
-    progress::say(&format!(
+    progress::print_line(&format!(
         "{} patients in each of {} in {}; the full truth is in {}",
         args.patients,
         sets.iter().map(|s| s.id()).collect::<Vec<_>>().join(", "),
         args.output.display(),
         args.output.join("truth").display()
     ));
-    progress::say(&format!(
+    progress::print_line(&format!(
         "attention-anatomy train {} --data {} -o runs/phantom",
         training.display(),
         args.output.display()

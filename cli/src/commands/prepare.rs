@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result, bail};
-use attention_anatomy::dataset::load::{self, LoadedSet};
-use attention_anatomy::dataset::{ArchivedSet, CaseArchiveWriter, Scans, Storage};
+use attention_anatomy::dataset::prepared::prepare;
+use attention_anatomy::dataset::{ArchivedSet, CaseArchiveWriter, LoadedSet, Scans, Storage};
 
 use crate::data::{self, FolderSource};
 use crate::output::{Overwrite, SingleFile};
@@ -34,6 +34,9 @@ pub struct Args {
 }
 
 /// Runs the command.
+///
+/// # Errors
+/// What the user is told.
 pub fn run(args: Args) -> Result<ExitCode> {
     let read = inputs([Some(&args.config), Some(&args.data)]);
     let output = SingleFile::claim(&args.output, read, args.overwrite)?;
@@ -58,7 +61,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let mut writer = CaseArchiveWriter::new(file.as_file_mut(), config.input(), storage);
     let bar = progress::bar(jobs.len() as u64, "prepare");
     let mut show = |done: usize, _| bar.set_position(done as u64);
-    load::prepare(&jobs, &config.input(), &source, &mut show, |n, mut case| {
+    prepare(&jobs, &config.input(), &source, &mut show, |n, mut case| {
         let (set, id) = (set_of[n], jobs[n].1.id.clone());
         if stop.load(Ordering::Relaxed) {
             bail!("{}: stopped; nothing was written", args.output.display());
@@ -74,6 +77,6 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let size = writer.finish(archived).with_context(cannot)?.metadata().with_context(cannot)?.len();
     output.keep(file)?;
     progress::note(&format!("{} cases, {:.1} MiB", jobs.len(), size as f64 / 1024.0 / 1024.0));
-    progress::say(&args.output.display().to_string());
+    progress::print_line(&args.output.display().to_string());
     Ok(ExitCode::SUCCESS)
 }

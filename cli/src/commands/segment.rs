@@ -72,6 +72,9 @@ pub struct Session {
 
 impl Session {
     /// Opens weights and device. Ctrl-C cancels the run under way.
+    ///
+    /// # Errors
+    /// Weights, organs or a device that cannot be used.
     pub fn open(options: Options) -> Result<Self> {
         let model = model::open(options.weights.as_deref())?;
         let choice = match (options.organs.is_empty(), options.all_organs) {
@@ -93,6 +96,9 @@ impl Session {
     }
 
     /// Segments one CT and writes everything into `output`.
+    ///
+    /// # Errors
+    /// What is no CT in HU, a device that stops, a file that cannot be written, or Ctrl-C.
     pub fn segment(&mut self, mut ct: CtVolume, name: &str, mut output: Output, read_seconds: f64) -> Result<Summary> {
         require_ct(&mut ct, self.options.assume_hu).map_err(|odd| match odd {
             NotCt::Values(_) => anyhow!("{odd}; or, if you know that they are HU, insist with --assume-hu"),
@@ -138,6 +144,9 @@ impl Session {
     }
 
     /// Takes a folder for results.
+    ///
+    /// # Errors
+    /// As [`results::claim`].
     pub fn claim(options: &Options, output: &Path, read: &[&Path], overwrite: Overwrite) -> Result<Output> {
         results::claim("segment", output, ResultFile::names(options.organ_files), read, overwrite)
     }
@@ -165,6 +174,9 @@ impl Summary {
 }
 
 /// Runs the command.
+///
+/// # Errors
+/// What the user is told.
 pub fn run(args: Args) -> Result<ExitCode> {
     let outputs = output_folders(&args.inputs, &args.output);
     let claim = |input: &PathBuf, output: &Path| {
@@ -185,7 +197,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
             session.segment(ct, &files::file_name(input), output, seconds).with_context(|| input.display().to_string())
         });
         match result {
-            Ok(summary) => progress::say(&summary.line(&input.display().to_string(), output)),
+            Ok(summary) => progress::print_line(&summary.line(&input.display().to_string(), output)),
             Err(error) if session.cancelled() => return Err(error),
             Err(error) => {
                 failed += 1;
@@ -203,6 +215,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
 }
 
 /// Reads a CT; the seconds that it took.
+///
+/// # Errors
+/// A scan that cannot be read.
 pub fn open_ct(input: &Path) -> Result<(CtVolume, f64)> {
     let clock = Instant::now();
     let ct = formats::read_ct(files::collect(input)?).with_context(|| input.display().to_string())?;

@@ -40,6 +40,9 @@ pub struct Args {
 const UNKNOWN: [u8; 3] = [128; 3];
 
 /// Runs the command.
+///
+/// # Errors
+/// What the user is told.
 pub fn run(args: Args) -> Result<ExitCode> {
     let read = inputs([Some(&args.config), Some(&args.data)]);
     let output = SingleFile::claim(&args.output, read, args.overwrite)?;
@@ -52,17 +55,17 @@ pub fn run(args: Args) -> Result<ExitCode> {
         },
     };
     let mut monitor = Monitor::default();
-    let data = data::load(&config, &args.data, &mut |event| monitor.hear(event))?;
+    let data = data::load(&config, &args.data, &mut |event| monitor.on_event(event))?;
     let mut rows = Vec::new();
     for (set, loaded) in data.sets.iter().enumerate() {
-        progress::say(&format!("{}: {}", loaded.set.name, annotations(&data.patients.training, set)));
+        progress::print_line(&format!("{}: {}", loaded.set.name, annotations(&data.patients.training, set)));
         for region in (0..=REGION_COUNT).map(|n| Region::ALL.get(n).copied()) {
             let slices = slices(&data.patients.training, set, region);
             if slices.is_empty() {
                 continue;
             }
             let name = region.map_or("region unknown", Region::name);
-            progress::say(&format!("  row {}: {name}, {} slices", rows.len() + 1, slices.len()));
+            progress::print_line(&format!("  row {}: {name}, {} slices", rows.len() + 1, slices.len()));
             let shown = spread(&slices, usize::from(args.columns));
             rows.push(SheetRow {
                 colour: region.map_or(UNKNOWN, Region::colour),
@@ -71,7 +74,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         }
     }
     output.write(&sheet_png(config.input().crop, &rows)?)?;
-    progress::say(&args.output.display().to_string());
+    progress::print_line(&args.output.display().to_string());
     Ok(ExitCode::SUCCESS)
 }
 

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use attention_anatomy::artifacts::ArtifactStore;
 use attention_anatomy::report;
-use attention_anatomy::train::kept::FINAL;
-use attention_anatomy::train::{Ended, KeptSession, StartWeights, TrainingTask};
+use attention_anatomy::train::persistent::FINAL;
+use attention_anatomy::train::{Ended, PersistentSession, StartWeights, TrainingTask};
 
 use crate::output::Overwrite;
 use crate::store::FolderStore;
@@ -42,6 +42,9 @@ pub struct Args {
 }
 
 /// Runs the command.
+///
+/// # Errors
+/// What the user is told.
 pub fn run(args: Args) -> Result<ExitCode> {
     let (text, config) = data::training_file(&args.config)?;
     let read: Vec<&PathBuf> =
@@ -50,7 +53,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     store.claim()?;
     let device = args.device.open()?;
     let mut monitor = Monitor::new(&device);
-    let mut events = |event| monitor.hear(event);
+    let mut events = |event| monitor.on_event(event);
     let data = data::load(&config, &args.data, &mut events)?;
     let from =
         args.from.as_deref().map(|path| Ok::<_, anyhow::Error>((path.display().to_string(), files::read(path)?)));
@@ -65,9 +68,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
         from: from.as_ref().map(|(place, bytes)| StartWeights { place, bytes }),
         report: args.report.then_some(report::training_report_html),
     };
-    let session = KeptSession::begin(task, &device.burn, &mut events)?;
+    let session = PersistentSession::begin(task, &device.burn, &mut events)?;
     if session.run(&*interrupt::flag()?, &mut events)? == Ended::Finished {
-        progress::say(&store.place(FINAL));
+        progress::print_line(&store.place(FINAL));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -53,6 +53,9 @@ fn read(path: &Path) -> Result<(Trials, TrainingConfig)> {
 }
 
 /// Runs the command.
+///
+/// # Errors
+/// What the user is told.
 pub fn run(args: Args) -> Result<ExitCode> {
     let (trials, base) = read(&args.trials)?;
     let chosen = trials.deciding(&args.organs)?;

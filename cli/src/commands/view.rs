@@ -21,6 +21,9 @@ pub struct Args {
 }
 
 /// Runs the command; returns when the window is closed.
+///
+/// # Errors
+/// What the user is told.
 pub fn run(args: Args) -> Result<ExitCode> {
     for path in &args.inputs {
         // Said here, where it was typed, rather than in a window.

@@ -9,6 +9,9 @@ use super::Shown;
 pub const IS_BUILT_IN: bool = false;
 
 /// Says what is missing.
+///
+/// # Errors
+/// Always.
 pub fn open(_: Shown, _: DevicePreference) -> Result<()> {
     bail!("this program was built without the viewer; build it with its default features (cargo build --release)")
 }

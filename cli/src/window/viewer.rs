@@ -11,6 +11,9 @@ use super::Shown;
 pub const IS_BUILT_IN: bool = true;
 
 /// Opens the window; returns when it is closed.
+///
+/// # Errors
+/// Where there is no display.
 pub fn open(shown: Shown, device: DevicePreference) -> Result<()> {
     let inputs = match shown {
         Shown::Paths(paths) => paths.into_iter().map(Input::Path).collect(),

@@ -1,16 +1,14 @@
-//! From the description of sets to prepared cases: which files a case is made of, who is held out, and who has been prepared already.
+//! From the description of sets to their cases: which files a case is made of, and who is held out.
 //!
 //! Where the files lie is a [`CaseSource`]'s business: folders of a disk, or what a test made up.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::case_archive::{CaseArchive, CaseArchiveError};
+use super::case_archive::CaseArchiveError;
 use super::labels::{JoinedMasks, OtherGrid, renumber};
 use super::patients::Sides;
-use super::planes::Bytes;
 use super::regions::{LUNGS, label_lungs};
-use super::scans::Scans;
 use super::{
     CaseEntry, DataConfig, DataSet, Fold, LabelFiles, ManifestError, Patients, PrepareError, PreparedCase,
     SplitConflict,
@@ -146,12 +144,15 @@ fn insist(odd: &NotCt) -> &'static str {
 
 /// Who is held out of a training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Division {
+pub struct SplitSpec {
     /// The seed of the order of the patients.
     pub seed: u64,
     /// The fold that is held out, instead of so many patients of each set.
     pub fold: Option<Fold>,
 }
+
+/// What tells the cases of trainings apart.
+pub(super) type Key = (String, bool, Option<Vec<String>>, String);
 
 /// A set of a training.
 #[derive(Clone, Debug)]
@@ -177,7 +178,8 @@ impl LoadedSet {
         data.iter().map(one).collect()
     }
 
-    fn key(&self, id: &str) -> Key {
+    /// What tells the cases of trainings apart: manifest, whether lungs are labelled by rule, organs, id.
+    pub(super) fn key(&self, id: &str) -> Key {
         let DataConfig { manifest, derive_lungs, organs, .. } = &self.config;
         (manifest.clone(), *derive_lungs, organs.clone(), id.to_string())
     }
@@ -296,190 +298,13 @@ impl LoadedSet {
 }
 
 /// Training and held-out cases of each set. A patient stands on one side in all of them.
-pub fn divide<'a>(sets: &'a [LoadedSet], patients: &Patients, division: Division) -> Vec<Sides<'a>> {
+pub fn divide<'a>(sets: &'a [LoadedSet], patients: &Patients, spec: SplitSpec) -> Vec<Sides<'a>> {
     let all: Vec<&DataSet> = sets.iter().map(|set| &set.set).collect();
     let validation: Vec<usize> = sets.iter().map(|set| set.config.validation_patients).collect();
-    match division.fold {
-        Some(fold) => patients.fold(&all, fold, division.seed),
-        None => patients.divide(&all, &validation, division.seed),
+    match spec.fold {
+        Some(fold) => patients.fold(&all, fold, spec.seed),
+        None => patients.divide(&all, &validation, spec.seed),
     }
-}
-
-/// Manifest, whether lungs are labelled by rule, organs, id.
-type Key = (String, bool, Option<Vec<String>>, String);
-
-/// Training and held-out patients, prepared.
-#[derive(Clone, Debug, Default)]
-pub struct Divided {
-    /// Patients that are learned from.
-    pub training: Vec<PreparedCase>,
-    /// Patients that are held out.
-    pub validation: Vec<PreparedCase>,
-    /// Who is who in the sets.
-    pub identities: Patients,
-}
-
-/// Cases on the model grid, each prepared once for all trainings that use it.
-#[derive(Debug, Default)]
-pub struct Prepared {
-    input: Option<InputConfig>,
-    /// By manifest, what is used of its labels, and id.
-    cases: HashMap<Key, PreparedCase>,
-    scans: Scans,
-}
-
-impl Prepared {
-    /// What a file of prepared cases holds for a training: the cases, and the sets of which they are. `place` is what people call the
-    /// file.
-    ///
-    /// # Errors
-    /// [`LoadError::Archive`], and [`LoadError::Other`] for a file that was made for another training.
-    pub fn read(
-        bytes: &Bytes,
-        place: &str,
-        data: &[DataConfig],
-        input: &InputConfig,
-    ) -> Result<(Self, Vec<LoadedSet>), LoadError> {
-        let archive = CaseArchive::read(bytes).map_err(|error| LoadError::Archive { place: place.into(), error })?;
-        let other = |reason: String| LoadError::Other { place: place.into(), reason };
-        if archive.input != *input {
-            return Err(other("prepared for another [input] than the training file's".into()));
-        }
-        let mut prepared = Self { input: Some(archive.input), ..Self::default() };
-        let mut known = archive.sets;
-        let mut sets = Vec::new();
-        for config in data {
-            let used = |c: &DataConfig| (c.manifest.clone(), c.derive_lungs, c.organs.clone());
-            let Some(n) = known.iter().position(|set| used(&set.config) == used(config)) else {
-                return Err(other(format!("does not hold {} as the training file uses it", config.manifest)));
-            };
-            let found = known.swap_remove(n);
-            let set = LoadedSet { set: found.set, config: config.clone() };
-            prepared.cases.extend(found.cases.into_iter().map(|(id, case)| (set.key(&id), case)));
-            sets.push(set);
-        }
-        Ok((prepared, sets))
-    }
-
-    /// Training and validation cases. What is not known yet is prepared on all cores; a case that cannot be used is named and ends it: a
-    /// training on other data than asked for is not the training asked for. `progress(done, of)` tells how far it is.
-    ///
-    /// # Errors
-    /// [`LoadError`].
-    pub fn divide(
-        &mut self,
-        sets: &[LoadedSet],
-        division: Division,
-        input: &InputConfig,
-        source: &dyn CaseSource,
-        progress: &mut dyn FnMut(usize, usize),
-    ) -> Result<Divided, LoadError> {
-        if self.input.as_ref() != Some(input) {
-            (self.input, self.cases) = (Some(input.clone()), HashMap::new());
-        }
-        // What is wrong by name alone is said before anything is read.
-        self.scans.tell_apart(sets)?;
-        let wanted =
-            sets.iter().flat_map(|set| set.set.shuffled(division.seed).into_iter().map(move |entry| (set, entry)));
-        let missing: Vec<_> = wanted.filter(|(set, entry)| !self.cases.contains_key(&set.key(&entry.id))).collect();
-        prepare(&missing, input, source, progress, |n, case| {
-            let (set, entry) = missing[n];
-            self.cases.insert(set.key(&entry.id), case);
-            Ok::<(), LoadError>(())
-        })?;
-        for set in sets {
-            for entry in set.set.cases.iter().filter(|entry| entry.split == "train") {
-                if let Some(case) = self.cases.get(&set.key(&entry.id)) {
-                    self.scans.remember(set, &entry.id, case.scan);
-                }
-            }
-        }
-        // Those to test with are read for this alone, once; that one is not there harms nobody who does not test with it.
-        self.scans.read(sets, |entry| entry.split == "test", source, &mut |_, _| {})?;
-        let identities = self.scans.tell_apart(sets)?;
-        let known = |n: usize, set: &LoadedSet, entry: &CaseEntry| {
-            let patient = Some(identities.number(n, &entry.id));
-            self.cases.get(&set.key(&entry.id)).map(|case| PreparedCase { set: n, patient, ..case.clone() })
-        };
-        let mut result = Divided::default();
-        for (n, (set, (learned, held_out))) in sets.iter().zip(divide(sets, &identities, division)).enumerate() {
-            result.training.extend(learned.iter().filter_map(|entry| known(n, set, entry)));
-            result.validation.extend(held_out.iter().filter_map(|entry| known(n, set, entry)));
-        }
-        Ok(Divided { identities, ..result })
-    }
-}
-
-/// Most threads that prepare cases: each holds a scan.
-#[cfg(not(target_family = "wasm"))]
-const MOST_THREADS: usize = 8;
-
-/// Brings cases to the model grid, on all cores where there are threads, and hands them over with their numbers, in order.
-///
-/// # Errors
-/// [`LoadError`]; what `take` returns ends it, too.
-pub fn prepare<E: From<LoadError>>(
-    jobs: &[(&LoadedSet, &CaseEntry)],
-    input: &InputConfig,
-    source: &dyn CaseSource,
-    progress: &mut dyn FnMut(usize, usize),
-    mut take: impl FnMut(usize, PreparedCase) -> Result<(), E>,
-) -> Result<(), E> {
-    progress(0, jobs.len());
-    let one = |n: usize| jobs[n].0.prepare(0, jobs[n].1, input, source);
-    // Asked for in order, made in any.
-    let (mut ready, mut due) = (BTreeMap::new(), 0);
-    let mut done = 0;
-    in_any_order(jobs.len(), one, &mut |n, case| {
-        ready.insert(n, case?);
-        while let Some(case) = ready.remove(&due) {
-            take(due, case)?;
-            due += 1;
-        }
-        done += 1;
-        progress(done, jobs.len());
-        Ok(())
-    })
-}
-
-/// Does `one` for every number on all cores; `each` sees the results here, as they come, until it is no longer content.
-#[cfg(not(target_family = "wasm"))]
-pub(super) fn in_any_order<T: Send, E>(
-    count: usize,
-    one: impl Fn(usize) -> T + Sync,
-    each: &mut dyn FnMut(usize, T) -> Result<(), E>,
-) -> Result<(), E> {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::sync::mpsc;
-
-    let next = AtomicUsize::new(0);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
-    std::thread::scope(|scope| {
-        let (send, receive) = mpsc::sync_channel(threads);
-        for _ in 0..threads {
-            let (send, next, one) = (send.clone(), &next, &one);
-            scope.spawn(move || {
-                loop {
-                    let n = next.fetch_add(1, Ordering::Relaxed);
-                    if n >= count || send.send((n, one(n))).is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-        drop(send);
-        receive.into_iter().try_for_each(|(n, result)| each(n, result))
-    })
-}
-
-/// Does `one` for every number.
-#[cfg(target_family = "wasm")]
-pub(super) fn in_any_order<T, E>(
-    count: usize,
-    one: impl Fn(usize) -> T,
-    each: &mut dyn FnMut(usize, T) -> Result<(), E>,
-) -> Result<(), E> {
-    (0..count).try_for_each(|n| each(n, one(n)))
 }
 
 #[cfg(test)]

@@ -8,7 +8,9 @@
 //! | `config.rs` | what a training file says of a set |
 //! | `manifest.rs` | a set as its index file describes it |
 //! | `patients.rs` | who is who across the sets, and on which side of a split everybody stands |
-//! | `load.rs` | from manifests to prepared, divided cases, wherever the files are |
+//! | `load.rs` | the files of a case, wherever they are, and who is held out |
+//! | `prepared.rs` | cases on the model grid, each prepared once for all trainings |
+//! | `parallel.rs` | work on many scans at a time |
 //! | `scans.rs` | the scans of all cases, hashed once |
 //! | `labels.rs` | label maps with numbers of their own, and masks, become labels of the anatomy table |
 //! | `regions/` | which body region each slice shows, derived from landmarks |
@@ -28,8 +30,10 @@ pub mod config;
 pub mod labels;
 pub mod load;
 pub mod manifest;
+mod parallel;
 pub mod patients;
 pub mod planes;
+pub mod prepared;
 pub mod regions;
 pub mod sampler;
 #[cfg(test)]
@@ -42,10 +46,11 @@ pub use batch::{Batch, make_batch};
 pub use case::{Hpa, PrepareError, PreparedCase};
 pub use case_archive::{ArchivedSet, CaseArchive, CaseArchiveError, CaseArchiveWriter, Storage};
 pub use config::DataConfig;
-pub use load::{CaseSource, Divided, Division, LoadError, LoadedSet, NamedFiles, Prepared};
+pub use load::{CaseSource, LoadError, LoadedSet, NamedFiles, SplitSpec};
 pub use manifest::{CaseEntry, DataSet, Fold, LabelFiles, ManifestError, OneOrMore};
 pub use patients::{Patients, ScanKey, SplitConflict};
 pub use planes::{Bytes, Planes};
+pub use prepared::{PatientSplit, Prepared};
 pub use sampler::{Sampler, SliceRef};
 pub use scans::Scans;
 pub use target::{BatchCounts, Target};

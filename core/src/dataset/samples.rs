@@ -59,7 +59,7 @@ impl Files {
                 files.insert(format!("{set}/{case}.own"), nifti::write_labels(&labels.with_voxels(own), "").unwrap());
                 files.insert(format!("{set}/{case}.all"), nifti::write_labels(&labels, "").unwrap());
                 cases.push(serde_json::json!({
-                    "id": format!("{case}"), "split": "train", "ct": format!("{case}.ct"), "label": format!("{case}.own"),
+                    "id": format!("{case}"), "patient": format!("{set} {case}"), "split": "train", "ct": format!("{case}.ct"), "label": format!("{case}.own"),
                     "truth": format!("{case}.all"), "annotated": [set],
                     "region_boundaries_mm": [500.0, 400.0, 300.0, -100.0],
                 }));

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::load::{CaseSource, LoadError, LoadedSet, in_any_order};
+use super::load::{CaseSource, LoadError, LoadedSet};
+use super::parallel::in_any_order;
 use super::{CaseEntry, DataSet, Patients, ScanKey, SplitConflict};
 use crate::formats;
 

@@ -56,7 +56,7 @@ impl Provenance {
         self.anatomy.values().cloned().collect()
     }
 
-    /// The organs that the weights know, on where they were to be drawn.
+    /// The organs that the weights know, enabled where they were to be drawn.
     pub fn trained(&self) -> Vec<TrainedOrgan> {
         let organs = self.weights.info.trained_organs.iter();
         organs.map(|t| TrainedOrgan { enabled: self.enabled.contains(t.organ), ..t.clone() }).collect()

@@ -8,7 +8,7 @@ use super::attention::AttentionEffect;
 use super::evaluation::{CaseResult, CaseTruth, Evaluation};
 use super::presence::PresenceSamples;
 use super::regions::RegionConfusion;
-use crate::dataset::load::{self, CaseSource, Division, LoadError, LoadedSet};
+use crate::dataset::load::{self, CaseSource, LoadError, LoadedSet, SplitSpec};
 use crate::dataset::patients::Sides;
 use crate::dataset::regions::{RegionError, RegionLabels};
 use crate::dataset::{CaseEntry, Patients};
@@ -31,10 +31,10 @@ pub struct Patient<'a> {
 
 impl<'a> Patient<'a> {
     /// All who are held out; `identities` tells who is who in the sets.
-    pub fn held_out(sets: &'a [LoadedSet], identities: &Patients, division: Division) -> Vec<Self> {
+    pub fn held_out(sets: &'a [LoadedSet], identities: &Patients, spec: SplitSpec) -> Vec<Self> {
         let of_set =
             |(set, sides): (&'a LoadedSet, Sides<'a>)| sides.1.into_iter().map(move |entry| Self { set, entry });
-        sets.iter().zip(load::divide(sets, identities, division)).flat_map(of_set).collect()
+        sets.iter().zip(load::divide(sets, identities, spec)).flat_map(of_set).collect()
     }
 
     /// `set/id`.

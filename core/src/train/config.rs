@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::anatomy::{OrganSet, Region};
-use crate::dataset::{Augmentation, DataConfig, Division, Fold, Hpa};
+use crate::dataset::{Augmentation, DataConfig, Fold, Hpa, SplitSpec};
 use crate::loss::{FocalNorm, LossWeights};
 use crate::network::{NetworkConfig, ORGAN_LOGIT};
 use crate::preprocess::InputConfig;
@@ -210,8 +210,8 @@ impl TrainingConfig {
     }
 
     /// What decides who is held out.
-    pub fn division(&self) -> Division {
-        Division { seed: self.seed, fold: self.fold }
+    pub fn split_spec(&self) -> SplitSpec {
+        SplitSpec { seed: self.seed, fold: self.fold }
     }
 
     /// Leaves out what only a region branch is there for: its pre-training and its loss. The number of segmentation steps stays.

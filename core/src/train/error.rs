@@ -110,13 +110,6 @@ pub enum TrainError {
     },
 }
 
-impl TrainError {
-    /// The same, with the name of the run.
-    pub(super) fn of(run: &str) -> impl FnOnce(Self) -> Self {
-        move |error| Self::Of { run: run.into(), error: Box::new(error) }
-    }
-}
-
 fn of_region(region: Option<Region>) -> String {
     region.map_or(String::new(), |region| format!(" with slices of region {}", region.id()))
 }

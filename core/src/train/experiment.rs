@@ -7,11 +7,10 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::kept::{CONFIG, FINAL, KeptSession, ReportPage, TrainingTask};
+use super::persistent::{CONFIG, FINAL, PersistentSession, ReportPage, TrainingTask};
 use super::{Ended, TrainError, TrainEvent, TrainingConfig};
 use crate::artifacts::{ArtifactStore, Folder};
-use crate::dataset::load::{CaseSource, Divided, Division, LoadedSet, Prepared};
-use crate::dataset::{DataConfig, Fold, PreparedCase};
+use crate::dataset::{CaseSource, DataConfig, Fold, LoadedSet, PatientSplit, Prepared, PreparedCase, SplitSpec};
 use crate::infer::{ComputeDevice, Model};
 use crate::metrics::{self, Comparison, Evaluation, MeasureError, MeasureOptions, Patient, Subject, System};
 use crate::network::count::multiply_adds;
@@ -84,7 +83,7 @@ pub struct TrainingData {
     /// The sets.
     pub sets: Vec<LoadedSet>,
     /// Their patients.
-    pub patients: Divided,
+    pub patients: PatientSplit,
 }
 
 impl TrainingData {
@@ -100,13 +99,13 @@ impl TrainingData {
     ) -> Result<Self, TrainError> {
         let sets = LoadedSet::all(&config.data, source)?;
         let mut progress = |done, of| events(TrainEvent::Preparing { done, of });
-        let patients = prepared.divide(&sets, config.division(), &config.input(), source, &mut progress)?;
+        let patients = prepared.divide(&sets, config.split_spec(), &config.input(), source, &mut progress)?;
         Ok(Self { sets, patients })
     }
 }
 
 /// What decides who is trained on: seed, fold and sets.
-type Key = (Division, Vec<DataConfig>);
+type Key = (SplitSpec, Vec<DataConfig>);
 
 /// Where runs take patients from, what computes, and where results go.
 pub struct ExperimentSetup<'a> {
@@ -175,7 +174,7 @@ impl<'a> Experiment<'a> {
             return Ok(true);
         }
         (self.setup.events)(TrainEvent::Run { run: name, place: own.place("") });
-        self.one(run).map_err(TrainError::of(&run.name))
+        self.one(run).map_err(of_run(&run.name))
     }
 
     fn one(&mut self, run: &Run) -> Result<bool, TrainError> {
@@ -217,7 +216,7 @@ impl<'a> Experiment<'a> {
             from: None,
             report: self.setup.report,
         };
-        let session = KeptSession::begin(task, &self.setup.device.burn, self.setup.events)?;
+        let session = PersistentSession::begin(task, &self.setup.device.burn, self.setup.events)?;
         Ok(session.run(&self.setup.stop, self.setup.events)? == Ended::Finished)
     }
 
@@ -232,7 +231,7 @@ impl<'a> Experiment<'a> {
     ) -> Result<bool, TrainError> {
         let data = self.data(&run.config)?;
         let ExperimentSetup { source, store, device, options, stop, events, .. } = &mut self.setup;
-        let patients = Patient::held_out(&data.sets, &data.patients.identities, run.config.division());
+        let patients = Patient::held_out(&data.sets, &data.patients.identities, run.config.split_spec());
         let (subject, head) = subject(device, &patients, *options)?;
         let mut progress = |done, of| events(TrainEvent::Measuring { done, of });
         let found = metrics::evaluate(subject, device, &patients, *source, head, *options, stop, &mut progress);
@@ -256,7 +255,7 @@ impl<'a> Experiment<'a> {
 
     /// The patients of a training, divided as it asks for.
     fn data(&mut self, config: &TrainingConfig) -> Result<Arc<TrainingData>, TrainError> {
-        let key = (config.division(), config.data.clone());
+        let key = (config.split_spec(), config.data.clone());
         if let Some((known, data)) = &self.divided
             && *known == key
         {
@@ -271,6 +270,11 @@ impl<'a> Experiment<'a> {
     }
 }
 
+/// The same error, with the name of the run.
+pub(super) fn of_run(run: &str) -> impl FnOnce(TrainError) -> TrainError {
+    move |error| TrainError::Of { run: run.into(), error: Box::new(error) }
+}
+
 fn unwritable(error: serde_json::Error) -> TrainError {
     TrainError::Write { what: "the result", reason: error.to_string() }
 }
@@ -283,7 +287,7 @@ fn keep(files: impl IntoIterator<Item = (&'static str, String)>, store: &dyn Art
 ///
 /// # Errors
 /// [`TrainError`].
-pub fn keep_comparison(comparison: &Comparison, store: &dyn ArtifactStore) -> Result<(), TrainError> {
+pub fn save_comparison(comparison: &Comparison, store: &dyn ArtifactStore) -> Result<(), TrainError> {
     keep(comparison.files().map_err(unwritable)?, store)
 }
 

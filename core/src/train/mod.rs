@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `config.rs` | everything that defines a training, as TOML |
 //! | `session.rs` | a training while it runs, for whoever drives it |
-//! | `kept.rs` | its checkpoints, log and weights, and how one that was killed goes on |
+//! | `persistent.rs` | its checkpoints, log and weights, and how one that was killed goes on |
 //! | `experiment.rs` | trainings that are measured: folds, seeds |
 //! | `variant.rs` | a training that differs in one or two choices |
 //! | `router.rs` | the paper's table, and a region router beside it |
@@ -25,30 +25,36 @@ pub mod adam;
 pub mod checkpoint;
 pub mod config;
 mod error;
+#[cfg(not(target_family = "wasm"))]
 pub mod experiment;
 pub mod gauge;
-pub mod kept;
 pub mod log;
+pub mod persistent;
 pub mod predict;
+#[cfg(not(target_family = "wasm"))]
 pub mod router;
 #[cfg(test)]
 mod samples;
 pub mod session;
 pub mod start;
 pub mod validation;
+#[cfg(not(target_family = "wasm"))]
 pub mod variant;
 
 pub use checkpoint::CheckpointError;
 pub use config::{ConfigError, InputChoice, Phase, TrainingConfig};
 pub use error::TrainError;
+#[cfg(not(target_family = "wasm"))]
 pub use experiment::{Experiment, ExperimentSetup, Part, Run, TrainingData};
 pub use gauge::measure_gauge;
-pub use kept::{KeptSession, StartWeights, TrainingTask};
 pub use log::{LogLine, Validation};
+pub use persistent::{PersistentSession, StartWeights, TrainingTask};
 pub use predict::{SlicePredictions, predict};
+#[cfg(not(target_family = "wasm"))]
 pub use router::Ablation;
-pub use session::{Advance, Ended, Material, Session, TrainEvent};
+pub use session::{Advance, Cohort, Ended, Session, TrainEvent};
 pub use validation::{ValidationReport, validate};
+#[cfg(not(target_family = "wasm"))]
 pub use variant::{PAPER_ROWS, PaperRow, Trials, TrialsError, Variant};
 
 use burn::module::Module;

@@ -76,7 +76,7 @@ impl Router {
             specialists.push(experiment.has_slices(&run.config)?.then_some(run));
         }
         for run in std::iter::once(&self.classifier).chain(specialists.iter().copied().flatten()) {
-            if !experiment.trained(run).map_err(TrainError::of(&run.name))? {
+            if !experiment.trained(run).map_err(experiment::of_run(&run.name))? {
                 return Ok(false);
             }
         }

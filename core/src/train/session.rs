@@ -1,7 +1,7 @@
 //! A training while it runs: batches are drawn, steps are done, and it is said when the network is to be looked at.
 //!
 //! [`Session`] keeps nothing and waits for nobody, so that a panel of the viewer drives the same training as the command line, whose
-//! [`KeptSession`](super::KeptSession) adds checkpoints, logs and weights.
+//! [`PersistentSession`](super::PersistentSession) adds checkpoints, logs and weights.
 
 use std::sync::Arc;
 
@@ -9,8 +9,7 @@ use burn::tensor::Device;
 
 use super::{StepReport, TrainError, Trainer, TrainingConfig, ValidationReport, validate};
 use crate::anatomy::OrganSet;
-use crate::dataset::load::Divided;
-use crate::dataset::{Batch, PreparedCase, Sampler};
+use crate::dataset::{Batch, PatientSplit, PreparedCase, Sampler};
 
 /// What a training, or a run of several, says while it works.
 #[derive(Clone, Debug)]
@@ -96,7 +95,7 @@ pub enum Ended {
 
 /// What batches are drawn from. A loader may hold it in a thread of its own.
 #[derive(Debug)]
-pub struct Material {
+pub struct Cohort {
     config: TrainingConfig,
     training: Vec<PreparedCase>,
     validation: Vec<PreparedCase>,
@@ -105,12 +104,12 @@ pub struct Material {
     trained: OrganSet,
 }
 
-impl Material {
+impl Cohort {
     /// The patients of a training; of one that is about a region, their slices of that region.
     ///
     /// # Errors
     /// [`TrainError::NoPatients`] where a set has no patient left to train on, [`TrainError::Nothing`] where none has.
-    pub fn new(config: TrainingConfig, patients: &Divided) -> Result<Self, TrainError> {
+    pub fn new(config: TrainingConfig, patients: &PatientSplit) -> Result<Self, TrainError> {
         let validation = patients.validation.clone();
         let training: Vec<PreparedCase> = match config.region {
             None => patients.training.clone(),
@@ -178,19 +177,19 @@ pub struct Advance {
 #[derive(Debug)]
 pub struct Session {
     trainer: Trainer,
-    material: Arc<Material>,
+    cohort: Arc<Cohort>,
 }
 
 impl Session {
     /// A training that begins with weights that its seed determines.
-    pub fn new(material: Material, device: &Device) -> Self {
-        let trainer = Trainer::new(material.config.clone(), device);
-        Self::with_trainer(material, trainer)
+    pub fn new(cohort: Cohort, device: &Device) -> Self {
+        let trainer = Trainer::new(cohort.config.clone(), device);
+        Self::with_trainer(cohort, trainer)
     }
 
     /// A training that goes on with `trainer`.
-    pub fn with_trainer(material: Material, trainer: Trainer) -> Self {
-        Self { trainer, material: Arc::new(material) }
+    pub fn with_trainer(cohort: Cohort, trainer: Trainer) -> Self {
+        Self { trainer, cohort: Arc::new(cohort) }
     }
 
     /// The network and its optimiser.
@@ -199,13 +198,13 @@ impl Session {
     }
 
     /// What it draws from.
-    pub fn material(&self) -> &Arc<Material> {
-        &self.material
+    pub fn cohort(&self) -> &Arc<Cohort> {
+        &self.cohort
     }
 
-    /// The next batch; see [`Material::batch`] for whoever works ahead.
+    /// The next batch; see [`Cohort::batch`] for whoever works ahead.
     pub fn next_batch(&self) -> Batch {
-        self.material.batch(self.trainer.steps_done())
+        self.cohort.batch(self.trainer.steps_done())
     }
 
     /// One optimiser step on the batch of this step.
@@ -215,7 +214,7 @@ impl Session {
     pub async fn step(&mut self, batch: &Batch) -> Result<Advance, TrainError> {
         let report = self.trainer.step_async(batch).await?;
         let finished = self.trainer.finished();
-        let due = finished || report.step % self.material.config.validate_every == 0;
+        let due = finished || report.step % self.cohort.config.validate_every == 0;
         Ok(Advance { report, due, finished })
     }
 
@@ -224,7 +223,7 @@ impl Session {
     /// # Errors
     /// [`TrainError::Device`].
     pub async fn validate(&self, device: &Device) -> Result<Option<ValidationReport>, TrainError> {
-        let Material { config, validation, trained, .. } = &*self.material;
+        let Cohort { config, validation, trained, .. } = &*self.cohort;
         if validation.is_empty() {
             return Ok(None);
         }

@@ -5,7 +5,6 @@ use crate::loss::{FocalNorm, LossWeights};
 use crate::network::{NetworkConfig, ORGAN_LOGIT};
 use crate::preprocess::{InputConfig, ModelGrid};
 use crate::volume::Geometry;
-use crate::wait::ready;
 
 const CROP: usize = 32;
 
@@ -122,7 +121,7 @@ fn training_on_two_partial_sets_lowers_the_loss_and_learns_the_regions() {
     let reports = run(&mut trainer, 80);
     assert!(reports[79].total < 0.5 * reports[0].total, "{} -> {}", reports[0].total, reports[79].total);
     let trained = [Organ::Liver, Organ::BrainStem].into_iter().collect();
-    let report = ready(validate(&trainer.network(), &cases(), &input(), trained, 20, &device)).unwrap();
+    let report = crate::wait::ready(validate(&trainer.network(), &cases(), &input(), trained, 20, &device)).unwrap();
     assert_eq!(report.region_accuracy, Some(1.0));
     assert!(report.mean_dice.unwrap() > 0.8, "{:?}", report.mean_dice);
 }
@@ -352,7 +351,9 @@ fn validation_gives_what_was_never_learned_to_the_background_as_inference_does()
     let device = Device::flex();
     let plain = NetworkConfig { attention: false, ..config(None).network };
     let network = plain.init(&device).map(&mut Constant(Vec::new()));
-    let report = |trained: OrganSet| ready(validate(&network, &cases(), &input(), trained, 4, &device)).unwrap().dice;
+    let report = |trained: OrganSet| {
+        crate::wait::ready(validate(&network, &cases(), &input(), trained, 4, &device)).unwrap().dice
+    };
     let liver = Organ::Liver.index();
     assert_eq!(
         report([Organ::Liver].into_iter().collect())[liver].1,

@@ -4,10 +4,11 @@ use std::sync::atomic::Ordering;
 use super::*;
 use crate::anatomy::Organ;
 use crate::dataset::samples::{CASES, Files, data, drawn};
-use crate::dataset::{ArchivedSet, CaseArchiveWriter, Storage};
+use crate::dataset::{ArchivedSet, Bytes, CaseArchiveWriter, Prepared, Storage};
 use crate::formats::nifti;
+use crate::preprocess::InputConfig;
 
-const DIVISION: Division = Division { seed: 7, fold: None };
+const SPEC: SplitSpec = SplitSpec { seed: 7, fold: None };
 
 fn input() -> InputConfig {
     InputConfig { crop: 48, ..InputConfig::light() }
@@ -59,8 +60,8 @@ fn everybody_is_held_out_in_one_fold_and_prepared_once_for_all_of_them() {
     let (sets, mut prepared) = (sets(&files), Prepared::default());
     let mut held_out = Vec::new();
     for index in 1..=3 {
-        let division = Division { seed: 7, fold: Some(Fold { index, of: 3 }) };
-        let divided = prepared.divide(&sets, division, &input(), &files, &mut |_, _| {}).unwrap();
+        let spec = SplitSpec { seed: 7, fold: Some(Fold { index, of: 3 }) };
+        let divided = prepared.divide(&sets, spec, &input(), &files, &mut |_, _| {}).unwrap();
         assert_eq!((divided.training.len(), divided.validation.len()), (4, 2));
         let (learned, held) = (names(&divided.training), names(&divided.validation));
         assert!(held.iter().all(|name| !learned.contains(name)), "{learned:?} {held:?}");
@@ -73,21 +74,21 @@ fn everybody_is_held_out_in_one_fold_and_prepared_once_for_all_of_them() {
     assert_eq!(files.read.load(Ordering::Relaxed), 12);
     // Another input is another preparation.
     let finer = InputConfig { spacing_mm: Some(2.5), ..input() };
-    prepared.divide(&sets, DIVISION, &finer, &files, &mut |_, _| {}).unwrap();
+    prepared.divide(&sets, SPEC, &finer, &files, &mut |_, _| {}).unwrap();
     assert_eq!(files.read.load(Ordering::Relaxed), 24);
 }
 
 #[test]
-fn cases_know_their_set_and_come_in_the_order_of_the_division() {
+fn cases_know_their_set_and_come_in_the_order_of_the_split() {
     let files = Files::two_sets();
     let sets = sets(&files);
     let mut told = Vec::new();
     let divided =
-        Prepared::default().divide(&sets, DIVISION, &input(), &files, &mut |done, of| told.push((done, of))).unwrap();
+        Prepared::default().divide(&sets, SPEC, &input(), &files, &mut |done, of| told.push((done, of))).unwrap();
     assert_eq!(told, (0..=6).map(|n| (n, 6)).collect::<Vec<_>>());
     let expected: Vec<String> = sets
         .iter()
-        .zip(divide(&sets, &divided.identities, DIVISION))
+        .zip(divide(&sets, &divided.identities, SPEC))
         .flat_map(|(set, sides)| sides.0.into_iter().map(|entry| set.case_name(entry)))
         .collect();
     assert_eq!(names(&divided.training), expected);
@@ -100,7 +101,7 @@ fn cases_know_their_set_and_come_in_the_order_of_the_division() {
 fn a_case_that_cannot_be_used_ends_it_and_is_named_with_its_file() {
     let refused = |files: &Files, config: DataConfig| {
         let sets = LoadedSet::all(&[config], files).unwrap();
-        let divided = Prepared::default().divide(&sets, DIVISION, &input(), files, &mut |_, _| {});
+        let divided = Prepared::default().divide(&sets, SPEC, &input(), files, &mut |_, _| {});
         divided.unwrap_err().to_string()
     };
     let mut files = Files::two_sets();
@@ -157,9 +158,9 @@ fn a_file_of_prepared_cases_stands_for_the_scans_of_the_trainings_that_it_was_ma
     let configs = [data(Organ::Liver), data(Organ::Spleen)];
     let (mut prepared, sets) = Prepared::read(&bytes, "cases.zip", &configs, &input()).unwrap();
     let read = files.read.load(Ordering::Relaxed);
-    let divided = prepared.divide(&sets, DIVISION, &input(), &files, &mut |_, _| {}).unwrap();
+    let divided = prepared.divide(&sets, SPEC, &input(), &files, &mut |_, _| {}).unwrap();
     assert_eq!(files.read.load(Ordering::Relaxed), read, "no scan is read any more");
-    let plain = Prepared::default().divide(&sets, DIVISION, &input(), &files, &mut |_, _| {}).unwrap();
+    let plain = Prepared::default().divide(&sets, SPEC, &input(), &files, &mut |_, _| {}).unwrap();
     assert_eq!(names(&divided.training), names(&plain.training));
     for (a, b) in divided.training.iter().zip(&plain.training) {
         assert_eq!((a.hu.all(), a.labels.all(), a.set), (b.hu.all(), b.labels.all(), b.set));

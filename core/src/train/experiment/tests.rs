@@ -14,7 +14,7 @@ fn experiment<T>(
 ) -> (T, Vec<TrainEvent>) {
     let (files, device) = (Files::two_sets(), cpu());
     let mut events = Vec::new();
-    let mut hear = |event| events.push(event);
+    let mut on_event = |event| events.push(event);
     let mut experiment = Experiment::new(ExperimentSetup {
         source: &files,
         store,
@@ -22,7 +22,7 @@ fn experiment<T>(
         options: MeasureOptions::new(3.0),
         report: None,
         stop: stop.clone(),
-        events: &mut hear,
+        events: &mut on_event,
     });
     let done = work(&mut experiment);
     drop(experiment);
@@ -57,7 +57,7 @@ fn folds_that_are_done_are_not_done_again_and_together_measure_every_patient() {
     assert_eq!(measured, ["liver/0", "liver/1", "liver/2", "spleen/0", "spleen/1", "spleen/2"]);
     // The truth about the organ that a set leaves out was kept aside, and is measured.
     assert!(comparison.systems[0].runs.iter().flat_map(|r| &r.cases).all(|c| c.unannotated.len() == 1));
-    keep_comparison(&comparison, &store).unwrap();
+    save_comparison(&comparison, &store).unwrap();
     assert!(store.exists("results.md") && store.exists("systems.csv"));
 }
 

@@ -17,8 +17,8 @@ mod lesson;
 #[cfg(test)]
 mod tests;
 
-use attention_anatomy::dataset::Divided;
-use attention_anatomy::train::{Advance, Material, Session};
+use attention_anatomy::dataset::PatientSplit;
+use attention_anatomy::train::{Advance, Cohort, Session};
 use burn::module::Module;
 use burn::tensor::Device;
 
@@ -122,9 +122,9 @@ impl Setup {
         let exam = Exam::new(held_out, &scans, &config.input());
         let training: Vec<_> = scans.into_iter().map(|scan| scan.case).collect();
         let (phases, scans) = (config.phase_ends(), training.len());
-        let patients = Divided { training, ..Divided::default() };
-        let material = Material::new(config, &patients).map_err(|e| e.to_string())?;
-        let session = Session::new(material, &self.device);
+        let patients = PatientSplit { training, ..PatientSplit::default() };
+        let cohort = Cohort::new(config, &patients).map_err(|e| e.to_string())?;
+        let session = Session::new(cohort, &self.device);
         let plan = LearnPlan {
             device: self.device_name,
             phases,

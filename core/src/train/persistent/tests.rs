@@ -32,9 +32,9 @@ fn text(config: &TrainingConfig) -> String {
 /// Trains to the end, or as far as it goes; what was said.
 fn train(task: TrainingTask<'_>) -> (Result<Ended, TrainError>, Vec<TrainEvent>) {
     let mut events = Vec::new();
-    let mut hear = |event| events.push(event);
-    let ended = KeptSession::begin(task, &cpu().burn, &mut hear)
-        .and_then(|session| session.run(&AtomicBool::new(false), &mut hear));
+    let mut on_event = |event| events.push(event);
+    let ended = PersistentSession::begin(task, &cpu().burn, &mut on_event)
+        .and_then(|session| session.run(&AtomicBool::new(false), &mut on_event));
     (ended, events)
 }
 
@@ -149,7 +149,7 @@ fn a_phase_has_the_losses_of_its_own_and_the_log_says_which() {
 fn there_is_something_to_go_on_from_before_the_first_step() {
     let config = config();
     let (text, data, store) = (text(&config), loaded(&config), MemoryStore::default());
-    KeptSession::begin(task(&text, &config, &data, &store), &cpu().burn, &mut |_| {}).unwrap();
+    PersistentSession::begin(task(&text, &config, &data, &store), &cpu().burn, &mut |_| {}).unwrap();
     assert_eq!(store.names(), [CONFIG, LAST, METRICS]);
     let (_, events) = train(task(&text, &config, &data, &store));
     assert!(events.iter().any(|e| matches!(e, TrainEvent::Resumed { step: 0 })), "{events:?}");
@@ -161,14 +161,14 @@ fn who_is_asked_to_stop_keeps_a_checkpoint_of_that_very_step() {
     let (text, data, store) = (text(&config), loaded(&config), MemoryStore::default());
     let mut events = Vec::new();
     let stop = AtomicBool::new(false);
-    let mut hear = |event: TrainEvent| {
+    let mut on_event = |event: TrainEvent| {
         if matches!(event, TrainEvent::Step(_)) {
             stop.store(true, std::sync::atomic::Ordering::Relaxed);
         }
         events.push(event);
     };
-    let session = KeptSession::begin(task(&text, &config, &data, &store), &cpu().burn, &mut hear).unwrap();
-    assert_eq!(session.run(&stop, &mut hear).unwrap(), Ended::Stopped);
+    let session = PersistentSession::begin(task(&text, &config, &data, &store), &cpu().burn, &mut on_event).unwrap();
+    assert_eq!(session.run(&stop, &mut on_event).unwrap(), Ended::Stopped);
     assert!(matches!(events.last(), Some(TrainEvent::Stopped { step: 1 })), "{events:?}");
     // Not due for a look: only kept.
     assert!(!events.iter().any(|e| matches!(e, TrainEvent::Validated { .. })));
@@ -218,8 +218,8 @@ fn a_set_without_training_patients_is_refused_before_anything_is_written() {
     // One that is not drawn from may have none, and then its organs are not learned.
     config.data[1].weight = 0.0;
     let data = loaded(&config);
-    let material = Material::new(config, &data.patients).unwrap();
-    assert_eq!(material.trained().iter().collect::<Vec<_>>(), [Organ::Liver]);
+    let cohort = Cohort::new(config, &data.patients).unwrap();
+    assert_eq!(cohort.trained().iter().collect::<Vec<_>>(), [Organ::Liver]);
 }
 
 #[test]
@@ -235,7 +235,7 @@ fn a_region_that_no_slice_shows_is_nothing_to_train_on() {
 fn a_training_never_goes_on_with_patients_on_other_sides() {
     let config = config();
     let (first, data, store) = (text(&config), loaded(&config), MemoryStore::default());
-    KeptSession::begin(task(&first, &config, &data, &store), &cpu().burn, &mut |_| {}).unwrap();
+    PersistentSession::begin(task(&first, &config, &data, &store), &cpu().burn, &mut |_| {}).unwrap();
     let mut other = config.clone();
     other.data[0].validation_patients = 2;
     let (changed, data_of_other) = (text(&other), loaded(&other));

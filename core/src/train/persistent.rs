@@ -16,13 +16,12 @@ use burn::tensor::Device;
 use web_time::Instant;
 
 use super::{
-    Ended, LogLine, Material, Session, TrainError, TrainEvent, Trainer, TrainingConfig, Validation, ValidationReport,
+    Cohort, Ended, LogLine, Session, TrainError, TrainEvent, Trainer, TrainingConfig, Validation, ValidationReport,
     measure_gauge,
 };
 use crate::anatomy::Organ;
 use crate::artifacts::ArtifactStore;
-use crate::dataset::load::{Divided, LoadedSet};
-use crate::dataset::{Batch, PreparedCase};
+use crate::dataset::{Batch, LoadedSet, PatientSplit, PreparedCase};
 use crate::network::weights::{self, DataSource, ModelInfo, Precision, TrainedOrgan};
 
 /// The weights after the last step.
@@ -60,7 +59,7 @@ pub struct TrainingTask<'a> {
     /// Its sets.
     pub sets: &'a [LoadedSet],
     /// Its patients.
-    pub patients: &'a Divided,
+    pub patients: &'a PatientSplit,
     /// Where results are kept.
     pub store: &'a dyn ArtifactStore,
     /// Start anew even if there is a checkpoint.
@@ -78,7 +77,7 @@ impl std::fmt::Debug for TrainingTask<'_> {
 }
 
 /// A training whose results are kept.
-pub struct KeptSession<'a> {
+pub struct PersistentSession<'a> {
     session: Session,
     task: TrainingTask<'a>,
     device: Device,
@@ -88,13 +87,13 @@ pub struct KeptSession<'a> {
     started: Instant,
 }
 
-impl std::fmt::Debug for KeptSession<'_> {
+impl std::fmt::Debug for PersistentSession<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("KeptSession").field("step", &self.session.trainer().steps_done()).finish_non_exhaustive()
+        f.debug_struct("PersistentSession").field("step", &self.session.trainer().steps_done()).finish_non_exhaustive()
     }
 }
 
-impl<'a> KeptSession<'a> {
+impl<'a> PersistentSession<'a> {
     /// Goes on from the checkpoint of the store, unless told to start anew; begins otherwise. `device` is a plain one.
     ///
     /// # Errors
@@ -105,11 +104,11 @@ impl<'a> KeptSession<'a> {
         events: &mut dyn FnMut(TrainEvent),
     ) -> Result<Self, TrainError> {
         let TrainingTask { config, store, .. } = task;
-        let material = Material::new(config.clone(), task.patients)?;
+        let cohort = Cohort::new(config.clone(), task.patients)?;
         events(TrainEvent::Began {
-            training: PreparedCase::count_patients(material.training()),
-            validation: PreparedCase::count_patients(material.validation()),
-            organs: material.trained().len(),
+            training: PreparedCase::count_patients(cohort.training()),
+            validation: PreparedCase::count_patients(cohort.validation()),
+            organs: cohort.trained().len(),
             steps: config.total_steps(),
         });
         let checkpoint = if task.restart { None } else { store.read(LAST)? };
@@ -118,7 +117,7 @@ impl<'a> KeptSession<'a> {
             None => start(&task, device)?,
         };
         let best = best_so_far(&read_log(store)?);
-        let session = Session::with_trainer(material, trainer);
+        let session = Session::with_trainer(cohort, trainer);
         Ok(Self { session, task, device: device.clone(), best, at_the_end: None, started: Instant::now() })
     }
 
@@ -149,7 +148,7 @@ impl<'a> KeptSession<'a> {
         {
             if report.mean_dice > self.best {
                 self.best = report.mean_dice;
-                self.keep_weights(BEST, Some(&report))?;
+                self.task.store.write(BEST, &self.weights(Some(&report))?)?;
             }
             let seconds = self.started.elapsed().as_secs_f64();
             self.log(&LogLine::Validation(Validation { step, seconds, report: report.clone() }))?;
@@ -180,9 +179,14 @@ impl<'a> KeptSession<'a> {
             None => self.session.validate(&self.device).await?,
             known => known.clone(),
         };
-        self.keep_weights(FINAL, found.as_ref())?;
-        self.gauge(FINAL).await?;
-        self.gauge(BEST).await?;
+        // `final` comes last and whole: where it is, the training is done.
+        if self.best.is_some()
+            && let Some(best) = self.task.store.read(BEST)?
+        {
+            self.task.store.write(BEST, &self.gauged(best).await?)?;
+        }
+        let weights = self.gauged(self.weights(found.as_ref())?).await?;
+        self.task.store.write(FINAL, &weights)?;
         // Of an earlier training: this one has found nothing that could be better than anything.
         if self.best.is_none() {
             self.task.store.remove(BEST)?;
@@ -210,11 +214,11 @@ impl<'a> KeptSession<'a> {
         /// Batches that are made ahead.
         const AHEAD: usize = 2;
 
-        let material = self.session.material().clone();
+        let cohort = self.session.cohort().clone();
         let left = self.session.trainer().steps_done()..self.task.config.total_steps();
         let ended = std::thread::scope(|scope| -> Result<Ended, TrainError> {
             let (send, batches) = mpsc::sync_channel(AHEAD);
-            scope.spawn(move || left.map(|step| material.batch(step)).try_for_each(|batch| send.send(batch)));
+            scope.spawn(move || left.map(|step| cohort.batch(step)).try_for_each(|batch| send.send(batch)));
             for batch in batches {
                 if let Some(Ended::Stopped) = ready(self.step(&batch, || stop.load(Ordering::Relaxed), events))? {
                     return Ok(Ended::Stopped);
@@ -233,21 +237,21 @@ impl<'a> KeptSession<'a> {
         Ok(self.task.store.append(METRICS, format!("{text}\n").as_bytes())?)
     }
 
-    /// Gives weights that were kept the unit of their attention.
-    async fn gauge(&self, name: &str) -> Result<(), TrainError> {
-        let Some(bytes) = self.task.store.read(name)? else { return Ok(()) };
+    /// The bytes of the present weights.
+    fn weights(&self, found: Option<&ValidationReport>) -> Result<Vec<u8>, TrainError> {
+        let trainer = self.session.trainer();
+        let info = model_info(self.session.cohort(), self.task.sets, trainer.steps_done(), found);
+        Ok(weights::write(&trainer.network(), &info, Precision::Half)?)
+    }
+
+    /// The same weights with the unit of their attention.
+    async fn gauged(&self, bytes: Vec<u8>) -> Result<Vec<u8>, TrainError> {
         let (network, mut info) = weights::read(&bytes, &self.device)?;
-        let training = self.session.material().training();
+        let training = self.session.cohort().training();
         info.gauge = measure_gauge(&network, training, &info.input, &self.device)
             .await
             .map_err(|error| TrainError::Device(error.to_string()))?;
-        Ok(self.task.store.write(name, &weights::describe(&bytes, &info)?)?)
-    }
-
-    fn keep_weights(&self, name: &str, found: Option<&ValidationReport>) -> Result<(), TrainError> {
-        let trainer = self.session.trainer();
-        let info = model_info(self.session.material(), self.task.sets, trainer.steps_done(), found);
-        Ok(self.task.store.write(name, &weights::write(&trainer.network(), &info, Precision::Half)?)?)
+        Ok(weights::describe(&bytes, &info)?)
     }
 }
 
@@ -339,8 +343,8 @@ fn log_text(store: &dyn ArtifactStore) -> Result<String, TrainError> {
 }
 
 /// What the weights of a training say of themselves.
-fn model_info(material: &Material, sets: &[LoadedSet], steps: u64, found: Option<&ValidationReport>) -> ModelInfo {
-    let (config, training, validation) = (material.config(), material.training(), material.validation());
+fn model_info(cohort: &Cohort, sets: &[LoadedSet], steps: u64, found: Option<&ValidationReport>) -> ModelInfo {
+    let (config, training, validation) = (cohort.config(), cohort.training(), cohort.validation());
     let organ = |organ: Organ| {
         let with = |c: &&PreparedCase| config.data[c.set].weight > 0.0 && c.shown().contains(organ);
         let mut source: Vec<String> = training.iter().filter(with).map(|c| sets[c.set].set.name.clone()).collect();
@@ -370,7 +374,7 @@ fn model_info(material: &Material, sets: &[LoadedSet], steps: u64, found: Option
         name: config.name.clone(),
         network: config.network.clone(),
         input: config.input(),
-        trained_organs: material.trained().iter().map(organ).collect(),
+        trained_organs: cohort.trained().iter().map(organ).collect(),
         data: sets.iter().enumerate().map(data).collect(),
         held_out: validation.iter().map(|c| c.name.clone()).collect(),
         gauge: None,
