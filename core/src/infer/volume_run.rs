@@ -14,6 +14,7 @@ use super::prediction::SlicePrediction;
 use super::record::SliceAnatomy;
 use super::reduce;
 use crate::anatomy::{ORGAN_COUNT, Organ, REGION_COUNT};
+use crate::kernels::processor::map;
 use crate::preprocess::{Centres, ModelSlices};
 
 /// How to run.
@@ -164,12 +165,18 @@ impl VolumeRun {
     pub fn feed(&mut self, engine: &mut dyn Engine) -> Vec<Message> {
         let mut messages = Vec::new();
         while !self.over && !self.cancel.load(Ordering::Relaxed) && self.in_flight.len() < engine.depth() {
-            let Some(k) = self.order.pop_front() else { break };
-            match request(&self.slices, k) {
-                Some(request) => {
-                    self.in_flight.insert(engine.submit(request), k);
+            let room = engine.depth() - self.in_flight.len();
+            let next: Vec<usize> = self.order.drain(..room.min(self.order.len())).collect();
+            if next.is_empty() {
+                break;
+            }
+            for (k, request) in map(next, |k| (k, request(&self.slices, k))) {
+                match request {
+                    Some(request) => {
+                        self.in_flight.insert(engine.submit(request), k);
+                    }
+                    None => self.take(Predicted { own: empty(k), without_attention: None }, &mut messages),
                 }
-                None => self.take(Predicted { own: empty(k), without_attention: None }, &mut messages),
             }
         }
         self.settle(&mut messages);

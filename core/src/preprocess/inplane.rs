@@ -190,28 +190,39 @@ impl InPlaneFilter {
 
     /// Filters a slice. `fill` writes row j and says whether it holds anything but air.
     fn filter(&self, fill: impl Fn(usize, &mut [f32]) -> bool) -> Vec<f32> {
-        let w = self.output_width;
         let mut row = vec![0.0; self.input_width];
-        // Counted from air, so that air stays exactly air.
-        let mut narrow = vec![0.0; self.input_height * w];
-        for (j, out) in narrow.chunks_exact_mut(w).enumerate() {
+        // Counted from air, so that air stays exactly air. Down first: that adds whole rows, which vectors do.
+        let mut short = vec![0.0; self.down.spans.len() * self.input_width];
+        for j in 0..self.input_height {
             if !fill(j, &mut row) {
                 continue;
             }
-            for (value, (first, weights)) in out.iter_mut().zip(self.across.iter()) {
-                *value = row[first..].iter().zip(weights).map(|(v, w)| (v - AIR_HU) * w).sum();
-            }
-        }
-        let mut result = vec![AIR_HU; self.down.spans.len() * w];
-        for (out, (first, weights)) in result.chunks_exact_mut(w).zip(self.down.iter()) {
-            for (source, &weight) in narrow[first * w..].chunks_exact(w).zip(weights) {
-                for (value, &v) in out.iter_mut().zip(source) {
-                    *value += weight * v;
+            row.iter_mut().for_each(|v| *v -= AIR_HU);
+            for (out, (first, weights)) in short.chunks_exact_mut(self.input_width).zip(self.down.iter()) {
+                if let Some(&weight) = j.checked_sub(first).and_then(|n| weights.get(n)) {
+                    out.iter_mut().zip(&row).for_each(|(value, v)| *value += weight * v);
                 }
             }
         }
+        let mut result = Vec::with_capacity(self.down.spans.len() * self.output_width);
+        for row in short.chunks_exact(self.input_width) {
+            result.extend(self.across.iter().map(|(first, weights)| AIR_HU + product(&row[first..], weights)));
+        }
         result
     }
+}
+
+/// The scalar product of the weights with as many values, in eight sums side by side.
+fn product(values: &[f32], weights: &[f32]) -> f32 {
+    let (values, weights) = (values[..weights.len()].as_chunks::<8>(), weights.as_chunks::<8>());
+    let rest: f32 = values.1.iter().zip(weights.1).map(|(v, w)| v * w).sum();
+    let mut sums = [0.0f32; 8];
+    for (values, weights) in values.0.iter().zip(weights.0) {
+        for ((sum, v), w) in sums.iter_mut().zip(values).zip(weights) {
+            *sum += v * w;
+        }
+    }
+    rest + sums.iter().sum::<f32>()
 }
 
 #[cfg(test)]

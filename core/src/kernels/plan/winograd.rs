@@ -178,7 +178,7 @@ impl<const B: usize> WithSimd for Products<'_, '_, B> {
             (16, 1) => self.sweep::<S, 1, 1, 20, 16, 10, 5>(simd),
             (16, _) => self.sweep::<S, 1, 1, 12, 10, 8, 5>(simd),
             (8, _) => self.sweep::<S, 2, 1, 6, 5, 4, 2>(simd),
-            (4, _) => self.sweep::<S, 2, 2, 5, 4, 3, 2>(simd),
+            (4, _) => self.sweep::<S, 2, 2, 4, 4, 3, 2>(simd),
             _ => self.sweep::<S, 16, 1, 1, 1, 1, 1>(simd),
         }
     }
