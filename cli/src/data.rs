@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use anyhow::{Context, Result, anyhow, bail};
 use attention_anatomy::dataset::{CaseSource, LoadError, LoadedSet, NamedFiles, Patients, Prepared, Scans};
-use attention_anatomy::formats;
+use attention_anatomy::formats::{self, FormatError, Reference};
 use attention_anatomy::train::{TrainEvent, TrainingConfig, TrainingData};
 use attention_anatomy::volume::LabelVolume;
 
@@ -30,17 +30,40 @@ pub fn text_file(path: &Path) -> Result<String> {
     String::from_utf8(files::read(path)?).map_err(|_| anyhow!("{}: not a text file", path.display()))
 }
 
-/// The organs of a label map, by names where something has them; what was assumed is said.
+/// The CT that something was drawn on.
 ///
 /// # Errors
-/// A file that cannot be read, or that is no label map.
-pub fn read_organs(path: &Path) -> Result<LabelVolume> {
-    let named = || path.display().to_string();
-    let labels = formats::read_organs(files::collect_labels(path)?).with_context(named)?;
-    for warning in &labels.warnings {
-        progress::warn(&format!("{}: {warning}", named()));
+/// A scan that cannot be read.
+pub fn read_reference(path: &Path) -> Result<Reference> {
+    Reference::read(files::collect(path)?).with_context(|| path.display().to_string())
+}
+
+/// The organs of two label maps of one CT, in any format; what was assumed is said. Where one of them has no grid of its own, that
+/// of the other serves.
+///
+/// # Errors
+/// A file that cannot be read, or that holds no labels; two structure sets and no CT.
+pub fn read_labels_of_both(a: &Path, b: &Path, ct: Option<&Reference>) -> Result<(LabelVolume, LabelVolume)> {
+    let read = |path: &Path, ct: Option<&Reference>| match formats::read_organs_on(files::collect_labels(path)?, ct) {
+        Err(FormatError::NeedsReference) => Ok(None),
+        Err(error) => Err(error).with_context(|| path.display().to_string()),
+        Ok(labels) => {
+            for warning in &labels.warnings {
+                progress::warn(&format!("{}: {warning}", path.display()));
+            }
+            Ok(Some(labels))
+        }
+    };
+    let on = |path: &Path, grid: &LabelVolume| {
+        let found = read(path, Some(&Reference::of(grid, None)))?;
+        found.ok_or_else(|| anyhow!("{}: {}", path.display(), FormatError::NeedsReference))
+    };
+    match (read(a, ct)?, read(b, ct)?) {
+        (Some(a), Some(b)) => Ok((a, b)),
+        (Some(one), None) => on(b, &one).map(|other| (one, other)),
+        (None, Some(other)) => on(a, &other).map(|one| (one, other)),
+        (None, None) => bail!("{}: {}; name it with --reference", a.display(), FormatError::NeedsReference),
     }
-    Ok(labels)
 }
 
 /// Manifests and the files that they name, below a folder.

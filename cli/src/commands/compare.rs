@@ -16,10 +16,13 @@ use crate::{data, files, number, progress, results};
 /// Compares label maps on the same grid, organ by organ, without any network.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The reference: a label map with the numbers of the anatomy table, or a folder of them.
+    /// The truth: a label map with the numbers of the anatomy table, an RTSTRUCT or SEG file, or a folder of them.
     truth: PathBuf,
-    /// What is judged: a label map, or a folder with files of the same names.
+    /// What is judged: the same, or a folder with files of the same names.
     prediction: PathBuf,
+    /// The CT that both were drawn on, where neither has voxels: of two RTSTRUCT files.
+    #[arg(long)]
+    reference: Option<PathBuf>,
     /// Organs that the reference annotates, by id. Where not given: those that occur in it, and an organ that only the
     /// prediction has is not judged.
     #[arg(long, value_delimiter = ',')]
@@ -57,10 +60,10 @@ pub fn run(args: Args) -> Result<ExitCode> {
         attention: None,
     };
     let pairs = pairs(&args.truth, &args.prediction)?;
+    let reference = args.reference.as_deref().map(data::read_reference).transpose()?;
     let bar = progress::bar(pairs.len() as u64, "compare");
     for (truth, prediction) in pairs {
-        let labels = data::read_organs(&truth)?;
-        let judged = data::read_organs(&prediction)?;
+        let (labels, judged) = data::read_labels_of_both(&truth, &prediction, reference.as_ref())?;
         let annotated = chosen.unwrap_or_else(|| occurring(&labels));
         let case = CaseTruth { labels: &labels, annotated, whole: None, regions: None };
         let name = files::file_name(&truth);

@@ -8,7 +8,7 @@ use attention_anatomy::formats;
 use attention_anatomy::report::NOT_A_MEDICAL_DEVICE;
 use attention_anatomy_assets::{SAMPLE, SAMPLE_NAME};
 
-use super::segment::{Options, Session};
+use super::segment::{Options, ReadCt, Session};
 use crate::device::DeviceChoice;
 use crate::output::Overwrite;
 use crate::progress;
@@ -41,7 +41,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let output = Session::claim(&options, &args.output, &[], args.overwrite)?;
     let mut session = Session::open(options)?;
     let ct = formats::read_ct(vec![(SAMPLE_NAME.to_string(), SAMPLE.to_vec())])?;
-    let summary = session.segment(ct, SAMPLE_NAME, output, 0.0)?;
+    let summary = session.segment(ReadCt { ct, series: None, seconds: 0.0 }, SAMPLE_NAME, output)?;
     progress::print_line(&summary.line("bundled neck and chest CT", &args.output));
     progress::print_line(&format!("open {} in a browser", args.output.join("report.html").display()));
     progress::print_line(NOT_A_MEDICAL_DEVICE);

@@ -3,6 +3,7 @@
 pub mod ablation;
 pub mod bench;
 pub mod compare;
+pub mod convert;
 pub mod crossval;
 pub mod demo;
 pub mod evaluate;

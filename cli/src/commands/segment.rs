@@ -9,15 +9,17 @@ use std::time::Instant;
 use anyhow::{Context, Result, anyhow};
 use attention_anatomy::anatomy::OrganSet;
 use attention_anatomy::formats;
+use attention_anatomy::formats::dicom::{ExportError, SeriesChoice, SeriesInfo, can_refer};
 use attention_anatomy::infer::{
     ComputeDevice, Engine, Model, OrganChoice, RunOptions, SegmentationRequest, SegmentationSession, Segmented,
 };
-use attention_anatomy::report::{ResultFile, ResultFiles, Segmentation};
+use attention_anatomy::report::{DicomSource, ResultFile, ResultFileError, ResultFiles, Segmentation};
 use attention_anatomy::volume::{CtVolume, NotCt, require_ct};
 
+use super::convert::Contours;
 use crate::device::DeviceChoice;
 use crate::output::{Output, Overwrite};
-use crate::{files, interrupt, model, progress, results};
+use crate::{data, files, interrupt, model, progress, results};
 
 /// Outlines the organs on one or several CTs and writes masks, tables and a report.
 #[derive(Debug, clap::Args)]
@@ -58,6 +60,41 @@ pub struct Options {
     /// Take the values as HU although they do not look like it.
     #[arg(long)]
     pub assume_hu: bool,
+    /// DICOM files besides the label map, separated by commas. Where not given: an RTSTRUCT of a DICOM series, nothing of other
+    /// files.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub format: Vec<DicomFormat>,
+    /// The DICOM series that a NIfTI or NRRD file was made from, to whose slices RTSTRUCT and SEG then refer.
+    #[arg(long)]
+    pub reference: Option<PathBuf>,
+    #[command(flatten)]
+    pub contours: Contours,
+    /// Also write the outline of the body into RTSTRUCT and SEG, as BODY of type EXTERNAL.
+    #[arg(long)]
+    pub body: bool,
+}
+
+/// DICOM files of a segmentation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum DicomFormat {
+    /// An RT Structure Set, `structures.dcm`.
+    Rtstruct,
+    /// A DICOM Segmentation, `segmentation.dcm`.
+    Seg,
+    /// Neither.
+    None,
+}
+
+impl DicomFormat {
+    /// The files to write of a CT that is a DICOM series, or not.
+    fn files(chosen: &[Self], is_series: bool) -> Vec<ResultFile> {
+        if chosen.is_empty() {
+            return if is_series { vec![ResultFile::StructureSet] } else { Vec::new() };
+        }
+        let wanted = |format| chosen.contains(&format);
+        let structures = wanted(Self::Rtstruct).then_some(ResultFile::StructureSet);
+        structures.into_iter().chain(wanted(Self::Seg).then_some(ResultFile::DicomSegmentation)).collect()
+    }
 }
 
 /// Everything that is the same for all inputs of a call.
@@ -95,11 +132,12 @@ impl Session {
         self.cancel.load(Ordering::Relaxed)
     }
 
-    /// Segments one CT and writes everything into `output`.
+    /// Segments one CT, which may be a DICOM series, and writes everything into `output`.
     ///
     /// # Errors
     /// What is no CT in HU, a device that stops, a file that cannot be written, or Ctrl-C.
-    pub fn segment(&mut self, mut ct: CtVolume, name: &str, mut output: Output, read_seconds: f64) -> Result<Summary> {
+    pub fn segment(&mut self, read: ReadCt, name: &str, mut output: Output) -> Result<Summary> {
+        let ReadCt { mut ct, series, seconds: read_seconds } = read;
         require_ct(&mut ct, self.options.assume_hu).map_err(|odd| match odd {
             NotCt::Values(_) => anyhow!("{odd}; or, if you know that they are HU, insist with --assume-hu"),
             NotCt::Modality(_) | NotCt::TooFew(_) => odd.into(),
@@ -107,6 +145,7 @@ impl Session {
         for warning in &ct.warnings {
             progress::warn(&format!("{name}: {warning}"));
         }
+        let (series, dicom_files) = self.dicom_files(&ct, series, name)?;
         let clock = Instant::now();
         let ct = Arc::new(ct);
         let request = SegmentationRequest {
@@ -121,7 +160,7 @@ impl Session {
         let bar = progress::bar(ct.geometry.size[2] as u64, "segment");
         let found = session.finish(self.engine.as_mut(), |done, _| bar.set_position(done as u64));
         bar.finish_and_clear();
-        let Segmented { labels, provenance, .. } = found?;
+        let Segmented { labels, body, provenance } = found?;
         let (run, trained, slices) = (provenance.run_info(), provenance.trained(), provenance.slices());
         let segmentation = Segmentation { ct: &ct, labels: &labels, slices: &slices, trained: &trained, run: &run };
         // What the CT's reader and the device had to say was said when they did.
@@ -129,9 +168,21 @@ impl Session {
         for warning in segmentation.warnings().iter().filter(|warning| !said(warning)) {
             progress::warn(&format!("{name}: {warning}"));
         }
-        let files = ResultFiles::of_folder(segmentation);
-        for file in files.all(self.options.organ_files) {
-            output.stage(&file.name(), &files.bytes(file)?)?;
+        let contours = self.options.contours.options("AI contours");
+        let mut files = ResultFiles::of_folder(segmentation);
+        if let Some(series) = &series {
+            let body = self.options.body.then_some(&*body);
+            files = files.with_dicom(DicomSource { series, contours: &contours, body, edited: OrganSet::EMPTY });
+        }
+        for file in files.all(self.options.organ_files).into_iter().chain(dicom_files) {
+            match files.bytes(file) {
+                Ok(bytes) => output.stage(&file.name(), &bytes)?,
+                // Nothing was found, which the tables say.
+                Err(ResultFileError::Dicom(ExportError::Empty)) => {
+                    progress::warn(&format!("{name}: no organ was found, so {} was not written", file.name()));
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
         // Results of an earlier run go now, masks of organs that this one has not found among them.
         output.finish(serde_json::from_slice(&files.bytes(ResultFile::Run)?)?, |_| true)?;
@@ -143,12 +194,41 @@ impl Session {
         })
     }
 
+    /// The series to refer to, and the DICOM files to write; said before the work begins where that cannot be done.
+    fn dicom_files(
+        &self,
+        ct: &CtVolume,
+        series: Option<SeriesInfo>,
+        name: &str,
+    ) -> Result<(Option<SeriesInfo>, Vec<ResultFile>)> {
+        let given = self.options.reference.as_deref().map(data::read_reference).transpose()?;
+        let series = given.map_or(series, |reference| reference.series);
+        let wanted = DicomFormat::files(&self.options.format, series.is_some());
+        if wanted.is_empty() {
+            return Ok((series, wanted));
+        }
+        let Some(series) = series else {
+            return Err(anyhow!("{} (--reference)", ResultFileError::NoSeries));
+        };
+        match can_refer(&series, &ct.geometry) {
+            Ok(()) => Ok((Some(series), wanted)),
+            // Nobody asked for it.
+            Err(error) if self.options.format.is_empty() && self.options.reference.is_none() => {
+                progress::warn(&format!("{name}: no RTSTRUCT is written: {error}"));
+                Ok((None, Vec::new()))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Takes a folder for results.
     ///
     /// # Errors
     /// As [`results::claim`].
     pub fn claim(options: &Options, output: &Path, read: &[&Path], overwrite: Overwrite) -> Result<Output> {
-        results::claim("segment", output, ResultFile::names(options.organ_files), read, overwrite)
+        let dicom = [ResultFile::StructureSet, ResultFile::DicomSegmentation].map(ResultFile::name);
+        let names = ResultFile::names(options.organ_files).into_iter().chain(dicom);
+        results::claim("segment", output, names, read, overwrite)
     }
 }
 
@@ -180,8 +260,11 @@ impl Summary {
 pub fn run(args: Args) -> Result<ExitCode> {
     let outputs = output_folders(&args.inputs, &args.output);
     let claim = |input: &PathBuf, output: &Path| {
-        let read: Vec<&Path> =
-            [Some(input), args.options.weights.as_ref()].into_iter().flatten().map(PathBuf::as_path).collect();
+        let read: Vec<&Path> = [Some(input), args.options.weights.as_ref(), args.options.reference.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(PathBuf::as_path)
+            .collect();
         Session::claim(&args.options, output, &read, args.overwrite)
     };
     // All of them before the first slice.
@@ -192,9 +275,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
     progress::note(&format!("{} on {}", session.model.name, session.device.name));
     let mut failed = 0;
     for (input, output) in args.inputs.iter().zip(&outputs) {
-        let result = open_ct(input).and_then(|(ct, seconds)| {
+        let result = ReadCt::open(input).and_then(|ct| {
             let output = claim(input, output)?;
-            session.segment(ct, &files::file_name(input), output, seconds).with_context(|| input.display().to_string())
+            session.segment(ct, &files::file_name(input), output).with_context(|| input.display().to_string())
         });
         match result {
             Ok(summary) => progress::print_line(&summary.line(&input.display().to_string(), output)),
@@ -214,14 +297,27 @@ pub fn run(args: Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Reads a CT; the seconds that it took.
-///
-/// # Errors
-/// A scan that cannot be read.
-pub fn open_ct(input: &Path) -> Result<(CtVolume, f64)> {
-    let clock = Instant::now();
-    let ct = formats::read_ct(files::collect(input)?).with_context(|| input.display().to_string())?;
-    Ok((ct, clock.elapsed().as_secs_f64()))
+/// A CT that was read.
+pub struct ReadCt {
+    /// The CT.
+    pub ct: CtVolume,
+    /// The DICOM series that it is, if it is one.
+    pub series: Option<SeriesInfo>,
+    /// Seconds that reading took.
+    pub seconds: f64,
+}
+
+impl ReadCt {
+    /// Reads a CT.
+    ///
+    /// # Errors
+    /// A scan that cannot be read.
+    pub fn open(input: &Path) -> Result<Self> {
+        let clock = Instant::now();
+        let read = formats::read_ct_and_series(files::collect(input)?, SeriesChoice::default());
+        let (ct, series) = read.with_context(|| input.display().to_string())?;
+        Ok(Self { ct, series, seconds: clock.elapsed().as_secs_f64() })
+    }
 }
 
 /// One folder for each input: the output folder itself for one, folders named after the inputs for several.

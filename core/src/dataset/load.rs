@@ -14,7 +14,9 @@ use super::{
     SplitConflict,
 };
 use crate::anatomy::{OrganSet, UnknownOrgan};
-use crate::formats::{self, FormatError};
+use crate::formats::dicom::SeriesChoice;
+use crate::formats::structures::Structures;
+use crate::formats::{self, FormatError, Reference};
 use crate::preprocess::{Body, InputConfig};
 use crate::volume::{CtVolume, LabelVolume, NotCt, require_ct};
 
@@ -198,11 +200,12 @@ impl LoadedSet {
         entry: &CaseEntry,
         source: &dyn CaseSource,
     ) -> Result<(CtVolume, LabelVolume, OrganSet), LoadError> {
-        let mut ct = formats::read_ct(source.image(&self.config.manifest, &entry.ct)?)
+        let files = source.image(&self.config.manifest, &entry.ct)?;
+        let (mut ct, series) = formats::read_ct_and_series(files, SeriesChoice::default())
             .map_err(|error| LoadError::Image { place: self.place(source, &entry.ct), error })?;
         require_ct(&mut ct, self.config.assume_hu)
             .map_err(|error| LoadError::NotCt { place: self.place(source, &entry.ct), error })?;
-        let mut labels = self.read_drawn(entry, source)?;
+        let mut labels = self.read_drawn_on(entry, Some(&Reference::of(&ct, series.as_ref())), source)?;
         let mut annotated = self.config.used(entry.organs().map_err(|error| self.wrong(source, error))?)?;
         if self.config.derive_lungs && label_lungs(&ct, &Body::find(&ct), &mut labels, annotated) {
             annotated = annotated.union(LUNGS.into_iter().collect());
@@ -210,18 +213,40 @@ impl LoadedSet {
         Ok((ct, labels, annotated))
     }
 
-    /// What was drawn for a case, with the labels of the anatomy table.
+    /// What was drawn for a case, with the labels of the anatomy table. The CT is looked at where a structure set is to be drawn on
+    /// it.
     ///
     /// # Errors
     /// [`LoadError`].
     pub fn read_drawn(&self, entry: &CaseEntry, source: &dyn CaseSource) -> Result<LabelVolume, LoadError> {
+        match self.read_drawn_on(entry, None, source) {
+            Err(LoadError::Image { error: FormatError::NeedsReference, .. }) => {
+                let ct = Reference::read(source.image(&self.config.manifest, &entry.ct)?)
+                    .map_err(|error| LoadError::Image { place: self.place(source, &entry.ct), error })?;
+                self.read_drawn_on(entry, Some(&ct), source)
+            }
+            drawn => drawn,
+        }
+    }
+
+    fn read_drawn_on(
+        &self,
+        entry: &CaseEntry,
+        ct: Option<&Reference>,
+        source: &dyn CaseSource,
+    ) -> Result<LabelVolume, LoadError> {
         match self.set.label_files(entry).map_err(|error| self.wrong(source, error))? {
-            LabelFiles::Map(path, meant) => self.read_map(path, &meant, source),
+            LabelFiles::Map(path, meant) => self.read_map(path, &meant, ct, source),
             LabelFiles::Masks(masks) => {
                 let mut joined = JoinedMasks::default();
                 for (organ, path) in masks {
+                    let Structures { mut labels, by_number, .. } = self.read_numbered(path, ct, source)?;
+                    if !by_number {
+                        // Of all structures of the file, the one that is asked for.
+                        labels.voxels.iter_mut().for_each(|label| *label = u8::from(*label == organ.label()));
+                    }
                     joined
-                        .add(organ, self.read_labels(path, source)?)
+                        .add(organ, labels)
                         .map_err(|error| LoadError::Mask { place: self.place(source, path), error })?;
                 }
                 joined.finish().ok_or_else(|| LoadError::NoMask(entry.id.clone()))
@@ -235,7 +260,7 @@ impl LoadedSet {
     /// [`LoadError`].
     pub fn read_truth(&self, entry: &CaseEntry, source: &dyn CaseSource) -> Result<Option<LabelVolume>, LoadError> {
         let meant = self.set.numbers().map_err(|error| self.wrong(source, error))?;
-        entry.truth.as_ref().map(|path| self.read_map(path, &meant, source)).transpose()
+        entry.truth.as_ref().map(|path| self.read_map(path, &meant, None, source)).transpose()
     }
 
     /// A case on the model grid, of set number `set`.
@@ -259,17 +284,28 @@ impl LoadedSet {
 
     /// A label map, with the labels of the anatomy table: by the numbers of the manifest, or, where it has none, by the names in the
     /// map or beside it, or as it is. What was drawn and counts as background is noted.
-    fn read_map(&self, path: &str, meant: &[u8; 256], source: &dyn CaseSource) -> Result<LabelVolume, LoadError> {
+    fn read_map(
+        &self,
+        path: &str,
+        meant: &[u8; 256],
+        ct: Option<&Reference>,
+        source: &dyn CaseSource,
+    ) -> Result<LabelVolume, LoadError> {
         let wrong = |error| LoadError::Image { place: self.place(source, path), error };
         if self.set.labels.is_empty() {
-            let labels = formats::read_organs(source.label_map(&self.config.manifest, path)?).map_err(wrong)?;
+            let files = source.label_map(&self.config.manifest, path)?;
+            let labels = formats::read_organs_on(files, ct).map_err(wrong)?;
             // That the numbers of a map without names are those of the table is what such a manifest says.
             for warning in labels.warnings.iter().filter(|warning| warning.contains("count as background")) {
                 source.note(&format!("{}: {warning}", self.set.name));
             }
             return Ok(labels);
         }
-        let mut labels = self.read_labels(path, source)?;
+        let Structures { mut labels, by_number, .. } = self.read_numbered(path, ct, source)?;
+        if !by_number {
+            // Structures that go by their names need no translation.
+            return Ok(labels);
+        }
         let listed = self.set.listed();
         let unlisted: BTreeSet<u8> = labels.voxels.iter().copied().filter(|&v| !listed[usize::from(v)]).collect();
         if !unlisted.is_empty() {
@@ -283,8 +319,13 @@ impl LoadedSet {
         Ok(labels)
     }
 
-    fn read_labels(&self, path: &str, source: &dyn CaseSource) -> Result<LabelVolume, LoadError> {
-        formats::read_labels(source.image(&self.config.manifest, path)?)
+    fn read_numbered(
+        &self,
+        path: &str,
+        ct: Option<&Reference>,
+        source: &dyn CaseSource,
+    ) -> Result<Structures, LoadError> {
+        formats::read_numbered(source.image(&self.config.manifest, path)?, ct)
             .map_err(|error| LoadError::Image { place: self.place(source, path), error })
     }
 

@@ -171,12 +171,12 @@ pub(crate) fn derive<T>(
     series: &super::dicom::SeriesInfo,
     write: impl FnOnce(super::dicom::Derivation) -> Result<T, super::dicom::ExportError>,
 ) -> Result<T, super::dicom::ExportError> {
-    use super::dicom::{Derivation, Moment, Provenance};
-    let provenance = Provenance { version: "1.0".into(), weights: Some("test 0123456789ab".into()) };
+    use super::dicom::{Author, Derivation, Moment};
+    let author = Author { version: "1.0".into(), weights: Some("test 0123456789ab".into()) };
     let mut count = 0;
     let mut new_uid = || {
         count += 1;
         Ok(format!("2.25.{count}"))
     };
-    write(Derivation { series, provenance: &provenance, moment: Moment::from_unix(0), new_uid: &mut new_uid })
+    write(Derivation { series, author: &author, moment: Moment::from_unix(0), new_uid: &mut new_uid })
 }

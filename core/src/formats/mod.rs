@@ -12,6 +12,9 @@ pub mod rtstruct;
 pub mod seg;
 pub mod structures;
 
+mod drawn;
+#[cfg(test)]
+mod exchange;
 mod image_header;
 mod label_names;
 mod open;
@@ -19,11 +22,12 @@ mod samples;
 mod source;
 
 #[cfg(test)]
-mod analytic;
+pub(crate) mod analytic;
 
+pub use drawn::{Reference, read_labels, read_numbered, read_organs, read_organs_on, read_structures};
 pub(crate) use image_header::printable;
 pub use image_header::{Format, ImageHeader, ReadOptions};
 pub(crate) use label_names::organ_named;
 pub use label_names::{LabelError, LabelNames};
-pub use open::{FormatError, MAX_UNPACKED, read_ct, read_ct_and_series, read_header, read_labels, read_organs, sniff};
+pub use open::{FormatError, MAX_UNPACKED, read_ct, read_ct_and_series, read_header, sniff};
 pub use samples::{ByteOrder, SampleError, SampleType};

@@ -9,6 +9,8 @@ use super::image_header::{Format, ImageHeader, ReadOptions};
 use super::label_names::{self, LabelError, LabelNames};
 use super::nifti::{self, NiftiError};
 use super::nrrd::{self, NrrdError};
+use super::rtstruct::StructureSetError;
+use super::seg::SegmentationError;
 use super::source::{Source, is_gzip, read_up_to};
 use crate::volume::{CtVolume, GeometryError, LabelVolume};
 
@@ -72,12 +74,26 @@ pub enum FormatError {
     /// A series of what has none.
     #[error("a series was asked for, but these are no DICOM files; leave it out")]
     NoSeries,
-    /// Labels from DICOM.
-    #[error("a label map is read from NIfTI or NRRD, and these are DICOM files; convert the segmentation first")]
-    LabelsInDicom,
     /// Labels that are not those of organs.
     #[error(transparent)]
     LabelNames(#[from] LabelError),
+    /// DICOM files of other kinds.
+    #[error(
+        "these DICOM files hold neither a structure set (RTSTRUCT) nor a segmentation (SEG); choose the file that does"
+    )]
+    NoStructures,
+    /// Several of them.
+    #[error("these are {0} structure sets or segmentations; open one at a time")]
+    SeveralStructureSets(usize),
+    /// Contours without voxels to be drawn on.
+    #[error("a structure set holds contours, not voxels; give the CT series that it was drawn on, too")]
+    NeedsReference,
+    /// An RT Structure Set.
+    #[error(transparent)]
+    StructureSet(#[from] StructureSetError),
+    /// A DICOM Segmentation.
+    #[error(transparent)]
+    Segmentation(#[from] SegmentationError),
     /// NIfTI.
     #[error(transparent)]
     Nifti(#[from] NiftiError),
@@ -96,7 +112,7 @@ pub enum FormatError {
 }
 
 /// What the given files are together.
-enum Opened {
+pub(super) enum Opened {
     Nifti(Vec<u8>),
     NiftiPair { header: Vec<u8>, image: Vec<u8> },
     Nrrd(Vec<u8>),
@@ -132,7 +148,7 @@ fn packed_twice(name: &str, bytes: &[u8]) -> Option<FormatError> {
 
 /// Sorts files by their content: the image, and what lies beside it. A folder may hold anything beside its DICOM files, and the
 /// DICOM reader tells which of them it left out; every other format is one file, or a header with its data.
-fn classify(files: Vec<Named>) -> Result<(Opened, Vec<Named>), FormatError> {
+pub(super) fn classify(files: Vec<Named>) -> Result<(Opened, Vec<Named>), FormatError> {
     let mut files = unpack(files)?;
     let formats: Vec<Option<Format>> = files.iter().map(|(_, bytes)| sniff(bytes)).collect();
     let header = formats.iter().position(|f| matches!(f, Some(Format::NiftiPairHeader | Format::NrrdHeader)));
@@ -248,38 +264,22 @@ pub fn read_ct_and_series(
     Ok((ct, None))
 }
 
-/// Reads a label map from what a user opened, with the numbers that it has: one NIfTI or NRRD file, a header with its data
-/// file, or a zip of one of these. For masks, and where a manifest says what the numbers mean; else see [`read_organs`].
-///
-/// # Errors
-/// As [`read_ct`]; voxels that are no labels; DICOM.
-pub fn read_labels(files: Vec<(String, Vec<u8>)>) -> Result<LabelVolume, FormatError> {
-    numbers_of(&classify(files)?.0)
-}
-
-fn numbers_of(opened: &Opened) -> Result<LabelVolume, FormatError> {
+/// The label map in what a user opened, with the numbers that it has.
+pub(super) fn numbers_of(opened: &Opened) -> Result<LabelVolume, FormatError> {
     let options = ReadOptions::default();
     Ok(match opened {
         Opened::Nifti(bytes) => nifti::read_labels(bytes, &options)?,
         Opened::NiftiPair { header, image } => nifti::read_pair_labels(header, image, &options)?,
         Opened::Nrrd(bytes) => nrrd::read_labels(bytes, &options)?,
         Opened::NrrdDetached { header, data } => nrrd::read_detached_labels(header, data, &options)?,
-        Opened::Dicom(_) => return Err(FormatError::LabelsInDicom),
+        Opened::Dicom(_) => return Err(FormatError::NoStructures),
     })
 }
 
-/// Reads the organs of a label map: [`read_labels`] with the numbers of the anatomy table.
-///
-/// Names count before numbers: those in the file (segments of 3D Slicer, whose layers are joined, a table behind a NIfTI
-/// header), then those of a table among the files (see [`LabelNames`]). Where nothing names the labels and this program did
-/// not write them, a warning says that their numbers were taken as those of the table. A warning also names what is left out.
-///
-/// # Errors
-/// As [`read_labels`]; numbers that are no organ's; names of which none is an organ's.
-pub fn read_organs(files: Vec<(String, Vec<u8>)>) -> Result<LabelVolume, FormatError> {
+/// The organs of a label map, with what lies beside it: see [`read_organs`](super::read_organs).
+pub(super) fn organs_of(opened: &Opened, beside: &[Named]) -> Result<LabelVolume, FormatError> {
     let options = ReadOptions::default();
-    let (opened, beside) = classify(files)?;
-    let segmentation = match &opened {
+    let segmentation = match opened {
         Opened::Nrrd(bytes) => nrrd::read_segmentation(bytes, None, &options)?,
         Opened::NrrdDetached { header, data } => nrrd::read_segmentation(header, Some(data), &options)?,
         _ => None,
@@ -287,7 +287,7 @@ pub fn read_organs(files: Vec<(String, Vec<u8>)>) -> Result<LabelVolume, FormatE
     if let Some(segmentation) = segmentation {
         return Ok(segmentation.organs()?);
     }
-    let header = match &opened {
+    let header = match opened {
         Opened::Nifti(bytes) | Opened::Nrrd(bytes) => Some(bytes),
         Opened::NiftiPair { header, .. } | Opened::NrrdDetached { header, .. } => Some(header),
         Opened::Dicom(_) => None,
@@ -296,7 +296,7 @@ pub fn read_organs(files: Vec<(String, Vec<u8>)>) -> Result<LabelVolume, FormatE
     let ours = described.is_some_and(|header| header.description.starts_with(OURS));
     let named = header.and_then(|bytes| nifti::read_label_names(bytes));
     let named = named.or_else(|| beside.iter().find_map(|(_, bytes)| LabelNames::parse(bytes)));
-    let labels = numbers_of(&opened)?;
+    let labels = numbers_of(opened)?;
     Ok(match named {
         Some(names) => names.apply(labels)?,
         None => label_names::by_number(labels, ours)?,
@@ -307,6 +307,7 @@ pub fn read_organs(files: Vec<(String, Vec<u8>)>) -> Result<LabelVolume, FormatE
 mod tests {
     use std::io::Write;
 
+    use super::super::read_labels;
     use super::*;
     use crate::formats::analytic::damaged_versions;
     use crate::volume::{Geometry, Modality, Volume};
@@ -395,6 +396,6 @@ mod tests {
             assert!(matches!(read_ct(named(files)), Err(FormatError::Unknown)));
         }
         let dicom = [&[0; 128], b"DICM".as_slice()].concat();
-        assert!(matches!(read_labels(named(vec![dicom])), Err(FormatError::LabelsInDicom)));
+        assert!(matches!(read_labels(named(vec![dicom])), Err(FormatError::NoStructures)));
     }
 }

@@ -152,6 +152,15 @@ pub struct OtherStructure {
     pub voxels: Vec<Range<usize>>,
 }
 
+impl OtherStructure {
+    /// 1 inside, on a grid of `voxels`.
+    pub fn mask(&self, voxels: usize) -> Vec<u8> {
+        let mut mask = vec![0; voxels];
+        self.voxels.iter().for_each(|run| mask[run.clone()].fill(1));
+        mask
+    }
+}
+
 /// What was read of a structure set or segmentation, on a grid.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Structures {
@@ -161,8 +170,21 @@ pub struct Structures {
     pub organs: OrganSet,
     /// What is none of the 33 organs.
     pub others: Vec<OtherStructure>,
+    /// Whether `labels` has the numbers of the file instead of those of the anatomy table.
+    pub by_number: bool,
     /// What was not taken as it stands, a sentence each, with the name of the structure.
     pub warnings: Vec<String>,
+}
+
+impl Structures {
+    /// What a label map holds.
+    pub(super) fn of_map(labels: LabelVolume, by_number: bool) -> Self {
+        let mut seen = [false; 256];
+        labels.voxels.iter().for_each(|&label| seen[usize::from(label)] = true);
+        let organs = Organ::ALL.into_iter().filter(|o| seen[usize::from(o.label())]).collect();
+        let warnings = labels.warnings.clone();
+        Self { labels, organs, others: Vec::new(), by_number, warnings }
+    }
 }
 
 /// Structures on their way into one label map, each as runs of voxels: a mask a structure would not fit in memory.
@@ -214,7 +236,7 @@ impl Collected {
             voxels.into_iter().for_each(|run| labels.voxels[run].fill(organ.label()));
         }
         labels.warnings.clone_from(&self.warnings);
-        Structures { labels, organs, others: self.others, warnings: self.warnings }
+        Structures { labels, organs, others: self.others, by_number: false, warnings: self.warnings }
     }
 }
 

@@ -112,6 +112,13 @@ impl Body {
         self.size
     }
 
+    /// 1 inside, for every voxel in canonical order.
+    pub fn mask(&self) -> Vec<u8> {
+        let [nx, ny, nz] = self.size;
+        let voxel = |n: usize| u8::from(self.contains(n % nx, n / nx % ny, n / (nx * ny)));
+        (0..nx * ny * nz).map(voxel).collect()
+    }
+
     /// Whether voxel i, j, k belongs to the body; false outside the volume.
     pub fn contains(&self, i: usize, j: usize, k: usize) -> bool {
         if i >= self.size[0] || j >= self.size[1] || k >= self.size[2] {

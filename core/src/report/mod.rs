@@ -43,7 +43,7 @@ pub use input::{ReportError, Segmentation};
 pub use key_slices::key_slices;
 pub use manifest::run_manifest_json;
 pub use region_order::region_order_warnings;
-pub use result_files::{ResultFile, ResultFileError, ResultFiles};
+pub use result_files::{DicomSource, ResultFile, ResultFileError, ResultFiles};
 pub use sheet::{SheetRow, SheetTile, sheet_png};
 pub use side_by_side::{Panel, SideBySide};
 pub use statistics::{CutByScan, OrganStatistics, Statistics, statistics_csv};

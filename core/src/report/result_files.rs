@@ -7,9 +7,13 @@ use std::cell::OnceCell;
 
 use super::{ReportError, Segmentation, Statistics};
 use super::{attention_csv, attention_json, report_html, run_manifest_json, statistics_csv};
-use crate::anatomy::Organ;
+use crate::anatomy::{Organ, OrganSet};
+use crate::formats::dicom::{Author, Derivation, ExportError, Moment, SeriesInfo, new_uid};
 use crate::formats::nifti::{self, NiftiError};
 use crate::formats::nrrd::{self, NrrdError};
+use crate::formats::structures::{Drawn, Structure};
+use crate::formats::{rtstruct, seg};
+use crate::preprocess::Body;
 
 /// A file of a segmentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +34,10 @@ pub enum ResultFile {
     Report,
     /// The record of the run.
     Run,
+    /// An RT Structure Set, for planning systems.
+    StructureSet,
+    /// A DICOM Segmentation, for archives.
+    DicomSegmentation,
 }
 
 /// Why a file cannot be made.
@@ -44,6 +52,15 @@ pub enum ResultFileError {
     /// A label map.
     #[error(transparent)]
     Nrrd(#[from] NrrdError),
+    /// A CT without slices that DICOM could refer to.
+    #[error(
+        "RTSTRUCT and SEG refer to the slices of a DICOM series, and this CT is none; take the DICOM series itself, or name the one \
+         that it was made from"
+    )]
+    NoSeries,
+    /// A DICOM file.
+    #[error(transparent)]
+    Dicom(#[from] ExportError),
 }
 
 impl ResultFile {
@@ -68,8 +85,23 @@ impl ResultFile {
             Self::AttentionJson => "attention.json".into(),
             Self::Report => "report.html".into(),
             Self::Run => "run.json".into(),
+            Self::StructureSet => "structures.dcm".into(),
+            Self::DicomSegmentation => "segmentation.dcm".into(),
         }
     }
+}
+
+/// What DICOM files need besides labels.
+#[derive(Clone, Copy, Debug)]
+pub struct DicomSource<'a> {
+    /// The series that the CT is, or was made from.
+    pub series: &'a SeriesInfo,
+    /// How contours are written.
+    pub contours: &'a rtstruct::WriteOptions,
+    /// The body, where its outline is to be written, too.
+    pub body: Option<&'a Body>,
+    /// Organs that a person has changed.
+    pub edited: OrganSet,
 }
 
 /// What the header of a label map says that lies beside a record of its run, which says the rest.
@@ -81,13 +113,14 @@ pub struct ResultFiles<'a> {
     segmentation: Segmentation<'a>,
     /// What the headers of label maps say, at most 80 bytes of it in NIfTI.
     description: String,
+    dicom: Option<DicomSource<'a>>,
     statistics: OnceCell<Statistics>,
 }
 
 impl<'a> ResultFiles<'a> {
     /// Files that lie beside each other, `run.json` among them.
     pub fn of_folder(segmentation: Segmentation<'a>) -> Self {
-        Self { segmentation, description: BESIDE_ITS_RECORD.into(), statistics: OnceCell::new() }
+        Self { segmentation, description: BESIDE_ITS_RECORD.into(), dicom: None, statistics: OnceCell::new() }
     }
 
     /// Files that go their way alone: the header of a label map names the weights, after what must not be cut off.
@@ -97,7 +130,12 @@ impl<'a> ResultFiles<'a> {
             Some(hash) => format!("Not a medical device. AttentionAnatomy, {} {hash}", run.weights_name),
             None => "Not a medical device. AttentionAnatomy, by hand".into(),
         };
-        Self { segmentation, description, statistics: OnceCell::new() }
+        Self { segmentation, description, dicom: None, statistics: OnceCell::new() }
+    }
+
+    /// With DICOM files that refer to a series.
+    pub fn with_dicom(self, source: DicomSource<'a>) -> Self {
+        Self { dicom: Some(source), ..self }
     }
 
     /// What was measured of the labels.
@@ -132,6 +170,32 @@ impl<'a> ResultFiles<'a> {
             ResultFile::AttentionJson => attention_json(seg).into_bytes(),
             ResultFile::Report => report_html(seg, self.statistics()?)?.into_bytes(),
             ResultFile::Run => run_manifest_json(seg, self.statistics()?).into_bytes(),
+            ResultFile::StructureSet | ResultFile::DicomSegmentation => self.dicom(output)?,
+        })
+    }
+
+    fn dicom(&self, output: ResultFile) -> Result<Vec<u8>, ResultFileError> {
+        let source = self.dicom.as_ref().ok_or(ResultFileError::NoSeries)?;
+        let (labels, run) = (self.segmentation.labels, self.segmentation.run);
+        let hash = run.weights_sha256.get(..12);
+        let drawn = |organ: Organ| match (hash, source.edited.contains(organ)) {
+            (None, _) => Drawn::Manual,
+            (Some(_), true) => Drawn::Semiautomatic,
+            (Some(_), false) => Drawn::Automatic,
+        };
+        let body = source.body.map(|body| body.mask());
+        let mut structures = Structure::organs(labels, drawn);
+        structures.extend(body.as_deref().map(Structure::body));
+        let author = Author {
+            version: run.program_version.clone(),
+            weights: hash.map(|hash| format!("{} {hash}", run.weights_name)),
+        };
+        let (moment, mut uid) = (Moment::now(), new_uid);
+        let made = Derivation { series: source.series, author: &author, moment, new_uid: &mut uid };
+        let geometry = &labels.geometry;
+        Ok(match output {
+            ResultFile::DicomSegmentation => seg::write(&structures, geometry, made)?,
+            _ => rtstruct::write(&structures, geometry, source.contours, made)?,
         })
     }
 
@@ -181,6 +245,29 @@ mod tests {
         assert_eq!(record["weights"]["sha256"], run.weights_sha256);
         for file in files.all(false) {
             assert!(!files.bytes(file).unwrap().is_empty());
+        }
+    }
+
+    #[test]
+    fn dicom_files_are_read_back_and_say_what_was_edited() {
+        let (ct, labels) = volumes();
+        let (trained, run) = (trained(&["liver", "heart"]), run());
+        let segmentation = Segmentation { ct: &ct, labels: &labels, slices: &[], trained: &trained, run: &run };
+        let plain = ResultFiles::of_folder(segmentation);
+        assert!(matches!(plain.bytes(ResultFile::StructureSet), Err(ResultFileError::NoSeries)));
+        let series = formats::analytic::series(&ct.stored);
+        let (contours, body) = (rtstruct::WriteOptions::default(), Body::find(&ct));
+        let edited = [Organ::Heart].into_iter().collect();
+        let source = DicomSource { series: &series, contours: &contours, body: Some(&body), edited };
+        let files = plain.with_dicom(source);
+        let reference = formats::Reference::of(&ct, Some(&series));
+        for file in [ResultFile::StructureSet, ResultFile::DicomSegmentation] {
+            let bytes = files.bytes(file).unwrap();
+            let found = formats::read_structures(vec![(file.name(), bytes.clone())], Some(&reference)).unwrap();
+            assert_eq!(found.labels.voxels, labels.voxels);
+            assert_eq!(found.others.iter().map(|o| o.name.as_str()).collect::<Vec<_>>(), ["BODY"]);
+            let object = String::from_utf8_lossy(&bytes).into_owned();
+            assert!(object.contains("SEMIAUTOMATIC") && object.contains(&run.weights_sha256[..12]));
         }
     }
 

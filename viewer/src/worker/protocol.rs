@@ -94,6 +94,16 @@ pub enum Export {
     AttentionJson,
     /// The report of the command line: one HTML file.
     ReportHtml,
+    /// An RT Structure Set on the slices of the DICOM series that the CT is.
+    StructureSet {
+        /// Organs that the user has changed.
+        edited: OrganSet,
+    },
+    /// A DICOM Segmentation on the same.
+    DicomSegmentation {
+        /// Organs that the user has changed.
+        edited: OrganSet,
+    },
 }
 
 /// What the small training of a lesson is to be done with.

@@ -55,6 +55,33 @@ fn masks_become_the_labels_that_a_map_has() {
 }
 
 #[test]
+fn contours_of_a_planning_system_are_labels_by_their_names() {
+    use crate::formats::structures::{Drawn, Structure};
+    use crate::formats::{analytic, rtstruct};
+
+    let mut files = Files::two_sets();
+    let of_map = sets(&files)[0].clone();
+    let entry = of_map.set.cases[0].clone();
+    let expected = of_map.read_drawn(&entry, &files).unwrap();
+    let (_, labels) = drawn(0);
+    let organs = Structure::organs(&labels, |_| Drawn::Manual);
+    let options = rtstruct::WriteOptions::default();
+    let series = analytic::series(&labels.stored);
+    let bytes = analytic::derive(&series, |made| rtstruct::write(&organs, &labels.geometry, &options, made)).unwrap();
+    // The whole file as a map, and as the mask of one organ; the numbers of the set are of no interest.
+    files.files.insert(format!("liver/{}", entry.label.as_deref().unwrap()), bytes);
+    assert_eq!(of_map.read_drawn(&entry, &files).unwrap().voxels, labels.voxels);
+    let mut of_masks = of_map.clone();
+    let case = &mut of_masks.set.cases[0];
+    let path = case.label.take().unwrap();
+    case.masks.insert("Liver".into(), crate::dataset::OneOrMore::One(path));
+    let liver = |l: &u8| if *l == Organ::Liver.label() { *l } else { 0 };
+    let masks = of_masks.read_drawn(&of_masks.set.cases[0], &files).unwrap();
+    assert_eq!(masks.voxels, expected.voxels.iter().map(liver).collect::<Vec<_>>());
+    assert!(masks.voxels.contains(&Organ::Liver.label()));
+}
+
+#[test]
 fn everybody_is_held_out_in_one_fold_and_prepared_once_for_all_of_them() {
     let files = Files::two_sets();
     let (sets, mut prepared) = (sets(&files), Prepared::default());

@@ -99,14 +99,14 @@ impl Moment {
 
 /// Who drew the structures, for the equipment module and the descriptions.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Provenance {
+pub struct Author {
     /// Version of this program.
     pub version: String,
     /// Weights that drew the structures; `None` where this program only wrote down what another one drew.
     pub weights: Option<String>,
 }
 
-impl Provenance {
+impl Author {
     /// For descriptions.
     pub fn sentence(&self) -> String {
         match &self.weights {
@@ -121,11 +121,19 @@ pub struct Derivation<'a> {
     /// The series that the structures were drawn on.
     pub series: &'a SeriesInfo,
     /// Who drew them.
-    pub provenance: &'a Provenance,
+    pub author: &'a Author,
     /// When.
     pub moment: Moment,
     /// Where fresh UIDs come from; [`new_uid`] outside of tests.
     pub new_uid: &'a mut dyn FnMut() -> Result<String, ExportError>,
+}
+
+/// Whether structures on `geometry` (canonical) can refer to the slices of a series.
+///
+/// # Errors
+/// [`ExportError`]: what the series lacks, or another grid.
+pub fn can_refer(series: &SeriesInfo, geometry: &Geometry) -> Result<(), ExportError> {
+    Slices::of(series, geometry).map(|_| ())
 }
 
 /// The slices of a series as a grid.
@@ -307,10 +315,12 @@ impl Derivation<'_> {
             text(tags::SERIES_DATE, VR::DA, date),
             text(tags::SERIES_TIME, VR::TM, time),
             short_text(tags::SERIES_DESCRIPTION, VR::LO, description),
+            // Behind the series that it is made from in any list.
+            integer(tags::SERIES_NUMBER, series.number.map_or(1, |n| n.unsigned_abs() as usize + 1000)),
             text(tags::INSTANCE_NUMBER, VR::IS, "1"),
             text(tags::MANUFACTURER, VR::LO, "AttentionAnatomy"),
             text(tags::MANUFACTURER_MODEL_NAME, VR::LO, "AttentionAnatomy"),
-            short_text(tags::SOFTWARE_VERSIONS, VR::LO, &self.provenance.version),
+            short_text(tags::SOFTWARE_VERSIONS, VR::LO, &self.author.version),
             text(tags::FRAME_OF_REFERENCE_UID, VR::UI, &series.frame_of_reference_uid),
             text(tags::POSITION_REFERENCE_INDICATOR, VR::LO, &patient.position_reference),
         ]);

@@ -16,6 +16,7 @@ mod error;
 mod header;
 mod jpeg12;
 mod jpeg2000;
+mod kind;
 pub(in crate::formats) mod nested;
 mod patient;
 mod pixel_format;
@@ -31,8 +32,9 @@ pub(in crate::formats) mod walk;
 
 pub use choice::SeriesChoice;
 pub use dataset::looks_like_dicom;
-pub use derived::{Derivation, ExportError, Moment, Provenance, new_uid};
+pub use derived::{Author, Derivation, ExportError, Moment, can_refer, new_uid};
 pub use error::DicomError;
+pub use kind::{Stored, stored};
 pub use patient::PatientStudy;
 pub use reader::SeriesReader;
 pub use series::{SeriesInfo, SliceReference};

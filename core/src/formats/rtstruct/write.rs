@@ -52,9 +52,8 @@ pub fn write(
         return Err(ExportError::Empty);
     }
     let series = made.series;
-    let sentence = made.provenance.sentence();
+    let sentence = made.author.sentence();
     let mut object = made.object(uids::RT_STRUCTURE_SET_STORAGE, "RTSTRUCT", "AttentionAnatomy structures")?;
-    object.put(text(tags::SERIES_NUMBER, VR::IS, ""));
     object.put(text(tags::OPERATORS_NAME, VR::PN, ""));
     object.put(short_text(tags::STRUCTURE_SET_LABEL, VR::SH, &options.label));
     let description = format!("{sentence}. Not a medical device: every contour needs review by a qualified person.");

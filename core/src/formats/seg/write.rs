@@ -40,7 +40,7 @@ pub fn write(structures: &[Structure], geometry: &Geometry, mut made: Derivation
         )));
     }
     let series = made.series;
-    let sentence = made.provenance.sentence();
+    let sentence = made.author.sentence();
     let mut object = made.object(uids::SEGMENTATION_STORAGE, "SEG", "AttentionAnatomy segmentation")?;
     let dimensions = (made.new_uid)()?;
     let organization = || text(tags::DIMENSION_ORGANIZATION_UID, VR::UI, &dimensions);
@@ -54,9 +54,8 @@ pub fn write(structures: &[Structure], geometry: &Geometry, mut made: Derivation
     let spacing = slices.stored.spacing();
     let referenced = sequence(tags::REFERENCED_INSTANCE_SEQUENCE, derived::instances(series));
     for element in [
-        integer(tags::SERIES_NUMBER, series.number.map_or(1, |n| n.unsigned_abs() as usize + 1000)),
         // The enhanced general equipment module wants one; a program has its version.
-        short_text(tags::DEVICE_SERIAL_NUMBER, VR::LO, &made.provenance.version),
+        short_text(tags::DEVICE_SERIAL_NUMBER, VR::LO, &made.author.version),
         text(tags::IMAGE_TYPE, VR::CS, "DERIVED\\PRIMARY"),
         text(tags::CONTENT_DATE, VR::DA, &made.moment.date),
         text(tags::CONTENT_TIME, VR::TM, &made.moment.time),

@@ -1,6 +1,8 @@
 //! Menus: what is opened, saved, shown, and computed with.
 
+use attention_anatomy::anatomy::OrganSet;
 use attention_anatomy::infer::{ComputeKind, DevicePreference};
+use attention_anatomy::volume::Modality;
 use egui::{Button, RichText, Ui};
 
 use super::super::context::Context;
@@ -92,9 +94,14 @@ fn save(ui: &mut Ui, cx: &mut Context<'_>) {
     ui.set_min_width(210.0);
     let scan = cx.document.study.is_some();
     let run = cx.document.study.as_ref().is_some_and(|s| s.anatomy.iter().any(Option::is_some));
+    // Only DICOM names a modality, and only its slices can be referred to.
+    let series = cx.document.study.as_ref().is_some_and(|s| s.ct.modality != Modality::Unknown);
+    let edited = cx.document.study.as_ref().map_or(OrganSet::EMPTY, |s| s.labels.edited_organs());
     for (name, what, enabled) in [
         ("Labels, NIfTI", Export::Labels { nrrd: false }, scan),
         ("Labels, NRRD", Export::Labels { nrrd: true }, scan),
+        ("Structures for planning, RTSTRUCT", Export::StructureSet { edited }, series),
+        ("Segmentation, DICOM SEG", Export::DicomSegmentation { edited }, series),
         ("Statistics, CSV", Export::StatisticsCsv, scan),
         ("Attention, CSV", Export::AttentionCsv, run),
         ("Attention, JSON", Export::AttentionJson, run),

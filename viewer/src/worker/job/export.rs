@@ -1,7 +1,9 @@
 //! Files to be saved, as the command line writes them.
 
+use attention_anatomy::anatomy::OrganSet;
+use attention_anatomy::formats::rtstruct::WriteOptions;
 use attention_anatomy::infer::{Provenance, RunInfo, SliceAnatomy};
-use attention_anatomy::report::{ResultFile, ResultFiles, Segmentation, TrainedOrgan};
+use attention_anatomy::report::{DicomSource, ResultFile, ResultFiles, Segmentation, TrainedOrgan};
 
 use super::segment::Segmenting;
 use super::study::Study;
@@ -51,18 +53,27 @@ fn make(study: &Study, provenance: Option<&Provenance>, export: Exporting) -> Re
     let slices: Vec<SliceAnatomy> = provenance.map_or(Vec::new(), Provenance::slices);
     let trained: Vec<TrainedOrgan> = provenance.map_or(Vec::new(), Provenance::trained);
     let segmentation = Segmentation { ct, labels: &labels, slices: &slices, trained: &trained, run: &run };
-    let file = file(export.what);
-    let bytes = ResultFiles::single(segmentation).bytes(file).map_err(|e| e.to_string())?;
+    let (file, edited) = file(export.what);
+    let contours = WriteOptions { label: "AI contours".into(), ..WriteOptions::default() };
+    let mut files = ResultFiles::single(segmentation);
+    if let Some(series) = &study.series {
+        files = files.with_dicom(DicomSource { series, contours: &contours, body: None, edited });
+    }
+    let bytes = files.bytes(file).map_err(|e| e.to_string())?;
     Ok((file.name(), bytes))
 }
 
-fn file(what: Export) -> ResultFile {
-    match what {
+/// The file, and the organs that the user has changed where it says so.
+fn file(what: Export) -> (ResultFile, OrganSet) {
+    let file = match what {
+        Export::StructureSet { edited } => return (ResultFile::StructureSet, edited),
+        Export::DicomSegmentation { edited } => return (ResultFile::DicomSegmentation, edited),
         Export::Labels { nrrd: false } => ResultFile::Labels,
         Export::Labels { nrrd: true } => ResultFile::LabelsNrrd,
         Export::StatisticsCsv => ResultFile::StatisticsCsv,
         Export::AttentionCsv => ResultFile::AttentionCsv,
         Export::AttentionJson => ResultFile::AttentionJson,
         Export::ReportHtml => ResultFile::Report,
-    }
+    };
+    (file, OrganSet::EMPTY)
 }

@@ -120,7 +120,8 @@ impl Job {
                     Some(parked) => parked.go_on(),
                     None => {
                         self.give_up_opening();
-                        self.opening = Some(Opening::new(job, inputs, as_what, even_if_large));
+                        let reference = self.study.as_ref().map(Study::reference);
+                        self.opening = Some(Opening::new(job, inputs, as_what, even_if_large, reference));
                     }
                 }
             }

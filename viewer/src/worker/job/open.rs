@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use attention_anatomy::formats::dicom::{SeriesChoice, SeriesReader};
-use attention_anatomy::formats::{self, Format, FormatError, MAX_UNPACKED, ReadOptions, archive};
+use attention_anatomy::formats::dicom::{SeriesChoice, SeriesInfo, SeriesReader, Stored, stored};
+use attention_anatomy::formats::{self, Format, FormatError, MAX_UNPACKED, ReadOptions, Reference, archive};
 use attention_anatomy::volume::{CtVolume, LabelVolume};
 use attention_anatomy_assets::SAMPLE_NAME;
 
@@ -52,6 +52,10 @@ pub(super) struct Opening {
     job: u64,
     name: String,
     as_what: OpenAs,
+    /// The CT that is open, which contours are drawn on.
+    reference: Option<Reference>,
+    /// The DICOM series that the CT is that was read.
+    series: Option<Box<SeriesInfo>>,
     /// The user knows how large it is.
     even_if_large: bool,
     /// Waits for the user's answer.
@@ -89,11 +93,19 @@ enum Found {
 }
 
 impl Opening {
-    pub(super) fn new(job: u64, inputs: Vec<Input>, as_what: OpenAs, even_if_large: bool) -> Self {
+    pub(super) fn new(
+        job: u64,
+        inputs: Vec<Input>,
+        as_what: OpenAs,
+        even_if_large: bool,
+        reference: Option<Reference>,
+    ) -> Self {
         Self {
             job,
             name: name_of(&inputs),
             as_what,
+            reference,
+            series: None,
             even_if_large,
             parked: false,
             has_ct: false,
@@ -191,7 +203,8 @@ impl Opening {
                 let Stage::Series(reader, _) = std::mem::replace(&mut self.stage, next) else {
                     return Ok(Outcome::Done);
                 };
-                let (ct, ..) = reader.finish().map_err(|e| format!("{}: {e}", self.name))?;
+                let (ct, series, _) = reader.finish().map_err(|e| format!("{}: {e}", self.name))?;
+                self.series = Some(Box::new(series));
                 Ok(Outcome::Found(Found::Read(Box::new(ct))))
             }
         }
@@ -253,8 +266,12 @@ impl Opening {
 
     fn image(&mut self, machine: &dyn Machine, sorted: &mut Sorted) -> Result<Outcome, String> {
         let Group { files, dicom, eight_bit } = sorted.images.remove(0);
-        if self.as_what == OpenAs::Reference {
-            let labels = formats::read_organs(files).map_err(|e| self.named(&e))?;
+        // A structure set or segmentation alone is labels; one beside its series is left to the reader of the series.
+        let is = |kind: Option<Stored>| files.iter().any(|(_, bytes)| stored(bytes) == kind);
+        let drawn =
+            dicom && !is(Some(Stored::Image)) && (is(Some(Stored::StructureSet)) || is(Some(Stored::Segmentation)));
+        if self.as_what == OpenAs::Reference || drawn {
+            let labels = formats::read_organs_on(files, self.reference.as_ref()).map_err(|e| self.named(&e))?;
             return Ok(Outcome::Found(Found::Labels(Box::new(labels))));
         }
         if !dicom {
@@ -370,8 +387,9 @@ impl Job {
             }
             Found::Read(_) => return Err(format!("{name}: the scan was not identified; open it again")),
             Found::Ct(ct, key) => {
+                let series = self.opening.as_mut().and_then(|opening| opening.series.take());
                 self.close();
-                self.study = Some(Study::new(name.clone(), ct.clone(), key.clone()));
+                self.study = Some(Study::new(name.clone(), ct.clone(), key.clone(), series));
                 Opened::Ct { name, ct, key }
             }
             Found::Labels(labels) => {

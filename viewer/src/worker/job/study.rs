@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use attention_anatomy::formats::Reference;
+use attention_anatomy::formats::dicom::SeriesInfo;
 use attention_anatomy::infer::Provenance;
 use attention_anatomy::preprocess::{Body, InputConfig, ModelSlices};
 use attention_anatomy::volume::{CtVolume, check_is_ct};
@@ -14,6 +16,8 @@ pub(super) struct Study {
     pub(super) ct: Arc<CtVolume>,
     /// What tells the CT from others.
     pub(super) key: CtKey,
+    /// The DICOM series that it is, if it is one: what structures refer to.
+    pub(super) series: Option<Box<SeriesInfo>>,
     body: Option<Arc<Body>>,
     slices: Option<Arc<ModelSlices>>,
     /// How the labels of the last run came about, once it is over.
@@ -21,8 +25,13 @@ pub(super) struct Study {
 }
 
 impl Study {
-    pub(super) fn new(name: String, ct: Arc<CtVolume>, key: CtKey) -> Self {
-        Self { name, ct, key, body: None, slices: None, provenance: None }
+    pub(super) fn new(name: String, ct: Arc<CtVolume>, key: CtKey, series: Option<Box<SeriesInfo>>) -> Self {
+        Self { name, ct, key, series, body: None, slices: None, provenance: None }
+    }
+
+    /// What contours are drawn on.
+    pub(super) fn reference(&self) -> Reference {
+        Reference::of(&self.ct, self.series.as_deref())
     }
 
     /// The CT as the network sees it, made when it is first asked for.

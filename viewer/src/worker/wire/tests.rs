@@ -100,6 +100,8 @@ fn every_command_survives() {
         Export::AttentionCsv,
         Export::AttentionJson,
         Export::ReportHtml,
+        Export::StructureSet { edited: [Organ::Heart].into_iter().collect() },
+        Export::DicomSegmentation { edited: OrganSet::EMPTY },
     ] {
         commands.push(Command::Export { what, labels: labels.clone(), notes: vec!["edited".into()] });
     }

@@ -8,6 +8,9 @@ use dicom_object::InMemDicomObject;
 
 use super::super::{SeriesChoice, read_series};
 use super::SliceFile;
+use crate::formats::analytic::derive;
+use crate::formats::structures::{Drawn, Structure};
+use crate::formats::{Reference, read_structures, rtstruct, seg};
 use crate::volume::CtVolume;
 
 /// Voxels, spacing and first voxel centre along the patient's x, y, z.
@@ -131,6 +134,34 @@ fn organs_stay_in_place_through_every_orientation_and_file_order() {
             let found = volume.stored.to_patient([0.0, 0.0, k as f64]);
             assert!((0..3).all(|a| (found[a] - position[a]).abs() < 1e-6), "{label}: slice {k}");
             assert_eq!(instance.position, Some(position), "{label}: slice {k}");
+        }
+    }
+}
+
+#[test]
+fn organs_stay_in_place_through_structure_sets_and_segmentations_of_every_orientation() {
+    for scan in Scan::all() {
+        let label = format!("rows {:?}, columns {:?}", scan.row, scan.column);
+        let files: Vec<(String, Vec<u8>)> =
+            (0..SIZE[scan.normal()]).map(|n| (format!("{n}"), scan.file(n).write())).collect();
+        let (ct, info, _) = read_series(files.clone(), SeriesChoice::default()).unwrap();
+        let number = |hu: i16| ORGANS.iter().position(|organ| organ.0 == hu).map_or(0, |n| n as u8 + 1);
+        let labels = ct.with_voxels(ct.voxels.iter().map(|&hu| number(hu)).collect());
+        let organs = Structure::organs(&labels, |_| Drawn::Automatic);
+        let options = rtstruct::WriteOptions::default();
+        let contours = derive(&info, |made| rtstruct::write(&organs, &labels.geometry, &options, made)).unwrap();
+        let segments = derive(&info, |made| seg::write(&organs, &labels.geometry, made)).unwrap();
+        let hu = |l: u8| if l == 0 { BACKGROUND } else { ORGANS[usize::from(l) - 1].0 };
+        // Contours find their series beside them; segments are put on the grid of the CT.
+        let beside = [files, vec![("structures".into(), contours)]].concat();
+        let reference = Reference::of(&ct, Some(&info));
+        for found in
+            [read_structures(beside, None), read_structures(vec![("segments".into(), segments)], Some(&reference))]
+        {
+            let found = found.unwrap();
+            assert!(found.warnings.is_empty(), "{label}: {:?}", found.warnings);
+            let back = found.labels.with_voxels(found.labels.voxels.iter().map(|&l| hu(l)).collect());
+            assert_organs_in_place(&back, &label);
         }
     }
 }

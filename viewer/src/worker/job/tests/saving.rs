@@ -65,6 +65,41 @@ fn labels_drawn_by_hand_can_be_saved_without_any_run() {
 }
 
 #[test]
+fn structures_of_a_dicom_series_are_saved_and_opened_again() {
+    use attention_anatomy::anatomy::{Organ, OrganSet};
+    use attention_anatomy::formats::archive;
+
+    let path = format!("{}/../tests/data/rtstruct.zip", env!("CARGO_MANIFEST_DIR"));
+    let files = archive::unzip(&std::fs::read(path).unwrap(), 64 << 20).unwrap();
+    let slices = files.into_iter().filter(|(name, _)| name.contains("/ct_")).map(|(name, b)| bytes(&name, b));
+    let mut rig = Rig::new();
+    let opened = rig.open(slices.collect());
+    assert!(opened.iter().any(|e| matches!(e, Event::Opened { what: Opened::Ct { .. }, .. })), "{opened:?}");
+    let mut labels = vec![0u8; 512 * 512 * 2];
+    labels[100_000..100_040].fill(Organ::Liver.label());
+    labels[400_000..400_002].fill(Organ::Heart.label());
+    let edited: OrganSet = [Organ::Heart].into_iter().collect();
+    for (what, file) in [
+        (Export::StructureSet { edited }, "structures.dcm"),
+        (Export::DicomSegmentation { edited }, "segmentation.dcm"),
+    ] {
+        let (name, saved) = export(&mut rig, what, &labels);
+        assert_eq!(name, file);
+        let opened = rig.open(vec![bytes(&name, saved)]);
+        let found = opened.iter().find_map(|event| match event {
+            Event::Opened { what: Opened::Labels { labels, .. }, .. } => Some(labels.to_vec()),
+            _ => None,
+        });
+        assert_eq!(found.as_deref(), Some(&labels[..]), "{file}");
+    }
+    // A CT that is no series has no slices to refer to.
+    let mut rig = Rig::with_sample();
+    let labels = shared(vec![ORGAN.label(); 3600 * SLICES]);
+    rig.tell(Command::Export { what: Export::StructureSet { edited }, labels, notes: Vec::new() });
+    assert!(matches!(&rig.rest()[..], [Event::Failed(why)] if why.contains("DICOM series")));
+}
+
+#[test]
 fn a_comparison_is_answered_under_its_number_and_a_newer_one_replaces_it() {
     let mut rig = Rig::with_sample();
     let mut truth = vec![0u8; 3600 * SLICES];

@@ -1,0 +1,190 @@
+//! `attention-anatomy convert`: structures from one format to another.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, anyhow, bail};
+use attention_anatomy::formats::dicom::{Author, Derivation, Moment, SeriesChoice, SeriesInfo, new_uid};
+use attention_anatomy::formats::rtstruct::{Holes, WriteOptions};
+use attention_anatomy::formats::structures::{Drawn, Structure, Structures};
+use attention_anatomy::formats::{self, FormatError, Reference, nifti, nrrd, rtstruct, seg};
+use attention_anatomy::preprocess::Body;
+
+use crate::output::{Overwrite, SingleFile};
+use crate::results::inputs;
+use crate::{files, progress};
+
+/// Converts structures between label maps (NIfTI, NRRD), RT Structure Sets and DICOM Segmentations.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A label map, an RTSTRUCT or SEG file, or a folder or zip that holds one of these beside its CT.
+    input: PathBuf,
+    /// The file to write.
+    #[arg(short, long)]
+    output: PathBuf,
+    /// What to write, where the name does not tell: `.nii`, `.nii.gz` and `.nrrd` are label maps, `.dcm` an RTSTRUCT.
+    #[arg(long, value_enum)]
+    to: Option<To>,
+    /// The CT that the structures were drawn on: an RTSTRUCT is drawn on its grid, and DICOM that is written refers to its
+    /// slices, so that for RTSTRUCT and SEG it must be a DICOM series.
+    #[arg(long)]
+    reference: Option<PathBuf>,
+    /// The series of `--reference`, by SeriesInstanceUID, where there are several.
+    #[arg(long, requires = "reference")]
+    series: Option<String>,
+    #[command(flatten)]
+    contours: Contours,
+    /// Also write the outline of the body, found in the CT of `--reference`, as BODY of type EXTERNAL.
+    #[arg(long, requires = "reference")]
+    body: bool,
+    #[command(flatten)]
+    overwrite: Overwrite,
+}
+
+/// How contours are written.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+pub struct Contours {
+    /// Holes in RTSTRUCT contours: joined to the contour around them, or contours of their own (CLOSEDPLANAR_XOR).
+    #[arg(long, value_enum, default_value_t)]
+    pub holes: HolesAs,
+    /// Smooth RTSTRUCT contours between the voxels, instead of exact ones along their borders.
+    #[arg(long)]
+    pub smooth: bool,
+}
+
+/// How holes are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum HolesAs {
+    /// As a channel of no width.
+    #[default]
+    Keyhole,
+    /// As contours of their own.
+    Xor,
+}
+
+impl Contours {
+    /// With the label of the structure set.
+    pub fn options(self, label: &str) -> WriteOptions {
+        let holes = match self.holes {
+            HolesAs::Keyhole => Holes::Keyhole,
+            HolesAs::Xor => Holes::Xor,
+        };
+        WriteOptions { holes, smooth: self.smooth, label: label.into() }
+    }
+}
+
+/// What is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum To {
+    Nifti,
+    Nrrd,
+    Rtstruct,
+    Seg,
+}
+
+impl To {
+    fn of(path: &Path) -> Result<Self> {
+        let name = files::file_name(path).to_lowercase();
+        let ends = |suffix: &str| name.ends_with(suffix);
+        Ok(match () {
+            () if ends(".nii") || ends(".nii.gz") => Self::Nifti,
+            () if ends(".nrrd") => Self::Nrrd,
+            () if ends(".dcm") => Self::Rtstruct,
+            () => bail!("{}: the name does not tell what to write; add --to", path.display()),
+        })
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// A file that cannot be read, structures that cannot be written, an output that is there.
+pub fn run(args: Args) -> Result<ExitCode> {
+    let to = args.to.map_or_else(|| To::of(&args.output), Ok)?;
+    let read = inputs([Some(&args.input), args.reference.as_ref()]);
+    let file = SingleFile::claim(&args.output, read, args.overwrite)?;
+    let choice = args.series.clone().map_or_else(SeriesChoice::default, SeriesChoice::Uid);
+    let reference = args.reference.as_deref().map(|path| self::reference(path, &choice)).transpose()?;
+    let contents = files::collect_labels(&args.input)?;
+    let named = || args.input.display().to_string();
+    // The CT may lie beside the structures.
+    let beside = (reference.is_none() && matches!(to, To::Rtstruct | To::Seg)).then(|| contents.clone());
+    let found = formats::read_structures(contents, reference.as_ref()).map_err(|error| match error {
+        FormatError::NeedsReference => anyhow!("{error} (--reference)"),
+        error => error.into(),
+    });
+    let found = found.with_context(named)?;
+    for warning in &found.warnings {
+        progress::warn(&format!("{}: {warning}", named()));
+    }
+    let bytes = match to {
+        To::Nifti => nifti::write_labels(&labels_only(&found)?, "AttentionAnatomy labels, not a medical device")?,
+        To::Nrrd => nrrd::write_labels(&labels_only(&found)?, "AttentionAnatomy labels, not a medical device")?,
+        To::Rtstruct | To::Seg => {
+            let series = match reference {
+                Some(reference) => reference.series,
+                None => beside.and_then(|files| Reference::read(files).ok()).and_then(|r| r.series),
+            };
+            let series = series.ok_or_else(|| {
+                anyhow!(
+                    "{}: DICOM structures refer to the slices of a CT, which a label map does not name; give its DICOM series with \
+                     --reference",
+                    named()
+                )
+            })?;
+            let body = if args.body { body(args.reference.as_deref(), &choice)? } else { None };
+            write(&found, body.as_deref(), &series, to, args.contours)?
+        }
+    };
+    file.write(&bytes)?;
+    progress::print_line(&args.output.display().to_string());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn reference(path: &Path, choice: &SeriesChoice) -> Result<Reference> {
+    Reference::choose(files::collect(path)?, choice).with_context(|| path.display().to_string())
+}
+
+/// The organs alone; says what a label map has no number for.
+fn labels_only(found: &Structures) -> Result<attention_anatomy::volume::LabelVolume> {
+    if !found.others.is_empty() {
+        let names: Vec<&str> = found.others.iter().map(|o| o.name.as_str()).collect();
+        progress::warn(&format!("not one of the 33 organs, and left out of the label map: {}", names.join(", ")));
+    }
+    if found.organs.is_empty() {
+        bail!("there is nothing to write: none of the structures is one of the 33 organs (`info --organs`)");
+    }
+    Ok(found.labels.clone())
+}
+
+/// The body in the CT: 1 inside.
+fn body(path: Option<&Path>, choice: &SeriesChoice) -> Result<Option<Vec<u8>>> {
+    let Some(path) = path else { return Ok(None) };
+    let (ct, ..) = formats::dicom::read_series(files::collect(path)?, choice.clone())
+        .with_context(|| path.display().to_string())?;
+    Ok(Some(Body::find(&ct).mask()))
+}
+
+fn write(found: &Structures, body: Option<&[u8]>, series: &SeriesInfo, to: To, contours: Contours) -> Result<Vec<u8>> {
+    let voxels = found.labels.voxels.len();
+    let masks: Vec<Vec<u8>> = found.others.iter().map(|o| o.mask(voxels)).collect();
+    // Who drew them is not known here.
+    let mut structures = Structure::organs(&found.labels, |_| Drawn::Unknown);
+    structures.extend(found.others.iter().zip(&masks).map(|(other, mask)| Structure {
+        name: &other.name,
+        colour: other.colour.unwrap_or([255, 255, 0]),
+        interpreted_type: &other.interpreted_type,
+        drawn: Drawn::Unknown,
+        code: None,
+        labels: mask,
+        label: 1,
+    }));
+    structures.extend(body.map(Structure::body));
+    let author = Author { version: env!("CARGO_PKG_VERSION").into(), weights: None };
+    let made = Derivation { series, author: &author, moment: Moment::now(), new_uid: &mut new_uid };
+    let geometry = &found.labels.geometry;
+    Ok(match to {
+        To::Seg => seg::write(&structures, geometry, made)?,
+        _ => rtstruct::write(&structures, geometry, &contours.options("Converted"), made)?,
+    })
+}
