@@ -46,7 +46,7 @@ fn edited() -> Bench {
     }
     let dab = Dab { way: [[3.0, 4.0, 2.0], [8.0, 4.0, 2.0]], radius_mm: 1.5, plane: Some(Plane::Axial) };
     study.labels.stroke(&dab, Ink::Erase(None), &EditSettings::default());
-    study.drawn = [Organ::Heart, Organ::Liver].into_iter().collect();
+    study.enabled = [Organ::Heart, Organ::Liver].into_iter().collect();
     let regions = [0.1, 0.2, 0.3, 0.4, f32::NAN];
     study.anatomy[3] = Some(SliceAnatomy { slice: 3, position_mm: 7.25, regions, attention: Some([0.5; ORGAN_COUNT]) });
     study.removed[3] = Some([9; ORGAN_COUNT]);
@@ -89,7 +89,7 @@ fn all_comes_back_on_the_same_ct() {
     }
     assert!(b.labels.edited_voxels() > 0);
     assert_eq!(b.labels.edited_organs(), a.labels.edited_organs());
-    assert_eq!(b.drawn, a.drawn);
+    assert_eq!(b.enabled, a.enabled);
     let slice = b.anatomy[3].as_ref().unwrap();
     assert_eq!((slice.position_mm, slice.attention), (7.25, Some([0.5; ORGAN_COUNT])));
     assert_eq!(slice.regions, [0.1, 0.2, 0.3, 0.4, 0.0]);

@@ -114,7 +114,7 @@ fn head() -> SessionHead {
     SessionHead {
         ct: CtKey { sha256: "ab".into(), size: [2, 1, 3] },
         model: Some(SessionModel { name: "w".into(), sha256: "cd".into() }),
-        enabled: OrganSet::ALL,
+        drawn: OrganSet::ALL,
         run_finished: true,
         view: SessionView::of(&View::default(), Layout::ThreeUp),
         anatomy: Vec::new(),

@@ -64,7 +64,7 @@ fn a_session_file_is_written_and_opened_on_its_ct_alone() {
     let head = SessionHead {
         ct: key(),
         model: None,
-        enabled: OrganSet::ALL,
+        drawn: OrganSet::ALL,
         run_finished: true,
         view: SessionView::of(&View::default(), Layout::OneBig),
         anatomy: Vec::new(),
