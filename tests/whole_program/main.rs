@@ -5,6 +5,7 @@
 #[cfg(target_os = "linux")]
 mod browser;
 mod exchange;
+mod formats;
 mod inputs;
 #[path = "../../cli/src/output/mod.rs"]
 #[allow(

@@ -16,7 +16,8 @@ use crate::{data, files, number, progress, results};
 /// Compares label maps on the same grid, organ by organ, without any network.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The truth: a label map with the numbers of the anatomy table, an RTSTRUCT or SEG file, or a folder of them.
+    /// The truth: a label map, an RTSTRUCT or SEG file, or a folder of them. Organs are told by names where there are some, else by the
+    /// numbers of the anatomy table.
     truth: PathBuf,
     /// What is judged: the same, or a folder with files of the same names.
     prediction: PathBuf,

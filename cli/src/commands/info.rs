@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use attention_anatomy::anatomy::{Organ, Region, Side};
-use attention_anatomy::formats::{self, ReadOptions, dicom};
+use attention_anatomy::formats::dicom::{self, SeriesChoice, SeriesInfo};
+use attention_anatomy::formats::{self, ReadOptions};
 use attention_anatomy::infer::ComputeKind;
 use attention_anatomy::infer::device::{adapters, cpu};
 use attention_anatomy::network::weights;
@@ -23,6 +24,9 @@ pub struct InfoArgs {
     /// The bundled weights.
     #[arg(long)]
     weights: bool,
+    /// Only this DICOM series, by its number in the list or by its UID.
+    #[arg(long, value_name = "NUMBER|UID")]
+    series: Option<String>,
 }
 
 /// Runs `info`.
@@ -39,7 +43,7 @@ pub fn info(args: InfoArgs) -> Result<ExitCode> {
     }
     let mut code = ExitCode::SUCCESS;
     for input in &args.inputs {
-        if let Err(error) = describe(input) {
+        if let Err(error) = describe(input, args.series.as_deref()) {
             progress::error(&format!("{error:#}"));
             code = ExitCode::FAILURE;
         }
@@ -69,7 +73,7 @@ fn organs() {
     }
 }
 
-fn describe(input: &Path) -> Result<()> {
+fn describe(input: &Path, chosen: Option<&str>) -> Result<()> {
     let named = || input.display().to_string();
     if input.extension().is_some_and(|e| e == "safetensors") {
         return describe_weights(&named(), &files::read(input)?);
@@ -107,20 +111,35 @@ fn describe(input: &Path) -> Result<()> {
         contents = formats::archive::unzip(bytes, 2 << 30).with_context(named)?;
     }
     let series = dicom::list_series(&contents).with_context(named)?;
-    for s in series {
+    let is_wanted = |number: usize, uid: &str| match chosen.map(SeriesChoice::from_text) {
+        None | Some(SeriesChoice::Best) => true,
+        Some(SeriesChoice::Uid(wanted)) => wanted == uid,
+        Some(SeriesChoice::Listed(wanted)) => wanted == number,
+    };
+    let wanted: Vec<(usize, &SeriesInfo)> =
+        series.iter().enumerate().map(|(n, s)| (n + 1, s)).filter(|(n, s)| is_wanted(*n, &s.uid)).collect();
+    if wanted.is_empty() {
+        bail!("{}: there is no such series among the {}; `info` without --series lists them", named(), series.len());
+    }
+    progress::print_line(&format!("{}: {} series", named(), series.len()));
+    for (number, s) in wanted {
         let [x, y] = s.size;
+        let step = s.spacing.map_or(String::new(), |[_, _, step]| format!(", {step:.2} mm apart"));
+        let kernel = if s.kernel.is_empty() { String::new() } else { format!(", kernel {}", s.kernel) };
         progress::print_line(&format!(
-            "{}: {} series {}, {} slices of {x} x {y}",
-            named(),
-            s.modality,
-            s.uid,
-            s.slices
+            "  {number}: {} series {}, {} slices of {x} x {y}{step}{kernel}",
+            s.modality, s.uid, s.slices
         ));
-        if !s.description.is_empty() {
-            progress::print_line(&format!("  {}", s.description));
+        let described: Vec<&str> = [s.description.as_str()]
+            .into_iter()
+            .chain(s.image_type.iter().map(String::as_str))
+            .filter(|t| !t.is_empty())
+            .collect();
+        if !described.is_empty() {
+            progress::print_line(&format!("     {}", described.join(", ")));
         }
         if let Some(problem) = &s.problem {
-            progress::print_line(&format!("  not usable as a volume: {problem}"));
+            progress::print_line(&format!("     not usable as a volume: {problem}"));
         }
     }
     Ok(())

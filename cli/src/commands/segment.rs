@@ -60,6 +60,9 @@ pub struct Options {
     /// Take the values as HU although they do not look like it.
     #[arg(long)]
     pub assume_hu: bool,
+    /// The DICOM series to read, by its number in the list of `info` or by its UID; what suits best where not given.
+    #[arg(long, value_name = "NUMBER|UID")]
+    pub series: Option<String>,
     /// DICOM files besides the label map, separated by commas. Where not given: an RTSTRUCT of a DICOM series, nothing of other
     /// files.
     #[arg(long, value_enum, value_delimiter = ',')]
@@ -275,7 +278,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     progress::note(&format!("{} on {}", session.model.name, session.device.name));
     let mut failed = 0;
     for (input, output) in args.inputs.iter().zip(&outputs) {
-        let result = ReadCt::open(input).and_then(|ct| {
+        let result = ReadCt::open(input, args.options.series.as_deref()).and_then(|ct| {
             let output = claim(input, output)?;
             session.segment(ct, &files::file_name(input), output).with_context(|| input.display().to_string())
         });
@@ -308,13 +311,16 @@ pub struct ReadCt {
 }
 
 impl ReadCt {
-    /// Reads a CT.
+    /// Reads a CT, of several series the one that is asked for.
     ///
     /// # Errors
     /// A scan that cannot be read.
-    pub fn open(input: &Path) -> Result<Self> {
+    pub fn open(input: &Path, series: Option<&str>) -> Result<Self> {
         let clock = Instant::now();
-        let read = formats::read_ct_and_series(files::collect(input)?, SeriesChoice::default());
+        let read = formats::read_ct_and_series(
+            files::collect(input)?,
+            series.map(SeriesChoice::from_text).unwrap_or_default(),
+        );
         let (ct, series) = read.with_context(|| input.display().to_string())?;
         Ok(Self { ct, series, seconds: clock.elapsed().as_secs_f64() })
     }

@@ -193,11 +193,14 @@ impl DataSet {
     /// # Errors
     /// [`ManifestError`]: another notation or layout, a case or a number that cannot be.
     pub fn parse(text: &str, toml: bool) -> Result<Self, ManifestError> {
-        let set: Self = if toml {
+        // Editors of Windows put a byte order mark first.
+        let text = text.trim_start_matches('\u{feff}');
+        let mut set: Self = if toml {
             toml::from_str(text).map_err(|e| ManifestError::Parse(e.to_string()))?
         } else {
             serde_json::from_str(text).map_err(|e| ManifestError::Parse(e.to_string()))?
         };
+        set.cases.iter_mut().for_each(CaseEntry::use_slashes);
         set.numbers()?;
         let mut seen = std::collections::BTreeSet::new();
         for case in &set.cases {
@@ -293,6 +296,19 @@ impl DataSet {
 }
 
 impl CaseEntry {
+    /// Paths as Windows writes them become paths that are found everywhere.
+    fn use_slashes(&mut self) {
+        let mend = |path: &mut String| *path = path.replace('\\', "/");
+        mend(&mut self.ct);
+        self.label.iter_mut().chain(&mut self.truth).for_each(mend);
+        for masks in self.masks.values_mut() {
+            match masks {
+                OneOrMore::One(path) => mend(path),
+                OneOrMore::More(paths) => paths.iter_mut().for_each(mend),
+            }
+        }
+    }
+
     /// The patient: as named, or the id.
     pub fn patient(&self) -> &str {
         self.patient.as_deref().unwrap_or(&self.id)
@@ -396,6 +412,18 @@ mod tests {
 
     fn case(id: &str, organ: &str) -> String {
         format!(r#"{{"id": "{id}", "split": "train", "ct": "a", "label": "b", "annotated": ["{organ}"]}}"#)
+    }
+
+    #[test]
+    fn a_manifest_of_windows_is_read() {
+        let case = r#"{"id": "p1", "split": "train", "ct": "train\\a.nii", "label": "b\\c.nii", "annotated": []}"#;
+        let text = format!("\u{feff}{{\r\n\"name\": \"set\",\r\n\"cases\": [{case}]\r\n}}\r\n");
+        let set = DataSet::parse(&text, false).unwrap();
+        assert_eq!((set.cases[0].ct.as_str(), set.cases[0].label.as_deref()), ("train/a.nii", Some("b/c.nii")));
+        let toml = "\u{feff}name = \"set\"\r\n[[cases]]\r\nid = \"p1\"\r\nsplit = \"test\"\r\nct = 'x\\y'\r\nmasks = { liver = ['m\\n'] }\r\n";
+        let set = DataSet::parse(toml, true).unwrap();
+        assert_eq!(set.cases[0].ct, "x/y");
+        assert_eq!(set.label_files(&set.cases[0]).unwrap(), LabelFiles::Masks(vec![(Organ::Liver, "m/n")]));
     }
 
     #[test]

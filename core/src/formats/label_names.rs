@@ -163,15 +163,17 @@ fn from_json(value: &Value) -> Option<Names> {
                     return from_json(inner);
                 }
             }
+            // Anything else than names and numbers, and it is a file about something else.
             let mut names = Vec::new();
             for (key, value) in map {
                 match (key.trim().parse::<u32>(), value) {
                     (Ok(n), Value::String(name)) => names.push((n, name.clone())),
                     // A region of nnU-Net is made of several numbers.
                     (_, Value::Array(numbers)) => {
-                        names.extend(numbers.iter().filter_map(number).map(|n| (n, key.clone())));
+                        let numbers: Option<Vec<u32>> = numbers.iter().map(number).collect();
+                        names.extend(numbers?.into_iter().map(|n| (n, key.clone())));
                     }
-                    (_, value) => names.extend(number(value).map(|n| (n, key.clone()))),
+                    (_, value) => names.push((number(value)?, key.clone())),
                 }
             }
             Some(names)

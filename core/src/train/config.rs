@@ -126,7 +126,8 @@ impl TrainingConfig {
     /// # Errors
     /// [`ConfigError`].
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        let config: Self = toml::from_str(text)?;
+        // Editors of Windows put a byte order mark first.
+        let config: Self = toml::from_str(text.trim_start_matches('\u{feff}'))?;
         config.validate()?;
         Ok(config)
     }

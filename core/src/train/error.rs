@@ -57,6 +57,11 @@ pub enum TrainError {
     /// No set with a patient to train on.
     #[error("there is nothing to train on: no set with a weight has a usable case{}", of_region(*.0))]
     Nothing(Option<Region>),
+    /// Label maps without a label.
+    #[error(
+        "there is nothing to learn: no label map of the {0} training patients shows an organ that its case annotates; look at the label files and at `labels` in the manifest"
+    )]
+    NoOrgans(usize),
     /// Patients would change sides.
     #[error(
         "{0}: seed, fold or validation patients differ from those this training began with; patients would change sides. Undo that, or use another output folder"

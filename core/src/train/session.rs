@@ -108,7 +108,8 @@ impl Cohort {
     /// The patients of a training; of one that is about a region, their slices of that region.
     ///
     /// # Errors
-    /// [`TrainError::NoPatients`] where a set has no patient left to train on, [`TrainError::Nothing`] where none has.
+    /// [`TrainError::NoPatients`] where a set has no patient left to train on, [`TrainError::Nothing`] where none has,
+    /// [`TrainError::NoOrgans`] where no label map shows anything.
     pub fn new(config: TrainingConfig, patients: &PatientSplit) -> Result<Self, TrainError> {
         let validation = patients.validation.clone();
         let training: Vec<PreparedCase> = match config.region {
@@ -133,6 +134,9 @@ impl Cohort {
         }
         let learned = |case: &PreparedCase| if weights[case.set] > 0.0 { case.shown() } else { OrganSet::EMPTY };
         let trained = training.iter().fold(OrganSet::EMPTY, |all, case| all.union(learned(case)));
+        if trained.is_empty() {
+            return Err(TrainError::NoOrgans(training.len()));
+        }
         Ok(Self { config, training, validation, sampler, trained })
     }
 

@@ -228,3 +228,92 @@ fn no_damage_makes_the_reader_panic() {
     // Some damage is harmless, most is not: both paths were walked.
     assert!((100..5000).contains(&read), "{read}");
 }
+
+/// The phantom as a segmentation of 3D Slicer: each box is a segment of the value 1 in a layer of its own; the list of layers is the
+/// file's axis `at`.
+fn layered(phantom: &Stored, at: usize, named: &[(&str, usize)]) -> Vec<u8> {
+    let vector = |v: [f64; 3]| format!("({},{},{})", v[0], v[1], v[2]);
+    let mut sizes: Vec<usize> = phantom.size.to_vec();
+    sizes.insert(at, 3);
+    let mut directions = phantom.steps.map(vector).to_vec();
+    directions.insert(at, "none".into());
+    let inner: usize = sizes[..at].iter().product();
+    let voxels = phantom.labels.len();
+    let data: Vec<u8> = (0..3 * voxels)
+        .map(|n| {
+            let (layer, voxel) = (n / inner % 3, n / (3 * inner) * inner + n % inner);
+            u8::from(usize::from(phantom.labels[voxel]) == layer + 1)
+        })
+        .collect();
+    let sizes: Vec<String> = sizes.iter().map(usize::to_string).collect();
+    let mut lines = vec![
+        "type: uint8".to_owned(),
+        "dimension: 4".into(),
+        "space: LPS".into(),
+        format!("sizes: {}", sizes.join(" ")),
+        format!("space directions: {}", directions.join(" ")),
+        "encoding: gzip".into(),
+        format!("space origin: {}", vector(phantom.origin)),
+    ];
+    for (n, (name, layer)) in named.iter().enumerate() {
+        lines.push(format!("Segment{n}_Name:={name}"));
+        lines.push(format!("Segment{n}_LabelValue:=1"));
+        lines.push(format!("Segment{n}_Layer:={layer}"));
+    }
+    file(&lines.iter().map(String::as_str).collect::<Vec<_>>(), &gzip(&data))
+}
+
+#[test]
+fn segments_in_layers_are_the_organs_of_their_names_in_place() {
+    // The labels of the phantom are 1, 2, 3: these organs of the anatomy table, in another order than the segments'.
+    let named = [("Ear_L", 2), ("Brainstem", 0), ("pharyngeal constrictor", 1)];
+    for (n, axes) in all_48_axes().into_iter().enumerate() {
+        let bytes = layered(&stored(axes), n % 4, &named);
+        let segmentation = read_segmentation(&bytes, None, &STRICT).unwrap().unwrap();
+        assert_eq!(segmentation.names(), ["Ear_L", "Brainstem", "pharyngeal constrictor"]);
+        let organs = segmentation.organs().unwrap();
+        assert_in_place(&organs, &format!("{axes:?}, layers along axis {}", n % 4));
+        assert!(organs.warnings.is_empty(), "{:?}", organs.warnings);
+        assert!(read_header(&bytes, &STRICT).is_ok());
+        assert!(matches!(read_labels(&bytes, &STRICT), Err(NrrdError::Dimensions(_))));
+    }
+}
+
+#[test]
+fn segments_that_are_no_organs_are_named_and_terms_help() {
+    let phantom = stored(all_48_axes()[0]);
+    let organs = |named: &[(&str, usize)]| {
+        read_segmentation(&layered(&phantom, 0, named), None, &STRICT).unwrap().unwrap().organs()
+    };
+    let some = organs(&[("Brainstem", 0), ("tumour", 1)]).unwrap();
+    assert!(some.voxels.iter().all(|&v| v <= 1));
+    assert_eq!(some.warnings.len(), 2, "{:?}", some.warnings);
+    assert!(some.warnings[0].ends_with("count as background: tumour"), "{:?}", some.warnings);
+    assert!(organs(&[("Segment_1", 0)]).unwrap_err().to_string().contains("Segment_1"));
+    let tags = "Segment0_Tags:=a:b|TerminologyEntry:list~SCT^123037004^Anatomical Structure~SCT^64033007^Kidney~SCT^7771000^Left~x~^^|";
+    let lines = [
+        "type: uint8",
+        "dimension: 3",
+        "space: LPS",
+        "sizes: 2 1 1",
+        "space directions: (1,0,0) (0,1,0) (0,0,1)",
+        "encoding: raw",
+        "space origin: (0,0,0)",
+        "Segment0_Name:=Segment_1",
+        tags,
+    ];
+    let kidney = read_segmentation(&file(&lines, &[0, 1]), None, &STRICT).unwrap().unwrap().organs().unwrap();
+    assert_eq!(kidney.voxels, [0, crate::anatomy::Organ::KidneyLeft.label()]);
+    let plain = file(&lines[..7], &[0, 1]);
+    assert_eq!(read_segmentation(&plain, None, &STRICT), Ok(None));
+}
+
+#[test]
+fn damaged_segmentations_never_panic() {
+    let bytes = layered(&stored(all_48_axes()[5]), 0, &[("liver", 0), ("spleen", 1)]);
+    for damaged in damaged_versions(&bytes, 2000) {
+        if let Ok(Some(segmentation)) = read_segmentation(&damaged, None, &LENIENT) {
+            let _ = segmentation.organs();
+        }
+    }
+}

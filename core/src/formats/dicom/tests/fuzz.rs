@@ -1,7 +1,7 @@
 //! Damaged bytes give an answer, never a panic, a hang, or an allocation that the bytes cannot back.
 
 use super::super::{SeriesChoice, read_series};
-use super::{SliceFile, archive, decode_slice, folder, series};
+use super::{SliceFile, archive, decode_slice, folder, reported, series};
 use crate::formats::archive::unzip;
 
 /// A small generator (xorshift): the same bytes every time.
@@ -93,7 +93,9 @@ fn damaged_series_never_panic() {
     let mr = folder("dicom-geometry", "non-isotropic");
     let implicit = |k: usize| SliceFile::axial(k, k as f64 * 2.0, 6, 4).write_as("1.2.840.10008.1.2");
     let implicit: Vec<_> = (0..3).map(|k| (k.to_string(), implicit(k))).collect();
-    for files in [series(3, 2.0, |_, s| s), implicit, mr] {
+    for files in
+        [series(3, 2.0, |_, s| s), implicit, mr, reported::unknown_tags(), reported::implicit_called_explicit()]
+    {
         mutations(&files[1].1.clone(), 1500, |changed| {
             let mut files = files.clone();
             files[1].1 = changed.to_vec();

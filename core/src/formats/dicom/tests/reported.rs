@@ -92,6 +92,18 @@ fn unknown(slice: &SliceFile) -> Vec<u8> {
     out
 }
 
+/// Five slices whose known tags are written as UN.
+pub(super) fn unknown_tags() -> Files {
+    (0..5).map(|k| (k.to_string(), unknown(&valued(k, SliceFile::axial(k, 3.0 * k as f64, 6, 4))))).collect()
+}
+
+/// Five slices of implicit data that is called explicit.
+pub(super) fn implicit_called_explicit() -> Files {
+    let slice = |k: usize| valued(k, SliceFile::axial(k, 3.0 * k as f64, 6, 4));
+    let (written, labelled) = (uids::IMPLICIT_VR_LITTLE_ENDIAN, uids::EXPLICIT_VR_LITTLE_ENDIAN);
+    (0..5).map(|k| (k.to_string(), mislabelled(&slice(k), written, labelled))).collect()
+}
+
 fn at(x: f64, z: f64) -> [f64; 3] {
     [x, 0.0, z]
 }
