@@ -27,7 +27,7 @@ Usage: cargo xtask COMMAND
   web [--serve [PORT]]
                    the viewer as a static folder, target/web; with --serve also on localhost
   dist [--page]    the program for this system with its licences, or the page, as one archive in target/dist
-  bench [ARGS...]  `attention-anatomy bench ARGS`, then the peak memory of `segment` on a large CT;
+  bench [ARGS...]  `attention-anatomy bench ARGS`, a slice beside onnxruntime's, and the peak memory of `segment` on a large CT;
                    with `--training CONFIG` a training step, beside PyTorch's where that is installed
   help             this text";
 
