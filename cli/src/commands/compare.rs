@@ -47,7 +47,11 @@ pub struct Args {
 /// What the user is told.
 pub fn run(args: Args) -> Result<ExitCode> {
     let claim = |folder: &PathBuf| {
-        let read = [args.truth.as_path(), args.prediction.as_path()];
+        let read: Vec<&Path> = [Some(&args.truth), Some(&args.prediction), args.reference.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(PathBuf::as_path)
+            .collect();
         results::claim("compare", folder, evaluation::FILES.map(String::from), &read, args.overwrite)
     };
     let output = args.output.as_ref().map(claim).transpose()?;

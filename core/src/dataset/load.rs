@@ -205,6 +205,8 @@ impl LoadedSet {
             .map_err(|error| LoadError::Image { place: self.place(source, &entry.ct), error })?;
         require_ct(&mut ct, self.config.assume_hu)
             .map_err(|error| LoadError::NotCt { place: self.place(source, &entry.ct), error })?;
+        // Two series in a folder, a header that contradicts itself: what `segment` would say of this scan.
+        ct.warnings.iter().for_each(|warning| source.note(&format!("{}: {warning}", self.case_name(entry))));
         let mut labels = self.read_drawn_on(entry, Some(&Reference::of(&ct, series.as_ref())), source)?;
         let mut annotated = self.config.used(entry.organs().map_err(|error| self.wrong(source, error))?)?;
         if self.config.derive_lungs && label_lungs(&ct, &Body::find(&ct), &mut labels, annotated) {
