@@ -64,7 +64,7 @@ impl Files {
                     "region_boundaries_mm": [500.0, 400.0, 300.0, -100.0],
                 }));
             }
-            let manifest = serde_json::json!({ "name": set, "license": "drawn", "cases": cases });
+            let manifest = serde_json::json!({ "name": set, "license": "drawn", "own_patients": true, "cases": cases });
             files.insert(format!("{set}/set.json"), manifest.to_string().into_bytes());
         }
         Self { files, read: AtomicUsize::new(0) }

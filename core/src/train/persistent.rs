@@ -186,11 +186,11 @@ impl<'a> PersistentSession<'a> {
             self.task.store.write(BEST, &self.gauged(best).await?)?;
         }
         let weights = self.gauged(self.weights(found.as_ref())?).await?;
-        self.task.store.write(FINAL, &weights)?;
         // Of an earlier training: this one has found nothing that could be better than anything.
-        if self.best.is_none() {
+        if self.best.is_none() && self.task.store.exists(BEST) {
             self.task.store.remove(BEST)?;
         }
+        self.task.store.write(FINAL, &weights)?;
         events(TrainEvent::Finished { step: self.session.trainer().steps_done() });
         Ok(())
     }
