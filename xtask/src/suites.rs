@@ -95,6 +95,7 @@ fn suite(line: &str) -> Option<Suite> {
 struct Summary {
     result: Option<String>,
     ignored: Vec<String>,
+    failed: Vec<String>,
 }
 
 impl Summary {
@@ -102,15 +103,17 @@ impl Summary {
         if let Some(result) = line.strip_prefix("test result: ") {
             self.result = Some(result.split("; finished").next().unwrap_or(result).to_string());
         }
-        if let Some((name, _)) = line.strip_prefix("test ").and_then(|rest| rest.split_once(" ... ignored")) {
-            self.ignored.push(name.into());
+        match line.strip_prefix("test ").and_then(|rest| rest.split_once(" ... ")) {
+            Some((name, "FAILED")) => self.failed.push(name.into()),
+            Some((name, how)) if how.starts_with("ignored") => self.ignored.push(name.into()),
+            _ => {}
         }
     }
 
     fn outcome(self, passed: bool) -> Outcome {
         match self.result {
             None => Outcome::Failed("it ended without a result: a crash, or no test program".into()),
-            Some(result) if !passed => Outcome::Failed(result),
+            Some(result) if !passed => Outcome::Failed(format!("{result}: {}", self.failed.join(", "))),
             Some(result) if !self.ignored.is_empty() => {
                 Outcome::NotChecked(format!("{result}; ignored: {}", self.ignored.join(", ")))
             }
@@ -172,7 +175,8 @@ mod tests {
         assert_eq!(heard(&["test a ... ok", fine], true), Outcome::Passed(counts.into()));
         let ignored = heard(&["test a::b ... ignored, slow", fine], true);
         assert!(matches!(&ignored, Outcome::NotChecked(why) if why.ends_with("ignored: a::b")), "{ignored:?}");
-        assert!(matches!(heard(&["test result: FAILED. 1 passed"], false), Outcome::Failed(_)));
+        let failed = heard(&["test a ... FAILED", "test b ... ok", "test result: FAILED. 1 passed; 1 failed"], false);
+        assert_eq!(failed, Outcome::Failed("FAILED. 1 passed; 1 failed: a".into()));
         assert!(matches!(heard(&["running 3 tests"], false), Outcome::Failed(_)));
     }
 }

@@ -28,8 +28,8 @@ const PORT: u16 = 8080;
 
 /// Runs the command.
 pub fn run(arguments: &[String]) -> Result<ExitCode> {
-    let port = port(arguments)?;
-    let folder = build()?;
+    let Wanted { quick, port } = wanted(arguments)?;
+    let folder = if quick { build_for_tests()? } else { build()? };
     if let Some(port) = port {
         serve::serve(&folder, port)?;
     } else {
@@ -59,14 +59,28 @@ fn pack(small: bool) -> Result<(PathBuf, bool)> {
     Ok((folder, compiled.optimised))
 }
 
-/// The port to serve on, if it is to be served.
-fn port(arguments: &[String]) -> Result<Option<u16>> {
-    Ok(match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+/// What was asked for.
+#[derive(Debug, PartialEq, Eq)]
+struct Wanted {
+    /// As the tests take it.
+    quick: bool,
+    /// The port to serve on, if it is to be served.
+    port: Option<u16>,
+}
+
+fn wanted(arguments: &[String]) -> Result<Wanted> {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let (quick, rest) = match words.split_first() {
+        Some((&"--quick", rest)) => (true, rest),
+        _ => (false, &words[..]),
+    };
+    let port = match rest {
         [] => None,
         ["--serve"] => Some(PORT),
         ["--serve", port] => Some(port.parse().with_context(|| format!("`{port}` is not a port number"))?),
-        _ => bail!("`web` takes nothing or `--serve [PORT]`"),
-    })
+        _ => bail!("`web` takes `--quick`, then `--serve [PORT]`, or neither"),
+    };
+    Ok(Wanted { quick, port })
 }
 
 /// The folder that cargo builds into: this program lies in one of its profiles.
@@ -91,15 +105,17 @@ fn fingerprint<'a>(contents: impl IntoIterator<Item = &'a [u8]>) -> String {
 mod tests {
     use super::*;
 
-    fn ask(arguments: &[&str]) -> Result<Option<u16>> {
-        port(&arguments.iter().map(ToString::to_string).collect::<Vec<_>>())
+    fn ask(arguments: &[&str]) -> Result<Wanted> {
+        wanted(&arguments.iter().map(ToString::to_string).collect::<Vec<_>>())
     }
 
     #[test]
     fn a_port_is_a_number_or_the_usual_one() {
-        assert_eq!(ask(&[]).unwrap(), None);
-        assert_eq!(ask(&["--serve"]).unwrap(), Some(PORT));
-        assert_eq!(ask(&["--serve", "9000"]).unwrap(), Some(9000));
+        let as_hosted = |port| Wanted { quick: false, port };
+        assert_eq!(ask(&[]).unwrap(), as_hosted(None));
+        assert_eq!(ask(&["--serve"]).unwrap(), as_hosted(Some(PORT)));
+        assert_eq!(ask(&["--serve", "9000"]).unwrap(), as_hosted(Some(9000)));
+        assert_eq!(ask(&["--quick", "--serve"]).unwrap(), Wanted { quick: true, port: Some(PORT) });
         for wrong in [&["--serve", "nine"][..], &["--serve", "70000"], &["serve"], &["--serve", "1", "2"]] {
             assert!(ask(wrong).is_err(), "{wrong:?}");
         }
