@@ -29,7 +29,7 @@ pub struct Args {
     /// slices, so that for RTSTRUCT and SEG it must be a DICOM series.
     #[arg(long)]
     reference: Option<PathBuf>,
-    /// The series of `--reference`, by SeriesInstanceUID, where there are several.
+    /// The series of `--reference`, by its number in the list of `info` or by its UID; what suits best where not given.
     #[arg(long, requires = "reference")]
     series: Option<String>,
     #[command(flatten)]
@@ -103,7 +103,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let to = args.to.map_or_else(|| To::of(&args.output), Ok)?;
     let read = inputs([Some(&args.input), args.reference.as_ref()]);
     let file = SingleFile::claim(&args.output, read, args.overwrite)?;
-    let choice = args.series.clone().map_or_else(SeriesChoice::default, SeriesChoice::Uid);
+    let choice = args.series.as_deref().map(SeriesChoice::from_text).unwrap_or_default();
     let reference = args.reference.as_deref().map(|path| self::reference(path, &choice)).transpose()?;
     let contents = files::collect_labels(&args.input)?;
     let named = || args.input.display().to_string();
