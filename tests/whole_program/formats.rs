@@ -242,7 +242,7 @@ fn rows() -> Vec<Row> {
             },
             &["compare", "ours.nii.gz", "map.nrrd"],
             1,
-            &["map.nrrd: the label map holds the numbers 52, and organs are numbered 1 to 33"],
+            &["map.nrrd: the label map holds the number 52, and organs are numbered 1 to 33"],
         ),
         row(
             "a fractional segmentation",

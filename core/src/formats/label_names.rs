@@ -35,7 +35,7 @@ pub struct LabelNames(BTreeMap<u32, String>);
 pub enum LabelError {
     /// Numbers beyond the table, and no names.
     #[error(
-        "the label map holds the numbers {0}, and organs are numbered 1 to 33 here; put a table of its names beside it (a .json, .ctbl, .txt, .csv or .tsv of the same name), or renumber it"
+        "the label map holds the {0}, and organs are numbered 1 to 33 here; put a table of its names beside it (a .json, .ctbl, .txt, .csv or .tsv of the same name), or renumber it"
     )]
     Foreign(String),
     /// Names, and none is an organ's.
@@ -119,7 +119,8 @@ pub(super) fn by_number(mut labels: LabelVolume, ours: bool) -> Result<LabelVolu
     let foreign: Vec<String> =
         used.iter().filter(|&&n| Organ::from_label(n).is_none()).map(ToString::to_string).collect();
     if !foreign.is_empty() {
-        return Err(LabelError::Foreign(told(&foreign)));
+        let word = if foreign.len() == 1 { "number" } else { "numbers" };
+        return Err(LabelError::Foreign(format!("{word} {}", told(&foreign))));
     }
     if !ours && !used.is_empty() {
         let organs: Vec<String> =

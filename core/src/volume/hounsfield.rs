@@ -9,18 +9,19 @@
 //! contours by others, BTCV in 8 bits within [-125, 275] with fills of -1000, -950 and -850, LIDC, TCGA, a planning CT)
 //! and on a 3 mm trunk; the bound is what is asked for:
 //!
-//! | what | bound | scans | the same scans, spoilt |
+//! | what | bound | scans | spoilt |
 //! |---|---|---|---|
-//! | air and padding (below -700) of all voxels | 0.1 % | 34 to 99.6 % | 0: intercept forgotten, any window from 0 up |
+//! | air and padding (below -700) of all voxels | 0.1 % | 34 to 99.6 % | 0: intercept forgotten, any window from 0 up, halved |
 //! | body (from -700) of all voxels | 0.1 % | 0.36 to 66 % | 0: windowed, then -1024 |
-//! | fullest 40 HU from -500 up | -150 to 150 | -120 to 60 | 324 and more: intercept twice (the rest has no body) |
-//! | fat to muscle (-150 to 150) of the body | 30 % | 65 to 91 % | |
-//! | fat (-150 to -30) of the body | 1 % | 4.7 to 52 % | 0: intercept forgotten or windowed, and padding of -1000 or -2000 |
-//! | bone and contrast (above 150) of the body | 0.2 % | 2.0 to 20 % | 0: a window that ends at muscle, with padding |
-//! | bone (above 300) of the body | 50 % | 0 to 16 % | 60 % and more: intercept forgotten, with padding, on a close field of view |
+//! | middle of the fullest 40 HU from -500 up | -150 to 150 | -127 to 67 | -480 and up: intercept added twice |
+//! | fat and muscle (-150 to 150) of the body | 30 % | 65 to 91 % | |
+//! | fat (-150 to -30) of the body | 1 % | 4.7 to 52 % | 0: intercept forgotten or windowed, with padding of -1000 or -2000 |
+//! | above 150 of the body | 0.2 % | 2.1 to 20 % | 0: a window that ends at muscle, with padding |
+//! | above 300 of the body | 50 % | 0 to 16 % | |
 //!
-//! Each of the 313 scans passes; spoilt in 17 ways (intercept forgotten, applied twice, six windows of 8 bits, each with
-//! and without padding, scaled to 1 or 1000, divided, negated, constant) none does. What is not told: doubled values.
+//! Each of the 313 scans passes. Spoilt in 23 ways (intercept forgotten or added twice, five windows of 8 bits, most of them with
+//! and without padding, cut to a window, scaled to 1 or 1000, halved, divided by 10 or 500, negated, constant) none does. Not told
+//! are doubled values and a window that was stretched to [-1000, 1000].
 
 use super::{CtVolume, Modality};
 
