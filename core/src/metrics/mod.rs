@@ -16,9 +16,10 @@ mod regions;
 mod run;
 mod surface;
 mod systems;
+mod truth;
 
 pub use attention::{AttentionEffect, NEGLIGIBLE_SHARE, OrganChange};
-pub use evaluation::{CaseResult, CaseTruth, Evaluation, Impossible, OrganResult, Organs, OverOrgans};
+pub use evaluation::{CaseResult, Evaluation, Impossible, OrganResult, Organs, OverOrgans};
 pub use overlap::{Overlap, annotated_slices};
 pub use path::added_path_mm;
 pub use presence::{OrganPresence, PresenceSamples};
@@ -26,6 +27,7 @@ pub use regions::RegionConfusion;
 pub use run::{MeasureError, MeasureOptions, Patient, Subject, by_set, evaluate, subject};
 pub use surface::SurfaceDistances;
 pub use systems::{Comparison, OrganOverRuns, System};
+pub use truth::CaseTruth;
 
 use crate::anatomy::{Organ, OrganSet};
 use crate::volume::LabelVolume;

@@ -9,7 +9,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CaseTruth, annotated_slices};
+use super::overlap::annotated_slices;
+use super::truth::CaseTruth;
 use crate::anatomy::{ORGAN_COUNT, Organ};
 use crate::infer::SliceAnatomy;
 

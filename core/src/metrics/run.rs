@@ -5,9 +5,10 @@ use std::sync::atomic::AtomicBool;
 
 use super::MetricsError;
 use super::attention::AttentionEffect;
-use super::evaluation::{CaseResult, CaseTruth, Evaluation};
+use super::evaluation::{CaseResult, Evaluation};
 use super::presence::PresenceSamples;
 use super::regions::RegionConfusion;
+use super::truth::CaseTruth;
 use crate::dataset::load::{self, CaseSource, LoadError, LoadedSet, SplitSpec};
 use crate::dataset::patients::Sides;
 use crate::dataset::regions::{RegionError, RegionLabels};

@@ -9,6 +9,7 @@ mod tables;
 use super::attention::AttentionEffect;
 use super::presence::OrganPresence;
 use super::regions::RegionConfusion;
+use super::truth::CaseTruth;
 use super::{MetricsError, Moments, OrganMetrics, Summary, compare};
 use crate::anatomy::{ORGAN_COUNT, Organ, OrganSet};
 use crate::dataset::regions::RegionLabels;
@@ -47,19 +48,6 @@ pub struct CaseResult {
     /// Organs drawn in a part of the body that cannot show them.
     #[serde(default)]
     pub impossible: Vec<Impossible>,
-}
-
-/// What is known about a case.
-#[derive(Clone, Copy, Debug)]
-pub struct CaseTruth<'a> {
-    /// Its labels.
-    pub labels: &'a LabelVolume,
-    /// The organs that they annotate.
-    pub annotated: OrganSet,
-    /// Labels of all organs, where they are known.
-    pub whole: Option<&'a LabelVolume>,
-    /// The part of the body that each slice shows, where that is known.
-    pub regions: Option<&'a RegionLabels>,
 }
 
 /// Which organs of a case are meant.
