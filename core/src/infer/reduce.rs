@@ -44,8 +44,8 @@ pub fn labels(grid: &ModelGrid, below: &SlicePrediction, above: Option<(&SlicePr
 }
 
 /// [`labels`], and for every pixel how far the winner is ahead of the runner-up: 0 to 255 for a difference of
-/// probabilities from 0 to 1. Classes that a prediction leaves out count as 0, so it may be too large by at most
-/// [`NEGLIGIBLE`](super::prediction::NEGLIGIBLE).
+/// probabilities from 0 to 1. Where a class is below [`NEGLIGIBLE`] it may count as 0, so the difference may be too large by at most
+/// that.
 pub fn labels_and_margin(
     grid: &ModelGrid,
     below: &SlicePrediction,
@@ -379,6 +379,63 @@ mod tests {
         // Outside the predicted area nobody else can win.
         let small = box_prediction([0, 0], [32, 64], 10..20, 10..20);
         assert_eq!(labels_and_margin(&grid, &small, None).1[60], 255);
+    }
+
+    /// Soft blobs of three organs that overlap, and noise.
+    fn blobs(origin: [i64; 2], size: [usize; 2], shift: f32) -> SlicePrediction {
+        let area = size[0] * size[1];
+        let mut probabilities = vec![0.0; 4 * area];
+        for n in 0..area {
+            let (x, y) = ((n % size[0]) as f32, (n / size[0]) as f32);
+            let weight = |c: usize| match c {
+                0 => 1.0,
+                c => {
+                    let distance = (x - 12.0 * c as f32 - shift).hypot(y - 20.0 - 6.0 * (c % 2) as f32);
+                    (5.0 - 0.6 * distance + (n * 7919 % (97 + c)) as f32 * 0.01).clamp(-12.0, 12.0).exp()
+                }
+            };
+            let sum: f32 = (0..4).map(weight).sum();
+            (0..4).for_each(|c| probabilities[c * area + n] = weight(c) / sum);
+        }
+        let classes = vec![0, 7, 12, 30];
+        SlicePrediction { slice: 0, origin, size, classes, probabilities, attention: None, regions: None }
+    }
+
+    #[test]
+    fn boxes_and_bands_change_nothing_against_all_classes_at_every_pixel() {
+        for (spacing, n) in [(0.8, 170), (3.0, 50), (4.3, 33)] {
+            let grid = grid(spacing, n);
+            let (a, b) = (blobs([-3, 2], [48, 44], 0.0), blobs([2, -5], [44, 48], 3.0));
+            // One probability at one place, straight from the definition.
+            let at = |p: &SlicePrediction, c: usize, x: f64, y: f64| {
+                let [u, v] = [x - p.origin[0] as f64, y - p.origin[1] as f64];
+                let beyond = |v: f64, n: usize| v < -0.5 || v > n as f64 - 0.5;
+                if beyond(u, p.size[0]) || beyond(v, p.size[1]) {
+                    return if c == 0 { 1.0 } else { 0.0 };
+                }
+                let [u, v] = [u.clamp(0.0, p.size[0] as f64 - 1.0), v.clamp(0.0, p.size[1] as f64 - 1.0)];
+                let value = |i: usize, j: usize| {
+                    let (i, j) = (i.min(p.size[0] - 1), j.min(p.size[1] - 1));
+                    f64::from(p.probabilities[(c * p.size[1] + j) * p.size[0] + i])
+                };
+                let (i, j, du, dv) = (u as usize, v as usize, u.fract(), v.fract());
+                let upper = value(i, j) * (1.0 - du) + value(i + 1, j) * du;
+                upper * (1.0 - dv) + (value(i, j + 1) * (1.0 - du) + value(i + 1, j + 1) * du) * dv
+            };
+            let (map, margin) = labels_and_margin(&grid, &a, Some((&b, 0.4)));
+            assert_eq!(map, labels(&grid, &a, Some((&b, 0.4))));
+            for (k, (label, margin)) in map.iter().zip(margin).enumerate() {
+                let (x, y) = grid.input_to_model((k % n) as f64, (k / n) as f64);
+                let blend = |c: usize| 0.6 * at(&a, c, x, y) + 0.4 * at(&b, c, x, y);
+                let mut order: Vec<(f64, u8)> = (0..4).map(|c| (blend(c), a.classes[c])).collect();
+                order.sort_by(|a, b| b.0.total_cmp(&a.0));
+                let lead = order[0].0 - order[1].0;
+                assert!(*label == order[0].1 || lead < 1e-5, "pixel {k}: {label}, {order:?}");
+                let off = f64::from(margin) / 255.0 - lead;
+                assert!(off > -3e-3 && off < f64::from(NEGLIGIBLE) + 3e-3, "pixel {k}: {margin}, {order:?}");
+            }
+            assert!([0, 7, 12, 30].iter().all(|label| map.contains(label)), "the test shows nothing");
+        }
     }
 
     #[test]
