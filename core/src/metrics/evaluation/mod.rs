@@ -12,7 +12,6 @@ use super::regions::RegionConfusion;
 use super::truth::CaseTruth;
 use super::{MetricsError, Moments, OrganMetrics, Summary, compare};
 use crate::anatomy::{ORGAN_COUNT, Organ, OrganSet};
-use crate::dataset::regions::RegionLabels;
 use crate::volume::LabelVolume;
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::dataset::regions::RegionLabels;
 use crate::volume::{Geometry, Modality};
 
 fn result(organ: Organ, dice: f64, hausdorff_95_mm: f64) -> OrganResult {
