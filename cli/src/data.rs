@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use anyhow::{Context, Result, anyhow, bail};
-use attention_anatomy::dataset::{CaseSource, LoadError, LoadedSet, NamedFiles, Patients, Prepared, Scans};
+use attention_anatomy::dataset::{CaseSource, DataSet, LoadError, LoadedSet, NamedFiles, Patients, Prepared, Scans};
 use attention_anatomy::formats::{self, FormatError, Reference};
 use attention_anatomy::train::{TrainEvent, TrainingConfig, TrainingData};
 use attention_anatomy::volume::LabelVolume;
@@ -123,6 +123,28 @@ impl CaseSource for FolderSource {
             progress::warn(sentence);
         }
     }
+}
+
+/// All files that a training reads, none of which may be written: its own, the manifests, and what they name. A manifest that cannot be read
+/// is refused where it is needed.
+pub fn inputs(training: &Path, config: &TrainingConfig, root: &Path) -> Vec<PathBuf> {
+    let mut inputs = vec![training.to_path_buf()];
+    if root.is_file() {
+        inputs.push(root.to_path_buf());
+        return inputs;
+    }
+    for data in &config.data {
+        let manifest = root.join(&data.manifest);
+        let text = std::fs::read_to_string(&manifest).unwrap_or_default();
+        let folder = manifest.parent().unwrap_or(Path::new("")).to_path_buf();
+        for case in DataSet::parse(&text, data.manifest.ends_with(".toml")).iter().flat_map(|set| &set.cases) {
+            let masks = case.masks.values().flat_map(|files| files.as_slice());
+            let named = [Some(&case.ct), case.label.as_ref(), case.truth.as_ref()].into_iter().flatten().chain(masks);
+            inputs.extend(named.map(|path| folder.join(path)));
+        }
+        inputs.push(manifest);
+    }
+    inputs
 }
 
 /// Who is who in the sets, by the scans of all their cases.

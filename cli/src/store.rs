@@ -47,18 +47,15 @@ impl FolderStore {
     ///
     /// # Errors
     /// Where something is in the way.
-    pub fn guarded(folder: &Path, command: &str, inputs: &[&PathBuf], overwrite: Overwrite) -> Result<Self> {
-        let guard = Guard {
-            command: command.into(),
-            inputs: inputs.iter().map(|input| input.to_path_buf()).collect(),
-            overwrite: overwrite.overwrite,
-            open: Mutex::default(),
-        };
+    pub fn guarded(folder: &Path, command: &str, inputs: Vec<PathBuf>, overwrite: Overwrite) -> Result<Self> {
+        let guard = Guard { command: command.into(), inputs, overwrite: overwrite.overwrite, open: Mutex::default() };
         let store = Self { folder: folder.into(), guard: Some(guard) };
         let mut folders = vec![String::new()];
         while let Some(below) = folders.pop() {
             let Ok(entries) = std::fs::read_dir(store.path(&below)) else { continue };
-            if let Some(guard) = &store.guard {
+            // Folders of other purposes are nobody's concern, and below a single training all are.
+            let training = store.path(&below).join(CONFIG).exists() && command != TRAIN;
+            if let Some(guard) = store.guard.as_ref().filter(|_| below.is_empty() || training) {
                 Output::look(&store.claim_of(guard, &below))?;
             }
             for entry in entries.filter_map(Result::ok) {

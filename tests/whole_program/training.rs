@@ -486,3 +486,30 @@ fn a_killed_training_goes_on_where_it_stopped() {
     let tail = usize::try_from(STEPS - from).unwrap();
     assert_eq!(all[all.len() - tail..], resumed[resumed.len() - tail..]);
 }
+
+#[test]
+fn a_training_changes_only_what_it_wrote_and_takes_over_what_is_meant() {
+    let folder = TempDir::new().unwrap();
+    let config = write_sets(folder.path(), 4);
+    let output = folder.path().join("training");
+    let again = || train(&config, folder.path(), &output);
+    succeed(&mut again());
+    // What lies in folders below is nobody's concern, and the training file that is kept serves as well as the one that was given.
+    std::fs::create_dir(output.join("measured")).unwrap();
+    std::fs::write(output.join("measured/report.html"), "mine").unwrap();
+    let said = succeed(&mut train(&output.join("config.toml"), folder.path(), &output));
+    assert!(said.stderr.contains("resuming after step 4"), "{said:#?}");
+
+    std::fs::write(output.join("best.safetensors"), "mine").unwrap();
+    let said = run(&mut again());
+    assert!(said.code == Some(1) && said.errors()[0].contains("best.safetensors is not, or no longer"), "{said:#?}");
+    assert_eq!(std::fs::read(output.join("best.safetensors")).unwrap(), b"mine");
+
+    // A training of a version without a record goes on where that is meant, and is known from then on.
+    std::fs::remove_file(output.join("run.json")).unwrap();
+    let said = run(&mut again());
+    assert!(said.code == Some(1) && said.errors()[0].contains("--overwrite"), "{said:#?}");
+    let said = succeed(again().arg("--overwrite"));
+    assert!(said.stderr.contains("resuming after step 4"), "{said:#?}");
+    succeed(&mut again());
+}

@@ -66,8 +66,8 @@ pub fn full_system(path: &Path) -> Result<TrainingConfig> {
 pub fn run(args: Args) -> Result<ExitCode> {
     let config = full_system(&args.config)?;
     let ablation = Ablation::new(&config, args.seeds);
-    let read = [&args.config, &args.data];
-    let store = FolderStore::guarded(&args.output, "ablation", &read, args.overwrite)?;
+    let read = data::inputs(&args.config, &config, &args.data);
+    let store = FolderStore::guarded(&args.output, "ablation", read, args.overwrite)?;
     // Tasks of an array job work in folders beside each other.
     if args.part.is_none() {
         store.claim()?;

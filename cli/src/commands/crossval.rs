@@ -55,8 +55,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
         bail!("{of} folds leave nothing to train on; at least 2 are needed");
     }
     let folds: Vec<Run> = (1..=of).map(|index| Run::of_fold(&config, Fold { index, of })).collect();
-    let read = [&args.config, &args.data];
-    let store = FolderStore::guarded(&args.output, "crossval", &read, args.overwrite)?;
+    let read = data::inputs(&args.config, &config, &args.data);
+    let store = FolderStore::guarded(&args.output, "crossval", read, args.overwrite)?;
     // Tasks of an array job work in folders beside each other.
     if args.fold.is_none() {
         store.claim()?;

@@ -12,7 +12,6 @@ use crate::data::{self, FolderSource};
 use crate::device::DeviceChoice;
 use crate::evaluation::{self, Format};
 use crate::output::{Overwrite, SingleFile};
-use crate::results::inputs;
 use crate::{interrupt, model, number, progress, results};
 
 /// Measures Dice, surface distances and added path length of weights on held-out patients.
@@ -74,14 +73,15 @@ pub fn run(args: Args) -> Result<ExitCode> {
     if args.update.is_some() && args.split == Split::Test {
         bail!("--update takes the Dice of validation patients; test patients are for a last look that changes nothing");
     }
-    let read = inputs([Some(&args.config), args.weights.as_ref(), Some(&args.data)]);
+    let (_, config) = data::training_file(&args.config)?;
+    let mut read = data::inputs(&args.config, &config, &args.data);
+    read.extend(args.weights.clone());
     let claim = |folder: &PathBuf| {
         let read: Vec<&Path> = read.iter().map(PathBuf::as_path).collect();
         results::claim("evaluate", folder, evaluation::FILES.map(String::from), &read, args.overwrite)
     };
     let output = args.output.as_ref().map(claim).transpose()?;
     let updated = args.update.as_ref().map(|path| SingleFile::claim(path, read.clone(), args.overwrite)).transpose()?;
-    let (_, config) = data::training_file(&args.config)?;
     let mut model = model::open(args.weights.as_deref())?;
     if (args.attention || args.attention_off) && !model.info.network.attention {
         bail!("{}: these weights have no attention to switch off", model.name);

@@ -1,6 +1,6 @@
 //! `attention-anatomy figure`: what the systems of an ablation draw on one slice of a partially annotated scan.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -54,9 +54,11 @@ pub struct Args {
 /// What the user is told.
 pub fn run(args: Args) -> Result<ExitCode> {
     let names = ["figure.png", "figure.html"].map(String::from);
-    let read = [args.config.as_path(), args.data.as_path(), args.ablation.as_path()];
-    let output = results::claim("figure", &args.output, names, &read, args.overwrite)?;
     let config = full_system(&args.config)?;
+    let mut read = data::inputs(&args.config, &config, &args.data);
+    read.push(args.ablation.clone());
+    let read: Vec<&Path> = read.iter().map(PathBuf::as_path).collect();
+    let output = results::claim("figure", &args.output, names, &read, args.overwrite)?;
     let source = FolderSource::new(&args.data)?;
     let sets = LoadedSet::all(&config.data, &source)?;
     let identities = data::identities(&sets, &source)?;

@@ -10,7 +10,6 @@ use attention_anatomy::dataset::{ArchivedSet, CaseArchiveWriter, LoadedSet, Scan
 
 use crate::data::{self, FolderSource};
 use crate::output::{Overwrite, SingleFile};
-use crate::results::inputs;
 use crate::{interrupt, progress};
 
 /// Brings the cases of a training to its model grid and packs them into one file, which `train` takes as its `--data`: to train on
@@ -38,9 +37,9 @@ pub struct Args {
 /// # Errors
 /// What the user is told.
 pub fn run(args: Args) -> Result<ExitCode> {
-    let read = inputs([Some(&args.config), Some(&args.data)]);
-    let output = SingleFile::claim(&args.output, read, args.overwrite)?;
     let (_, config) = data::training_file(&args.config)?;
+    let read = data::inputs(&args.config, &config, &args.data);
+    let output = SingleFile::claim(&args.output, read, args.overwrite)?;
     let source = FolderSource::new(&args.data)?;
     let sets = LoadedSet::all(&config.data, &source)?;
     let (mut jobs, mut set_of) = (Vec::new(), Vec::new());

@@ -10,7 +10,6 @@ use attention_anatomy::report::{SheetRow, SheetTile, sheet_png};
 use attention_anatomy::train::TrainingConfig;
 
 use crate::output::{Overwrite, SingleFile};
-use crate::results::inputs;
 use crate::training::Monitor;
 use crate::{data, number, progress};
 
@@ -44,9 +43,9 @@ const UNKNOWN: [u8; 3] = [128; 3];
 /// # Errors
 /// What the user is told.
 pub fn run(args: Args) -> Result<ExitCode> {
-    let read = inputs([Some(&args.config), Some(&args.data)]);
-    let output = SingleFile::claim(&args.output, read, args.overwrite)?;
     let (_, config) = data::training_file(&args.config)?;
+    let read = data::inputs(&args.config, &config, &args.data);
+    let output = SingleFile::claim(&args.output, read, args.overwrite)?;
     let augmentation = match args.phase {
         None => Augmentation::default(),
         Some(n) => match n.checked_sub(1).and_then(|n| config.phases.get(n)) {

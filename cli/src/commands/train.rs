@@ -47,9 +47,11 @@ pub struct Args {
 /// What the user is told.
 pub fn run(args: Args) -> Result<ExitCode> {
     let (text, config) = data::training_file(&args.config)?;
-    let read: Vec<&PathBuf> =
-        [Some(&args.config), Some(&args.data), args.from.as_ref()].into_iter().flatten().collect();
-    let store = FolderStore::guarded(&args.output, "train", &read, args.overwrite)?;
+    let mut read = data::inputs(&args.config, &config, &args.data);
+    // A training goes on with the training file that it keeps, too: what is written of it is what was read.
+    read.retain(|file| *file != args.config);
+    read.extend(args.from.clone());
+    let store = FolderStore::guarded(&args.output, "train", read, args.overwrite)?;
     store.claim()?;
     let device = args.device.open()?;
     let mut monitor = Monitor::new(&device);

@@ -59,8 +59,8 @@ fn read(path: &Path) -> Result<(Trials, TrainingConfig)> {
 pub fn run(args: Args) -> Result<ExitCode> {
     let (trials, base) = read(&args.trials)?;
     let chosen = trials.deciding(&args.organs)?;
-    let read = [&args.trials, &args.data];
-    let store = FolderStore::guarded(&args.output, "trials", &read, args.overwrite)?;
+    let read = data::inputs(&args.trials, &base, &args.data);
+    let store = FolderStore::guarded(&args.output, "trials", read, args.overwrite)?;
     // Tasks of an array job work in folders beside each other.
     if args.part.is_none() {
         store.claim()?;
