@@ -6,7 +6,7 @@ use attention_anatomy::formats::Reference;
 use attention_anatomy::formats::dicom::SeriesInfo;
 use attention_anatomy::infer::Provenance;
 use attention_anatomy::preprocess::{Body, InputConfig, ModelSlices};
-use attention_anatomy::volume::{CtVolume, check_is_ct};
+use attention_anatomy::volume::{CtVolume, NotCt, check_is_ct};
 
 use crate::session::CtKey;
 
@@ -42,7 +42,12 @@ impl Study {
         let body = match &self.body {
             Some(body) => body.clone(),
             None => {
-                check_is_ct(&self.ct).map_err(|e| e.to_string())?;
+                check_is_ct(&self.ct).map_err(|odd| match odd {
+                    NotCt::Values(_) => {
+                        format!("{odd}; who knows that they are HU can insist on the command line: segment --assume-hu")
+                    }
+                    NotCt::Modality(_) | NotCt::TooFew(_) => odd.to_string(),
+                })?;
                 self.body.insert(Arc::new(Body::find(&self.ct))).clone()
             }
         };
