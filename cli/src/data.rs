@@ -148,6 +148,9 @@ pub fn inputs(training: &Path, config: &TrainingConfig, root: &Path) -> Vec<Path
 }
 
 /// Who is who in the sets, by the scans of all their cases.
+///
+/// # Errors
+/// A patient who is there to be trained on and to be tested with.
 pub fn identities(sets: &[LoadedSet], source: &dyn CaseSource) -> Result<Patients> {
     let bar = progress::bar(sets.iter().map(|set| set.set.cases.len() as u64).sum(), "compare scans");
     let identities = Scans::of(sets, source, &mut |done, _| bar.set_position(done as u64))?;

@@ -42,6 +42,9 @@ pub fn collect(path: &Path) -> Result<NamedFiles> {
 }
 
 /// As [`collect`], with the tables beside a label map that may say what its numbers mean.
+///
+/// # Errors
+/// A file that cannot be read, or a folder without files.
 pub fn collect_labels(path: &Path) -> Result<NamedFiles> {
     let files = assets::list_labels(path).map_err(anyhow::Error::msg)?;
     files.into_iter().map(|(name, path)| Ok((name, read(&path)?))).collect()

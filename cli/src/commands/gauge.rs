@@ -38,6 +38,9 @@ pub struct Args {
 }
 
 /// Runs the command.
+///
+/// # Errors
+/// What the user is told.
 pub fn run(args: Args) -> Result<ExitCode> {
     let read = inputs([Some(&args.config), Some(&args.data)]);
     let output = SingleFile::claim(&args.output, read, args.overwrite)?;
