@@ -282,9 +282,7 @@ fn a_folder_that_cannot_be_written_into_is_named_before_the_work() {
 #[test]
 fn what_cannot_be_said_is_a_failure_and_what_nobody_reads_is_none() {
     let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    for arguments in
-        [["info", "--organs"], ["info", "--weights"], ["devices", "--json"], ["--help", ""], ["--version", ""]]
-    {
+    for arguments in [["info", "--organs"], ["info", "--weights"], ["--help", ""], ["--version", ""]] {
         let arguments: Vec<&str> = arguments.into_iter().filter(|a| !a.is_empty()).collect();
         let mut call = program(arguments[0]);
         let output = call.args(&arguments[1..]).stdout(full()).output().unwrap();
@@ -315,7 +313,7 @@ fn every_number_option_refuses_what_is_no_number_of_its_range() {
     let judged = |command: &str, option: &str, value: &str| {
         let said = run(program(command).arg(format!("{option}={value}")));
         assert_eq!(said.code, Some(2), "{command} {option}={value}: {said:#?}");
-        let refused = said.stderr.starts_with("error: invalid value");
+        let refused = ["error: invalid value", "error: a value is required"].iter().any(|s| said.stderr.starts_with(s));
         assert!(!refused || said.stderr.contains(option), "{said:#?}");
         !refused
     };
