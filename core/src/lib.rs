@@ -6,6 +6,8 @@
 //!
 //! This library needs no window, no file dialog and no file path where bytes will do; it compiles for wasm32.
 
+#![warn(clippy::missing_errors_doc)]
+
 pub mod anatomy;
 #[cfg(test)]
 mod arrows;

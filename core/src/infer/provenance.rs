@@ -34,7 +34,7 @@ pub struct Provenance {
     pub started: Duration,
     /// Seconds of each stage, in order.
     pub seconds: Vec<(String, f64)>,
-    /// Organs that were to be drawn.
+    /// Organs that the run was allowed to label.
     pub enabled: OrganSet,
     /// Whether pieces apart from their organ, and organs below 0.1 ml, are taken away at the end.
     pub cleanup: bool,
