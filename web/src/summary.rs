@@ -2,7 +2,7 @@
 
 use attention_anatomy_viewer::ViewerApp;
 use attention_anatomy_viewer::document::{RunPhase, Study};
-use attention_anatomy_viewer::worker::DeviceReady;
+use attention_anatomy_viewer::worker::DeviceInfo;
 use serde_json::{Value, json};
 
 /// The state in short. Never the name of a file, which may name a patient.
@@ -10,7 +10,7 @@ pub fn of(viewer: &ViewerApp) -> Value {
     let document = &viewer.document;
     let run = &document.run;
     json!({
-        "device": document.model.device.as_ref().map(|DeviceReady { name, kind, .. }| json!({ "name": name, "kind": kind })),
+        "device": document.model.device.as_ref().map(|DeviceInfo { name, kind, .. }| json!({ "name": name, "kind": kind })),
         "weights": document.model.weights.as_ref().map(|weights| &weights.name),
         "study": document.study.as_ref().map(|study| of_study(study, document.view.slice())),
         "hover": document.view.hover.map(|(plane, voxel)| json!({ "plane": plane, "voxel": voxel })),

@@ -15,16 +15,17 @@ use super::*;
 use crate::display::{Tool, WINDOW_PRESETS};
 use crate::document::{FileRequest, RunPhase};
 use crate::panels::tests::sample;
-use crate::worker::machine::{FakeMachine, File, Machine, Promise};
+use crate::worker::error::PlatformError;
+use crate::worker::platform::{FakePlatform, File, Platform, Promise};
 use crate::worker::{Input, Options, samples, spawn};
 
 type Window = Harness<'static, ViewerApp>;
 
-fn window(machine: &(impl Machine + Clone + Send + 'static)) -> Window {
-    let machine = machine.clone();
+fn window(platform: &(impl Platform + Clone + Send + 'static)) -> Window {
+    let platform = platform.clone();
     let mut window = Harness::builder().with_size(vec2(1280.0, 720.0)).with_max_steps(64).wgpu().build_eframe(|cc| {
         let ctx = cc.egui_ctx.clone();
-        let options = Options { machine: Box::new(move || Box::new(machine)) };
+        let options = Options { platform: Box::new(move || Box::new(platform)) };
         let worker = spawn(Arc::new(move || ctx.request_repaint()), options);
         let mut app = ViewerApp::new(cc, worker, Launch::default());
         app.files.kept = Some(Vec::new());
@@ -93,9 +94,9 @@ fn open_sample(window: &mut Window) {
 
 #[test]
 fn a_scan_is_opened_segmented_looked_at_corrected_questioned_and_saved() {
-    let machine = samples::machine();
-    machine.state().attention = 0.2;
-    let mut window = window(&machine);
+    let platform = samples::platform();
+    platform.state().attention = 0.2;
+    let mut window = window(&platform);
     open_sample(&mut window);
     // The rod of 11 x 7 voxels through nine slices, 3 mm each; what lies apart is cleaned up.
     let rod = 11.0 * 7.0 * 9.0 * 0.027;
@@ -146,14 +147,14 @@ fn a_scan_is_opened_segmented_looked_at_corrected_questioned_and_saved() {
 
 #[test]
 fn the_window_answers_while_the_engine_never_does() {
-    let machine = samples::machine();
-    machine.state().slow = u32::MAX;
-    let mut window = window(&machine);
+    let platform = samples::platform();
+    platform.state().slow = u32::MAX;
+    let mut window = window(&platform);
     click(&mut window, "Open the sample CT");
     until(&mut window, "a slice is under way", |app| {
         app.document.run.phase == RunPhase::Running && app.document.study.is_some()
     });
-    until(&mut window, "the engine was asked", |_| !machine.state().submitted.is_empty());
+    until(&mut window, "the engine was asked", |_| !platform.state().submitted.is_empty());
     let slice = window.state().document.view.slice();
     press(&mut window, Modifiers::NONE, Key::ArrowUp);
     assert_eq!(window.state().document.view.slice(), slice + 1);
@@ -164,9 +165,9 @@ fn the_window_answers_while_the_engine_never_does() {
 
 #[test]
 fn a_device_lost_in_the_middle_of_a_run_keeps_window_labels_and_edits() {
-    let machine = samples::machine();
-    machine.state().fails_at = Some(1);
-    let mut window = window(&machine);
+    let platform = samples::platform();
+    platform.state().fails_at = Some(1);
+    let mut window = window(&platform);
     click(&mut window, "Open the sample CT");
     until(&mut window, "the device is lost", |app| matches!(app.document.run.phase, RunPhase::Failed(_)));
     assert!(window.state().outbox.notices.iter().any(|n| n.text.contains("stopped working")));
@@ -184,10 +185,10 @@ fn a_device_lost_in_the_middle_of_a_run_keeps_window_labels_and_edits() {
     assert_eq!(ml(&window, Organ::Spleen), painted);
 }
 
-/// A machine with a real GPU (a software one where there is no other), and the processor once that is gone.
+/// A platform with a real GPU (a software one where there is no other), and the processor once that is gone.
 #[derive(Clone)]
 struct RealDevice {
-    files: FakeMachine,
+    files: FakePlatform,
     gpu: burn::tensor::wgpu::WgpuSetup,
     opened: Arc<AtomicUsize>,
 }
@@ -195,16 +196,16 @@ struct RealDevice {
 impl RealDevice {
     fn new() -> Option<Self> {
         let gpu = attention_anatomy::testing::separate_gpu()?;
-        Some(Self { files: samples::machine(), gpu, opened: Arc::default() })
+        Some(Self { files: samples::platform(), gpu, opened: Arc::default() })
     }
 }
 
-impl Machine for RealDevice {
-    fn list(&mut self, input: &Input) -> Result<Vec<File>, String> {
+impl Platform for RealDevice {
+    fn list(&mut self, input: &Input) -> Result<Vec<File>, PlatformError> {
         self.files.list(input)
     }
 
-    fn weights(&mut self) -> Promise<Result<Vec<u8>, String>> {
+    fn weights(&mut self) -> Promise<Result<Vec<u8>, PlatformError>> {
         self.files.weights()
     }
 
@@ -212,7 +213,7 @@ impl Machine for RealDevice {
         u64::MAX
     }
 
-    fn device(&mut self, _: DevicePreference) -> Promise<Result<ComputeDevice, String>> {
+    fn device(&mut self, _: DevicePreference) -> Promise<Result<ComputeDevice, PlatformError>> {
         let device = match self.opened.fetch_add(1, Ordering::Relaxed) {
             0 => {
                 let burn = burn::tensor::Device::wgpu_options().setup(self.gpu.clone()).init().unwrap();
@@ -226,11 +227,11 @@ impl Machine for RealDevice {
 
 #[test]
 fn a_real_device_destroyed_in_the_middle_of_a_run_is_said_and_the_next_run_goes_on_without_it() {
-    let Some(machine) = RealDevice::new() else {
+    let Some(platform) = RealDevice::new() else {
         not_run("there is no adapter to destroy");
         return;
     };
-    let mut window = window(&machine);
+    let mut window = window(&platform);
     click(&mut window, "Open the sample CT");
     until(&mut window, "the scan is there", |app| app.document.study.is_some());
     window.state_mut().document.view.selected = Some(Organ::Spleen);
@@ -239,20 +240,20 @@ fn a_real_device_destroyed_in_the_middle_of_a_run_is_said_and_the_next_run_goes_
     drag(&mut window, middle + vec2(-30.0, 40.0), middle + vec2(30.0, 40.0));
     let painted = ml(&window, Organ::Spleen);
     until(&mut window, "a slice is computed", |app| app.document.run.done > 0);
-    machine.gpu.device.destroy();
+    platform.gpu.device.destroy();
     until(&mut window, "the run ends", |app| matches!(app.document.run.phase, RunPhase::Failed(_)));
     let notices = window.state().outbox.notices.iter().map(|n| n.text.clone()).collect::<String>();
     assert!(notices.contains("doomed GPU stopped working"), "{notices}");
     start_run(&mut window);
     until(&mut window, "the next run ends", |app| app.document.run.phase == RunPhase::Finished);
-    assert_eq!(machine.opened.load(Ordering::Relaxed), 2, "a second device was opened");
+    assert_eq!(platform.opened.load(Ordering::Relaxed), 2, "a second device was opened");
     assert!(painted > 0.0);
     assert_eq!(ml(&window, Organ::Spleen), painted);
 }
 
 #[test]
 fn what_cannot_be_opened_is_said_and_changes_nothing() {
-    let mut window = window(&samples::machine());
+    let mut window = window(&samples::platform());
     open_sample(&mut window);
     let before = ml(&window, samples::ORGAN);
     let small = nifti::write_labels(&samples::ct(3).with_voxels(vec![1; 60 * 60 * 3]), "").unwrap();
@@ -277,7 +278,7 @@ fn picture(window: &mut Window, name: &str) {
 
 #[test]
 fn main_states_look_as_they_did() {
-    let mut window = window(&samples::machine());
+    let mut window = window(&samples::platform());
     until(&mut window, "weights and device are known", |app| {
         app.document.model.weights.is_some() && app.document.model.device.is_some()
     });

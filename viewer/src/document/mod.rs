@@ -25,7 +25,7 @@ mod what_if;
 pub use model::Model;
 pub use notices::{Notice, Notices, Severity};
 pub use outbox::{FileRequest, Outbox, Task};
-pub use run::{Run, RunPhase};
+pub use run::{RunPhase, RunState};
 pub use study::{Reference, Study, WhatIf};
 pub use what_if::{Change, Wish, changes};
 
@@ -40,7 +40,7 @@ pub struct Document {
     /// Weights and device.
     pub model: Model,
     /// The segmentation under way.
-    pub run: Run,
+    pub run: RunState,
     /// What is being opened.
     pub opening: Option<Opening>,
     /// How the study is looked at.

@@ -4,15 +4,15 @@ use attention_anatomy::anatomy::{Organ, OrganSet};
 use attention_anatomy::infer::DevicePreference;
 use attention_anatomy::network::weights::TrainedOrgan;
 
-use crate::worker::{DeviceReady, WeightsReady};
+use crate::worker::{DeviceInfo, WeightsInfo};
 
 /// Weights and device, as far as the worker has reported them.
 #[derive(Clone, Debug, Default)]
 pub struct Model {
     /// The weights in use.
-    pub weights: Option<WeightsReady>,
+    pub weights: Option<WeightsInfo>,
     /// The device in use.
-    pub device: Option<DeviceReady>,
+    pub device: Option<DeviceInfo>,
     /// The device that was asked for.
     pub preference: DevicePreference,
     /// Organs that are off by default (too weak, or never measured) but drawn because the user asked.

@@ -22,7 +22,7 @@ pub enum RunPhase {
 
 /// The segmentation under way.
 #[derive(Clone, Debug, Default)]
-pub struct Run {
+pub struct RunState {
     /// Its number; events of other runs are late and dropped.
     pub number: u64,
     /// Where it is.
@@ -39,7 +39,7 @@ pub struct Run {
     pub seconds: Option<f64>,
 }
 
-impl Run {
+impl RunState {
     /// Whether slices may still come.
     pub fn is_active(&self) -> bool {
         matches!(self.phase, RunPhase::Running | RunPhase::Paused)
@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn time_for_which_a_run_is_held_is_not_counted() {
         let before = Instant::now().checked_sub(Duration::from_secs(100));
-        let mut run = Run { done: 10, total: 20, started: before, ..Run::default() };
+        let mut run = RunState { done: 10, total: 20, started: before, ..RunState::default() };
         run.hold(true);
         run.held = Instant::now().checked_sub(Duration::from_secs(60));
         run.hold(false);

@@ -1,10 +1,10 @@
 //! Sessions: what of the document goes into a session file, and how it comes back. The file itself is written and read by
 //! the worker.
 
-use super::{Document, Outbox, Run, RunPhase};
+use super::{Document, Outbox, RunPhase, RunState};
 use crate::edit::LabelSnapshot;
 use crate::session::{Session, SessionHead, SessionModel, SessionSlice, SessionView};
-use crate::worker::{Command, WeightsReady};
+use crate::worker::{Command, WeightsInfo};
 
 impl Document {
     /// Has the worker write a session file: labels, edits and settings of the open study, without voxels of the CT.
@@ -17,7 +17,7 @@ impl Document {
     pub(crate) fn session(&self) -> Option<(SessionHead, LabelSnapshot)> {
         let study = self.study.as_ref()?;
         let slices = study.anatomy.iter().zip(&study.removed);
-        let model = |w: &WeightsReady| SessionModel { name: w.name.clone(), sha256: w.sha256.clone() };
+        let model = |w: &WeightsInfo| SessionModel { name: w.name.clone(), sha256: w.sha256.clone() };
         let head = SessionHead {
             ct: study.key.clone(),
             model: self.model.weights.as_ref().map(model),
@@ -35,7 +35,7 @@ impl Document {
         // The worker has compared it with the CT that was open then.
         let Some(study) = self.study.as_mut().filter(|study| study.key == head.ct) else { return };
         let other =
-            |weights: &WeightsReady| head.model.as_ref().filter(|m| m.sha256 != weights.sha256).map(|m| m.name.clone());
+            |weights: &WeightsInfo| head.model.as_ref().filter(|m| m.sha256 != weights.sha256).map(|m| m.name.clone());
         if let Some(name) = self.model.weights.as_ref().and_then(other) {
             outbox
                 .notices
@@ -47,8 +47,13 @@ impl Document {
                 outbox.send(Command::CancelRun);
             }
             let total = study.geometry().size[2];
-            self.run =
-                Run { number: outbox.next_number(), phase: RunPhase::Finished, done: total, total, ..Run::default() };
+            self.run = RunState {
+                number: outbox.next_number(),
+                phase: RunPhase::Finished,
+                done: total,
+                total,
+                ..RunState::default()
+            };
         }
         head.view.apply(&mut self.view, &mut self.preferences.layout, head.ct.size);
         study.enabled = head.drawn;

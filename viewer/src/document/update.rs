@@ -4,7 +4,7 @@ use attention_anatomy::metrics::OrganMetrics;
 use web_time::{Duration, Instant};
 
 use super::study::{Reference, Study};
-use super::{Document, FileRequest, Opening, Outbox, Run, RunPhase};
+use super::{Document, FileRequest, Opening, Outbox, RunPhase, RunState};
 use crate::edit::ByteLayer;
 use crate::session::Session;
 use crate::worker::{Command, Event, Input, OpenAs, Opened, RunRequest};
@@ -139,7 +139,7 @@ impl Document {
     pub fn close(&mut self, outbox: &mut Outbox) {
         outbox.send(Command::Close);
         self.study = None;
-        self.run = Run::default();
+        self.run = RunState::default();
     }
 
     fn end_opening(&mut self, job: u64) {
@@ -157,7 +157,7 @@ impl Document {
                 self.view.reset(ct.geometry.size);
                 let number = outbox.next_number();
                 self.study = Some(Study::new(number, name, ct, key));
-                self.run = Run::default();
+                self.run = RunState::default();
                 if self.preferences.run_after_opening {
                     self.start_run(outbox);
                 }
@@ -189,7 +189,8 @@ impl Document {
         study.enabled = enabled;
         study.what_if = None;
         let run = outbox.next_number();
-        self.run = Run { number: run, phase: RunPhase::Running, started: Some(Instant::now()), ..Default::default() };
+        self.run =
+            RunState { number: run, phase: RunPhase::Running, started: Some(Instant::now()), ..Default::default() };
         outbox.send(Command::Run(RunRequest { run, first, enabled, cleanup: true }));
     }
 

@@ -116,10 +116,10 @@ impl LabelStore {
 
     /// Takes the last step back; false where there is none, or another edit is under way.
     pub fn undo(&mut self) -> bool {
-        self.end();
         if self.is_busy() {
             return false;
         }
+        self.end();
         let Some(step) = self.history.take_done() else { return false };
         let end = step.changes.len();
         self.start(Kind::Undo(step), end);
@@ -128,10 +128,10 @@ impl LabelStore {
 
     /// Does the last step that was undone again; false where there is none, or another edit is under way.
     pub fn redo(&mut self) -> bool {
-        self.end();
         if self.is_busy() {
             return false;
         }
+        self.end();
         let Some(step) = self.history.take_undone() else { return false };
         self.start(Kind::Redo(step), 0);
         true

@@ -56,17 +56,17 @@ impl LabelStore {
         } else {
             [0.0; 2]
         };
-        let window = Window::around(&a, &b, shift);
-        let [a, b] = [a, b].map(|shape| signed_distance(&window.inside(&shape), window.size, [spacing[0], spacing[1]]));
+        let crop = Crop::around(&a, &b, shift);
+        let [a, b] = [a, b].map(|shape| signed_distance(&crop.inside(&shape), crop.size, [spacing[0], spacing[1]]));
         let mut changed = 0;
         for k in first + 1..last {
             let t = (k - first) as f64 / (last - first) as f64;
             let mixed = |x: usize, y: usize| {
                 let at = |part: f64| [x as f64 + part * shift[0], y as f64 + part * shift[1]];
-                (1.0 - t) * window.sample(&a, at(-t)) + t * window.sample(&b, at(1.0 - t))
+                (1.0 - t) * crop.sample(&a, at(-t)) + t * crop.sample(&b, at(1.0 - t))
             };
             changed += self.set(k, 0..nx * ny, |n, label| {
-                let inside = window.pixel(n % nx, n / nx).is_some_and(|[x, y]| mixed(x, y) <= 0.0);
+                let inside = crop.pixel(n % nx, n / nx).is_some_and(|[x, y]| mixed(x, y) <= 0.0);
                 match (inside, label == organ.label()) {
                     (true, false) if over.allows(label, organ) => Some(organ.label()),
                     (false, true) => Some(0),
@@ -116,12 +116,12 @@ impl Shape {
 }
 
 /// The part of the plane in which shapes are mixed; it may reach beyond the volume.
-struct Window {
+struct Crop {
     origin: [isize; 2],
     size: [usize; 2],
 }
 
-impl Window {
+impl Crop {
     /// Wide enough that each shape, moved by part of `shift`, stays within.
     fn around(a: &Shape, b: &Shape, shift: [f64; 2]) -> Self {
         let margin = shift.map(|s| 2 * s.abs().ceil() as isize + 1);
@@ -132,7 +132,7 @@ impl Window {
         Self { origin, size }
     }
 
-    /// The pixel of the window at a voxel.
+    /// The pixel of the crop at a voxel.
     fn pixel(&self, i: usize, j: usize) -> Option<[usize; 2]> {
         let x = usize::try_from(i as isize - self.origin[0]).ok().filter(|x| *x < self.size[0])?;
         let y = usize::try_from(j as isize - self.origin[1]).ok().filter(|y| *y < self.size[1])?;
@@ -149,7 +149,7 @@ impl Window {
         inside
     }
 
-    /// Bilinear, the edge goes on beyond the window.
+    /// Bilinear, the edge goes on beyond the crop.
     fn sample(&self, values: &[f32], at: [f64; 2]) -> f64 {
         let [(x0, x1, fx), (y0, y1, fy)] = std::array::from_fn(|c| {
             let last = self.size[c] - 1;

@@ -169,7 +169,7 @@ impl Autosave {
     /// Stores what is due and takes in what was found. Once a frame.
     pub fn tick(&mut self, document: &mut Document, outbox: &mut Outbox, ctx: &egui::Context) {
         let Some(storage) = &self.storage else { return };
-        while let Some(found) = storage.found() {
+        while let Some(found) = storage.try_recv() {
             match found {
                 Ok(found) => offer(self.study.as_mut(), storage, found),
                 Err(message) => outbox.notices.warn(message),
@@ -219,8 +219,8 @@ impl Autosave {
     /// First stored again, then forgotten.
     fn store_under(&self, name: &str, text: String, superseded: &[String]) {
         if let Some(storage) = &self.storage {
-            storage.keep(name, text);
-            superseded.iter().for_each(|old| storage.forget(old));
+            storage.save(name, text);
+            superseded.iter().for_each(|old| storage.remove(old));
         }
     }
 
@@ -234,7 +234,7 @@ impl Autosave {
         if let Some(remembered) = self.study.as_mut().filter(|s| s.number == study.number) {
             let own = remembered.name();
             self.packing.retain(|packing| packing.name != own);
-            storage.forget(&own);
+            storage.remove(&own);
             (remembered.stored, remembered.changed) = (study.labels.edits(), None);
         }
     }
@@ -262,7 +262,7 @@ impl Autosave {
         let Some(study) = self.study.as_mut().filter(|s| !s.offers.is_empty()) else { return };
         let offer = study.offers.remove(0);
         if let Some(storage) = &self.storage {
-            storage.forget(&offer.name);
+            storage.remove(&offer.name);
         }
         self.show_offer(document);
     }
@@ -284,7 +284,7 @@ impl Autosave {
         self.preferences = preferences.clone();
         self.preferences_changed = None;
         if let (Some(storage), Ok(text)) = (&self.storage, serde_json::to_string_pretty(preferences)) {
-            storage.keep_preferences(text);
+            storage.save_preferences_text(text);
         }
         None
     }
@@ -297,7 +297,7 @@ impl Autosave {
         }
         self.study = study.map(Remembered::of);
         if let (Some(storage), Some(remembered)) = (&self.storage, &self.study) {
-            storage.ask(&remembered.key.sha256);
+            storage.find(&remembered.key.sha256);
         }
     }
 
@@ -324,7 +324,7 @@ impl Autosave {
         if study.labels.edited_voxels() == 0 {
             self.packing.retain(|packing| packing.name != name);
             if let Some(storage) = &self.storage {
-                superseded.iter().chain([&name]).for_each(|old| storage.forget(old));
+                superseded.iter().chain([&name]).for_each(|old| storage.remove(old));
             }
             return None;
         }
@@ -351,7 +351,7 @@ fn offer(study: Option<&mut Remembered>, storage: &Storage, found: Vec<Found>) {
     }
     study.offers.sort_by_key(|o| std::cmp::Reverse(o.record.saved));
     for old in study.offers.drain(MOST_OFFERS.min(study.offers.len())..) {
-        storage.forget(&old.name);
+        storage.remove(&old.name);
     }
 }
 

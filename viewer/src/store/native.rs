@@ -18,7 +18,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(if cfg!(test) { 600 } else { 
 #[derive(Debug)]
 pub struct Storage {
     folders: Folders,
-    jobs: Sender<Job>,
+    jobs: Sender<Request>,
     reports: Receiver<Report>,
 }
 
@@ -28,7 +28,7 @@ struct Folders {
     edits: PathBuf,
 }
 
-enum Job {
+enum Request {
     Write(PathBuf, String),
     Remove(PathBuf),
     Read(PathBuf, String),
@@ -91,27 +91,27 @@ impl Storage {
     }
 
     /// Keeps preferences.
-    pub fn keep_preferences(&self, text: String) {
-        self.job(Job::Write(self.folders.preferences.clone(), text));
+    pub fn save_preferences_text(&self, text: String) {
+        self.request(Request::Write(self.folders.preferences.clone(), text));
     }
 
     /// Keeps edits under a name.
-    pub fn keep(&self, name: &str, text: String) {
-        self.job(Job::Write(self.edits(name), text));
+    pub fn save(&self, name: &str, text: String) {
+        self.request(Request::Write(self.edits(name), text));
     }
 
     /// Forgets what was kept under a name.
-    pub fn forget(&self, name: &str) {
-        self.job(Job::Remove(self.edits(name)));
+    pub fn remove(&self, name: &str) {
+        self.request(Request::Remove(self.edits(name)));
     }
 
-    /// Asks what is kept under names that begin so; [`Self::found`] has it later.
-    pub fn ask(&self, beginning: &str) {
-        self.job(Job::Read(self.folders.edits.clone(), beginning.into()));
+    /// Asks what is kept under names that begin so; [`Self::try_recv`] has it later.
+    pub fn find(&self, beginning: &str) {
+        self.request(Request::Read(self.folders.edits.clone(), beginning.into()));
     }
 
     /// What was asked for, once it is there; or what went wrong, one sentence.
-    pub fn found(&self) -> Option<Result<Vec<Found>, String>> {
+    pub fn try_recv(&self) -> Option<Result<Vec<Found>, String>> {
         Some(match self.reports.try_recv().ok()? {
             Report::Found(found) => Ok(found),
             Report::Failed(message) => Err(message),
@@ -121,7 +121,7 @@ impl Storage {
     /// Waits until all is written, but not for ever: before the program ends.
     pub fn flush(&self) {
         let (answer, done) = channel();
-        self.job(Job::Answer(answer));
+        self.request(Request::Answer(answer));
         // Nothing can be done any more if it does not come.
         let _ = done.recv_timeout(LONGEST_WAIT);
     }
@@ -130,28 +130,28 @@ impl Storage {
         self.folders.edits.join(format!("{name}.json"))
     }
 
-    fn job(&self, job: Job) {
+    fn request(&self, request: Request) {
         // The thread ends only with this storage.
-        let _ = self.jobs.send(job);
+        let _ = self.jobs.send(request);
     }
 }
 
-fn work(todo: &Receiver<Job>, report: &Sender<Report>) {
+fn work(todo: &Receiver<Request>, report: &Sender<Report>) {
     for job in todo {
         let outcome = match job {
-            Job::Write(path, text) => write(&path, &text).err().map(|e| {
+            Request::Write(path, text) => write(&path, &text).err().map(|e| {
                 Report::Failed(format!(
                     "{} cannot be written ({e}): edits and preferences are not kept when the program ends; save them yourself",
                     path.display()
                 ))
             }),
-            Job::Remove(path) => {
+            Request::Remove(path) => {
                 // What is not there need not be removed.
                 let _ = std::fs::remove_file(path);
                 None
             }
-            Job::Read(folder, beginning) => Some(Report::Found(read(&folder, &beginning))),
-            Job::Answer(answer) => {
+            Request::Read(folder, beginning) => Some(Report::Found(read(&folder, &beginning))),
+            Request::Answer(answer) => {
                 let _ = answer.send(());
                 None
             }
@@ -218,21 +218,21 @@ mod tests {
     fn what_is_kept_is_found_whole_and_what_is_forgotten_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let storage = Storage::within(folder.path()).unwrap();
-        storage.keep_preferences("{}".into());
-        storage.keep("a", "one".into());
-        storage.keep("a", "two".into());
-        storage.keep("b", "three".into());
-        storage.forget("b");
-        storage.forget("c");
-        storage.keep("other", "four".into());
+        storage.save_preferences_text("{}".into());
+        storage.save("a", "one".into());
+        storage.save("a", "two".into());
+        storage.save("b", "three".into());
+        storage.remove("b");
+        storage.remove("c");
+        storage.save("other", "four".into());
         for beginning in ["a", "b", ""] {
-            storage.ask(beginning);
+            storage.find(beginning);
         }
-        let found = || wait("what is kept", || storage.found()).unwrap();
+        let found = || wait("what is kept", || storage.try_recv()).unwrap();
         assert_eq!(found(), [Found { name: "a".into(), text: "two".into() }]);
         assert_eq!(found(), []);
         assert_eq!(found().len(), 2);
-        assert_eq!(storage.found(), None);
+        assert_eq!(storage.try_recv(), None);
         assert_eq!(storage.preferences().as_deref(), Some("{}"));
         let left = std::fs::read_dir(folder.path().join("edits")).unwrap().count();
         assert_eq!(left, 2, "no temporary file stays");
@@ -243,8 +243,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("edits"), "a file, not a folder").unwrap();
         let storage = Storage::within(folder.path()).unwrap();
-        storage.keep("a", "one".into());
-        let message = wait("that it cannot be written", || storage.found()).unwrap_err();
+        storage.save("a", "one".into());
+        let message = wait("that it cannot be written", || storage.try_recv()).unwrap_err();
         assert!(message.contains("cannot be written"), "{message}");
     }
 }

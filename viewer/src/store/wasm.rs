@@ -34,16 +34,16 @@ pub struct Storage {
 struct Inner {
     storage: Option<web_sys::Storage>,
     /// What is to be done; the first is being done and stays until it is.
-    jobs: RefCell<VecDeque<Job>>,
+    jobs: RefCell<VecDeque<Request>>,
     working: Cell<bool>,
     reports: RefCell<VecDeque<Result<Vec<Found>, String>>>,
 }
 
 #[derive(Clone, Debug)]
-enum Job {
-    Keep(String, String),
-    Forget(String),
-    Ask(String),
+enum Request {
+    Save(String, String),
+    Remove(String),
+    Find(String),
 }
 
 impl Storage {
@@ -55,7 +55,7 @@ impl Storage {
         let (jobs, working, reports) = Default::default();
         let storage = Self { inner: Rc::new(Inner { storage: local, jobs, working, reports }) };
         for Found { name, text } in storage.inner.unfinished("") {
-            storage.job(if text.is_empty() { Job::Forget(name) } else { Job::Keep(name, text) });
+            storage.request(if text.is_empty() { Request::Remove(name) } else { Request::Save(name, text) });
         }
         Some(storage)
     }
@@ -66,7 +66,7 @@ impl Storage {
     }
 
     /// Keeps preferences.
-    pub fn keep_preferences(&self, text: String) {
+    pub fn save_preferences_text(&self, text: String) {
         if let Some(storage) = &self.inner.storage {
             // Preferences that cannot be kept are not worth a message.
             let _ = storage.set_item(PREFERENCES, &text);
@@ -74,22 +74,22 @@ impl Storage {
     }
 
     /// Keeps edits under a name.
-    pub fn keep(&self, name: &str, text: String) {
-        self.job(Job::Keep(name.into(), text));
+    pub fn save(&self, name: &str, text: String) {
+        self.request(Request::Save(name.into(), text));
     }
 
     /// Forgets what was kept under a name.
-    pub fn forget(&self, name: &str) {
-        self.job(Job::Forget(name.into()));
+    pub fn remove(&self, name: &str) {
+        self.request(Request::Remove(name.into()));
     }
 
-    /// Asks what is kept under names that begin so; [`Self::found`] has it later.
-    pub fn ask(&self, beginning: &str) {
-        self.job(Job::Ask(beginning.into()));
+    /// Asks what is kept under names that begin so; [`Self::try_recv`] has it later.
+    pub fn find(&self, beginning: &str) {
+        self.request(Request::Find(beginning.into()));
     }
 
     /// What was asked for, once it is there; or what went wrong, one sentence.
-    pub fn found(&self) -> Option<Result<Vec<Found>, String>> {
+    pub fn try_recv(&self) -> Option<Result<Vec<Found>, String>> {
         self.inner.reports.borrow_mut().pop_front()
     }
 
@@ -98,17 +98,17 @@ impl Storage {
         let Some(storage) = &self.inner.storage else { return };
         for job in &*self.inner.jobs.borrow() {
             let (name, text) = match job {
-                Job::Keep(name, text) => (name, text.as_str()),
-                Job::Forget(name) => (name, ""),
-                Job::Ask(_) => continue,
+                Request::Save(name, text) => (name, text.as_str()),
+                Request::Remove(name) => (name, ""),
+                Request::Find(_) => continue,
             };
             // What is too large for it may still reach the database.
             let _ = storage.set_item(&format!("{UNFINISHED}{name}"), text);
         }
     }
 
-    fn job(&self, job: Job) {
-        self.inner.jobs.borrow_mut().push_back(job);
+    fn request(&self, request: Request) {
+        self.inner.jobs.borrow_mut().push_back(request);
         if !self.inner.working.replace(true) {
             let inner = self.inner.clone();
             spawn_local(async move { inner.work().await });
@@ -123,14 +123,14 @@ impl Inner {
             let job = self.jobs.borrow().front().cloned();
             let Some(job) = job else { break };
             let outcome = match &job {
-                Job::Keep(name, text) => keep(name, text).await,
-                Job::Forget(name) => forget(name).await,
-                Job::Ask(beginning) => self.answer(beginning).await,
+                Request::Save(name, text) => put(name, text).await,
+                Request::Remove(name) => delete(name).await,
+                Request::Find(beginning) => self.answer(beginning).await,
             };
             self.jobs.borrow_mut().pop_front();
             match (outcome, job) {
-                (Ok(()), Job::Keep(name, _) | Job::Forget(name)) => self.finish(&name),
-                (Ok(()), Job::Ask(_)) => {}
+                (Ok(()), Request::Save(name, _) | Request::Remove(name)) => self.finish(&name),
+                (Ok(()), Request::Find(_)) => {}
                 (Err(_), _) => self.reports.borrow_mut().push_back(Err(
                     "this browser does not let the page keep edits; save them before the tab is closed".to_string(),
                 )),
@@ -141,7 +141,7 @@ impl Inner {
 
     /// The database is up to date: what the page left behind is not needed any more, unless there is something newer.
     fn finish(&self, name: &str) {
-        let is_newer = |job: &Job| matches!(job, Job::Keep(of, _) | Job::Forget(of) if of == name);
+        let is_newer = |job: &Request| matches!(job, Request::Save(of, _) | Request::Remove(of) if of == name);
         if let Some(storage) = &self.storage
             && !self.jobs.borrow().iter().any(is_newer)
         {
@@ -183,13 +183,13 @@ async fn add_finished(beginning: &str, found: &mut Vec<Found>) -> Result<(), JsV
     Ok(())
 }
 
-async fn keep(name: &str, text: &str) -> Result<(), JsValue> {
+async fn put(name: &str, text: &str) -> Result<(), JsValue> {
     let edits = edits(IdbTransactionMode::Readwrite).await?;
     edits.put_with_key(&text.into(), &name.into())?;
     complete(&edits.transaction()).await
 }
 
-async fn forget(name: &str) -> Result<(), JsValue> {
+async fn delete(name: &str) -> Result<(), JsValue> {
     let edits = edits(IdbTransactionMode::Readwrite).await?;
     edits.delete(&name.into())?;
     complete(&edits.transaction()).await

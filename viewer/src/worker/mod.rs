@@ -3,21 +3,23 @@
 //! | file | what |
 //! |---|---|
 //! | `protocol.rs` | what is asked, what is answered |
-//! | `job/` | the worker itself: a state machine without a thread of its own |
+//! | `error.rs` | what cannot be done, by kind |
+//! | `executor/` | the worker itself: a state machine without a thread of its own |
 //! | `learn/` | a small training on phantoms, a step at a time |
-//! | `machine/` | what it asks of the platform: files, bundled data, devices; and a fake for tests |
+//! | `platform/` | what it asks of the platform: files, bundled data, devices; and a fake for tests |
 //! | `native.rs` | it runs in a thread; messages go through channels |
 //! | `wasm.rs` | it runs in a Web Worker, the network's GPU included; messages are posted |
-//! | `wire.rs` | messages as they are posted |
+//! | `codec.rs` | messages as they are posted |
 //!
 //! The worker owns the network and its device, apart from the window's: a device that is lost, a shader that takes
 //! seconds to compile or a file that takes a minute to unpack leave the window alive.
 
-mod job;
+pub mod codec;
+pub mod error;
+mod executor;
 mod learn;
-pub mod machine;
+pub mod platform;
 mod protocol;
-pub mod wire;
 
 #[cfg(not(target_family = "wasm"))]
 mod native;
@@ -25,13 +27,13 @@ mod native;
 mod wasm;
 
 #[cfg(test)]
-pub(crate) use job::samples;
-pub use job::{Job, Step};
+pub(crate) use executor::samples;
+pub use executor::{Executor, Step};
 #[cfg(not(target_family = "wasm"))]
 pub use native::{Options, Repaint, spawn, spawn_worker};
 pub use protocol::{
-    Ask, Command, DeviceReady, Event, Export, Input, LearnAnswer, LearnCommand, LearnEvent, LearnLook, LearnNews,
-    LearnPlan, LearnSettings, LearnSlice, OpenAs, Opened, RunRequest, WeightsReady,
+    Ask, Command, DeviceInfo, Event, Export, Input, LearnAnswer, LearnCommand, LearnEvaluation, LearnEvent, LearnPlan,
+    LearnSettings, LearnSlice, LearnUpdate, OpenAs, Opened, RunRequest, WeightsInfo,
 };
 #[cfg(target_family = "wasm")]
 pub use wasm::{spawn_worker, worker_main};

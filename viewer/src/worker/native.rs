@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::time::Duration;
 
-use super::machine::{Machine, ThisMachine};
-use super::{Command, Event, Job, Step, Worker};
+use super::platform::{Platform, ThisPlatform};
+use super::{Command, Event, Executor, Step, Worker};
 
 /// Wakes the window: there is an event.
 pub type Repaint = Arc<dyn Fn() + Send + Sync>;
@@ -17,12 +17,12 @@ const ASK_AGAIN: Duration = Duration::from_millis(1);
 /// How the worker is set up.
 pub struct Options {
     /// Called in the worker's thread, as a device and its engine never leave it.
-    pub machine: Box<dyn FnOnce() -> Box<dyn Machine> + Send>,
+    pub platform: Box<dyn FnOnce() -> Box<dyn Platform> + Send>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { machine: Box::new(|| Box::new(ThisMachine)) }
+        Self { platform: Box::new(|| Box::new(ThisPlatform)) }
     }
 }
 
@@ -40,12 +40,12 @@ pub fn spawn_worker(ctx: &egui::Context) -> Box<dyn Worker> {
 
 /// A worker that calls `repaint` after each event. It ends when the returned end of it is dropped.
 pub fn spawn(repaint: Repaint, options: Options) -> Box<dyn Worker> {
-    let (commands, heard) = channel();
-    let (said, events) = channel();
-    let failed = said.clone();
+    let (commands, received) = channel();
+    let (sender, events) = channel();
+    let failed = sender.clone();
     let thread = std::thread::Builder::new()
         .name("worker".into())
-        .spawn(move || work(Job::new((options.machine)()), &heard, &said, &repaint));
+        .spawn(move || work(Executor::new((options.platform)()), &received, &sender, &repaint));
     if let Err(error) = thread {
         // Received like any other event; nobody has dropped the other end yet.
         let _ = failed.send(Event::Failed(format!("the worker cannot be started ({error}); close other programs")));
@@ -70,14 +70,14 @@ impl Worker for Thread {
     }
 }
 
-fn work(mut job: Job, commands: &Receiver<Command>, events: &Sender<Event>, repaint: &Repaint) {
+fn work(mut executor: Executor, commands: &Receiver<Command>, events: &Sender<Event>, repaint: &Repaint) {
     loop {
-        let step = catch_unwind(AssertUnwindSafe(|| job.step())).unwrap_or_else(|_| {
+        let step = catch_unwind(AssertUnwindSafe(|| executor.step())).unwrap_or_else(|_| {
             // What was lost may fail once more while it is taken down.
-            let _ = catch_unwind(AssertUnwindSafe(|| job.recover()));
+            let _ = catch_unwind(AssertUnwindSafe(|| executor.recover()));
             Step::Worked
         });
-        while let Some(event) = job.event() {
+        while let Some(event) = executor.event() {
             if events.send(event).is_err() {
                 return;
             }
@@ -92,13 +92,13 @@ fn work(mut job: Job, commands: &Receiver<Command>, events: &Sender<Event>, repa
             }),
         };
         match next {
-            Ok(command) => job.handle(command),
+            Ok(command) => executor.handle(command),
             Err(RecvTimeoutError::Timeout) => continue,
             Err(RecvTimeoutError::Disconnected) => return,
         }
         // All that came meanwhile, before the next piece of work.
         while let Ok(command) = commands.try_recv() {
-            job.handle(command);
+            executor.handle(command);
         }
     }
 }

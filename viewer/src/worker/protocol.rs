@@ -2,20 +2,25 @@
 //!
 //! Everything that may arrive late carries the number of what it answers; whoever applies an event drops those of jobs,
 //! runs and questions that are over. Large data are shared natively and transferred in the browser: the fields marked
-//! `wire` travel beside the text that everything else becomes.
+//! `codec` travel beside the text that everything else becomes.
+
+mod learn;
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use attention_anatomy::anatomy::{ORGAN_COUNT, OrganSet, REGION_COUNT};
-use attention_anatomy::dataset::Hpa;
+use attention_anatomy::anatomy::{ORGAN_COUNT, OrganSet};
 use attention_anatomy::infer::{ComputeKind, DevicePreference, SliceAnatomy, WeightsUsed};
 use attention_anatomy::metrics::OrganMetrics;
 use attention_anatomy::network::weights::ModelInfo;
 use attention_anatomy::volume::CtVolume;
 
-use super::wire;
+pub use learn::{
+    LearnAnswer, LearnCommand, LearnEvaluation, LearnEvent, LearnPlan, LearnSettings, LearnSlice, LearnUpdate,
+};
+
+use super::codec;
 use crate::edit::{ByteSlices, Change, LabelSnapshot, OrganEdit};
 use crate::session::{CtKey, EditsRecord, SessionHead};
 
@@ -29,12 +34,12 @@ pub enum Input {
         /// Its name, for messages and for telling header and data apart.
         name: String,
         /// Its contents.
-        #[serde(with = "wire::bytes")]
+        #[serde(with = "codec::bytes")]
         bytes: Arc<[u8]>,
     },
     /// A file that the browser holds; the worker reads it.
     #[cfg(target_family = "wasm")]
-    Browser(#[serde(with = "wire::file")] web_sys::File),
+    Browser(#[serde(with = "codec::file")] web_sys::File),
     /// The bundled sample CT.
     Sample,
 }
@@ -72,7 +77,7 @@ pub struct Ask {
     /// Canonical slice.
     pub slice: usize,
     /// The attention vector to put in place of the network's own.
-    #[serde(with = "wire::organs")]
+    #[serde(with = "codec::organs")]
     pub attention: [f32; ORGAN_COUNT],
     /// Organs that may be labelled.
     pub enabled: OrganSet,
@@ -104,131 +109,6 @@ pub enum Export {
         /// Organs that the user has changed.
         edited: OrganSet,
     },
-}
-
-/// What the small training of a lesson is to be done with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LearnSettings {
-    /// With the region branch and its attention vector.
-    pub attention: bool,
-    /// What makes a re-calibration weight 1.
-    pub hpa: Hpa,
-    /// Seed of the start weights, of the phantoms and of the order of the slices.
-    pub seed: u64,
-}
-
-/// For the panel that trains a small network on phantoms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum LearnCommand {
-    /// Begins anew; a training under way is dropped.
-    Start {
-        /// Its number.
-        run: u64,
-        /// How.
-        settings: LearnSettings,
-    },
-    /// Holds or goes on.
-    Pause(bool),
-    /// Ends.
-    Stop,
-}
-
-/// Something that the small training says.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LearnEvent {
-    /// Which training.
-    pub run: u64,
-    /// What.
-    pub news: LearnNews,
-}
-
-/// What the small training says.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum LearnNews {
-    /// Phantoms are being made.
-    Preparing {
-        /// Done.
-        done: usize,
-        /// In all.
-        of: usize,
-    },
-    /// All is ready; steps follow.
-    Started(LearnPlan),
-    /// A step was done.
-    Step {
-        /// Steps so far.
-        step: u64,
-        /// Dice, focal and region loss, where the phase has them.
-        losses: [Option<f32>; 3],
-    },
-    /// The network's present answers on slices of patients that it was not trained on.
-    Look(LearnLook),
-    /// All steps are done, or it was stopped.
-    Finished,
-    /// It cannot go on, and why.
-    Failed(String),
-}
-
-/// What a small training is about to do.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LearnPlan {
-    /// The device, for people.
-    pub device: String,
-    /// Name of each phase and the step at which it ends; the last one ends the training.
-    pub phases: Vec<(String, u64)>,
-    /// Scans trained on.
-    pub scans: usize,
-    /// Parameters of the network.
-    pub parameters: usize,
-    /// Pixels across and down of the pictures.
-    pub size: [usize; 2],
-    /// The slices that are shown, from the head down.
-    pub slices: Vec<LearnSlice>,
-}
-
-/// A slice that is shown.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LearnSlice {
-    /// Where it lies, for people.
-    pub title: String,
-    /// Grey values.
-    #[serde(with = "wire::bytes")]
-    pub image: Vec<u8>,
-    /// True labels.
-    #[serde(with = "wire::bytes")]
-    pub truth: Vec<u8>,
-    /// True region probabilities.
-    pub regions: [f32; REGION_COUNT],
-}
-
-/// The network's answers after a step. Dice is the mean over organs, each over all held-out slices, shown or not.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LearnLook {
-    /// Steps done.
-    pub step: u64,
-    /// Dice of organs where every set that reaches a slice's height outlines them.
-    pub dice_outlined: Option<f32>,
-    /// Dice of organs where some set reaches a slice's height without outlining them.
-    pub dice_contested: Option<f32>,
-    /// Share of held-out slices whose most likely region is the true one; `None` for a plain U-Net.
-    pub region_accuracy: Option<f32>,
-    /// One for each slice that is shown.
-    pub answers: Vec<LearnAnswer>,
-}
-
-/// The network's answer on a slice.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LearnAnswer {
-    /// Labels.
-    #[serde(with = "wire::bytes")]
-    pub labels: Vec<u8>,
-    /// Region probabilities; `None` for a plain U-Net.
-    pub regions: Option<[f32; REGION_COUNT]>,
-    /// Its attention vector; `None` for a plain U-Net.
-    #[serde(with = "wire::organs")]
-    pub attention: Option<[f32; ORGAN_COUNT]>,
-    /// Mean Dice over the organs of the slice.
-    pub dice: Option<f32>,
 }
 
 /// What the application asks.
@@ -272,10 +152,10 @@ pub enum Command {
         /// Number of the question.
         number: u64,
         /// Labels of the study.
-        #[serde(with = "wire::slices")]
+        #[serde(with = "codec::slices")]
         labels: ByteSlices,
         /// Labels of the reference.
-        #[serde(with = "wire::slices")]
+        #[serde(with = "codec::slices")]
         reference: ByteSlices,
     },
     /// Make a file.
@@ -283,7 +163,7 @@ pub enum Command {
         /// Which.
         what: Export,
         /// Labels of the study.
-        #[serde(with = "wire::slices")]
+        #[serde(with = "codec::slices")]
         labels: ByteSlices,
         /// Warnings and facts that the user's side knows (edited by hand...). One sentence each.
         notes: Vec<String>,
@@ -295,7 +175,7 @@ pub enum Command {
         /// What to do.
         edit: OrganEdit,
         /// The labels that it is done to.
-        #[serde(with = "wire::snapshot")]
+        #[serde(with = "codec::snapshot")]
         labels: LabelSnapshot,
     },
     /// Write a session file; the answer is [`Event::Exported`].
@@ -303,7 +183,7 @@ pub enum Command {
         /// All but the labels.
         head: Box<SessionHead>,
         /// The labels.
-        #[serde(with = "wire::snapshot")]
+        #[serde(with = "codec::snapshot")]
         labels: LabelSnapshot,
     },
     /// Pack edits so that they can be stored; the answer is [`Event::EditsPacked`].
@@ -315,7 +195,7 @@ pub enum Command {
         /// When, seconds since 1970.
         saved: u64,
         /// The edits.
-        #[serde(with = "wire::snapshot")]
+        #[serde(with = "codec::snapshot")]
         labels: LabelSnapshot,
     },
     /// Unpack edits that were stored; the answer is [`Event::EditsUnpacked`].
@@ -331,7 +211,7 @@ pub enum Command {
 
 /// A device that is ready.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct DeviceReady {
+pub struct DeviceInfo {
     /// For people.
     pub name: String,
     /// GPU or CPU.
@@ -342,7 +222,7 @@ pub struct DeviceReady {
 
 /// Weights that are in use.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct WeightsReady {
+pub struct WeightsInfo {
     /// Name for people.
     pub name: String,
     /// SHA-256 of the file, hexadecimal.
@@ -351,8 +231,8 @@ pub struct WeightsReady {
     pub info: ModelInfo,
 }
 
-impl From<WeightsReady> for WeightsUsed {
-    fn from(WeightsReady { name, sha256, info }: WeightsReady) -> Self {
+impl From<WeightsInfo> for WeightsUsed {
+    fn from(WeightsInfo { name, sha256, info }: WeightsInfo) -> Self {
         Self { name, sha256, info }
     }
 }
@@ -366,7 +246,7 @@ pub enum Opened {
         /// File or folder.
         name: String,
         /// HU.
-        #[serde(with = "wire::ct")]
+        #[serde(with = "codec::ct")]
         ct: Arc<CtVolume>,
         /// What tells it from other CTs.
         key: CtKey,
@@ -376,7 +256,7 @@ pub enum Opened {
         /// File.
         name: String,
         /// Its labels.
-        #[serde(with = "wire::slices")]
+        #[serde(with = "codec::slices")]
         labels: ByteSlices,
         /// To compare with, rather than to work on.
         reference: bool,
@@ -384,16 +264,16 @@ pub enum Opened {
         warnings: Vec<String>,
     },
     /// Weights; they are in use.
-    Weights(WeightsReady),
+    Weights(WeightsInfo),
     /// A session file: labels, edits and settings for the open CT.
     Session {
         /// All but the volumes.
         head: Box<SessionHead>,
         /// The network's labels.
-        #[serde(with = "wire::slices")]
+        #[serde(with = "codec::slices")]
         network: ByteSlices,
         /// The label of every edited voxel, [`crate::edit::NOT_EDITED`] elsewhere.
-        #[serde(with = "wire::slices")]
+        #[serde(with = "codec::slices")]
         edits: ByteSlices,
         /// Number of edited voxels.
         edited_voxels: u64,
@@ -404,11 +284,11 @@ pub enum Opened {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Event {
     /// The device is ready.
-    Device(DeviceReady),
+    Device(DeviceInfo),
     /// No device can be had, or the one asked for cannot.
     DeviceFailed(String),
     /// These weights are in use.
-    Weights(WeightsReady),
+    Weights(WeightsInfo),
     /// Opening goes on.
     OpenProgress {
         /// Which job.
@@ -446,13 +326,13 @@ pub enum Event {
         /// Canonical slice.
         slice: usize,
         /// Labels 0..=33, `[ny, nx]`.
-        #[serde(with = "wire::bytes")]
+        #[serde(with = "codec::bytes")]
         labels: Vec<u8>,
         /// How far ahead of the runner-up the winner is, 0 to 255 for 0 to 1.
-        #[serde(with = "wire::bytes")]
+        #[serde(with = "codec::bytes")]
         margin: Vec<u8>,
         /// Voxels of each organ that there would be without attention and are not with it; `None` for a plain U-Net.
-        #[serde(with = "wire::organs")]
+        #[serde(with = "codec::organs")]
         removed: Option<[u32; ORGAN_COUNT]>,
     },
     /// What the region branch says of a slice.
@@ -460,7 +340,7 @@ pub enum Event {
         /// Which run.
         run: u64,
         /// Regions and attention.
-        #[serde(with = "wire::anatomy")]
+        #[serde(with = "codec::anatomy")]
         anatomy: SliceAnatomy,
     },
     /// Slices done and in all.
@@ -479,7 +359,7 @@ pub enum Event {
         /// Canonical slice.
         slice: usize,
         /// Labels after it.
-        #[serde(with = "wire::bytes")]
+        #[serde(with = "codec::bytes")]
         labels: Vec<u8>,
     },
     /// All slices are there.
@@ -510,7 +390,7 @@ pub enum Event {
         /// Canonical slice.
         slice: usize,
         /// Labels under the vector, `[ny, nx]`.
-        #[serde(with = "wire::bytes")]
+        #[serde(with = "codec::bytes")]
         labels: Vec<u8>,
     },
     /// The answer to a comparison, by organ; `None` where neither map has the organ.
@@ -525,7 +405,7 @@ pub enum Event {
         /// Suggested name.
         name: String,
         /// Contents.
-        #[serde(with = "wire::bytes")]
+        #[serde(with = "codec::bytes")]
         bytes: Vec<u8>,
     },
     /// What a tool changes.
@@ -533,7 +413,7 @@ pub enum Event {
         /// Number of the edit.
         number: u64,
         /// By slice.
-        #[serde(with = "wire::changes")]
+        #[serde(with = "codec::changes")]
         changes: Vec<Change>,
     },
     /// A tool cannot be used, and why.
@@ -555,7 +435,7 @@ pub enum Event {
         /// The study that they are for.
         study: u64,
         /// The label of every edited voxel, [`crate::edit::NOT_EDITED`] elsewhere.
-        #[serde(with = "wire::slices")]
+        #[serde(with = "codec::slices")]
         edits: ByteSlices,
         /// Number of edited voxels.
         edited_voxels: u64,

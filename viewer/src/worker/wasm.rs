@@ -1,5 +1,5 @@
-//! The worker in a Web Worker: the same [`Job`] on the other side of `postMessage`. The page may wait for nothing, and
-//! here, too, nobody blocks: the job is stepped from a loop that returns to the event loop after every piece of work,
+//! The worker in a Web Worker: the same [`Executor`] on the other side of `postMessage`. The page may wait for nothing, and
+//! here, too, nobody blocks: the executor is stepped from a loop that returns to the event loop after every piece of work,
 //! so that commands and the GPU's promises arrive in between.
 
 use std::cell::{Cell, RefCell};
@@ -12,9 +12,9 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{DedicatedWorkerGlobalScope, MessageEvent, WorkerOptions, WorkerType};
 
-use super::machine::ThisMachine;
-use super::wire::{self, Parcel, Received, WireError};
-use super::{Command, Event, Job, Step, Worker};
+use super::codec::{self, CodecError, Encoded, Received};
+use super::platform::ThisPlatform;
+use super::{Command, Event, Executor, Step, Worker};
 
 /// What a worker posts when it is ready to hear: its first command would be lost before.
 const READY: &str = "ready";
@@ -47,9 +47,9 @@ pub(super) mod file {
 }
 
 /// A message as `[text, [buffers], [files]]`, and what of it is handed over rather than copied.
-fn pack(message: &impl serde::Serialize) -> Result<(JsValue, Array), WireError> {
+fn pack(message: &impl serde::Serialize) -> Result<(JsValue, Array), CodecError> {
     FILES.take();
-    let Parcel { text, buffers } = wire::encode(message)?;
+    let Encoded { text, buffers } = codec::encode(message)?;
     let (posted, handed_over) = (Array::new(), Array::new());
     for buffer in &buffers {
         match buffer.voxels() {
@@ -69,7 +69,7 @@ fn pack(message: &impl serde::Serialize) -> Result<(JsValue, Array), WireError> 
     Ok((Array::of3(&text.into(), &posted, &files).into(), handed_over))
 }
 
-fn unpack<T: serde::de::DeserializeOwned>(message: &JsValue) -> Result<T, WireError> {
+fn unpack<T: serde::de::DeserializeOwned>(message: &JsValue) -> Result<T, CodecError> {
     let message: &Array = message.unchecked_ref();
     let list = |n: u32| message.get(n).unchecked_into::<Array>();
     let received = |buffer: JsValue| match buffer.dyn_into::<Int16Array>() {
@@ -79,7 +79,7 @@ fn unpack<T: serde::de::DeserializeOwned>(message: &JsValue) -> Result<T, WireEr
     let buffers = list(1).iter().map(received).collect();
     FILES.replace(list(2).iter().map(JsCast::unchecked_into).collect());
     let text = message.get(0).as_string().unwrap_or_default();
-    let result = wire::decode(&text, buffers);
+    let result = codec::decode(&text, buffers);
     FILES.take();
     result
 }
@@ -91,7 +91,7 @@ struct Page {
     /// Commands from before the worker was ready; `None` once it is.
     early: Rc<RefCell<Option<Vec<Command>>>>,
     // They are called as long as the worker lives.
-    _heard: Closure<dyn FnMut(MessageEvent)>,
+    _on_message: Closure<dyn FnMut(MessageEvent)>,
     _failed: Closure<dyn FnMut(JsValue)>,
 }
 
@@ -149,7 +149,7 @@ pub fn spawn_worker(ctx: &egui::Context, script: &str) -> Box<dyn Worker> {
     };
     let events: Rc<RefCell<VecDeque<Event>>> = Rc::default();
     let early = Rc::new(RefCell::new(Some(Vec::new())));
-    let heard = {
+    let on_message = {
         let (events, early, worker, ctx) = (events.clone(), early.clone(), worker.clone(), ctx.clone());
         Closure::<dyn FnMut(MessageEvent)>::new(move |message: MessageEvent| {
             let data = message.data();
@@ -176,18 +176,18 @@ pub fn spawn_worker(ctx: &egui::Context, script: &str) -> Box<dyn Worker> {
             ctx.request_repaint();
         })
     };
-    worker.set_onmessage(Some(heard.as_ref().unchecked_ref()));
+    worker.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
     worker.set_onerror(Some(failed.as_ref().unchecked_ref()));
-    Box::new(Page { worker, events, early, _heard: heard, _failed: failed })
+    Box::new(Page { worker, events, early, _on_message: on_message, _failed: failed })
 }
 
 /// The worker's end: hears commands and works for as long as the page is open. Called once, in the worker.
 pub async fn worker_main() {
     let scope: DedicatedWorkerGlobalScope = js_sys::global().unchecked_into();
-    let commands: Rc<RefCell<VecDeque<Result<Command, WireError>>>> = Rc::default();
+    let commands: Rc<RefCell<VecDeque<Result<Command, CodecError>>>> = Rc::default();
     // Called when a command comes while there is nothing to do.
     let wake: Rc<Cell<Option<Function>>> = Rc::default();
-    let heard = {
+    let on_message = {
         let (commands, wake) = (commands.clone(), wake.clone());
         Closure::<dyn FnMut(MessageEvent)>::new(move |message: MessageEvent| {
             commands.borrow_mut().push_back(unpack(&message.data()));
@@ -196,13 +196,13 @@ pub async fn worker_main() {
             }
         })
     };
-    scope.set_onmessage(Some(heard.as_ref().unchecked_ref()));
+    scope.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
     let _ = scope.post_message(&READY.into());
-    let mut job = Job::new(Box::new(ThisMachine));
+    let mut executor = Executor::new(Box::new(ThisPlatform));
     loop {
-        let step = job.step();
-        while let Some(event) = job.event() {
-            say(&scope, &event);
+        let step = executor.step();
+        while let Some(event) = executor.event() {
+            post_event(&scope, &event);
         }
         if step == Step::Idle {
             // No command comes between the question and the promise: only the event loop brings them.
@@ -218,14 +218,14 @@ pub async fn worker_main() {
         }
         for command in commands.take() {
             match command {
-                Ok(command) => job.handle(command),
-                Err(error) => say(&scope, &Event::Failed(error.to_string())),
+                Ok(command) => executor.handle(command),
+                Err(error) => post_event(&scope, &Event::Failed(error.to_string())),
             }
         }
     }
 }
 
-fn say(scope: &DedicatedWorkerGlobalScope, event: &Event) {
+fn post_event(scope: &DedicatedWorkerGlobalScope, event: &Event) {
     let posted = pack(event).map_err(|e| e.to_string()).and_then(|(message, handed_over)| {
         scope.post_message_with_transfer(&message, &handed_over).map_err(|_| "an answer cannot be posted".into())
     });

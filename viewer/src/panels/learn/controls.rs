@@ -4,7 +4,7 @@ use attention_anatomy::dataset::Hpa;
 use egui::{Button, DragValue, Grid, ProgressBar, RichText, Ui};
 
 use super::super::context::Context;
-use super::record::{Learn, Record, Stage, hpa_name};
+use super::record::{Learn, Record, TrainingState, hpa_name};
 use crate::document::Outbox;
 use crate::worker::{Command, LearnCommand};
 
@@ -69,9 +69,9 @@ fn switches(ui: &mut Ui, learn: &mut Learn) {
 }
 
 fn buttons(learn: &mut Learn, ui: &mut Ui, outbox: &mut Outbox) {
-    let (active, paused) = (learn.is_active(), learn.stage == Stage::Paused);
-    let text = match learn.stage {
-        Stage::Idle => "Start",
+    let (active, paused) = (learn.is_active(), learn.state == TrainingState::Paused);
+    let text = match learn.state {
+        TrainingState::Idle => "Start",
         _ => "Start anew",
     };
     ui.horizontal(|ui| {
@@ -81,7 +81,7 @@ fn buttons(learn: &mut Learn, ui: &mut Ui, outbox: &mut Outbox) {
             let settings = learn.settings;
             outbox.send(Command::Learn(LearnCommand::Start { run, settings }));
         }
-        let holds = matches!(learn.stage, Stage::Running | Stage::Paused);
+        let holds = matches!(learn.state, TrainingState::Running | TrainingState::Paused);
         if ui.add_enabled(holds, Button::new(if paused { "Go on" } else { "Pause" })).clicked() {
             learn.pause(!paused);
             outbox.send(Command::Learn(LearnCommand::Pause(!paused)));
@@ -93,12 +93,12 @@ fn buttons(learn: &mut Learn, ui: &mut Ui, outbox: &mut Outbox) {
 }
 
 fn progress(ui: &mut Ui, learn: &Learn) {
-    let (part, text) = match (&learn.stage, &learn.current) {
-        (Stage::Idle, _) => return,
-        (Stage::Preparing(done, of), _) => {
+    let (part, text) = match (&learn.state, &learn.current) {
+        (TrainingState::Idle, _) => return,
+        (TrainingState::Preparing(done, of), _) => {
             (*done as f32 / (*of).max(1) as f32, format!("making patients: {done} of {of}"))
         }
-        (Stage::Failed(reason), _) => {
+        (TrainingState::Failed(reason), _) => {
             ui.colored_label(ui.visuals().error_fg_color, format!("The training broke off: {reason}"));
             return;
         }
@@ -114,7 +114,7 @@ fn progress(ui: &mut Ui, learn: &Learn) {
     if let Some(rate) = record.steps_per_second() {
         facts += &format!(", {rate:.1} steps/s");
     }
-    if let (Stage::Running, Some(seconds)) = (&learn.stage, record.seconds_left()) {
+    if let (TrainingState::Running, Some(seconds)) = (&learn.state, record.seconds_left()) {
         facts += &format!(", {} left", duration(seconds));
     }
     ui.label(facts);

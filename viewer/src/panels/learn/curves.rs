@@ -4,7 +4,7 @@ use egui::{Color32, Ui};
 use egui_plot::{Corner, Legend, Line, LineStyle, Plot, PlotPoint, PlotPoints, Text, VLine};
 
 use super::record::{Record, label};
-use crate::worker::LearnLook;
+use crate::worker::LearnEvaluation;
 
 const HEIGHT: f32 = 190.0;
 const COLOURS: [Color32; 3] =
@@ -50,7 +50,7 @@ pub fn show(ui: &mut Ui, record: &Record, earlier: Option<&Record>) {
 }
 
 const LOSSES: [&str; 3] = ["Dice loss", "focal loss", "region loss"];
-type Score = fn(&LearnLook) -> Option<f32>;
+type Score = fn(&LearnEvaluation) -> Option<f32>;
 const SCORES: [(&str, Score); 3] = [
     ("Dice, outlined", |l| l.dice_outlined),
     ("Dice, contested", |l| l.dice_contested),

@@ -3,7 +3,7 @@
 use attention_anatomy::dataset::Hpa;
 use web_time::{Duration, Instant};
 
-use crate::worker::{LearnEvent, LearnLook, LearnNews, LearnPlan, LearnSettings};
+use crate::worker::{LearnEvaluation, LearnEvent, LearnPlan, LearnSettings, LearnUpdate};
 
 /// Start weights, phantoms and order of a lesson, unless another seed is asked for: runs with other switches are compared, and
 /// all else should be equal.
@@ -18,7 +18,7 @@ pub struct Learn {
     /// For the next start.
     pub settings: LearnSettings,
     /// What the training is at.
-    pub stage: Stage,
+    pub state: TrainingState,
     /// The present training, once its scans are made.
     pub current: Option<Record>,
     /// Earlier trainings, the newest last, one of each settings.
@@ -32,7 +32,7 @@ pub struct Learn {
 
 /// What a training is at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Stage {
+pub enum TrainingState {
     /// None was started.
     #[default]
     Idle,
@@ -58,7 +58,7 @@ pub struct Record {
     /// Dice, focal and region loss of each step.
     pub losses: Vec<[Option<f32>; 3]>,
     /// Looks at the held-out slices.
-    pub looks: Vec<LearnLook>,
+    pub looks: Vec<LearnEvaluation>,
     pace: Pace,
 }
 
@@ -74,7 +74,7 @@ impl Default for Learn {
     fn default() -> Self {
         Self {
             settings: LearnSettings { attention: true, hpa: Hpa::SourceRegion, seed: SEED },
-            stage: Stage::Idle,
+            state: TrainingState::Idle,
             current: None,
             earlier: Vec::new(),
             compared: None,
@@ -98,15 +98,15 @@ impl Learn {
                 self.earlier.remove(0);
             }
         }
-        self.stage = Stage::Preparing(0, 0);
+        self.state = TrainingState::Preparing(0, 0);
         (self.run, self.compared, self.looked_at) = (run, None, None);
     }
 
     /// Holds it, or lets it go on.
     pub fn pause(&mut self, paused: bool) {
-        self.stage = match (&self.stage, paused) {
-            (Stage::Running, true) => Stage::Paused,
-            (Stage::Paused, false) => Stage::Running,
+        self.state = match (&self.state, paused) {
+            (TrainingState::Running, true) => TrainingState::Paused,
+            (TrainingState::Paused, false) => TrainingState::Running,
             _ => return,
         };
         if let Some(record) = &mut self.current {
@@ -116,7 +116,7 @@ impl Learn {
 
     /// Whether steps may still come.
     pub fn is_active(&self) -> bool {
-        matches!(self.stage, Stage::Preparing(..) | Stage::Running | Stage::Paused)
+        matches!(self.state, TrainingState::Preparing(..) | TrainingState::Running | TrainingState::Paused)
     }
 
     /// The training has got further; what an earlier one says is late.
@@ -125,27 +125,27 @@ impl Learn {
             return;
         }
         match &event.news {
-            LearnNews::Preparing { done, of } => self.stage = Stage::Preparing(*done, *of),
-            LearnNews::Started(plan) => {
+            LearnUpdate::Preparing { done, of } => self.state = TrainingState::Preparing(*done, *of),
+            LearnUpdate::Started(plan) => {
                 let (losses, looks) = (Vec::new(), Vec::new());
                 let pace = Pace { last: Some(Instant::now()), ..Pace::default() };
                 let plan = plan.clone();
                 self.current = Some(Record { settings: self.settings, plan, losses, looks, pace });
-                self.stage = Stage::Running;
+                self.state = TrainingState::Running;
             }
-            LearnNews::Step { losses, .. } => {
+            LearnUpdate::Step { losses, .. } => {
                 if let Some(record) = &mut self.current {
                     record.losses.push(*losses);
                     record.pace.step();
                 }
             }
-            LearnNews::Look(look) => {
+            LearnUpdate::Evaluation(look) => {
                 if let Some(record) = &mut self.current {
                     record.looks.push(look.clone());
                 }
             }
-            LearnNews::Finished => self.stage = Stage::Over,
-            LearnNews::Failed(reason) => self.stage = Stage::Failed(reason.clone()),
+            LearnUpdate::Finished => self.state = TrainingState::Over,
+            LearnUpdate::Failed(reason) => self.state = TrainingState::Failed(reason.clone()),
         }
     }
 
@@ -156,7 +156,7 @@ impl Learn {
     }
 
     /// The look that is on the board.
-    pub fn look(&self) -> Option<&LearnLook> {
+    pub fn look(&self) -> Option<&LearnEvaluation> {
         let looks = &self.current.as_ref()?.looks;
         self.looked_at.and_then(|n| looks.get(n)).or(looks.last())
     }

@@ -6,7 +6,7 @@ use egui::{
     WidgetInfo, pos2, vec2,
 };
 
-use crate::worker::{LearnAnswer, LearnLook, LearnPlan, LearnSlice};
+use crate::worker::{LearnAnswer, LearnEvaluation, LearnPlan, LearnSlice};
 
 const ROWS: [&str; 3] = ["Image", "Truth", "Network"];
 /// Opacity of organs over the image.
@@ -22,7 +22,7 @@ const DARK: f32 = 0.001;
 const OFF: f32 = 0.05;
 
 /// Draws the slices side by side, from the head down.
-pub fn pictures(ui: &mut Ui, plan: &LearnPlan, look: &LearnLook) {
+pub fn pictures(ui: &mut Ui, plan: &LearnPlan, look: &LearnEvaluation) {
     let columns = plan.slices.len().max(1);
     let side = ((ui.available_width() - LABELS) / columns as f32 - GAP).clamp(40.0, 150.0).floor();
     let regions = look.answers.iter().any(|a| a.regions.is_some());
@@ -97,7 +97,7 @@ fn name(response: &Response, said: String) {
 }
 
 /// Images in the first row, truth over them in the second, the network's labels in the third.
-fn compose(plan: &LearnPlan, look: &LearnLook) -> ColorImage {
+fn compose(plan: &LearnPlan, look: &LearnEvaluation) -> ColorImage {
     let [width, height] = plan.size;
     let stride = width * plan.slices.len();
     let mut pixels = vec![Color32::BLACK; stride * height * ROWS.len()];
@@ -147,7 +147,7 @@ fn bars(ui: &Ui, rect: Rect, id: Id, slice: &LearnSlice, p: &[f32; 5]) {
 }
 
 /// Draws the attention vectors of the slices: organs down, slices across.
-pub fn attention(ui: &mut Ui, plan: &LearnPlan, look: &LearnLook) {
+pub fn attention(ui: &mut Ui, plan: &LearnPlan, look: &LearnEvaluation) {
     const NAMES: f32 = 140.0;
     const ROW: f32 = 14.0;
     ui.strong("Attention vector of each slice");

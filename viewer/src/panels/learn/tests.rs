@@ -3,10 +3,11 @@ use attention_anatomy::dataset::Hpa;
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 
-use super::record::{Stage, label};
+use super::record::{TrainingState, label};
 use crate::panels::tests::Desk;
 use crate::worker::{
-    Command, Event, LearnAnswer, LearnCommand, LearnEvent, LearnLook, LearnNews, LearnPlan, LearnSettings, LearnSlice,
+    Command, Event, LearnAnswer, LearnCommand, LearnEvaluation, LearnEvent, LearnPlan, LearnSettings, LearnSlice,
+    LearnUpdate,
 };
 
 const SIDE: usize = 8;
@@ -31,14 +32,14 @@ fn plan() -> LearnPlan {
     }
 }
 
-fn look(step: u64, dice: f32) -> LearnLook {
+fn look(step: u64, dice: f32) -> LearnEvaluation {
     let answer = LearnAnswer {
         labels: vec![Organ::Liver.label(); SIDE * SIDE],
         regions: Some([0.1, 0.1, 0.2, 0.5, 0.1]),
         attention: Some(std::array::from_fn(|c| if c < 10 { 0.01 } else { 0.9 })),
         dice: Some(dice),
     };
-    LearnLook {
+    LearnEvaluation {
         step,
         dice_outlined: Some(dice),
         dice_contested: Some(dice / 2.0),
@@ -47,19 +48,19 @@ fn look(step: u64, dice: f32) -> LearnLook {
     }
 }
 
-fn tell(state: &mut Desk, run: u64, news: LearnNews) {
+fn tell(state: &mut Desk, run: u64, news: LearnUpdate) {
     state.panels.apply(Event::Learn(LearnEvent { run, news }));
 }
 
 fn teach(state: &mut Desk, run: u64, steps: u64) {
-    tell(state, run, LearnNews::Preparing { done: 17, of: 17 });
-    tell(state, run, LearnNews::Started(plan()));
-    tell(state, run, LearnNews::Look(look(0, 0.02)));
+    tell(state, run, LearnUpdate::Preparing { done: 17, of: 17 });
+    tell(state, run, LearnUpdate::Started(plan()));
+    tell(state, run, LearnUpdate::Evaluation(look(0, 0.02)));
     for step in 1..=steps {
         let losses = [(step > 10).then_some(0.9 - 0.01 * step as f32), None, Some(1.0 / step as f32)];
-        tell(state, run, LearnNews::Step { step, losses });
+        tell(state, run, LearnUpdate::Step { step, losses });
         if step % 10 == 0 {
-            tell(state, run, LearnNews::Look(look(step, 0.03 * step as f32)));
+            tell(state, run, LearnUpdate::Evaluation(look(step, 0.03 * step as f32)));
         }
     }
 }
@@ -96,7 +97,7 @@ fn a_training_is_started_followed_held_and_ended_by_its_buttons() {
 
     harness.get_by_label("Pause").click();
     harness.run_steps(3);
-    assert_eq!(harness.state().panels.side.learn.stage, Stage::Paused);
+    assert_eq!(harness.state().panels.side.learn.state, TrainingState::Paused);
     harness.get_by_label("Go on").click();
     harness.run_steps(3);
     harness.get_by_label("Stop").click();
@@ -111,9 +112,9 @@ fn a_training_is_started_followed_held_and_ended_by_its_buttons() {
             &Command::Learn(LearnCommand::Stop)
         ]
     );
-    tell(harness.state_mut(), run, LearnNews::Finished);
+    tell(harness.state_mut(), run, LearnUpdate::Finished);
     harness.run();
-    assert_eq!(harness.state().panels.side.learn.stage, Stage::Over);
+    assert_eq!(harness.state().panels.side.learn.state, TrainingState::Over);
     harness.get_by_label("Start anew");
 }
 
@@ -122,10 +123,10 @@ fn the_last_run_stays_to_compare_with_and_late_news_change_nothing() {
     let mut state = Desk::default();
     state.panels.side.learn.start(1);
     teach(&mut state, 1, 30);
-    tell(&mut state, 1, LearnNews::Finished);
+    tell(&mut state, 1, LearnUpdate::Finished);
     state.panels.side.learn.settings.attention = false;
     state.panels.side.learn.start(2);
-    tell(&mut state, 1, LearnNews::Step { step: 31, losses: [None; 3] });
+    tell(&mut state, 1, LearnUpdate::Step { step: 31, losses: [None; 3] });
     assert!(state.panels.side.learn.current.is_none());
     teach(&mut state, 2, 5);
     let lesson = &state.panels.side.learn;
@@ -145,7 +146,7 @@ fn the_last_run_stays_to_compare_with_and_late_news_change_nothing() {
 fn a_failure_is_told_in_a_sentence() {
     let mut harness = harness();
     harness.state_mut().panels.side.learn.start(5);
-    tell(harness.state_mut(), 5, LearnNews::Failed("the device is gone".into()));
+    tell(harness.state_mut(), 5, LearnUpdate::Failed("the device is gone".into()));
     harness.run();
     harness.get_by_label("The training broke off: the device is gone");
 }

@@ -13,8 +13,8 @@ use attention_anatomy::volume::{Geometry, Modality, Volume};
 
 use crate::display::Preferences;
 use crate::document::bench::Bench;
-use crate::document::{Document, Model, Run, RunPhase, Study};
-use crate::worker::{DeviceReady, WeightsReady};
+use crate::document::{Document, Model, RunPhase, RunState, Study};
+use crate::worker::{DeviceInfo, WeightsInfo};
 
 /// Voxels along i, j, k.
 pub const SIZE: [usize; 3] = [60, 44, 96];
@@ -111,7 +111,7 @@ pub fn study() -> Study {
 }
 
 /// Weights that never learned the pancreas and the gallbladder, and the esophagus badly.
-pub fn weights() -> WeightsReady {
+pub fn weights() -> WeightsInfo {
     let trained = Organ::ALL.into_iter().filter(|o| ![Organ::Pancreas, Organ::Gallbladder].contains(o));
     let trained_organs = trained
         .map(|organ| {
@@ -145,14 +145,20 @@ pub fn weights() -> WeightsReady {
         steps: 12_000,
         note: "Made up for tests.".to_string(),
     };
-    WeightsReady { name: "light".to_string(), sha256: "0123456789abcdef".repeat(4), info }
+    WeightsInfo { name: "light".to_string(), sha256: "0123456789abcdef".repeat(4), info }
 }
 
 /// The whole document after a finished run.
 pub fn bench() -> Bench {
-    let device = DeviceReady { name: "CPU (2 threads)".to_string(), kind: ComputeKind::Cpu, notes: Vec::new() };
-    let run =
-        Run { number: 2, phase: RunPhase::Finished, done: 96, total: 96, seconds: Some(46.0), ..Default::default() };
+    let device = DeviceInfo { name: "CPU (2 threads)".to_string(), kind: ComputeKind::Cpu, notes: Vec::new() };
+    let run = RunState {
+        number: 2,
+        phase: RunPhase::Finished,
+        done: 96,
+        total: 96,
+        seconds: Some(46.0),
+        ..Default::default()
+    };
     let document = Document {
         study: Some(study()),
         model: Model { weights: Some(weights()), device: Some(device), ..Default::default() },

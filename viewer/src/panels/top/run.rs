@@ -5,7 +5,7 @@ use egui::{ProgressBar, RichText, Ui};
 use super::super::context::Context;
 use super::super::icons::Icon;
 use super::super::widgets::{duration, icon_button};
-use crate::document::{Run, RunPhase};
+use crate::document::{RunPhase, RunState};
 use crate::worker::Command;
 
 /// Draws the controls.
@@ -53,7 +53,7 @@ fn cancel(ui: &mut Ui, cx: &mut Context<'_>) {
     }
 }
 
-fn progress(ui: &mut Ui, run: &Run, before: &str) {
+fn progress(ui: &mut Ui, run: &RunState, before: &str) {
     let part = run.done as f32 / run.total.max(1) as f32;
     let mut text = format!("{before}{} of {}", run.done, run.total);
     if let (Some(speed), Some(left)) = (run.slices_per_second(), run.seconds_left())
@@ -71,7 +71,7 @@ fn progress(ui: &mut Ui, run: &Run, before: &str) {
 }
 
 /// What became of the run, short and long.
-fn summary(run: &Run) -> Option<(String, Option<String>)> {
+fn summary(run: &RunState) -> Option<(String, Option<String>)> {
     match &run.phase {
         RunPhase::Finished => {
             let seconds = run.seconds.unwrap_or(0.0);

@@ -6,14 +6,14 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `lesson.rs` | the task: grid, network, schedule, phantoms |
-//! | `exam.rs` | the held-out slices and what the network says of them |
-//! | `mod.rs` | the job: a state machine that does a little whenever it is asked |
+//! | `demo.rs` | what is learned: grid, network, schedule, phantoms |
+//! | `evaluation.rs` | the held-out slices and what the network says of them |
+//! | `mod.rs` | the task: a state machine that does a little whenever it is asked |
 //!
-//! The job has no thread and never waits: on a processor a step is done when it is asked for, on a GPU it is asked again.
+//! The task has no thread and never waits: on a processor a step is done when it is asked for, on a GPU it is asked again.
 
-mod exam;
-mod lesson;
+mod demo;
+mod evaluation;
 #[cfg(test)]
 mod tests;
 
@@ -22,133 +22,134 @@ use attention_anatomy::train::{Advance, Cohort, Session};
 use burn::module::Module;
 use burn::tensor::Device;
 
-use super::machine::{Promise, ask};
-use super::protocol::{LearnEvent, LearnNews, LearnPlan, LearnSettings};
-use exam::Exam;
-use lesson::{Lesson, Scan};
+use super::error::DemoError;
+use super::platform::{Promise, ask};
+use super::protocol::{LearnEvent, LearnPlan, LearnSettings, LearnUpdate};
+use demo::{DemoTraining, Scan};
+use evaluation::Evaluation;
 
 /// A small training in progress.
-pub(super) struct LearnJob {
+pub(super) struct LearnTask {
     run: u64,
     setup: Setup,
-    stage: Stage,
+    activity: Activity,
 }
 
 /// What a step has to know.
 #[derive(Clone)]
 struct Setup {
     settings: LearnSettings,
-    lesson: Lesson,
+    demo: DemoTraining,
     device: Device,
     device_name: String,
 }
 
-enum Stage {
+enum Activity {
     /// Nothing is under way.
     Resting(Work),
     /// A step is.
-    Stepping(Promise<Outcome>),
+    Stepping(Promise<Advanced>),
     Over,
 }
 
 /// What a step goes on with, and what it came to. No work left: it is over.
-type Outcome = Result<(Option<Work>, Vec<LearnNews>), String>;
+type Advanced = Result<(Option<Work>, Vec<LearnUpdate>), DemoError>;
 
 enum Work {
-    /// Scans are made one by one: those to learn from, then those of the exam.
+    /// Scans are made one by one: those to learn from, then those of the evaluation.
     Preparing(Vec<Scan>),
     Training(Box<Training>),
 }
 
 struct Training {
     session: Session,
-    exam: Exam,
+    evaluation: Evaluation,
 }
 
-impl LearnJob {
+impl LearnTask {
     /// A training that has not begun. `device` is a plain one; `device_name` is for people.
     pub(super) fn new(run: u64, settings: LearnSettings, device: Device, device_name: String) -> Self {
-        Self::with_lesson(run, Setup { settings, lesson: Lesson::standard(), device, device_name })
+        Self::with_demo(run, Setup { settings, demo: DemoTraining::standard(), device, device_name })
     }
 
-    fn with_lesson(run: u64, setup: Setup) -> Self {
-        Self { run, setup, stage: Stage::Resting(Work::Preparing(Vec::new())) }
+    fn with_demo(run: u64, setup: Setup) -> Self {
+        Self { run, setup, activity: Activity::Resting(Work::Preparing(Vec::new())) }
     }
 
     /// Whether it has ended: all steps done, or failed.
     pub(super) fn is_over(&self) -> bool {
-        matches!(self.stage, Stage::Over)
+        matches!(self.activity, Activity::Over)
     }
 
     /// Does a little - a scan is made, or one step of the trainer done - and says what came of it; `None` while a device is at it.
     pub(super) fn step(&mut self) -> Option<Vec<LearnEvent>> {
-        let mut promise: Promise<Outcome> = match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Resting(work) => {
+        let mut promise: Promise<Advanced> = match std::mem::replace(&mut self.activity, Activity::Over) {
+            Activity::Resting(work) => {
                 let setup = self.setup.clone();
                 Box::pin(async move { setup.go_on(work).await })
             }
-            Stage::Stepping(promise) => promise,
-            Stage::Over => return Some(Vec::new()),
+            Activity::Stepping(promise) => promise,
+            Activity::Over => return Some(Vec::new()),
         };
-        let Some(outcome) = ask(&mut promise) else {
-            self.stage = Stage::Stepping(promise);
+        let Some(advanced) = ask(&mut promise) else {
+            self.activity = Activity::Stepping(promise);
             return None;
         };
-        let (work, news) = outcome.unwrap_or_else(|reason| (None, vec![LearnNews::Failed(reason)]));
+        let (work, news) = advanced.unwrap_or_else(|reason| (None, vec![LearnUpdate::Failed(reason.to_string())]));
         if let Some(work) = work {
-            self.stage = Stage::Resting(work);
+            self.activity = Activity::Resting(work);
         }
         Some(news.into_iter().map(|news| LearnEvent { run: self.run, news }).collect())
     }
 }
 
 impl Setup {
-    async fn go_on(self, work: Work) -> Outcome {
+    async fn go_on(self, work: Work) -> Advanced {
         match work {
             Work::Preparing(scans) => self.prepare(scans).await,
             Work::Training(training) => self.train(training).await,
         }
     }
 
-    async fn prepare(self, mut scans: Vec<Scan>) -> Outcome {
-        let of = self.lesson.scans();
-        scans.push(self.lesson.scan(scans.len(), &self.settings)?);
-        let preparing = LearnNews::Preparing { done: scans.len(), of };
+    async fn prepare(self, mut scans: Vec<Scan>) -> Advanced {
+        let of = self.demo.scans();
+        scans.push(self.demo.scan(scans.len(), &self.settings)?);
+        let preparing = LearnUpdate::Preparing { done: scans.len(), of };
         if scans.len() < of {
             return Ok((Some(Work::Preparing(scans)), vec![preparing]));
         }
-        let config = self.lesson.config(&self.settings);
-        let held_out = scans.split_off(self.lesson.training_scans());
-        let exam = Exam::new(held_out, &scans, &config.input());
+        let config = self.demo.config(&self.settings);
+        let held_out = scans.split_off(self.demo.training_scans());
+        let evaluation = Evaluation::new(held_out, &scans, &config.input());
         let training: Vec<_> = scans.into_iter().map(|scan| scan.case).collect();
         let (phases, scans) = (config.phase_ends(), training.len());
         let patients = PatientSplit { training, ..PatientSplit::default() };
-        let cohort = Cohort::new(config, &patients).map_err(|e| e.to_string())?;
+        let cohort = Cohort::new(config, &patients)?;
         let session = Session::new(cohort, &self.device);
         let plan = LearnPlan {
             device: self.device_name,
             phases,
             scans,
             parameters: session.trainer().network().num_params(),
-            size: [self.lesson.crop; 2],
-            slices: exam.shown(),
+            size: [self.demo.crop; 2],
+            slices: evaluation.shown(),
         };
-        let look = exam.look(session.trainer(), &self.device).await?;
-        let work = Work::Training(Box::new(Training { session, exam }));
-        Ok((Some(work), vec![preparing, LearnNews::Started(plan), LearnNews::Look(look)]))
+        let look = evaluation.look(session.trainer(), &self.device).await?;
+        let work = Work::Training(Box::new(Training { session, evaluation }));
+        Ok((Some(work), vec![preparing, LearnUpdate::Started(plan), LearnUpdate::Evaluation(look)]))
     }
 
-    async fn train(self, mut training: Box<Training>) -> Outcome {
-        let Training { session, exam } = &mut *training;
+    async fn train(self, mut training: Box<Training>) -> Advanced {
+        let Training { session, evaluation } = &mut *training;
         let batch = session.next_batch();
-        let Advance { report, due, finished } = session.step(&batch).await.map_err(|e| e.to_string())?;
+        let Advance { report, due, finished } = session.step(&batch).await?;
         let losses = [report.dice, report.focal, report.region];
-        let mut news = vec![LearnNews::Step { step: report.step, losses }];
+        let mut news = vec![LearnUpdate::Step { step: report.step, losses }];
         if due {
-            news.push(LearnNews::Look(exam.look(session.trainer(), &self.device).await?));
+            news.push(LearnUpdate::Evaluation(evaluation.look(session.trainer(), &self.device).await?));
         }
         if finished {
-            news.push(LearnNews::Finished);
+            news.push(LearnUpdate::Finished);
         }
         Ok(((!finished).then_some(Work::Training(training)), news))
     }

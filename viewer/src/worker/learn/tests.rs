@@ -8,8 +8,8 @@ fn settings() -> LearnSettings {
     LearnSettings { attention: true, hpa: Hpa::SourceRegion, seed: 7 }
 }
 
-fn small() -> Lesson {
-    Lesson {
+fn small() -> DemoTraining {
+    DemoTraining {
         scans_of_set: 2,
         spacing_mm: 14.0,
         crop: 32,
@@ -21,20 +21,20 @@ fn small() -> Lesson {
     }
 }
 
-fn job(settings: LearnSettings, lesson: Lesson) -> LearnJob {
-    LearnJob::with_lesson(3, Setup { settings, lesson, device: Device::flex(), device_name: "CPU".into() })
+fn task(settings: LearnSettings, demo: DemoTraining) -> LearnTask {
+    LearnTask::with_demo(3, Setup { settings, demo, device: Device::flex(), device_name: "CPU".into() })
 }
 
-fn run(mut job: LearnJob) -> Vec<LearnNews> {
+fn run(mut task: LearnTask) -> Vec<LearnUpdate> {
     let mut news = Vec::new();
-    while !job.is_over() {
-        news.extend(job.step().into_iter().flatten().inspect(|e| assert_eq!(e.run, 3)).map(|e| e.news));
+    while !task.is_over() {
+        news.extend(task.step().into_iter().flatten().inspect(|e| assert_eq!(e.run, 3)).map(|e| e.news));
     }
-    assert_eq!(job.step(), Some(Vec::new()));
+    assert_eq!(task.step(), Some(Vec::new()));
     news
 }
 
-/// Dice of large organs over the slices that are shown, counted here and not by the exam.
+/// Dice of large organs over the slices that are shown, counted here and not by the evaluation.
 fn dice(slices: &[LearnSlice], answers: &[LearnAnswer]) -> f64 {
     let organs = [Organ::LungLeft, Organ::LungRight, Organ::Liver, Organ::Heart];
     let of = |organ: Organ| {
@@ -53,12 +53,16 @@ fn dice(slices: &[LearnSlice], answers: &[LearnAnswer]) -> f64 {
 
 #[test]
 fn a_short_lesson_lowers_the_loss_and_finds_organs_that_untrained_weights_do_not() {
-    let news = run(job(settings(), small()));
-    let losses: Vec<[Option<f32>; 3]> =
-        news.iter().filter_map(|n| if let LearnNews::Step { losses, .. } = n { Some(*losses) } else { None }).collect();
-    let looks: Vec<_> =
-        news.iter().filter_map(|n| if let LearnNews::Look(look) = n { Some(look.clone()) } else { None }).collect();
-    let plan = news.iter().find_map(|n| if let LearnNews::Started(plan) = n { Some(plan) } else { None }).unwrap();
+    let news = run(task(settings(), small()));
+    let losses: Vec<[Option<f32>; 3]> = news
+        .iter()
+        .filter_map(|n| if let LearnUpdate::Step { losses, .. } = n { Some(*losses) } else { None })
+        .collect();
+    let looks: Vec<_> = news
+        .iter()
+        .filter_map(|n| if let LearnUpdate::Evaluation(look) = n { Some(look.clone()) } else { None })
+        .collect();
+    let plan = news.iter().find_map(|n| if let LearnUpdate::Started(plan) = n { Some(plan) } else { None }).unwrap();
     assert_eq!((losses.len() as u64, plan.phases.last().unwrap().1), (100, 100));
     assert!(losses[..5].iter().all(|l| l[0].is_none() && l[2].is_some()), "pre-training has only regions");
     let mean = |l: &[[Option<f32>; 3]]| l.iter().filter_map(|l| l[0]).sum::<f32>() / l.len() as f32;
@@ -67,13 +71,13 @@ fn a_short_lesson_lowers_the_loss_and_finds_organs_that_untrained_weights_do_not
     let (untrained, trained) = (dice(&plan.slices, &looks[0].answers), dice(&plan.slices, &looks[2].answers));
     assert!(untrained < 0.15 && trained > 0.4, "Dice of large organs {untrained} -> {trained}");
     assert!(looks[2].region_accuracy.unwrap() > 0.5, "{:?}", looks[2].region_accuracy);
-    assert_eq!(news.last(), Some(&LearnNews::Finished));
+    assert_eq!(news.last(), Some(&LearnUpdate::Finished));
 }
 
 #[test]
 fn the_seed_decides_everything() {
-    let short = || Lesson { scans_of_set: 1, steps: [1, 2, 0], look_every: 3, ..small() };
-    let news = |seed: u64| run(job(LearnSettings { seed, ..settings() }, short()));
+    let short = || DemoTraining { scans_of_set: 1, steps: [1, 2, 0], look_every: 3, ..small() };
+    let news = |seed: u64| run(task(LearnSettings { seed, ..settings() }, short()));
     let first = news(7);
     assert_eq!(first, news(7));
     assert_ne!(first, news(8));
@@ -81,9 +85,9 @@ fn the_seed_decides_everything() {
 
 #[test]
 fn every_kind_of_hpa_keeps_what_a_stricter_one_keeps() {
-    let lesson = small();
+    let demo = small();
     for n in 0..3 {
-        let case = lesson.scan(n, &settings()).unwrap().case;
+        let case = demo.scan(n, &settings()).unwrap().case;
         let weights = |hpa: Hpa| (0..case.hu.len()).flat_map(|k| case.weights(k, hpa)).collect::<Vec<bool>>();
         let (off, source, region) = (weights(Hpa::Off), weights(Hpa::Source), weights(Hpa::SourceRegion));
         assert!(off.iter().all(|&w| w));
@@ -95,11 +99,11 @@ fn every_kind_of_hpa_keeps_what_a_stricter_one_keeps() {
 
 #[test]
 fn what_a_set_shows_without_outlining_is_contested() {
-    let lesson = small();
-    let scans: Vec<_> = (0..lesson.scans()).map(|n| lesson.scan(n, &settings()).unwrap()).collect();
-    let (training, held_out) = scans.split_at(lesson.training_scans());
+    let demo = small();
+    let scans: Vec<_> = (0..demo.scans()).map(|n| demo.scan(n, &settings()).unwrap()).collect();
+    let (training, held_out) = scans.split_at(demo.training_scans());
     let [apex, heart, dome, kidneys] = held_out[0].boundaries_mm;
-    let at = |z_mm: f64, organ: Organ| exam::contested(z_mm, training)[organ.index()];
+    let at = |z_mm: f64, organ: Organ| evaluation::contested(z_mm, training)[organ.index()];
     // Head-and-neck scans alone show the skull, abdominal scans alone the lower belly.
     assert!(!at(apex + 150.0, Organ::BrainStem) && at(apex + 150.0, Organ::Liver));
     assert!(!at(kidneys - 50.0, Organ::KidneyLeft) && at(kidneys - 50.0, Organ::Heart));

@@ -4,16 +4,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::edit::ByteLayer;
-use crate::worker::job::samples;
-use crate::worker::machine::FakeMachine;
+use crate::worker::executor::samples;
+use crate::worker::platform::FakePlatform;
 use crate::worker::{Ask, Input, OpenAs, Opened, RunRequest};
 use attention_anatomy::anatomy::{ORGAN_COUNT, OrganSet};
 use whole_program_tests::wait;
 
-fn spawn_fake(machine: &FakeMachine) -> (Box<dyn Worker>, Arc<AtomicUsize>) {
+fn spawn_fake(platform: &FakePlatform) -> (Box<dyn Worker>, Arc<AtomicUsize>) {
     let repaints = Arc::new(AtomicUsize::new(0));
-    let (counted, machine) = (repaints.clone(), machine.clone());
-    let options = Options { machine: Box::new(move || Box::new(machine)) };
+    let (counted, platform) = (repaints.clone(), platform.clone());
+    let options = Options { platform: Box::new(move || Box::new(platform)) };
     let repaint = move || {
         counted.fetch_add(1, Ordering::Relaxed);
     };
@@ -44,9 +44,9 @@ fn run(number: u64) -> Command {
 
 #[test]
 fn commands_are_heard_while_a_slice_takes_for_ever() {
-    let machine = samples::machine();
-    machine.state().slow = u32::MAX;
-    let (mut worker, repaints) = spawn_fake(&machine);
+    let platform = samples::platform();
+    platform.state().slow = u32::MAX;
+    let (mut worker, repaints) = spawn_fake(&platform);
     open(worker.as_mut());
     worker.send(run(2));
     until(worker.as_mut(), |e| matches!(e, Event::Progress { .. }));
@@ -61,9 +61,9 @@ fn commands_are_heard_while_a_slice_takes_for_ever() {
 
 #[test]
 fn a_panic_in_the_engine_is_one_sentence_and_the_worker_goes_on() {
-    let machine = samples::machine();
-    machine.state().panics_at = Some(3);
-    let (mut worker, _) = spawn_fake(&machine);
+    let platform = samples::platform();
+    platform.state().panics_at = Some(3);
+    let (mut worker, _) = spawn_fake(&platform);
     open(worker.as_mut());
     worker.send(run(2));
     let events = until(worker.as_mut(), |e| matches!(e, Event::RunFailed { .. }));
@@ -75,14 +75,14 @@ fn a_panic_in_the_engine_is_one_sentence_and_the_worker_goes_on() {
 
 #[test]
 fn the_thread_ends_when_its_window_does() {
-    let machine = samples::machine();
-    machine.state().slow = u32::MAX;
-    let (mut worker, _) = spawn_fake(&machine);
+    let platform = samples::platform();
+    platform.state().slow = u32::MAX;
+    let (mut worker, _) = spawn_fake(&platform);
     open(worker.as_mut());
     worker.send(run(2));
     worker.send(Command::Ask(Ask { number: 1, slice: 1, attention: [1.0; ORGAN_COUNT], enabled: OrganSet::ALL }));
     until(worker.as_mut(), |e| matches!(e, Event::Progress { .. }));
     drop(worker);
-    // The thread held the last other handles of the machine's data.
-    wait("the thread ends", || (Arc::strong_count(&machine.weights) == 1).then_some(()));
+    // The thread held the last other handles of the platform's data.
+    wait("the thread ends", || (Arc::strong_count(&platform.weights) == 1).then_some(()));
 }

@@ -8,8 +8,9 @@ use attention_anatomy::infer::{
 };
 use web_time::Instant;
 
-use super::compute::Ready;
-use super::{Job, Step};
+use super::compute::EngineState;
+use super::{Executor, Step};
+use crate::worker::error::NetworkError;
 use crate::worker::{Event, RunRequest};
 
 /// A run under way.
@@ -73,7 +74,7 @@ impl Segmenting {
     }
 }
 
-impl Job {
+impl Executor {
     /// A run to be started; one that is under way is cancelled.
     pub(super) fn start(&mut self, request: RunRequest) {
         self.give_up_run();
@@ -131,16 +132,16 @@ impl Job {
         if !wanted && self.questions.is_empty() {
             return Step::Idle;
         }
-        match self.compute.ready(self.machine.as_mut()) {
-            Ready::NotYet => return Step::Waiting,
-            Ready::No(message) => {
-                self.network_failed(&message, false);
+        match self.compute.ensure_engine(self.platform.as_mut()) {
+            EngineState::Pending => return Step::Waiting,
+            EngineState::Unavailable(error) => {
+                self.network_failed(&error.to_string(), false);
                 return Step::Worked;
             }
-            Ready::Yes => {}
+            EngineState::Ready => {}
         }
-        if let Err(message) = self.begin_run() {
-            self.network_failed(&message, false);
+        if let Err(error) = self.begin_run() {
+            self.network_failed(&error.to_string(), false);
             return Step::Worked;
         }
         let answered = self.answer();
@@ -150,7 +151,7 @@ impl Job {
     }
 
     /// Prepares the volume for a run that was not begun.
-    fn begin_run(&mut self) -> Result<(), String> {
+    fn begin_run(&mut self) -> Result<(), NetworkError> {
         let (Some(run), Some(study)) = (self.run.as_mut().filter(|r| r.session.is_none()), self.study.as_mut()) else {
             return Ok(());
         };
@@ -186,7 +187,7 @@ impl Job {
         engine.set_enabled(run.request.enabled);
         let messages = run.session.as_mut().map_or(Vec::new(), |session| session.feed(engine));
         let step = if messages.is_empty() { Step::Idle } else { Step::Worked };
-        self.heard(messages);
+        self.apply_messages(messages);
         step
     }
 
@@ -199,16 +200,16 @@ impl Job {
         match own {
             Some(session) => {
                 let messages = session.accept(engine, result);
-                self.heard(messages);
+                self.apply_messages(messages);
             }
             // Of a question; or of a run that was given up, and then nobody waits for it.
-            None => self.question_came(result),
+            None => self.accept_answer(result),
         }
         Step::Worked
     }
 
-    fn question_came(&mut self, result: SliceResult) {
-        let known = self.questions.came(result.ticket);
+    fn accept_answer(&mut self, result: SliceResult) {
+        let known = self.questions.accept(result.ticket);
         match result.outcome {
             Err(error @ EngineError::DeviceLost(_)) => self.device_lost(&error),
             Err(error) if known => {
@@ -220,12 +221,12 @@ impl Job {
     }
 
     fn device_lost(&mut self, error: &EngineError) {
-        let (_, _engine) = self.compute.lose();
+        let (_, _engine) = self.compute.drop_device();
         self.network_failed(&error.to_string(), true);
     }
 
     /// What the run says becomes events.
-    fn heard(&mut self, messages: Vec<Message>) {
+    fn apply_messages(&mut self, messages: Vec<Message>) {
         for message in messages {
             let Some(run) = &self.run else { return };
             let number = run.request.run;
@@ -240,7 +241,7 @@ impl Job {
                 Message::Progress { done, total } => {
                     self.events.push_back(Event::Progress { run: number, done, total });
                 }
-                Message::Finished => self.compute.tidy(),
+                Message::Finished => self.compute.free_memory(),
                 Message::Cancelled => self.give_up_run(),
                 Message::Failed(error @ EngineError::DeviceLost(_)) => self.device_lost(&error),
                 Message::Failed(error) => self.network_failed(&error.to_string(), false),

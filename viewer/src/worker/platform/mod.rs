@@ -1,4 +1,4 @@
-//! What the worker asks of the machine that it runs on: files, bundled data, memory, devices, engines. One twin for the
+//! What the worker asks of the platform that it runs on: files, bundled data, memory, devices, engines. One twin for the
 //! desktop, one for the browser, and one for tests that is slow or fails on demand.
 
 #[cfg(test)]
@@ -14,13 +14,14 @@ use std::task::{Context, Poll, Waker};
 use attention_anatomy::infer::{ComputeDevice, DevicePreference, Engine, engine_of_weights};
 
 #[cfg(test)]
-pub use fake::FakeMachine;
+pub use fake::FakePlatform;
 #[cfg(not(target_family = "wasm"))]
-pub use native::Machine as ThisMachine;
+pub use native::Desktop as ThisPlatform;
 #[cfg(target_family = "wasm")]
-pub use wasm::Machine as ThisMachine;
+pub use wasm::Browser as ThisPlatform;
 
 use super::Input;
+use super::error::PlatformError;
 
 /// Something that will be there later. Nobody is woken: the worker asks again.
 pub type Promise<T> = Pin<Box<dyn Future<Output = T>>>;
@@ -40,7 +41,7 @@ pub struct File {
     /// Its size; 0 where it is not known before it is read.
     pub bytes: u64,
     /// Its contents or one sentence why there are none; called once, when it is its turn.
-    pub read: Box<dyn FnOnce() -> Promise<Result<Vec<u8>, String>>>,
+    pub read: Box<dyn FnOnce() -> Promise<Result<Vec<u8>, PlatformError>>>,
 }
 
 impl std::fmt::Debug for File {
@@ -49,31 +50,31 @@ impl std::fmt::Debug for File {
     }
 }
 
-/// See the module's text. All errors are one sentence.
-pub trait Machine {
+/// What the worker runs on.
+pub trait Platform {
     /// The files of an input: one, or all below a folder.
     ///
     /// # Errors
     /// What cannot be listed.
-    fn list(&mut self, input: &Input) -> Result<Vec<File>, String>;
+    fn list(&mut self, input: &Input) -> Result<Vec<File>, PlatformError>;
 
     /// The weights that come with the program.
-    fn weights(&mut self) -> Promise<Result<Vec<u8>, String>>;
+    fn weights(&mut self) -> Promise<Result<Vec<u8>, PlatformError>>;
 
     /// The most bytes that an opened study should need.
     fn memory_limit(&self) -> u64;
 
     /// Opens a device.
-    fn device(&mut self, preference: DevicePreference) -> Promise<Result<ComputeDevice, String>> {
-        Box::pin(async move { ComputeDevice::open_async(preference).await.map_err(|e| e.to_string()) })
+    fn device(&mut self, preference: DevicePreference) -> Promise<Result<ComputeDevice, PlatformError>> {
+        Box::pin(async move { Ok(ComputeDevice::open_async(preference).await?) })
     }
 
     /// An engine for a weights file.
     ///
     /// # Errors
     /// Weights that cannot be used.
-    fn engine(&mut self, bytes: &[u8], device: &ComputeDevice) -> Result<Box<dyn Engine>, String> {
-        engine_of_weights(bytes, device).map_err(|e| e.to_string())
+    fn engine(&mut self, bytes: &[u8], device: &ComputeDevice) -> Result<Box<dyn Engine>, PlatformError> {
+        Ok(engine_of_weights(bytes, device)?)
     }
 }
 

@@ -4,7 +4,7 @@ use attention_anatomy::anatomy::Organ;
 use attention_anatomy::metrics::{DEFAULT_TOLERANCE_MM, OrganMetrics, compare_organ};
 use attention_anatomy::volume::LabelVolume;
 
-use super::{Job, Step};
+use super::{Executor, Step};
 use crate::edit::ByteSlices;
 use crate::worker::Event;
 
@@ -17,7 +17,7 @@ pub(super) struct Comparing {
     metrics: Vec<Option<OrganMetrics>>,
 }
 
-impl Job {
+impl Executor {
     /// A newer comparison takes the place of an older one.
     pub(super) fn start_comparing(&mut self, number: u64, labels: &ByteSlices, reference: &ByteSlices) {
         let ct = self.study.as_ref().map(|s| &s.ct);

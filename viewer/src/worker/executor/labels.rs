@@ -1,7 +1,7 @@
 //! What is done to labels for the window, which must not wait for a whole volume: tools for whole organs, session files,
 //! edits that are stored and come back. One of them in a step.
 
-use super::{Job, Step};
+use super::{Executor, Step};
 use crate::edit::{LabelSnapshot, OrganEdit};
 use crate::session::{self, CtKey, EditsRecord, SESSION_NAME, SessionHead};
 use crate::worker::Event;
@@ -14,7 +14,7 @@ pub(super) enum LabelTask {
     Unpack { study: u64, record: Box<EditsRecord> },
 }
 
-impl Job {
+impl Executor {
     pub(super) fn step_label_tasks(&mut self) -> Step {
         let Some(task) = self.label_tasks.pop_front() else { return Step::Idle };
         self.editing = if let LabelTask::Edit { number, .. } = &task { Some(*number) } else { None };

@@ -1,7 +1,7 @@
 //! Commands and events as something that a browser can post: a text, and beside it the large data as buffers, which are
 //! transferred and never become text.
 //!
-//! The protocol's own `serde` attributes say which fields travel beside the text (`#[serde(with = "wire::bytes")]`), so
+//! The protocol's own `serde` attributes say which fields travel beside the text (`#[serde(with = "codec::bytes")]`), so
 //! that a message added to the protocol is on the wire at once. While a message is written or read, its buffers lie in
 //! a place of the thread's own; the text holds their numbers.
 
@@ -58,7 +58,7 @@ impl Buffer {
 
 /// A message on the wire.
 #[derive(Clone, Debug)]
-pub struct Parcel {
+pub struct Encoded {
     /// JSON.
     pub text: String,
     /// What the text refers to, in its order.
@@ -68,23 +68,23 @@ pub struct Parcel {
 /// A message that cannot be written or read: a mistake of this program, not of the user's.
 #[derive(Debug, thiserror::Error)]
 #[error("a message between the page and its worker cannot be read ({0}); reload the page")]
-pub struct WireError(#[from] serde_json::Error);
+pub struct CodecError(#[from] serde_json::Error);
 
-/// A command or an event as a parcel.
+/// A command or an event as it is posted.
 ///
 /// # Errors
-/// [`WireError`]
-pub fn encode(message: &impl Serialize) -> Result<Parcel, WireError> {
+/// [`CodecError`]
+pub fn encode(message: &impl Serialize) -> Result<Encoded, CodecError> {
     OUT.take();
     let text = serde_json::to_string(message)?;
-    Ok(Parcel { text, buffers: OUT.take() })
+    Ok(Encoded { text, buffers: OUT.take() })
 }
 
-/// A parcel as a command or an event.
+/// What was posted as a command or an event.
 ///
 /// # Errors
-/// [`WireError`]
-pub fn decode<T: DeserializeOwned>(text: &str, buffers: Vec<Received>) -> Result<T, WireError> {
+/// [`CodecError`]
+pub fn decode<T: DeserializeOwned>(text: &str, buffers: Vec<Received>) -> Result<T, CodecError> {
     IN.replace(buffers.into_iter().map(Some).collect());
     let message = serde_json::from_str(text);
     IN.take();
@@ -133,11 +133,17 @@ pub mod bytes {
     }
 
     /// Puts the bytes beside the text.
+    ///
+    /// # Errors
+    /// Those of the serializer.
     pub fn serialize<B: Bytes, S: Serializer>(bytes: &B, serializer: S) -> Result<S::Ok, S::Error> {
         put(bytes.buffer()).serialize(serializer)
     }
 
     /// Takes them from there.
+    ///
+    /// # Errors
+    /// What is missing, or not what it should be.
     pub fn deserialize<'de, B: Bytes, D: Deserializer<'de>>(deserializer: D) -> Result<B, D::Error> {
         Ok(taken_bytes::<D>(usize::deserialize(deserializer)?)?.into())
     }
@@ -171,11 +177,17 @@ pub mod slices {
     }
 
     /// Puts the slices beside the text.
+    ///
+    /// # Errors
+    /// Those of the serializer.
     pub fn serialize<S: Serializer>(slices: &ByteSlices, serializer: S) -> Result<S::Ok, S::Error> {
         put_all(slices.slices().iter()).serialize(serializer)
     }
 
     /// Takes them from there.
+    ///
+    /// # Errors
+    /// What is missing, or not what it should be.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ByteSlices, D::Error> {
         Ok(ByteSlices::new(take_all::<D>(&Vec::deserialize(deserializer)?)?))
     }
@@ -190,6 +202,9 @@ pub mod snapshot {
     type Numbers = (Vec<usize>, Vec<(usize, usize)>);
 
     /// Puts the slices beside the text.
+    ///
+    /// # Errors
+    /// Those of the serializer.
     pub fn serialize<S: Serializer>(snapshot: &LabelSnapshot, serializer: S) -> Result<S::Ok, S::Error> {
         let labels = slices::put_all(snapshot.labels.slices().iter());
         let under = snapshot.under.iter().enumerate();
@@ -199,6 +214,9 @@ pub mod snapshot {
     }
 
     /// Takes them from there.
+    ///
+    /// # Errors
+    /// What is missing, or not what it should be.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LabelSnapshot, D::Error> {
         let (labels, edited) = Numbers::deserialize(deserializer)?;
         let mut under = vec![None; labels.len()];
@@ -218,6 +236,9 @@ pub mod changes {
     const BYTES: usize = 14;
 
     /// Puts them beside the text.
+    ///
+    /// # Errors
+    /// Those of the serializer.
     pub fn serialize<S: Serializer>(changes: &[Change], serializer: S) -> Result<S::Ok, S::Error> {
         let mut bytes = Vec::with_capacity(BYTES * changes.len());
         for Change { slice, start, len, before, after } in changes {
@@ -228,6 +249,9 @@ pub mod changes {
     }
 
     /// Takes them from there.
+    ///
+    /// # Errors
+    /// What is missing, or not what it should be.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Change>, D::Error> {
         let bytes = taken_bytes::<D>(usize::deserialize(deserializer)?)?;
         let (changes, rest) = bytes.as_chunks::<BYTES>();
@@ -259,6 +283,9 @@ pub mod ct {
     }
 
     /// Puts the voxels beside the text.
+    ///
+    /// # Errors
+    /// Those of the serializer.
     pub fn serialize<S: Serializer>(ct: &Arc<CtVolume>, serializer: S) -> Result<S::Ok, S::Error> {
         Head {
             geometry: ct.geometry.clone(),
@@ -272,6 +299,9 @@ pub mod ct {
     }
 
     /// Takes them from there.
+    ///
+    /// # Errors
+    /// What is missing, or not what it should be.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<CtVolume>, D::Error> {
         let Head { geometry, stored, axes, modality, warnings, voxels } = Head::deserialize(deserializer)?;
         let Received::Voxels(voxels) = taken::<D>(voxels)? else {
@@ -328,11 +358,17 @@ pub mod organs {
     }
 
     /// Writes a list.
+    ///
+    /// # Errors
+    /// Those of the serializer.
     pub fn serialize<A: ByOrgan, S: Serializer>(array: &A, serializer: S) -> Result<S::Ok, S::Error> {
         array.list().serialize(serializer)
     }
 
     /// Reads it.
+    ///
+    /// # Errors
+    /// What is missing, or not what it should be.
     pub fn deserialize<'de, A: ByOrgan, D: Deserializer<'de>>(deserializer: D) -> Result<A, D::Error> {
         A::from_list(Option::deserialize(deserializer)?)
             .ok_or_else(|| D::Error::custom("not one number for each organ"))
@@ -356,12 +392,18 @@ pub mod anatomy {
     }
 
     /// Writes its fields.
+    ///
+    /// # Errors
+    /// Those of the serializer.
     pub fn serialize<S: Serializer>(anatomy: &SliceAnatomy, serializer: S) -> Result<S::Ok, S::Error> {
         let SliceAnatomy { slice, position_mm, regions, attention } = *anatomy;
         Fields { slice, position_mm, regions, attention }.serialize(serializer)
     }
 
     /// Reads them.
+    ///
+    /// # Errors
+    /// What is missing, or not what it should be.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SliceAnatomy, D::Error> {
         let Fields { slice, position_mm, regions, attention } = Fields::deserialize(deserializer)?;
         Ok(SliceAnatomy { slice, position_mm, regions, attention })

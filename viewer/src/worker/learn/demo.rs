@@ -10,17 +10,18 @@ use attention_anatomy::phantom::{Phantom, PhantomOptions, ScanSet};
 use attention_anatomy::preprocess::InputConfig;
 use attention_anatomy::train::{InputChoice, Phase, TrainingConfig};
 
+use crate::worker::error::DemoError;
 use crate::worker::protocol::LearnSettings;
 
 /// The sets, each of which outlines its own organs only, though all scans show organs of their neighbours.
 pub(super) const SETS: [ScanSet; 3] = ScanSet::PARTIAL;
 
 /// Synthetic patients whose whole body and every organ is known; none of them is trained on.
-const EXAM_PATIENTS: usize = 2;
+const EVALUATION_PATIENTS: usize = 2;
 
 /// Everything that makes the training small.
 #[derive(Clone, Debug)]
-pub(super) struct Lesson {
+pub(super) struct DemoTraining {
     /// Scans of each set.
     pub scans_of_set: usize,
     /// Pixel and slice distance.
@@ -35,7 +36,7 @@ pub(super) struct Lesson {
     pub steps: [u64; 3],
     /// Adam's rate in these phases.
     pub rates: [f64; 3],
-    /// Steps between two looks at the exam.
+    /// Steps between two looks at the evaluation.
     pub look_every: u64,
 }
 
@@ -62,7 +63,7 @@ pub(super) struct Scan {
     pub boundaries_mm: [f64; 4],
 }
 
-impl Lesson {
+impl DemoTraining {
     /// What the panel trains: a step takes about a fifth of a second on one core of a server's processor. Larger rates than
     /// the paper's, because there are hundreds of steps instead of a hundred thousand.
     pub fn standard() -> Self {
@@ -80,7 +81,7 @@ impl Lesson {
 
     /// Scans to be made in all.
     pub fn scans(&self) -> usize {
-        self.training_scans() + EXAM_PATIENTS
+        self.training_scans() + EVALUATION_PATIENTS
     }
 
     /// Scans to be learned from; they are made first.
@@ -99,7 +100,7 @@ impl Lesson {
     }
 
     /// Makes scan number `n`. Every scan is of another patient.
-    pub fn scan(&self, n: usize, settings: &LearnSettings) -> Result<Scan, String> {
+    pub fn scan(&self, n: usize, settings: &LearnSettings) -> Result<Scan, DemoError> {
         let (index, set) = if n < self.training_scans() {
             (n % SETS.len(), SETS[n % SETS.len()])
         } else {
@@ -115,8 +116,8 @@ impl Lesson {
             couch: false,
             ..PhantomOptions::default()
         };
-        let phantom = Phantom::new(options).map_err(|e| e.to_string())?;
-        let (ct, labels) = phantom.volume().map_err(|e| e.to_string())?;
+        let phantom = Phantom::new(options)?;
+        let (ct, labels) = phantom.volume()?;
         let boundaries_mm = phantom.region_boundaries_mm();
         let annotated: OrganSet = set.annotated();
         let case = PreparedCase::prepare(
@@ -127,8 +128,7 @@ impl Lesson {
             annotated,
             &self.input(),
             Some(boundaries_mm),
-        )
-        .map_err(|e| e.to_string())?;
+        )?;
         let low_mm = phantom.geometry().to_patient([0.0; 3])[2];
         Ok(Scan { case, low_mm, boundaries_mm })
     }
@@ -155,7 +155,7 @@ impl Lesson {
             .filter(|phase| settings.attention || phase.loss.segments())
             .collect();
         TrainingConfig {
-            name: "lesson".into(),
+            name: "demo".into(),
             seed: settings.seed,
             batch: self.batch,
             micro_batch: None,

@@ -8,18 +8,19 @@ use web_sys::{Response, WorkerGlobalScope};
 
 use super::{File, Promise, in_memory};
 use crate::worker::Input;
+use crate::worker::error::PlatformError;
 
 /// Bytes for a study: a tab has 4 GB of addresses, in which everything else lies, too.
 const LIMIT: u64 = 1_500_000_000;
 
 /// The browser.
 #[derive(Debug, Default)]
-pub struct Machine;
+pub struct Browser;
 
-impl super::Machine for Machine {
-    fn list(&mut self, input: &Input) -> Result<Vec<File>, String> {
+impl super::Platform for Browser {
+    fn list(&mut self, input: &Input) -> Result<Vec<File>, PlatformError> {
         match input {
-            Input::Path(path) => Err(format!("{}: a web page reads no paths; drop the file on it", path.display())),
+            Input::Path(path) => Err(PlatformError::NoPaths(path.display().to_string())),
             Input::Bytes { name, bytes } => Ok(vec![in_memory(name, bytes)]),
             Input::Browser(file) => {
                 let file = file.clone();
@@ -27,7 +28,9 @@ impl super::Machine for Machine {
                 let read = move || -> Promise<_> {
                     Box::pin(async move {
                         let buffer = JsFuture::from(file.array_buffer()).await;
-                        buffer.map(to_bytes).map_err(|e| format!("{}: cannot be read ({})", file.name(), reason(&e)))
+                        buffer
+                            .map(to_bytes)
+                            .map_err(|e| PlatformError::Unreadable { name: file.name(), reason: reason(&e) })
                     })
                 };
                 Ok(vec![File { name, bytes, read: Box::new(read) }])
@@ -40,7 +43,7 @@ impl super::Machine for Machine {
         }
     }
 
-    fn weights(&mut self) -> Promise<Result<Vec<u8>, String>> {
+    fn weights(&mut self) -> Promise<Result<Vec<u8>, PlatformError>> {
         Box::pin(fetch(WEIGHTS_ON_THE_PAGE))
     }
 
@@ -59,13 +62,14 @@ fn reason(error: &JsValue) -> String {
 }
 
 /// A file beside the page, of the version of this worker; never one of another origin, as the name is relative.
-async fn fetch(name: &'static str) -> Result<Vec<u8>, String> {
-    let failed = |e: JsValue| format!("{name} cannot be fetched ({}); reload the page", reason(&e));
+async fn fetch(name: &'static str) -> Result<Vec<u8>, PlatformError> {
+    let failed = |e: JsValue| PlatformError::NotFetched { name, reason: reason(&e) };
     let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
     let response: Response =
         JsFuture::from(scope.fetch_with_str(&format!("{name}{}", version()))).await.map_err(failed)?.unchecked_into();
     if !response.ok() {
-        return Err(format!("{name} cannot be fetched (the server answers {}); reload the page", response.status()));
+        let reason = format!("the server answers {}", response.status());
+        return Err(PlatformError::NotFetched { name, reason });
     }
     let buffer = JsFuture::from(response.array_buffer().map_err(failed)?).await.map_err(failed)?;
     Ok(to_bytes(buffer))

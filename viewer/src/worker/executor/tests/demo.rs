@@ -1,7 +1,7 @@
 use attention_anatomy::dataset::Hpa;
 
 use super::*;
-use crate::worker::{LearnCommand, LearnEvent, LearnNews, LearnSettings};
+use crate::worker::{LearnCommand, LearnEvent, LearnSettings, LearnUpdate};
 
 fn start(run: u64) -> Command {
     let settings = LearnSettings { attention: true, hpa: Hpa::SourceRegion, seed: 7 };
@@ -17,7 +17,7 @@ fn news(rig: &mut Rig) -> LearnEvent {
 
 fn scans_made(rig: &mut Rig) -> (u64, usize) {
     match news(rig) {
-        LearnEvent { run, news: LearnNews::Preparing { done, .. } } => (run, done),
+        LearnEvent { run, news: LearnUpdate::Preparing { done, .. } } => (run, done),
         other => panic!("{other:?}"),
     }
 }
@@ -36,7 +36,7 @@ fn a_lesson_is_held_goes_on_is_started_anew_and_ends_when_asked() {
     rig.tell(start(2));
     assert_eq!(scans_made(&mut rig), (2, 1));
     rig.tell(Command::Learn(LearnCommand::Stop));
-    assert_eq!(news(&mut rig), LearnEvent { run: 2, news: LearnNews::Finished });
+    assert_eq!(news(&mut rig), LearnEvent { run: 2, news: LearnUpdate::Finished });
     for _ in 0..20 {
         assert!(!rig.step().iter().any(|e| matches!(e, Event::Learn(_))));
     }
@@ -45,7 +45,7 @@ fn a_lesson_is_held_goes_on_is_started_anew_and_ends_when_asked() {
 #[test]
 fn without_a_device_it_says_so() {
     let mut rig = Rig::new();
-    rig.machine.state().device_error = Some("there is no device".into());
+    rig.platform.state().device_error = Some("there is no device".into());
     rig.tell(start(4));
-    assert_eq!(news(&mut rig), LearnEvent { run: 4, news: LearnNews::Failed("there is no device".into()) });
+    assert_eq!(news(&mut rig), LearnEvent { run: 4, news: LearnUpdate::Failed("there is no device".into()) });
 }

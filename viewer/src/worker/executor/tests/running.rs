@@ -75,7 +75,7 @@ fn no_slice_starts_after_a_cancel() {
 #[test]
 fn a_run_that_has_not_begun_is_cancelled_at_once() {
     let mut rig = Rig::with_sample();
-    rig.machine.state().patience = 1000;
+    rig.platform.state().patience = 1000;
     rig.run(5, 0);
     rig.step();
     rig.tell(Command::CancelRun);
@@ -104,7 +104,7 @@ fn a_pause_holds_the_run_and_a_cancel_ends_it() {
 #[test]
 fn a_new_run_ends_the_old_one_whose_slices_never_come_under_the_new_number() {
     let mut rig = Rig::with_sample();
-    rig.machine.state().slow = 3;
+    rig.platform.state().slow = 3;
     rig.run(5, 0);
     rig.until(|e| matches!(e, Event::Progress { .. }));
     rig.step();
@@ -119,7 +119,7 @@ fn a_new_run_ends_the_old_one_whose_slices_never_come_under_the_new_number() {
 #[test]
 fn a_lost_device_keeps_what_was_done_and_the_next_run_opens_one_anew() {
     let mut rig = Rig::with_sample();
-    rig.machine.state().fails_at = Some(4);
+    rig.platform.state().fails_at = Some(4);
     rig.run(5, 0);
     let events = rig.rest();
     assert_eq!(done(&events), [0, 1, 2, 3]);
@@ -131,9 +131,9 @@ fn a_lost_device_keeps_what_was_done_and_the_next_run_opens_one_anew() {
     let events = rig.rest();
     assert!(matches!(&events[0], Event::Device(_)));
     assert!(matches!(events.last(), Some(Event::RunFinished { run: 6, .. })));
-    assert_eq!(rig.machine.state().opened, ["fake GPU", "fake GPU"]);
+    assert_eq!(rig.platform.state().opened, ["fake GPU", "fake GPU"]);
     // A second time, and the processor takes over.
-    rig.machine.state().fails_at = Some(2);
+    rig.platform.state().fails_at = Some(2);
     rig.run(7, 0);
     rig.rest();
     rig.run(8, 0);
@@ -147,7 +147,7 @@ fn a_lost_device_keeps_what_was_done_and_the_next_run_opens_one_anew() {
 #[test]
 fn another_device_takes_over_in_the_middle_of_a_run() {
     let mut rig = Rig::with_sample();
-    rig.machine.state().slow = 2;
+    rig.platform.state().slow = 2;
     rig.run(5, 0);
     rig.until(|e| matches!(e, Event::SliceDone { slice: 2, .. }));
     rig.tell(Command::UseDevice(DevicePreference::Cpu));
@@ -158,7 +158,7 @@ fn another_device_takes_over_in_the_middle_of_a_run() {
     assert_eq!(all, [3, 4, 5, 6, 7, 8]);
     assert!(matches!(events.last(), Some(Event::RunFinished { run: 5, .. })));
     // One that cannot be had changes nothing.
-    rig.machine.state().device_error = Some("no such device".into());
+    rig.platform.state().device_error = Some("no such device".into());
     rig.tell(Command::UseDevice(DevicePreference::Gpu));
     assert!(matches!(&rig.rest()[..], [Event::DeviceFailed(m)] if m == "no such device"));
     rig.run(6, 0);
@@ -168,7 +168,7 @@ fn another_device_takes_over_in_the_middle_of_a_run() {
 #[test]
 fn without_a_device_a_run_fails_with_the_reason_and_the_next_one_tries_again() {
     let mut rig = Rig::with_sample();
-    rig.machine.state().device_error = Some("broken driver".into());
+    rig.platform.state().device_error = Some("broken driver".into());
     rig.run(5, 0);
     let events = rig.rest();
     assert!(

@@ -1,4 +1,4 @@
-//! The desktop's own machine: real weights, the processor, files on a disk.
+//! The desktop's own platform: real weights, the processor, files on a disk.
 
 use attention_anatomy::formats;
 use attention_anatomy::infer::{ComputeDevice, DevicePreference, Message, RunOptions, VolumeRun, Wait};
@@ -9,10 +9,10 @@ use attention_anatomy_assets::{SAMPLE, WEIGHTS};
 use std::sync::Arc;
 
 use super::*;
-use crate::worker::machine::{Machine, ThisMachine};
+use crate::worker::platform::{Platform, ThisPlatform};
 
 fn desktop() -> Rig {
-    Rig { machine: samples::machine(), job: Job::new(Box::new(ThisMachine)) }
+    Rig { platform: samples::platform(), executor: Executor::new(Box::new(ThisPlatform)) }
 }
 
 #[test]
@@ -23,7 +23,7 @@ fn the_bundled_ct_has_the_labels_of_the_plain_run_and_attention_of_zero_takes_la
     // What the command line does, for one slice.
     let ct = Arc::new(formats::read_ct(vec![("sample".into(), SAMPLE.to_vec())]).unwrap());
     let device = ComputeDevice::open(DevicePreference::Cpu).unwrap();
-    let mut engine = ThisMachine.engine(WEIGHTS, &device).unwrap();
+    let mut engine = ThisPlatform.engine(WEIGHTS, &device).unwrap();
     let options = RunOptions { first: Some(K), ..RunOptions::default() };
     let mut run = VolumeRun::new(ModelSlices::new(ct, &info.input).unwrap(), &options);
     let plain = run

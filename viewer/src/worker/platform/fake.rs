@@ -1,4 +1,4 @@
-//! A machine for tests: everything in memory, an engine whose answers are known, and failures on demand.
+//! A platform for tests: everything in memory, an engine whose answers are known, and failures on demand.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,6 +13,7 @@ use attention_anatomy::testing::FakeEngine;
 
 use super::{File, Promise, in_memory};
 use crate::worker::Input;
+use crate::worker::error::PlatformError;
 
 /// What the tests look at and set, from whatever thread.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ pub struct FakeState {
     pub device_error: Option<String>,
     /// How many times a promise is asked for before it is there.
     pub patience: u32,
-    /// [`super::Machine::memory_limit`].
+    /// [`super::Platform::memory_limit`].
     pub memory_limit: u64,
     /// Attention of the organ that is found.
     pub attention: f32,
@@ -53,9 +54,9 @@ impl Default for FakeState {
     }
 }
 
-/// See the module's text.
+/// A platform that does what a test says.
 #[derive(Clone, Debug)]
-pub struct FakeMachine {
+pub struct FakePlatform {
     state: Arc<Mutex<FakeState>>,
     /// The bundled weights.
     pub weights: Arc<[u8]>,
@@ -67,8 +68,8 @@ pub struct FakeMachine {
     pub threshold_hu: f32,
 }
 
-impl FakeMachine {
-    /// A machine with these bundled data, that finds `organ` above `threshold_hu`.
+impl FakePlatform {
+    /// A platform with these bundled data, that finds `organ` above `threshold_hu`.
     pub fn new(weights: Vec<u8>, sample: Vec<u8>, organ: Organ, threshold_hu: f32) -> Self {
         Self { state: Arc::default(), weights: weights.into(), sample: sample.into(), organ, threshold_hu }
     }
@@ -91,16 +92,16 @@ impl FakeMachine {
     }
 }
 
-impl super::Machine for FakeMachine {
-    fn list(&mut self, input: &Input) -> Result<Vec<File>, String> {
+impl super::Platform for FakePlatform {
+    fn list(&mut self, input: &Input) -> Result<Vec<File>, PlatformError> {
         match input {
             Input::Bytes { name, bytes } => Ok(vec![in_memory(name, bytes)]),
             Input::Sample => Ok(vec![in_memory("sample.nii.gz", &self.sample)]),
-            _ => Err("this machine has no files".into()),
+            _ => Err(PlatformError::Refused("this platform has no files".into())),
         }
     }
 
-    fn weights(&mut self) -> Promise<Result<Vec<u8>, String>> {
+    fn weights(&mut self) -> Promise<Result<Vec<u8>, PlatformError>> {
         self.later(Ok(self.weights.to_vec()))
     }
 
@@ -108,7 +109,7 @@ impl super::Machine for FakeMachine {
         self.state().memory_limit
     }
 
-    fn device(&mut self, preference: DevicePreference) -> Promise<Result<ComputeDevice, String>> {
+    fn device(&mut self, preference: DevicePreference) -> Promise<Result<ComputeDevice, PlatformError>> {
         let failure = self.state().device_error.take();
         let (kind, name) = match preference {
             DevicePreference::Cpu => (ComputeKind::Cpu, "fake CPU"),
@@ -118,25 +119,25 @@ impl super::Machine for FakeMachine {
             self.state().opened.push(name.into());
         }
         self.later(match failure {
-            Some(reason) => Err(reason),
+            Some(reason) => Err(PlatformError::Refused(reason)),
             None => Ok(ComputeDevice { kind, name: name.into(), ..device::cpu() }),
         })
     }
 
-    fn engine(&mut self, bytes: &[u8], _: &ComputeDevice) -> Result<Box<dyn Engine>, String> {
-        let input = weights::read_info(bytes).map_err(|e| e.to_string())?.input;
+    fn engine(&mut self, bytes: &[u8], _: &ComputeDevice) -> Result<Box<dyn Engine>, PlatformError> {
+        let input = weights::read_info(bytes)?.input;
         let threshold = input.intensity(self.threshold_hu);
         let mut engine = FakeEngine::new(input, self.organ, threshold);
         engine.attention[self.organ.index()] = self.state().attention;
         engine.depth = 2;
-        Ok(Box::new(Watched { engine, machine: self.clone(), under_way: VecDeque::new() }))
+        Ok(Box::new(Watched { engine, platform: self.clone(), under_way: VecDeque::new() }))
     }
 }
 
-/// A fake engine that follows the machine's state while it works.
+/// A fake engine that follows the platform's state while it works.
 struct Watched {
     engine: FakeEngine,
-    machine: FakeMachine,
+    platform: FakePlatform,
     under_way: VecDeque<usize>,
 }
 
@@ -155,7 +156,7 @@ impl Engine for Watched {
 
     fn submit(&mut self, request: SliceRequest) -> Ticket {
         let panics = {
-            let mut state = self.machine.state();
+            let mut state = self.platform.state();
             state.submitted.push(request.slice);
             self.engine.slow = state.slow;
             state.panics_at.take_if(|k| *k == request.slice).is_some()
@@ -167,10 +168,10 @@ impl Engine for Watched {
 
     fn poll(&mut self, wait: Wait) -> Option<SliceResult> {
         let next = self.under_way.front().copied();
-        self.engine.fails_at = self.machine.state().fails_at;
+        self.engine.fails_at = self.platform.state().fails_at;
         let result = self.engine.poll(wait)?;
         self.under_way.pop_front();
-        self.machine.state().fails_at.take_if(|k| Some(*k) == next);
+        self.platform.state().fails_at.take_if(|k| Some(*k) == next);
         Some(result)
     }
 

@@ -5,10 +5,11 @@ use attention_anatomy::formats::rtstruct::WriteOptions;
 use attention_anatomy::infer::{Provenance, RunInfo, SliceAnatomy};
 use attention_anatomy::report::{DicomSource, ResultFile, ResultFiles, Segmentation, TrainedOrgan};
 
+use super::open_ct::OpenCt;
 use super::segment::Segmenting;
-use super::study::Study;
-use super::{Job, Step};
+use super::{Executor, Step};
 use crate::edit::ByteSlices;
+use crate::worker::error::ExportError;
 use crate::worker::{Event, Export};
 
 /// A file to be made.
@@ -18,9 +19,9 @@ pub(super) struct Exporting {
     pub(super) notes: Vec<String>,
 }
 
-impl Job {
+impl Executor {
     /// How the labels came about: those of the run under way, or of the last one.
-    fn provenance<'a>(&'a self, study: &'a Study) -> Option<&'a Provenance> {
+    fn provenance<'a>(&'a self, study: &'a OpenCt) -> Option<&'a Provenance> {
         let session = self.run.as_ref().and_then(Segmenting::session);
         session.map(|session| session.provenance()).or(study.provenance.as_ref())
     }
@@ -31,17 +32,17 @@ impl Job {
             None => Event::Failed("there is nothing to save; open a CT first".into()),
             Some(study) => match make(study, self.provenance(study), export) {
                 Ok((name, bytes)) => Event::Exported { name, bytes },
-                Err(message) => Event::Failed(message),
+                Err(error) => Event::Failed(error.to_string()),
             },
         });
         Step::Worked
     }
 }
 
-fn make(study: &Study, provenance: Option<&Provenance>, export: Exporting) -> Result<(String, Vec<u8>), String> {
+fn make(study: &OpenCt, provenance: Option<&Provenance>, export: Exporting) -> Result<(String, Vec<u8>), ExportError> {
     let ct = study.ct.as_ref();
     if export.labels.len() != ct.geometry.voxel_count() {
-        return Err("the labels do not belong to the open CT; save again".into());
+        return Err(ExportError::OtherCt);
     }
     let labels = ct.with_voxels(export.labels.to_vec());
     let mut run = match provenance {
@@ -59,7 +60,7 @@ fn make(study: &Study, provenance: Option<&Provenance>, export: Exporting) -> Re
     if let Some(series) = &study.series {
         files = files.with_dicom(DicomSource { series, contours: &contours, body: None, edited });
     }
-    let bytes = files.bytes(file).map_err(|e| e.to_string())?;
+    let bytes = files.bytes(file)?;
     Ok((file.name(), bytes))
 }
 

@@ -1,5 +1,5 @@
-//! The worker itself: a state machine without a thread of its own. [`Job::handle`] notes what is asked and never works;
-//! [`Job::step`] does one piece of whatever there is to do, so that commands are heard between pieces, of which the
+//! The worker itself: a state machine without a thread of its own. [`Executor::handle`] notes what is asked and never works;
+//! [`Executor::step`] does one piece of whatever there is to do, so that commands are heard between pieces, of which the
 //! longest is one slice on the processor or the unpacking of one file.
 //!
 //! | file | what |
@@ -9,40 +9,40 @@
 //! | `compute.rs` | weights, device, engine |
 //! | `segment.rs` | the run and its clean-up |
 //! | `questions.rs` | what-if, between the slices of the run and after it |
-//! | `study.rs` | the open CT and what is known of its last run |
+//! | `open_ct.rs` | the open CT and what is known of its last run |
 //! | `measure.rs` | comparison with a reference |
 //! | `export.rs` | files to be saved |
 //! | `labels.rs` | tools for whole organs, session files, edits that are stored |
-//! | `lesson.rs` | the small training |
+//! | `demo.rs` | the small training |
 
 mod compute;
 mod content;
+mod demo;
 mod export;
 mod labels;
-mod lesson;
 mod measure;
 mod open;
+mod open_ct;
 mod questions;
 #[cfg(test)]
 pub(crate) mod samples;
 mod segment;
-mod study;
 #[cfg(test)]
 mod tests;
 
 use std::collections::VecDeque;
 
 use self::compute::Compute;
+use self::demo::Demo;
 use self::export::Exporting;
 use self::labels::LabelTask;
-use self::lesson::Lesson;
 use self::measure::Comparing;
 use self::open::Opening;
+use self::open_ct::OpenCt;
 use self::questions::Questions;
 use self::segment::Segmenting;
-use self::study::Study;
-use super::machine::Machine;
-use super::{Command, Event, LearnNews};
+use super::platform::Platform;
+use super::{Command, Event, LearnUpdate};
 
 /// What a step did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,7 +57,7 @@ pub enum Step {
 
 /// What is being done, for the case that it panics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Doing {
+enum Lane {
     Compute,
     Opening,
     Network,
@@ -67,12 +67,12 @@ enum Doing {
     Learning,
 }
 
-/// See the module's text.
-pub struct Job {
-    machine: Box<dyn Machine>,
+/// The worker, with all that it is at.
+pub struct Executor {
+    platform: Box<dyn Platform>,
     events: VecDeque<Event>,
     compute: Compute,
-    study: Option<Study>,
+    study: Option<OpenCt>,
     opening: Option<Opening>,
     run: Option<Segmenting>,
     questions: Questions,
@@ -81,22 +81,22 @@ pub struct Job {
     label_tasks: VecDeque<LabelTask>,
     /// Number of the edit that is being looked for, in case that breaks off.
     editing: Option<u64>,
-    lesson: Option<Lesson>,
-    doing: Doing,
+    demo: Option<Demo>,
+    lane: Lane,
 }
 
-impl std::fmt::Debug for Job {
+impl std::fmt::Debug for Executor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Job").field("doing", &self.doing).finish_non_exhaustive()
+        f.debug_struct("Executor").field("lane", &self.lane).finish_non_exhaustive()
     }
 }
 
-impl Job {
+impl Executor {
     /// A worker with the bundled weights and no study.
-    pub fn new(mut machine: Box<dyn Machine>) -> Self {
-        let compute = Compute::new(machine.as_mut());
+    pub fn new(mut platform: Box<dyn Platform>) -> Self {
+        let compute = Compute::new(platform.as_mut());
         Self {
-            machine,
+            platform,
             events: VecDeque::new(),
             compute,
             study: None,
@@ -107,8 +107,8 @@ impl Job {
             exports: VecDeque::new(),
             label_tasks: VecDeque::new(),
             editing: None,
-            lesson: None,
-            doing: Doing::Compute,
+            demo: None,
+            lane: Lane::Compute,
         }
     }
 
@@ -120,15 +120,15 @@ impl Job {
                     Some(parked) => parked.go_on(),
                     None => {
                         self.give_up_opening();
-                        let reference = self.study.as_ref().map(Study::reference);
+                        let reference = self.study.as_ref().map(OpenCt::reference);
                         self.opening = Some(Opening::new(job, inputs, as_what, even_if_large, reference));
                     }
                 }
             }
             Command::CancelOpen => self.give_up_opening(),
             Command::Close => self.close(),
-            Command::UseDevice(preference) => self.compute.use_device(self.machine.as_mut(), preference),
-            Command::UseBundledWeights => self.compute.use_bundled(self.machine.as_mut()),
+            Command::UseDevice(preference) => self.compute.use_device(self.platform.as_mut(), preference),
+            Command::UseBundledWeights => self.compute.use_bundled(self.platform.as_mut()),
             Command::Run(request) => self.start(request),
             Command::Focus { slice } => {
                 if let Some(run) = &mut self.run {
@@ -170,20 +170,20 @@ impl Job {
 
     /// Does a piece of everything that there is to do.
     pub fn step(&mut self) -> Step {
-        type Lane = (Doing, fn(&mut Job) -> Step);
-        const LANES: [Lane; 7] = [
-            (Doing::Compute, Job::step_compute),
-            (Doing::Opening, Job::step_opening),
-            (Doing::Labels, Job::step_label_tasks),
-            (Doing::Network, Job::step_network),
-            (Doing::Exporting, Job::step_exports),
-            (Doing::Measuring, Job::step_comparing),
-            (Doing::Learning, Job::step_lesson),
+        type Entry = (Lane, fn(&mut Executor) -> Step);
+        const LANES: [Entry; 7] = [
+            (Lane::Compute, Executor::step_compute),
+            (Lane::Opening, Executor::step_opening),
+            (Lane::Labels, Executor::step_label_tasks),
+            (Lane::Network, Executor::step_network),
+            (Lane::Exporting, Executor::step_exports),
+            (Lane::Measuring, Executor::step_comparing),
+            (Lane::Learning, Executor::step_demo),
         ];
         let mut done = Step::Idle;
-        for (doing, lane) in LANES {
-            self.doing = doing;
-            done = done.max(lane(self));
+        for (lane, step) in LANES {
+            self.lane = lane;
+            done = done.max(step(self));
         }
         done
     }
@@ -196,33 +196,33 @@ impl Job {
     /// Goes on after a step panicked: what was being done is over and said to be, everything else stays.
     pub fn recover(&mut self) {
         let mistake = "because of a mistake in this program";
-        match self.doing {
-            Doing::Opening => {
+        match self.lane {
+            Lane::Opening => {
                 if let Some(opening) = self.opening.take() {
                     let message = format!("{} cannot be opened {mistake}; convert it and try again", opening.name());
                     self.events.push_back(Event::OpenFailed { job: opening.number(), message });
                 }
             }
-            Doing::Network => {
-                let (device, _engine) = self.compute.lose();
+            Lane::Network => {
+                let (device, _engine) = self.compute.drop_device();
                 self.network_failed(&format!("{device} stopped {mistake} or in its driver; start again"), true);
             }
-            Doing::Compute => {
+            Lane::Compute => {
                 self.compute.give_up_opening();
                 let message = format!("the device cannot be opened {mistake} or in its driver; choose another one");
                 self.events.push_back(Event::DeviceFailed(message.clone()));
                 self.network_failed(&message, false);
             }
-            Doing::Measuring => {
+            Lane::Measuring => {
                 self.comparing = None;
                 self.events.push_back(Event::Failed(format!("the labels cannot be compared {mistake}")));
             }
-            Doing::Learning => {
+            Lane::Learning => {
                 let message = format!("it stopped {mistake} or in the driver of its device; start anew");
-                self.end_lesson(LearnNews::Failed(message));
+                self.end_demo(LearnUpdate::Failed(message));
             }
-            Doing::Labels => self.label_task_failed(format!("the labels cannot be worked on {mistake}")),
-            Doing::Exporting => self.events.push_back(Event::Failed(format!("the file cannot be made {mistake}"))),
+            Lane::Labels => self.label_task_failed(format!("the labels cannot be worked on {mistake}")),
+            Lane::Exporting => self.events.push_back(Event::Failed(format!("the file cannot be made {mistake}"))),
         }
     }
 

@@ -9,7 +9,7 @@ use attention_anatomy::infer::volume_run::{empty, request};
 use attention_anatomy::infer::{Engine, SlicePrediction, Ticket, reduce};
 use attention_anatomy::preprocess::ModelSlices;
 
-use super::{Job, Step};
+use super::{Executor, Step};
 use crate::worker::{Ask, Event};
 
 /// Slices that are computed for questions at the same time: a thin slice follows from two.
@@ -60,12 +60,12 @@ impl Questions {
     }
 
     /// A slice is there; whether it was computed for a question.
-    pub(super) fn came(&mut self, ticket: Ticket) -> bool {
+    pub(super) fn accept(&mut self, ticket: Ticket) -> bool {
         self.submitted.remove(&ticket).is_some()
     }
 }
 
-impl Job {
+impl Executor {
     /// Answers what can be answered now, and has computed what is missing.
     pub(super) fn answer(&mut self) -> Step {
         let (Some(study), Some(weights)) = (&mut self.study, self.compute.weights()) else {
@@ -77,9 +77,9 @@ impl Job {
         }
         let slices = match study.slices(&weights.ready.info.input) {
             Ok(slices) => slices,
-            Err(message) => {
+            Err(error) => {
                 self.questions.clear();
-                self.events.push_back(Event::Failed(message));
+                self.events.push_back(Event::Failed(error.to_string()));
                 return Step::Worked;
             }
         };

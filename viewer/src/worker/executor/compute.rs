@@ -7,45 +7,46 @@ use attention_anatomy::network::weights;
 use attention_anatomy_assets::WEIGHTS_NAME;
 use burn::tensor::Device;
 
-use super::{Job, Step};
-use crate::worker::machine::{self, Machine, Promise};
-use crate::worker::{DeviceReady, Event, LearnNews, WeightsReady};
+use super::{Executor, Step};
+use crate::worker::error::{NetworkError, OpenError, PlatformError};
+use crate::worker::platform::{self, Platform, Promise};
+use crate::worker::{DeviceInfo, Event, LearnUpdate, WeightsInfo};
 
 /// Weights in use.
 pub(super) struct Weights {
     pub(super) bytes: Arc<[u8]>,
-    pub(super) ready: WeightsReady,
+    pub(super) ready: WeightsInfo,
 }
 
 impl Weights {
     /// Checks a weights file: description, tensors, and that all numbers are numbers.
-    pub(super) fn read(name: String, bytes: Vec<u8>) -> Result<Self, String> {
-        let (_, info) = weights::read(&bytes, &Device::flex()).map_err(|e| format!("{name}: {e}"))?;
+    pub(super) fn read(name: String, bytes: Vec<u8>) -> Result<Self, OpenError> {
+        let (_, info) = weights::read(&bytes, &Device::flex()).map_err(|e| OpenError::of(&name, e))?;
         let sha256 = weights::sha256(&bytes);
-        Ok(Self { bytes: bytes.into(), ready: WeightsReady { name, sha256, info } })
+        Ok(Self { bytes: bytes.into(), ready: WeightsInfo { name, sha256, info } })
     }
 }
 
 /// A device on its way.
 struct OpeningDevice {
-    promise: Promise<Result<ComputeDevice, String>>,
+    promise: Promise<Result<ComputeDevice, PlatformError>>,
     /// Why it is not the one that was asked for.
     note: Option<String>,
 }
 
 /// Whether an engine can be had.
-pub(super) enum Ready {
+pub(super) enum EngineState {
     /// It is there: [`Compute::engine`].
-    Yes,
+    Ready,
     /// Weights or device are on their way.
-    NotYet,
+    Pending,
     /// It cannot be had, and why.
-    No(String),
+    Unavailable(NetworkError),
 }
 
-/// See the module's text.
+/// What segments: weights, device, and the engine of both.
 pub(super) struct Compute {
-    loading: Option<Promise<Result<Vec<u8>, String>>>,
+    loading: Option<Promise<Result<Vec<u8>, PlatformError>>>,
     weights: Option<Weights>,
     preference: DevicePreference,
     opening: Option<OpeningDevice>,
@@ -57,9 +58,9 @@ pub(super) struct Compute {
 
 impl Compute {
     /// Loads the bundled weights.
-    pub(super) fn new(machine: &mut dyn Machine) -> Self {
+    pub(super) fn new(platform: &mut dyn Platform) -> Self {
         Self {
-            loading: Some(machine.weights()),
+            loading: Some(platform.weights()),
             weights: None,
             preference: DevicePreference::Auto,
             opening: None,
@@ -69,14 +70,14 @@ impl Compute {
         }
     }
 
-    pub(super) fn use_bundled(&mut self, machine: &mut dyn Machine) {
-        self.loading = Some(machine.weights());
+    pub(super) fn use_bundled(&mut self, platform: &mut dyn Platform) {
+        self.loading = Some(platform.weights());
     }
 
     /// The present device goes on until the other one is there.
-    pub(super) fn use_device(&mut self, machine: &mut dyn Machine, preference: DevicePreference) {
+    pub(super) fn use_device(&mut self, platform: &mut dyn Platform, preference: DevicePreference) {
         self.preference = preference;
-        self.opening = Some(OpeningDevice { promise: machine.device(preference), note: None });
+        self.opening = Some(OpeningDevice { promise: platform.device(preference), note: None });
     }
 
     /// Whether the weights that the program starts with are still on their way.
@@ -105,42 +106,42 @@ impl Compute {
     }
 
     /// The device if it is there; else sees to it that it will be, or that it is said that it cannot.
-    pub(super) fn device_or_open(&mut self, machine: &mut dyn Machine) -> Option<&ComputeDevice> {
+    pub(super) fn device_or_open(&mut self, platform: &mut dyn Platform) -> Option<&ComputeDevice> {
         if self.device.is_none() && self.opening.is_none() {
-            self.use_device(machine, self.preference);
+            self.use_device(platform, self.preference);
         }
         self.device.as_ref()
     }
 
     /// Makes the engine if that is possible now; else sees to it that it will be.
-    pub(super) fn ready(&mut self, machine: &mut dyn Machine) -> Ready {
+    pub(super) fn ensure_engine(&mut self, platform: &mut dyn Platform) -> EngineState {
         if self.engine.is_some() {
-            return Ready::Yes;
+            return EngineState::Ready;
         }
         if self.loading.is_some() {
-            return Ready::NotYet;
+            return EngineState::Pending;
         }
         let Some(weights) = &self.weights else {
-            return Ready::No("there are no weights to segment with; open a weights file".into());
+            return EngineState::Unavailable(NetworkError::NoWeights);
         };
         if self.opening.is_some() {
-            return Ready::NotYet;
+            return EngineState::Pending;
         }
         let Some(device) = &self.device else {
-            self.use_device(machine, self.preference);
-            return Ready::NotYet;
+            self.use_device(platform, self.preference);
+            return EngineState::Pending;
         };
-        match machine.engine(&weights.bytes, device) {
+        match platform.engine(&weights.bytes, device) {
             Ok(engine) => {
                 self.engine = Some(engine);
-                Ready::Yes
+                EngineState::Ready
             }
-            Err(message) => Ready::No(format!("{}: {message}", weights.ready.name)),
+            Err(error) => EngineState::Unavailable(NetworkError::Engine { name: weights.ready.name.clone(), error }),
         }
     }
 
     /// The device is not to be used again: its name, and the engine on it, whose end may fail, too.
-    pub(super) fn lose(&mut self) -> (String, Option<Box<dyn Engine>>) {
+    pub(super) fn drop_device(&mut self) -> (String, Option<Box<dyn Engine>>) {
         let name = self.device.take().map_or_else(|| "the device".into(), |d| d.name);
         self.lost.push(name.clone());
         (name, self.engine.take())
@@ -158,29 +159,29 @@ impl Compute {
     }
 
     /// Memory that the device keeps for later is given back.
-    pub(super) fn tidy(&self) {
+    pub(super) fn free_memory(&self) {
         if let Some(device) = &self.device {
             device.burn.memory_cleanup();
         }
     }
 }
 
-impl Job {
+impl Executor {
     pub(super) fn step_compute(&mut self) -> Step {
         self.load_weights().max(self.open_device())
     }
 
     fn load_weights(&mut self) -> Step {
         let Some(loading) = &mut self.compute.loading else { return Step::Idle };
-        let Some(loaded) = machine::ask(loading) else { return Step::Waiting };
+        let Some(loaded) = platform::ask(loading) else { return Step::Waiting };
         self.compute.loading = None;
-        match loaded.and_then(|bytes| Weights::read(WEIGHTS_NAME.into(), bytes)) {
+        match loaded.map_err(OpenError::from).and_then(|bytes| Weights::read(WEIGHTS_NAME.into(), bytes)) {
             Ok(weights) => {
                 let ready = weights.ready.clone();
                 self.change_weights(weights);
                 self.events.push_back(Event::Weights(ready));
             }
-            Err(message) => self.events.push_back(Event::Failed(message)),
+            Err(error) => self.events.push_back(Event::Failed(error.to_string())),
         }
         Step::Worked
     }
@@ -195,17 +196,17 @@ impl Job {
     fn open_device(&mut self) -> Step {
         let compute = &mut self.compute;
         let Some(opening) = &mut compute.opening else { return Step::Idle };
-        let Some(opened) = machine::ask(&mut opening.promise) else { return Step::Waiting };
+        let Some(opened) = platform::ask(&mut opening.promise) else { return Step::Waiting };
         let note = compute.opening.take().and_then(|o| o.note);
         match opened {
             Ok(device) if compute.is_unreliable(&device) => {
                 // What stopped working twice will do so a third time.
                 let note = Some(format!("{} stopped working twice; the CPU computes now", device.name));
-                compute.opening = Some(OpeningDevice { promise: self.machine.device(DevicePreference::Cpu), note });
+                compute.opening = Some(OpeningDevice { promise: self.platform.device(DevicePreference::Cpu), note });
             }
             Ok(mut device) => {
                 device.notes.extend(note);
-                self.events.push_back(Event::Device(DeviceReady {
+                self.events.push_back(Event::Device(DeviceInfo {
                     name: device.name.clone(),
                     kind: device.kind,
                     notes: device.notes.clone(),
@@ -217,12 +218,13 @@ impl Job {
                 compute.engine = None;
                 compute.device = Some(device);
             }
-            Err(message) => {
+            Err(error) => {
+                let message = error.to_string();
                 compute.preference = DevicePreference::Auto;
                 self.events.push_back(Event::DeviceFailed(message.clone()));
                 if compute.device.is_none() {
                     self.network_failed(&message, false);
-                    self.end_lesson(LearnNews::Failed(message));
+                    self.end_demo(LearnUpdate::Failed(message));
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! What the network says of patients that it never saw, all of whose organs are known.
 //!
-//! The question of a lesson on partially annotated sets is what becomes of an organ where a set shows it without
+//! The question of a demo on partially annotated sets is what becomes of an organ where a set shows it without
 //! outlining it. So the score is parted: organs at heights where every set that gets there outlines them, and organs at
 //! heights where some set gets there and leaves them out.
 
@@ -10,8 +10,9 @@ use attention_anatomy::preprocess::InputConfig;
 use attention_anatomy::train::{SlicePredictions, Trainer, predict};
 use burn::tensor::Device;
 
-use super::lesson::{SETS, Scan};
-use crate::worker::protocol::{LearnAnswer, LearnLook, LearnSlice};
+use super::demo::{SETS, Scan};
+use crate::worker::error::DemoError;
+use crate::worker::protocol::{LearnAnswer, LearnEvaluation, LearnSlice};
 
 /// Every so many slices of the patients that are not shown.
 const EVERY: usize = 8;
@@ -20,14 +21,14 @@ const AT_ONCE: usize = 8;
 
 /// The held-out slices; the first ones are shown.
 #[derive(Debug)]
-pub(super) struct Exam {
+pub(super) struct Evaluation {
     batches: Vec<Batch>,
     /// For every slice, organs that some set shows at its height without outlining them.
     contested: Vec<[bool; ORGAN_COUNT]>,
     titles: Vec<&'static str>,
 }
 
-impl Exam {
+impl Evaluation {
     /// `held_out`: whole bodies, the first of which is shown; `training`: what is learned from.
     pub fn new(held_out: Vec<Scan>, training: &[Scan], input: &InputConfig) -> Self {
         let mut slices = Vec::new();
@@ -73,13 +74,13 @@ impl Exam {
     }
 
     /// The network's present answers.
-    pub async fn look(&self, trainer: &Trainer, device: &Device) -> Result<LearnLook, String> {
+    pub async fn look(&self, trainer: &Trainer, device: &Device) -> Result<LearnEvaluation, DemoError> {
         let network = trainer.network().fold();
         let mut score = Score::default();
         let mut answers = Vec::new();
         let mut contested = self.contested.iter();
         for batch in &self.batches {
-            let found = predict(&network, batch, OrganSet::ALL, device).await.map_err(|e| e.to_string())?;
+            let found = predict(&network, batch, OrganSet::ALL, device).await?;
             let pixels = batch.target.size[0] * batch.target.size[1];
             let pairs = batch.target.labels.chunks_exact(pixels).zip(found.labels.chunks_exact(pixels));
             for (b, ((truth, guess), contested)) in pairs.zip(&mut contested).enumerate() {
@@ -91,7 +92,7 @@ impl Exam {
                 }
             }
         }
-        Ok(LearnLook {
+        Ok(LearnEvaluation {
             step: trainer.steps_done(),
             dice_outlined: score.mean(0),
             dice_contested: score.mean(1),

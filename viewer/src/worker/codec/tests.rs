@@ -1,4 +1,4 @@
-//! Every message of the protocol comes out of the wire as it went in.
+//! Every message of the protocol comes out of the codec as it went in.
 
 use attention_anatomy::anatomy::{ORGAN_COUNT, Organ, OrganSet};
 use attention_anatomy::dataset::Hpa;
@@ -17,8 +17,8 @@ use crate::display::{Layout, View};
 use crate::edit::{ByteLayer, ByteSlices, Change, LabelSnapshot, OrganEdit, OrganTool, PaintOver};
 use crate::session::{CtKey, EditsRecord, SessionHead, SessionModel, SessionView};
 use crate::worker::{
-    Ask, Command, DeviceReady, Event, Export, Input, LearnAnswer, LearnCommand, LearnEvent, LearnLook, LearnNews,
-    LearnPlan, LearnSettings, LearnSlice, OpenAs, Opened, RunRequest, WeightsReady,
+    Ask, Command, DeviceInfo, Event, Export, Input, LearnAnswer, LearnCommand, LearnEvaluation, LearnEvent, LearnPlan,
+    LearnSettings, LearnSlice, LearnUpdate, OpenAs, Opened, RunRequest, WeightsInfo,
 };
 
 fn received(buffer: &Buffer) -> Received {
@@ -37,8 +37,8 @@ fn slices() -> ByteSlices {
 }
 
 fn through<T: Serialize + DeserializeOwned>(message: &T) -> T {
-    let parcel = encode(message).unwrap();
-    decode(&parcel.text, parcel.buffers.iter().map(received).collect()).unwrap()
+    let encoded = encode(message).unwrap();
+    decode(&encoded.text, encoded.buffers.iter().map(received).collect()).unwrap()
 }
 
 fn vector() -> [f32; ORGAN_COUNT] {
@@ -142,7 +142,7 @@ fn every_event_survives() {
         steps: 9,
         note: "n".into(),
     };
-    let weights = WeightsReady { name: "w".into(), sha256: "00ff".into(), info };
+    let weights = WeightsInfo { name: "w".into(), sha256: "00ff".into(), info };
     let geometry = Geometry::axial([3, 2, 2], [1.5, 1.25, 3.0], [-1.0, 0.5, 7.0]).unwrap();
     let mut ct =
         Volume::from_stored(geometry, (-6..6).map(|v| v * 300).collect(), Modality::Other("MR".into())).unwrap();
@@ -165,7 +165,7 @@ fn every_event_survives() {
     let opened = |what| Event::Opened { job: 5, what };
     let slice = |removed| Event::SliceDone { run: 2, slice: 1, labels: vec![0, 33], margin: vec![255, 1], removed };
     let mut events = vec![
-        Event::Device(DeviceReady { name: "d".into(), kind: ComputeKind::SoftwareGpu, notes: vec!["n".into()] }),
+        Event::Device(DeviceInfo { name: "d".into(), kind: ComputeKind::SoftwareGpu, notes: vec!["n".into()] }),
         Event::DeviceFailed("no".into()),
         Event::Weights(weights.clone()),
         Event::OpenProgress { job: 5, step: "Reading".into(), part: Some(0.5) },
@@ -203,8 +203,8 @@ fn every_event_survives() {
         Event::EditsUnpacked { study: 3, edits: slices(), edited_voxels: 6 },
     ];
     let news = [
-        LearnNews::Preparing { done: 1, of: 2 },
-        LearnNews::Started(LearnPlan {
+        LearnUpdate::Preparing { done: 1, of: 2 },
+        LearnUpdate::Started(LearnPlan {
             device: "d".into(),
             phases: vec![("p".into(), 3)],
             scans: 4,
@@ -212,8 +212,8 @@ fn every_event_survives() {
             size: [2, 1],
             slices: vec![LearnSlice { title: "t".into(), image: vec![1, 2], truth: vec![3, 4], regions: [0.2; 5] }],
         }),
-        LearnNews::Step { step: 1, losses: [Some(0.5), None, None] },
-        LearnNews::Look(LearnLook {
+        LearnUpdate::Step { step: 1, losses: [Some(0.5), None, None] },
+        LearnUpdate::Evaluation(LearnEvaluation {
             step: 1,
             dice_outlined: Some(0.25),
             dice_contested: None,
@@ -228,8 +228,8 @@ fn every_event_survives() {
                 LearnAnswer { labels: vec![7, 8], regions: None, attention: None, dice: None },
             ],
         }),
-        LearnNews::Finished,
-        LearnNews::Failed("x".into()),
+        LearnUpdate::Finished,
+        LearnUpdate::Failed("x".into()),
     ];
     events.extend(news.map(|news| Event::Learn(LearnEvent { run: 9, news })));
     for event in events {
@@ -243,27 +243,27 @@ fn large_data_never_become_text_and_shared_ones_are_not_copied() {
     layer.slice_mut(4).fill(7);
     let labels = layer.share();
     let command = Command::Compare { number: 1, labels: labels.clone(), reference: labels.clone() };
-    let parcel = encode(&command).unwrap();
-    assert!(parcel.text.len() < 200, "{}", parcel.text);
+    let encoded = encode(&command).unwrap();
+    assert!(encoded.text.len() < 200, "{}", encoded.text);
     // Slices 0 to 3, 4, and 5 to 9, of both.
     let shared: Vec<_> = [0, 4, 5, 0, 4, 5].map(|k| labels.slice(k)).into();
-    assert!(parcel.buffers.iter().map(Buffer::bytes).zip(shared).all(|(a, b)| std::ptr::eq(a, b)));
-    assert_eq!(parcel.buffers.len(), 6);
+    assert!(encoded.buffers.iter().map(Buffer::bytes).zip(shared).all(|(a, b)| std::ptr::eq(a, b)));
+    assert_eq!(encoded.buffers.len(), 6);
     assert_eq!(through(&command), command);
 }
 
 #[test]
 fn a_damaged_parcel_is_an_error() {
-    let parcel = encode(&Event::Exported { name: "n".into(), bytes: vec![1, 2] }).unwrap();
-    assert!(decode::<Event>(&parcel.text, Vec::new()).is_err());
-    assert!(decode::<Event>(&parcel.text[1..], bytes(vec![1, 2])).is_err());
-    assert!(decode::<Command>(&parcel.text, bytes(vec![1, 2])).is_err());
+    let encoded = encode(&Event::Exported { name: "n".into(), bytes: vec![1, 2] }).unwrap();
+    assert!(decode::<Event>(&encoded.text, Vec::new()).is_err());
+    assert!(decode::<Event>(&encoded.text[1..], bytes(vec![1, 2])).is_err());
+    assert!(decode::<Command>(&encoded.text, bytes(vec![1, 2])).is_err());
     // What was left behind is not found by the next message.
-    assert!(decode::<Event>(&parcel.text, Vec::new()).is_err());
+    assert!(decode::<Event>(&encoded.text, Vec::new()).is_err());
     let geometry = Geometry::axial([2, 2, 2], [1.0; 3], [0.0; 3]).unwrap();
     let ct = Arc::new(Volume::from_stored(geometry, vec![0i16; 8], Modality::Ct).unwrap());
-    let parcel = encode(&Event::Opened { job: 1, what: Opened::Ct { name: "c".into(), ct, key: head().ct } }).unwrap();
-    assert!(decode::<Event>(&parcel.text, vec![Received::Voxels(vec![0; 7])]).is_err());
-    assert!(decode::<Event>(&parcel.text, bytes(vec![0; 16])).is_err());
-    assert!(decode::<Event>(&parcel.text, vec![Received::Voxels(vec![0; 8])]).is_ok());
+    let encoded = encode(&Event::Opened { job: 1, what: Opened::Ct { name: "c".into(), ct, key: head().ct } }).unwrap();
+    assert!(decode::<Event>(&encoded.text, vec![Received::Voxels(vec![0; 7])]).is_err());
+    assert!(decode::<Event>(&encoded.text, bytes(vec![0; 16])).is_err());
+    assert!(decode::<Event>(&encoded.text, vec![Received::Voxels(vec![0; 8])]).is_ok());
 }

@@ -10,7 +10,7 @@ use attention_anatomy::preprocess::InputConfig;
 use attention_anatomy::volume::{CtVolume, Geometry, Modality, Volume};
 use burn::tensor::Device;
 
-use crate::worker::machine::FakeMachine;
+use crate::worker::platform::FakePlatform;
 
 /// Slices of the sample.
 pub(crate) const SLICES: usize = 9;
@@ -84,7 +84,7 @@ pub(crate) fn weights() -> Vec<u8> {
     BYTES.get_or_init(made).to_vec()
 }
 
-/// A machine with these, that finds the rod.
-pub(crate) fn machine() -> FakeMachine {
-    FakeMachine::new(weights(), nifti(&ct(SLICES)), ORGAN, 300.0)
+/// A platform with these, that finds the rod.
+pub(crate) fn platform() -> FakePlatform {
+    FakePlatform::new(weights(), nifti(&ct(SLICES)), ORGAN, 300.0)
 }

@@ -6,18 +6,23 @@ use attention_anatomy_assets::{self as assets, SAMPLE, SAMPLE_NAME, WEIGHTS};
 
 use super::{File, Promise, in_memory};
 use crate::worker::Input;
+use crate::worker::error::PlatformError;
 
 /// Bytes for a study where the system does not say how much memory is free.
 const USUAL_LIMIT: u64 = 6_000_000_000;
 
-/// This machine.
+/// The desktop.
 #[derive(Debug, Default)]
-pub struct Machine;
+pub struct Desktop;
 
-impl super::Machine for Machine {
-    fn list(&mut self, input: &Input) -> Result<Vec<File>, String> {
+impl super::Platform for Desktop {
+    fn list(&mut self, input: &Input) -> Result<Vec<File>, PlatformError> {
         match input {
-            Input::Path(path) => assets::list(path)?.into_iter().map(|(name, path)| on_disk(name, path)).collect(),
+            Input::Path(path) => assets::list(path)
+                .map_err(PlatformError::Refused)?
+                .into_iter()
+                .map(|(name, path)| on_disk(name, path))
+                .collect(),
             Input::Bytes { name, bytes } => Ok(vec![in_memory(name, bytes)]),
             Input::Sample => {
                 let read = || -> Promise<_> { Box::pin(async { Ok(SAMPLE.to_vec()) }) };
@@ -26,7 +31,7 @@ impl super::Machine for Machine {
         }
     }
 
-    fn weights(&mut self) -> Promise<Result<Vec<u8>, String>> {
+    fn weights(&mut self) -> Promise<Result<Vec<u8>, PlatformError>> {
         Box::pin(async { Ok(WEIGHTS.to_vec()) })
     }
 
@@ -43,8 +48,11 @@ fn available_memory() -> Option<u64> {
     Some(kib * 1024)
 }
 
-fn on_disk(name: String, path: PathBuf) -> Result<File, String> {
-    let unreadable = |path: &Path, e: std::io::Error| format!("{}: cannot be read ({e})", path.display());
+fn on_disk(name: String, path: PathBuf) -> Result<File, PlatformError> {
+    let unreadable = |path: &Path, e: std::io::Error| PlatformError::Unreadable {
+        name: path.display().to_string(),
+        reason: e.to_string(),
+    };
     let bytes = std::fs::metadata(&path).map_err(|e| unreadable(&path, e))?.len();
     let read =
         move || -> Promise<_> { Box::pin(async move { std::fs::read(&path).map_err(|e| unreadable(&path, e)) }) };

@@ -1,7 +1,7 @@
-//! The worker on a machine whose engine, devices and promises do what the test says.
+//! The worker on a platform whose engine, devices and promises do what the test says.
 
+mod demo;
 mod labels;
-mod lesson;
 mod opening;
 mod questions;
 mod real;
@@ -11,25 +11,25 @@ mod saving;
 use attention_anatomy::anatomy::{ORGAN_COUNT, OrganSet};
 
 use super::samples::{self, SLICES};
-use super::{Job, Step};
+use super::{Executor, Step};
 use crate::edit::ByteSlices;
-use crate::worker::machine::FakeMachine;
+use crate::worker::platform::FakePlatform;
 use crate::worker::{Ask, Command, Event, Input, OpenAs, Opened, RunRequest};
 
-/// A worker and its machine.
+/// A worker and its platform.
 struct Rig {
-    machine: FakeMachine,
-    job: Job,
+    platform: FakePlatform,
+    executor: Executor,
 }
 
 impl Rig {
     fn new() -> Self {
-        Self::on(samples::machine())
+        Self::on(samples::platform())
     }
 
-    fn on(machine: FakeMachine) -> Self {
-        let job = Job::new(Box::new(machine.clone()));
-        Self { machine, job }
+    fn on(platform: FakePlatform) -> Self {
+        let executor = Executor::new(Box::new(platform.clone()));
+        Self { platform, executor }
     }
 
     /// With the sample open.
@@ -41,13 +41,13 @@ impl Rig {
     }
 
     fn tell(&mut self, command: Command) {
-        self.job.handle(command);
+        self.executor.handle(command);
     }
 
     /// One step and what it says.
     fn step(&mut self) -> Vec<Event> {
-        self.job.step();
-        std::iter::from_fn(|| self.job.event()).collect()
+        self.executor.step();
+        std::iter::from_fn(|| self.executor.event()).collect()
     }
 
     /// Steps until an event is as wanted; all events until then.
@@ -68,8 +68,8 @@ impl Rig {
     fn rest(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
         for _ in 0..100_000 {
-            let step = self.job.step();
-            events.extend(std::iter::from_fn(|| self.job.event()));
+            let step = self.executor.step();
+            events.extend(std::iter::from_fn(|| self.executor.event()));
             if step == Step::Idle {
                 return events;
             }
@@ -96,7 +96,7 @@ impl Rig {
     }
 
     fn submitted(&self) -> Vec<usize> {
-        self.machine.state().submitted.clone()
+        self.platform.state().submitted.clone()
     }
 }
 

@@ -128,9 +128,9 @@ fn a_label_map_on_another_grid_is_refused_with_both_sizes() {
 fn what_does_not_fit_is_asked_before_it_is_decoded() {
     let ct = samples::nifti(&samples::ct(SLICES));
     let voxels = (60 * 60 * SLICES) as u64;
-    let machine = samples::machine();
-    machine.state().memory_limit = voxels * 6;
-    let mut rig = Rig::on(machine);
+    let platform = samples::platform();
+    platform.state().memory_limit = voxels * 6;
+    let mut rig = Rig::on(platform);
     let events = rig.open(vec![bytes("ct", ct.clone())]);
     match events.last() {
         Some(Event::OpenLarge { job: 1, bytes }) => assert_eq!(*bytes, voxels * 7 + ct.len() as u64),
@@ -141,7 +141,7 @@ fn what_does_not_fit_is_asked_before_it_is_decoded() {
     rig.tell(Command::Open { job: 1, inputs: Vec::new(), as_what: OpenAs::Whatever, even_if_large: true });
     opened_ct(&rig.rest());
     // DICOM says its size by its headers, too.
-    rig.machine.state().memory_limit = 1 << 20;
+    rig.platform.state().memory_limit = 1 << 20;
     let events = rig.open(vec![file("dicom-geometry.zip")]);
     assert!(matches!(events.last(), Some(Event::OpenLarge { .. } | Event::OpenFailed { .. })), "{events:?}");
     rig.tell(Command::CancelOpen);
@@ -189,9 +189,9 @@ fn a_session_is_known_by_its_key() {
 
 #[test]
 fn the_study_waits_for_the_weights_that_the_program_starts_with() {
-    let machine = samples::machine();
-    machine.state().patience = 50;
-    let mut rig = Rig::on(machine);
+    let platform = samples::platform();
+    platform.state().patience = 50;
+    let mut rig = Rig::on(platform);
     let events = rig.open(vec![Input::Sample]);
     let weights = events.iter().position(|e| matches!(e, Event::Weights(_))).unwrap();
     let ct = events.iter().position(|e| matches!(e, Event::Opened { .. })).unwrap();

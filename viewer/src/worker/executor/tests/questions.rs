@@ -15,7 +15,7 @@ fn answers(events: &[Event]) -> Vec<(u64, usize, usize)> {
 #[test]
 fn a_what_if_is_answered_in_the_middle_of_a_run() {
     let mut rig = Rig::with_sample();
-    rig.machine.state().slow = 1;
+    rig.platform.state().slow = 1;
     rig.run(5, 0);
     rig.until(|e| matches!(e, Event::SliceDone { slice: 2, .. }));
     rig.ask(9, 7, 1.0);
@@ -60,7 +60,7 @@ fn thin_slices_are_answered_from_their_neighbours_with_and_without_a_run() {
 #[test]
 fn a_newer_question_about_a_slice_takes_the_place_of_an_older_one() {
     let mut rig = Rig::with_sample();
-    rig.machine.state().slow = 20;
+    rig.platform.state().slow = 20;
     for number in 9..15 {
         rig.ask(number, 4, 1.0);
         rig.step();
@@ -74,7 +74,7 @@ fn a_newer_question_about_a_slice_takes_the_place_of_an_older_one() {
 #[test]
 fn a_device_that_is_lost_under_a_question_is_said_and_opened_anew() {
     let mut rig = Rig::with_sample();
-    rig.machine.state().fails_at = Some(4);
+    rig.platform.state().fails_at = Some(4);
     rig.ask(9, 4, 1.0);
     assert!(matches!(rig.rest().last(), Some(Event::DeviceFailed(_))));
     rig.ask(10, 4, 1.0);

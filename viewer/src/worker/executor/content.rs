@@ -6,6 +6,8 @@ use attention_anatomy::anatomy::ORGAN_COUNT;
 use attention_anatomy::formats::{self, Format, FormatError, LabelNames, ReadOptions, SampleType};
 use attention_anatomy::volume::{CtVolume, Geometry};
 
+use crate::worker::error::LabelMapError;
+
 /// A file with its name.
 pub(super) type Named = (String, Vec<u8>);
 
@@ -101,15 +103,11 @@ pub(super) fn is_label_map(ct: &CtVolume) -> bool {
 }
 
 /// A label map is usable with a CT if it has our numbers and lies on its grid.
-pub(super) fn check_labels(labels: &[u8], grid: &Geometry, ct: Option<&Geometry>) -> Result<(), String> {
-    if let Some(label) = labels.iter().find(|&&l| usize::from(l) > ORGAN_COUNT) {
-        return Err(format!(
-            "the label map contains the number {label}, but organs are numbered 1 to {ORGAN_COUNT}; convert its numbers first"
-        ));
+pub(super) fn check_labels(labels: &[u8], grid: &Geometry, ct: Option<&Geometry>) -> Result<(), LabelMapError> {
+    if let Some(&label) = labels.iter().find(|&&l| usize::from(l) > ORGAN_COUNT) {
+        return Err(LabelMapError::UnknownLabel(label));
     }
-    let Some(ct) = ct else {
-        return Err("this is a label map; open the CT that it belongs to first".into());
-    };
+    let ct = ct.ok_or(LabelMapError::NoCt)?;
     if ct.same_grid(grid, SAME_GRID_MM) {
         return Ok(());
     }
@@ -117,9 +115,7 @@ pub(super) fn check_labels(labels: &[u8], grid: &Geometry, ct: Option<&Geometry>
         let ([nx, ny, nz], [sx, sy, sz]) = (g.size, g.spacing());
         format!("{nx} x {ny} x {nz} voxels of {sx:.2} x {sy:.2} x {sz:.2} mm")
     };
-    let (own, other) = (words(grid), words(ct));
-    let place = if own == other { " at another place" } else { "" };
-    Err(format!(
-        "the label map ({own}{place}) does not lie on the grid of the open CT ({other}); resample it onto the CT first"
-    ))
+    let (own, ct) = (words(grid), words(ct));
+    let place = if own == ct { " at another place" } else { "" };
+    Err(LabelMapError::OtherGrid { own: own + place, ct })
 }

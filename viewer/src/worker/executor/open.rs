@@ -1,7 +1,7 @@
 //! Opening: from inputs to files, out of archives, to what is in them; in steps, with progress, and given up between
 //! any two of them.
 //!
-//! The size of a study is known from its headers before its voxels are decoded. Where it exceeds what the machine has,
+//! The size of a study is known from its headers before its voxels are decoded. Where it exceeds what the platform has,
 //! the job is parked with a question, and goes on if the answer is yes.
 
 use std::collections::VecDeque;
@@ -15,11 +15,12 @@ use attention_anatomy_assets::SAMPLE_NAME;
 
 use super::compute::Weights;
 use super::content::{self, Group, Named, Sorted};
-use super::study::Study;
-use super::{Job, Step};
+use super::open_ct::OpenCt;
+use super::{Executor, Step};
 use crate::edit::ByteSlices;
 use crate::session::{self, CtKey, Hashing, Session};
-use crate::worker::machine::{self, File, Machine, Promise};
+use crate::worker::error::{FileError, OpenError, PlatformError};
+use crate::worker::platform::{self, File, Platform, Promise};
 use crate::worker::{Event, Input, OpenAs, Opened};
 
 /// Bytes that a voxel needs until it is on screen: read, brought to canonical order, labels on both sides, certainty.
@@ -30,7 +31,7 @@ const PIECE: Duration = Duration::from_millis(50);
 const IDENTIFYING: &str = "Looking for earlier edits";
 
 /// Where the job is.
-enum Stage {
+enum OpenStage {
     Listing(VecDeque<Input>),
     Reading,
     Unpacking(VecDeque<Named>),
@@ -44,7 +45,7 @@ enum Stage {
 /// A file on its way.
 struct Reading {
     name: String,
-    promise: Promise<Result<Vec<u8>, String>>,
+    promise: Promise<Result<Vec<u8>, PlatformError>>,
 }
 
 /// Something that is being opened.
@@ -62,20 +63,22 @@ pub(super) struct Opening {
     parked: bool,
     /// A CT was among the files: another one is too much.
     has_ct: bool,
-    stage: Stage,
+    stage: OpenStage,
     listed: VecDeque<File>,
     reading: Option<Reading>,
     files: Vec<Named>,
 }
 
 /// What a piece of work came to.
-enum Outcome {
+enum Progress {
     /// More to do; what is done now, and how much of it.
     Going(&'static str, Option<f32>),
     /// Nothing came yet.
     Waiting,
     /// This many bytes will be needed.
     Large(u64),
+    /// A CT was read, and is to be identified.
+    Read(Box<CtVolume>),
     /// Something was opened; there may be more.
     Found(Found),
     /// That was all.
@@ -84,8 +87,6 @@ enum Outcome {
 
 /// Something that was opened.
 enum Found {
-    /// A CT that is not identified yet.
-    Read(Box<CtVolume>),
     Ct(Arc<CtVolume>, CtKey),
     Labels(Box<LabelVolume>),
     Session(Named),
@@ -109,7 +110,7 @@ impl Opening {
             even_if_large,
             parked: false,
             has_ct: false,
-            stage: Stage::Listing(inputs.into()),
+            stage: OpenStage::Listing(inputs.into()),
             listed: VecDeque::new(),
             reading: None,
             files: Vec::new(),
@@ -130,174 +131,172 @@ impl Opening {
     }
 
     /// Asks the user, once, if so much is too much.
-    fn fits(&mut self, machine: &dyn Machine, bytes: u64) -> Option<Outcome> {
-        let large = !self.even_if_large && bytes > machine.memory_limit();
+    fn fits(&mut self, platform: &dyn Platform, bytes: u64) -> Option<Progress> {
+        let large = !self.even_if_large && bytes > platform.memory_limit();
         self.parked = large;
-        large.then_some(Outcome::Large(bytes))
+        large.then_some(Progress::Large(bytes))
     }
 
-    fn step(&mut self, machine: &mut dyn Machine) -> Result<Outcome, String> {
-        let outcome = self.step_stage(machine)?;
-        let Outcome::Found(Found::Read(ct)) = outcome else { return Ok(outcome) };
+    fn step(&mut self, platform: &mut dyn Platform) -> Result<Progress, OpenError> {
+        let progress = self.step_stage(platform)?;
+        let Progress::Read(ct) = progress else { return Ok(progress) };
         let ct: Arc<CtVolume> = Arc::from(ct);
         let rest = match &mut self.stage {
-            Stage::Applying(rest) => std::mem::take(rest),
+            OpenStage::Applying(rest) => std::mem::take(rest),
             _ => Sorted::default(),
         };
-        self.stage = Stage::Identifying(Box::new(Hashing::new(ct.clone())), ct, rest);
-        Ok(Outcome::Going(IDENTIFYING, Some(0.0)))
+        self.stage = OpenStage::Identifying(Box::new(Hashing::new(ct.clone())), ct, rest);
+        Ok(Progress::Going(IDENTIFYING, Some(0.0)))
     }
 
-    fn step_stage(&mut self, machine: &mut dyn Machine) -> Result<Outcome, String> {
+    fn step_stage(&mut self, platform: &mut dyn Platform) -> Result<Progress, OpenError> {
         match &mut self.stage {
-            Stage::Listing(inputs) => {
+            OpenStage::Listing(inputs) => {
                 if let Some(input) = inputs.pop_front() {
-                    self.listed.extend(machine.list(&input)?);
-                    return Ok(Outcome::Going("Looking for files", None));
+                    self.listed.extend(platform.list(&input)?);
+                    return Ok(Progress::Going("Looking for files", None));
                 }
                 let bytes = self.listed.iter().map(|f| f.bytes).sum();
-                if let Some(large) = self.fits(machine, bytes) {
+                if let Some(large) = self.fits(platform, bytes) {
                     return Ok(large);
                 }
-                self.stage = Stage::Reading;
-                Ok(Outcome::Going("Reading", Some(0.0)))
+                self.stage = OpenStage::Reading;
+                Ok(Progress::Going("Reading", Some(0.0)))
             }
-            Stage::Reading => self.read(),
-            Stage::Unpacking(packed) => {
+            OpenStage::Reading => self.read(),
+            OpenStage::Unpacking(packed) => {
                 let Some((name, bytes)) = packed.pop_front() else {
-                    self.stage = Stage::Sorting;
-                    return Ok(Outcome::Going("Reading headers", None));
+                    self.stage = OpenStage::Sorting;
+                    return Ok(Progress::Going("Reading headers", None));
                 };
-                let limit = if self.even_if_large { MAX_UNPACKED } else { MAX_UNPACKED.min(machine.memory_limit()) };
-                let unpacked = archive::unzip(&bytes, limit).map_err(|e| format!("{name}: {e}"))?;
+                let limit = if self.even_if_large { MAX_UNPACKED } else { MAX_UNPACKED.min(platform.memory_limit()) };
+                let unpacked = archive::unzip(&bytes, limit).map_err(|e| OpenError::of(&name, e))?;
                 self.files.extend(unpacked);
-                Ok(Outcome::Going("Unpacking", None))
+                Ok(Progress::Going("Unpacking", None))
             }
-            Stage::Sorting => {
-                let sorted = content::sort(std::mem::take(&mut self.files)).map_err(|e| self.named(&e))?;
-                self.stage = Stage::Applying(self.expected(sorted)?);
-                Ok(Outcome::Going("Reading headers", None))
+            OpenStage::Sorting => {
+                let sorted =
+                    content::sort(std::mem::take(&mut self.files)).map_err(|e| OpenError::of(&self.name, e))?;
+                self.stage = OpenStage::Applying(self.expected(sorted)?);
+                Ok(Progress::Going("Reading headers", None))
             }
-            Stage::Applying(sorted) => {
+            OpenStage::Applying(sorted) => {
                 let mut sorted = std::mem::take(sorted);
-                let outcome = self.apply(machine, &mut sorted)?;
+                let progress = self.apply(platform, &mut sorted)?;
                 match &mut self.stage {
-                    Stage::Applying(rest) | Stage::Series(_, rest) => *rest = sorted,
+                    OpenStage::Applying(rest) | OpenStage::Series(_, rest) => *rest = sorted,
                     _ => {}
                 }
-                Ok(outcome)
+                Ok(progress)
             }
-            Stage::Identifying(hashing, ct, rest) => {
+            OpenStage::Identifying(hashing, ct, rest) => {
                 let Some(key) = hashing.advance(PIECE) else {
-                    return Ok(Outcome::Going(IDENTIFYING, Some(hashing.part())));
+                    return Ok(Progress::Going(IDENTIFYING, Some(hashing.part())));
                 };
                 let (ct, rest) = (ct.clone(), std::mem::take(rest));
-                self.stage = Stage::Applying(rest);
-                Ok(Outcome::Found(Found::Ct(ct, key)))
+                self.stage = OpenStage::Applying(rest);
+                Ok(Progress::Found(Found::Ct(ct, key)))
             }
-            Stage::Series(reader, sorted) => {
-                if reader.step().map_err(|e| format!("{}: {e}", self.name))? {
-                    return Ok(Outcome::Going("Decoding", Some(reader.part())));
+            OpenStage::Series(reader, sorted) => {
+                if reader.step().map_err(|e| OpenError::of(&self.name, e))? {
+                    return Ok(Progress::Going("Decoding", Some(reader.part())));
                 }
-                let next = Stage::Applying(std::mem::take(sorted));
-                let Stage::Series(reader, _) = std::mem::replace(&mut self.stage, next) else {
-                    return Ok(Outcome::Done);
+                let next = OpenStage::Applying(std::mem::take(sorted));
+                let OpenStage::Series(reader, _) = std::mem::replace(&mut self.stage, next) else {
+                    return Ok(Progress::Done);
                 };
-                let (ct, series, _) = reader.finish().map_err(|e| format!("{}: {e}", self.name))?;
+                let (ct, series, _) = reader.finish().map_err(|e| OpenError::of(&self.name, e))?;
                 self.series = Some(Box::new(series));
-                Ok(Outcome::Found(Found::Read(Box::new(ct))))
+                Ok(Progress::Read(Box::new(ct)))
             }
         }
     }
 
     /// One file.
-    fn read(&mut self) -> Result<Outcome, String> {
+    fn read(&mut self) -> Result<Progress, OpenError> {
         if self.reading.is_none() {
             let Some(file) = self.listed.pop_front() else {
                 let (packed, files) = std::mem::take(&mut self.files)
                     .into_iter()
                     .partition(|(_, bytes)| formats::sniff(bytes) == Some(Format::Zip));
                 self.files = files;
-                self.stage = Stage::Unpacking(VecDeque::from(packed));
-                return Ok(Outcome::Going("Unpacking", None));
+                self.stage = OpenStage::Unpacking(VecDeque::from(packed));
+                return Ok(Progress::Going("Unpacking", None));
             };
             self.reading = Some(Reading { name: file.name, promise: (file.read)() });
         }
-        let Some(Reading { name, promise }) = &mut self.reading else { return Ok(Outcome::Waiting) };
-        let Some(bytes) = machine::ask(promise) else { return Ok(Outcome::Waiting) };
+        let Some(Reading { name, promise }) = &mut self.reading else { return Ok(Progress::Waiting) };
+        let Some(bytes) = platform::ask(promise) else { return Ok(Progress::Waiting) };
         let name = std::mem::take(name);
         self.reading = None;
         self.files.push((name, bytes?));
         let part = self.files.len() as f32 / (self.files.len() + self.listed.len()) as f32;
-        Ok(Outcome::Going("Reading", Some(part)))
+        Ok(Progress::Going("Reading", Some(part)))
     }
 
     /// Only what was asked for.
-    fn expected(&self, sorted: Sorted) -> Result<Sorted, String> {
+    fn expected(&self, sorted: Sorted) -> Result<Sorted, OpenError> {
         match self.as_what {
-            OpenAs::Weights if sorted.weights.is_empty() => {
-                Err(format!("{}: this is no weights file; choose one written by `attention-anatomy train`", self.name))
-            }
+            OpenAs::Weights if sorted.weights.is_empty() => Err(OpenError::of(&self.name, FileError::NoWeights)),
             OpenAs::Weights => Ok(Sorted { weights: sorted.weights, ..Sorted::default() }),
-            OpenAs::Reference if sorted.images.is_empty() => {
-                Err(format!("{}: this is no label map; choose a NIfTI or NRRD file", self.name))
-            }
+            OpenAs::Reference if sorted.images.is_empty() => Err(OpenError::of(&self.name, FileError::NoLabelMap)),
             OpenAs::Reference => Ok(Sorted { images: sorted.images, ..Sorted::default() }),
             OpenAs::Whatever => Ok(sorted),
         }
     }
 
     /// The next of what is there: weights first, a session last, when the CT that it is about is open.
-    fn apply(&mut self, machine: &dyn Machine, sorted: &mut Sorted) -> Result<Outcome, String> {
+    fn apply(&mut self, platform: &dyn Platform, sorted: &mut Sorted) -> Result<Progress, OpenError> {
         if let Some(weights) = sorted.weights.pop() {
-            return Ok(Outcome::Found(Found::Weights(weights)));
+            return Ok(Progress::Found(Found::Weights(weights)));
         }
         if let Some(group) = sorted.images.first() {
             if let Some(voxels) = header_voxels(group) {
                 let bytes = group.files.iter().map(|f| f.1.len() as u64).sum::<u64>();
-                if let Some(large) = self.fits(machine, bytes.saturating_add(voxels.saturating_mul(BYTES_PER_VOXEL))) {
+                if let Some(large) = self.fits(platform, bytes.saturating_add(voxels.saturating_mul(BYTES_PER_VOXEL))) {
                     return Ok(large);
                 }
             }
-            return self.image(machine, sorted);
+            return self.image(platform, sorted);
         }
-        Ok(sorted.sessions.pop().map_or(Outcome::Done, |session| Outcome::Found(Found::Session(session))))
+        Ok(sorted.sessions.pop().map_or(Progress::Done, |session| Progress::Found(Found::Session(session))))
     }
 
-    fn image(&mut self, machine: &dyn Machine, sorted: &mut Sorted) -> Result<Outcome, String> {
+    fn image(&mut self, platform: &dyn Platform, sorted: &mut Sorted) -> Result<Progress, OpenError> {
         let Group { files, dicom, eight_bit } = sorted.images.remove(0);
         // A structure set or segmentation alone is labels; one beside its series is left to the reader of the series.
         let is = |kind: Option<Stored>| files.iter().any(|(_, bytes)| stored(bytes) == kind);
         let drawn =
             dicom && !is(Some(Stored::Image)) && (is(Some(Stored::StructureSet)) || is(Some(Stored::Segmentation)));
         if self.as_what == OpenAs::Reference || drawn {
-            let labels = formats::read_organs_on(files, self.reference.as_ref()).map_err(|e| self.named(&e))?;
-            return Ok(Outcome::Found(Found::Labels(Box::new(labels))));
+            let labels =
+                formats::read_organs_on(files, self.reference.as_ref()).map_err(|e| OpenError::of(&self.name, e))?;
+            return Ok(Progress::Found(Found::Labels(Box::new(labels))));
         }
         if !dicom {
             // Which of both it is, its values say; a label map is read once more, by its names.
-            let ct = if eight_bit { None } else { Some(formats::read_ct(files.clone()).map_err(|e| self.named(&e))?) };
+            let ct = if eight_bit {
+                None
+            } else {
+                Some(formats::read_ct(files.clone()).map_err(|e| OpenError::of(&self.name, e))?)
+            };
             let Some(ct) = ct.filter(|ct| !content::is_label_map(ct)) else {
-                let labels = formats::read_organs(files).map_err(|e| self.named(&e))?;
-                return Ok(Outcome::Found(Found::Labels(Box::new(labels))));
+                let labels = formats::read_organs(files).map_err(|e| OpenError::of(&self.name, e))?;
+                return Ok(Progress::Found(Found::Labels(Box::new(labels))));
             };
             if std::mem::replace(&mut self.has_ct, true) {
-                return Err(self.named(&FormatError::SeveralImages(2)));
+                return Err(OpenError::of(&self.name, FormatError::SeveralImages(2)));
             }
-            return Ok(Outcome::Found(Found::Read(Box::new(ct))));
+            return Ok(Progress::Read(Box::new(ct)));
         }
         self.has_ct = true;
         let bytes = files.iter().map(|f| f.1.len() as u64).sum::<u64>();
-        let reader = SeriesReader::open(files, SeriesChoice::default()).map_err(|e| format!("{}: {e}", self.name))?;
+        let reader = SeriesReader::open(files, SeriesChoice::default()).map_err(|e| OpenError::of(&self.name, e))?;
         let voxels = reader.size().iter().fold(1u64, |count, &n| count.saturating_mul(n as u64));
-        self.stage = Stage::Series(Box::new(reader), Sorted::default());
+        self.stage = OpenStage::Series(Box::new(reader), Sorted::default());
         // The reader holds the files: a yes goes on with it.
-        let large = self.fits(machine, bytes.saturating_add(voxels.saturating_mul(BYTES_PER_VOXEL)));
-        Ok(large.unwrap_or(Outcome::Going("Decoding", Some(0.0))))
-    }
-
-    fn named(&self, error: &FormatError) -> String {
-        format!("{}: {error}", self.name)
+        let large = self.fits(platform, bytes.saturating_add(voxels.saturating_mul(BYTES_PER_VOXEL)));
+        Ok(large.unwrap_or(Progress::Going("Decoding", Some(0.0))))
     }
 }
 
@@ -329,7 +328,7 @@ fn name_of(inputs: &[Input]) -> String {
     }
 }
 
-impl Job {
+impl Executor {
     /// What is being opened is given up, without a word of reproach.
     pub(super) fn give_up_opening(&mut self) {
         if let Some(opening) = self.opening.take() {
@@ -347,33 +346,34 @@ impl Job {
             return Step::Waiting;
         }
         let job = opening.job;
-        let outcome = opening.step(self.machine.as_mut());
-        match outcome.and_then(|outcome| self.opened(job, outcome)) {
+        let progress = opening.step(self.platform.as_mut());
+        match progress.and_then(|progress| self.opened(job, progress)) {
             Ok(step) => step,
-            Err(message) => {
+            Err(error) => {
                 self.opening = None;
-                self.events.push_back(Event::OpenFailed { job, message });
+                self.events.push_back(Event::OpenFailed { job, message: error.to_string() });
                 Step::Worked
             }
         }
     }
 
-    fn opened(&mut self, job: u64, outcome: Outcome) -> Result<Step, String> {
-        let event = match outcome {
-            Outcome::Waiting => return Ok(Step::Waiting),
-            Outcome::Done => {
+    fn opened(&mut self, job: u64, progress: Progress) -> Result<Step, OpenError> {
+        let event = match progress {
+            // A step goes on with what it has read.
+            Progress::Waiting | Progress::Read(_) => return Ok(Step::Waiting),
+            Progress::Done => {
                 self.opening = None;
                 return Ok(Step::Worked);
             }
-            Outcome::Going(step, part) => Event::OpenProgress { job, step: step.into(), part },
-            Outcome::Large(bytes) => Event::OpenLarge { job, bytes },
-            Outcome::Found(found) => Event::Opened { job, what: self.found(found)? },
+            Progress::Going(step, part) => Event::OpenProgress { job, step: step.into(), part },
+            Progress::Large(bytes) => Event::OpenLarge { job, bytes },
+            Progress::Found(found) => Event::Opened { job, what: self.found(found)? },
         };
         self.events.push_back(event);
         Ok(Step::Worked)
     }
 
-    fn found(&mut self, found: Found) -> Result<Opened, String> {
+    fn found(&mut self, found: Found) -> Result<Opened, OpenError> {
         let (name, reference) = self.opening.as_ref().map_or_else(
             || (String::new(), false),
             |opening| (opening.name.clone(), opening.as_what == OpenAs::Reference),
@@ -385,25 +385,23 @@ impl Job {
                 self.change_weights(weights);
                 Opened::Weights(ready)
             }
-            Found::Read(_) => return Err(format!("{name}: the scan was not identified; open it again")),
             Found::Ct(ct, key) => {
                 let series = self.opening.as_mut().and_then(|opening| opening.series.take());
                 self.close();
-                self.study = Some(Study::new(name.clone(), ct.clone(), key.clone(), series));
+                self.study = Some(OpenCt::new(name.clone(), ct.clone(), key.clone(), series));
                 Opened::Ct { name, ct, key }
             }
             Found::Labels(labels) => {
                 let ct = self.study.as_ref().map(|s| &s.ct.geometry);
-                content::check_labels(&labels.voxels, &labels.geometry, ct).map_err(|e| format!("{name}: {e}"))?;
+                content::check_labels(&labels.voxels, &labels.geometry, ct).map_err(|e| OpenError::of(&name, e))?;
                 let [nx, ny, _] = labels.geometry.size;
                 let warnings = labels.warnings.iter().map(|w| format!("{name}: {w}")).collect();
                 Opened::Labels { name, labels: ByteSlices::cut(&labels.voxels, nx * ny), reference, warnings }
             }
             Found::Session((name, bytes)) => {
-                let text = String::from_utf8(bytes).map_err(|_| format!("{name}: the session file is damaged"))?;
+                let text = String::from_utf8(bytes).map_err(|_| OpenError::of(&name, FileError::SessionDamaged))?;
                 let key = self.study.as_ref().map(|study| &study.key);
-                let Session { head, network, edits, edited_voxels } =
-                    session::read(&text, key).map_err(|e| e.to_string())?;
+                let Session { head, network, edits, edited_voxels } = session::read(&text, key)?;
                 Opened::Session { head: Box::new(head), network, edits, edited_voxels }
             }
         })

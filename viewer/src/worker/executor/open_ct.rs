@@ -6,12 +6,13 @@ use attention_anatomy::formats::Reference;
 use attention_anatomy::formats::dicom::SeriesInfo;
 use attention_anatomy::infer::Provenance;
 use attention_anatomy::preprocess::{Body, InputConfig, ModelSlices};
-use attention_anatomy::volume::{CtVolume, NotCt, check_is_ct};
+use attention_anatomy::volume::{CtVolume, check_is_ct};
 
 use crate::session::CtKey;
+use crate::worker::error::NetworkError;
 
 /// The open CT.
-pub(super) struct Study {
+pub(super) struct OpenCt {
     pub(super) name: String,
     pub(super) ct: Arc<CtVolume>,
     /// What tells the CT from others.
@@ -24,7 +25,7 @@ pub(super) struct Study {
     pub(super) provenance: Option<Provenance>,
 }
 
-impl Study {
+impl OpenCt {
     pub(super) fn new(name: String, ct: Arc<CtVolume>, key: CtKey, series: Option<Box<SeriesInfo>>) -> Self {
         Self { name, ct, key, series, body: None, slices: None, provenance: None }
     }
@@ -35,23 +36,18 @@ impl Study {
     }
 
     /// The CT as the network sees it, made when it is first asked for.
-    pub(super) fn slices(&mut self, input: &InputConfig) -> Result<Arc<ModelSlices>, String> {
+    pub(super) fn slices(&mut self, input: &InputConfig) -> Result<Arc<ModelSlices>, NetworkError> {
         if let Some(slices) = self.slices.as_ref().filter(|s| s.config() == input) {
             return Ok(slices.clone());
         }
         let body = match &self.body {
             Some(body) => body.clone(),
             None => {
-                check_is_ct(&self.ct).map_err(|odd| match odd {
-                    NotCt::Values(_) => {
-                        format!("{odd}; who knows that they are HU can insist on the command line: segment --assume-hu")
-                    }
-                    NotCt::Modality(_) | NotCt::TooFew(_) => odd.to_string(),
-                })?;
+                check_is_ct(&self.ct)?;
                 self.body.insert(Arc::new(Body::find(&self.ct))).clone()
             }
         };
-        let slices = ModelSlices::with_body(self.ct.clone(), body, input).map_err(|e| e.to_string())?;
+        let slices = ModelSlices::with_body(self.ct.clone(), body, input)?;
         Ok(self.slices.insert(Arc::new(slices)).clone())
     }
 }
