@@ -7,6 +7,7 @@ mod browser;
 mod exchange;
 mod formats;
 mod inputs;
+mod interchange;
 #[path = "../../cli/src/output/mod.rs"]
 #[allow(
     dead_code,
