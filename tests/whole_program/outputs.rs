@@ -43,7 +43,7 @@ fn what_this_program_did_not_write_is_in_the_way_before_the_first_slice() {
                 std::fs::write(f.join("statistics.csv"), "mine").unwrap();
             },
             &[],
-            "report.html and statistics.csv are not, or no longer",
+            "statistics.csv and report.html are not, or no longer",
         ),
         (
             "an organ",

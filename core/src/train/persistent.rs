@@ -183,7 +183,12 @@ impl<'a> PersistentSession<'a> {
         if self.best.is_some()
             && let Some(best) = self.task.store.read(BEST)?
         {
-            self.task.store.write(BEST, &self.gauged(best).await?)?;
+            match self.gauged(best).await {
+                Ok(best) => self.task.store.write(BEST, &best)?,
+                // Not what this training wrote: somebody has replaced it.
+                Err(TrainError::Weights(_)) => {}
+                Err(error) => return Err(error),
+            }
         }
         let weights = self.gauged(self.weights(found.as_ref())?).await?;
         // Of an earlier training: this one has found nothing that could be better than anything.
