@@ -239,7 +239,10 @@ impl From<WeightsInfo> for WeightsUsed {
 
 /// What was opened.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[expect(clippy::large_enum_variant, reason = "there is one for each file that a user opens")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one for each file that a user opens; in a browser it is smaller"
+)]
 pub enum Opened {
     /// A CT; the study before it is gone.
     Ct {

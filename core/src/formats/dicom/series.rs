@@ -248,7 +248,6 @@ fn modality(code: &str) -> Modality {
 
 /// The slices of a series that can form one volume, and those that cannot: scouts are set aside, by their image type or because
 /// they are few and look from another side. Where no kind of slice clearly prevails, the series is mixed.
-#[expect(clippy::type_complexity, reason = "slices, what was set aside, and why nothing prevails")]
 fn main_stack(images: &[ImageFile], members: &[usize]) -> (Vec<(usize, usize)>, Vec<Odd>, Option<DicomError>) {
     let frames_of = |n: usize| (0..images[n].header.frames.len()).map(move |frame| (n, frame));
     let slices: Vec<(usize, usize)> = members.iter().copied().flat_map(frames_of).collect();

@@ -195,9 +195,12 @@ fn sample_type(name: &str) -> Result<SampleType, NrrdError> {
     })
 }
 
+/// Voxels along the three axes in space, which of all axes these are, and the size of each of all.
+type Sizes = ([usize; 3], [usize; 3], Vec<usize>);
+
 /// `dimension`, `sizes`: three axes in space, which `space directions` tells (`none` for the others). Whether the others have size 1
 /// is asked by whoever needs one volume.
-fn size(fields: &Fields) -> Result<([usize; 3], [usize; 3], Vec<usize>), NrrdError> {
+fn size(fields: &Fields) -> Result<Sizes, NrrdError> {
     let text = fields.require("sizes")?;
     let sizes: Option<Vec<usize>> = text.split_whitespace().map(|w| w.parse().ok()).collect();
     let sizes = sizes.ok_or_else(|| refuse("sizes", text, "whole numbers are needed"))?;

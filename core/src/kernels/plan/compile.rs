@@ -14,6 +14,7 @@ use crate::anatomy::ORGAN_COUNT;
 
 /// What a step computes.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a plan has some dozens of them, and each is read in place")]
 pub(super) enum Work {
     /// Feature maps.
     Convolution(Convolution),
