@@ -156,6 +156,26 @@ mod tests {
     }
 
     #[test]
+    fn a_method_that_is_not_read_is_not_called_encryption_nor_encryption_a_method() {
+        // Method and flags of an entry stand in its own header and again in the directory at the end.
+        let changed = |at: [usize; 2], value: u16| {
+            let mut bytes = pack(&[("1.dcm", &[7; 100])]);
+            let directory = bytes.windows(4).position(|w| w == b"PK\x01\x02").unwrap();
+            for at in [at[0], directory + at[1]] {
+                bytes[at..at + 2].copy_from_slice(&value.to_le_bytes());
+            }
+            unzip(&bytes, 1 << 20).unwrap_err().to_string()
+        };
+        for (method, name) in [(9, "Deflate64"), (14, "LZMA"), (93, "Zstandard"), (95, "XZ")] {
+            let text = changed([8, 10], method);
+            assert!(text.contains(name) && text.contains("pack the files again with Deflate"), "{text}");
+            assert!(!text.contains("encrypt"), "{text}");
+        }
+        let text = changed([6, 8], 1);
+        assert!(text.contains("encrypted") && text.contains("without encryption"), "{text}");
+    }
+
+    #[test]
     fn what_is_no_archive_is_refused() {
         assert!(matches!(unzip(b"PK\x03\x04 and no more", 100), Err(ArchiveError::Damaged(_))));
         assert_eq!(unzip(&pack(&[("folder/", b"")]), 100), Err(ArchiveError::Empty));

@@ -223,6 +223,20 @@ fn a_set_without_training_patients_is_refused_before_anything_is_written() {
 }
 
 #[test]
+fn label_maps_without_a_label_are_nothing_to_learn() {
+    let config = config();
+    let (text, mut data, store) = (text(&config), loaded(&config), MemoryStore::default());
+    for case in &mut data.patients.training {
+        case.organ_slices.iter_mut().for_each(Vec::clear);
+    }
+    let patients = data.patients.training.len();
+    let refused = train(task(&text, &config, &data, &store)).0.unwrap_err().to_string();
+    assert!(refused.contains(&format!("no label map of the {patients} training patients")), "{refused}");
+    assert!(refused.contains("look at the label files"), "{refused}");
+    assert!(store.names().is_empty());
+}
+
+#[test]
 fn a_region_that_no_slice_shows_is_nothing_to_train_on() {
     let config = TrainingConfig { region: Some(crate::anatomy::Region::Head), ..config() };
     let (text, data, store) = (text(&config), loaded(&config), MemoryStore::default());
