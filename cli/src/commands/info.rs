@@ -159,6 +159,14 @@ fn describe_weights(name: &str, bytes: &[u8]) -> Result<()> {
         let off = if t.enabled { "" } else { ", off by default" };
         progress::print_line(&format!("  {:<26} {:>4} patients, {dice}{off}", t.organ.name(), t.patients));
     }
+    if info.network.attention {
+        progress::print_line(match &info.gauge {
+            Some(_) => "  attention: 1 is as on training slices that show the organ, 0 rules it out",
+            None => {
+                "  attention has no unit in this file, so that its height means nothing; `attention-anatomy gauge` gives it one"
+            }
+        });
+    }
     progress::print_line("  every other organ of the table is unknown to these weights and never drawn");
     Ok(())
 }
