@@ -30,5 +30,3 @@ pub mod report;
 pub mod testing;
 pub mod train;
 pub mod volume;
-#[cfg(not(target_family = "wasm"))]
-pub mod wait;

@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use attention_anatomy::network::weights;
 use attention_anatomy::train::measure_gauge;
-use attention_anatomy::wait::ready;
 
 use crate::device::DeviceChoice;
 use crate::output::{Overwrite, SingleFile};
@@ -62,7 +61,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         );
     }
     let (network, mut info) = weights::read(&model.bytes, &device.burn).with_context(|| model.name.clone())?;
-    info.gauge = ready(measure_gauge(&network, &data.patients.training, &info.input, &device.burn))?;
+    info.gauge = pollster::block_on(measure_gauge(&network, &data.patients.training, &info.input, &device.burn))?;
     let mut lines = vec!["organ                     unit          slices".to_string()];
     for gauge in info.gauge.iter().flat_map(|gauge| &gauge.organs) {
         lines.push(format!("{:24}  {:<12.6e}  {}", gauge.organ.name(), gauge.unit, gauge.slices));

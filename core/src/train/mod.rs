@@ -207,7 +207,7 @@ impl Trainer {
     /// As there.
     #[cfg(not(target_family = "wasm"))]
     pub fn step(&mut self, batch: &Batch) -> Result<StepReport, StepError> {
-        crate::wait::ready(self.step_async(batch))
+        pollster::block_on(self.step_async(batch))
     }
 
     /// One optimiser step on `batch`, in as many micro-batches as the configuration asks for. All that it reports is read

@@ -214,8 +214,6 @@ impl<'a> PersistentSession<'a> {
         use std::sync::atomic::Ordering;
         use std::sync::mpsc;
 
-        use crate::wait::ready;
-
         /// Batches that are made ahead.
         const AHEAD: usize = 2;
 
@@ -225,14 +223,16 @@ impl<'a> PersistentSession<'a> {
             let (send, batches) = mpsc::sync_channel(AHEAD);
             scope.spawn(move || left.map(|step| cohort.batch(step)).try_for_each(|batch| send.send(batch)));
             for batch in batches {
-                if let Some(Ended::Stopped) = ready(self.step(&batch, || stop.load(Ordering::Relaxed), events))? {
+                if let Some(Ended::Stopped) =
+                    pollster::block_on(self.step(&batch, || stop.load(Ordering::Relaxed), events))?
+                {
                     return Ok(Ended::Stopped);
                 }
             }
             Ok(Ended::Finished)
         })?;
         if ended == Ended::Finished {
-            ready(self.finish(events))?;
+            pollster::block_on(self.finish(events))?;
         }
         Ok(ended)
     }

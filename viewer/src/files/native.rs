@@ -1,16 +1,12 @@
 //! The desktop: the system's dialogs, each in a thread of its own; paths that are dropped; files written whole or not at
 //! all.
 
-use std::future::Future;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::pin::pin;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::Thread;
 use std::time::SystemTime;
 
+use pollster::block_on;
 use rfd::{AsyncFileDialog, FileHandle};
 
 use super::{Chosen, Dialog, Reply};
@@ -155,28 +151,10 @@ fn is_of(path: &Path, input: &Path, opened: SystemTime) -> bool {
     within && std::fs::metadata(path).and_then(|m| m.modified()).is_ok_and(|changed| changed <= opened)
 }
 
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
-/// Waits for a future in this thread.
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-    let mut future = pin!(future);
-    loop {
-        if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            return value;
-        }
-        std::thread::park();
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::document::FileRequest;
     use crate::files::Files;
@@ -279,21 +257,5 @@ mod tests {
         assert!(write(&at("ct.nii.gz"), b"new", &slices).is_err());
         let before = [(folder.path().to_path_buf(), SystemTime::UNIX_EPOCH)];
         assert!(write(&at("new.nii.gz"), b"newer", &before).is_ok());
-    }
-
-    #[test]
-    fn waiting_ends_when_another_thread_is_done() {
-        let (sender, receiver) = channel::<Waker>();
-        let waker = std::thread::spawn(move || receiver.recv().map(Waker::wake).is_ok());
-        let mut asked = 0;
-        let answer = block_on(std::future::poll_fn(|context| {
-            asked += 1;
-            if asked == 1 {
-                sender.send(context.waker().clone()).unwrap();
-                return Poll::Pending;
-            }
-            Poll::Ready(7)
-        }));
-        assert!(answer == 7 && waker.join().unwrap());
     }
 }

@@ -7,7 +7,6 @@ use wgpu::{Backends, DeviceType, Instance, InstanceDescriptor};
 use super::{
     ComputeDevice, ComputeKind, DeviceError, DevicePreference, KNOWN_ANSWER_TOLERANCE, cpu, known_answer_difference,
 };
-use crate::wait::ready;
 
 /// A graphics adapter of this machine.
 #[derive(Clone, Debug, Serialize)]
@@ -37,7 +36,7 @@ enum Selector {
 pub(crate) fn enumerate() -> (Instance, Vec<wgpu::Adapter>) {
     let backends = Backends::VULKAN | Backends::METAL | Backends::DX12;
     let instance = Instance::new(InstanceDescriptor { backends, ..InstanceDescriptor::new_without_display_handle() });
-    let found = ready(instance.enumerate_adapters(backends));
+    let found = pollster::block_on(instance.enumerate_adapters(backends));
     (instance, found)
 }
 
