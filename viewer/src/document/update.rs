@@ -32,6 +32,9 @@ impl Document {
                 }
             }
             Event::Opened { job, what } => {
+                if matches!(what, Opened::Ct { .. }) {
+                    self.remember(job);
+                }
                 self.end_opening(job);
                 self.opened(what, outbox);
             }
@@ -142,6 +145,16 @@ impl Document {
         self.run = RunState::default();
     }
 
+    /// Puts the file or folder that a scan was opened from at the head of the recent ones.
+    fn remember(&mut self, job: u64) {
+        let Some(opening) = self.opening.as_ref().filter(|o| o.job == job) else { return };
+        if let [Input::Path(path)] = opening.inputs.as_slice() {
+            // The next start may be from another folder.
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+            self.preferences.opened(&path.to_string_lossy());
+        }
+    }
+
     fn end_opening(&mut self, job: u64) {
         if self.opening.as_ref().is_some_and(|o| o.job == job) {
             self.opening = None;
@@ -173,6 +186,9 @@ impl Document {
                     study.reference = Some(Reference { name, labels, metrics: Vec::new(), asked: None, revision: 0 });
                 } else {
                     study.labels.replace_all(labels);
+                    outbox
+                        .notices
+                        .info(format!("the labels on screen are those of {name}; undo brings back those before"));
                 }
             }
             Opened::Weights(weights) => self.model.weights = Some(weights),
@@ -210,5 +226,43 @@ impl Document {
     /// Goes on with an edit of many voxels. Once a frame; whether something is left for the next.
     pub fn advance_edit(&mut self) -> bool {
         self.study.as_mut().is_some_and(|study| study.labels.advance(EDIT_TIME))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::document::bench::Bench;
+    use crate::edit::samples::ct;
+    use crate::session::CtKey;
+
+    fn open(bench: &mut Bench, paths: &[&str]) {
+        bench.open(paths.iter().map(|path| Input::Path(PathBuf::from(path))).collect(), OpenAs::Whatever);
+        let job = bench.opening.as_ref().unwrap().job;
+        let ct = ct([2; 3], [1.0; 3]);
+        let key = CtKey::of(&ct);
+        bench.apply(Event::Opened { job, what: Opened::Ct { name: "scan".into(), ct, key } });
+    }
+
+    #[test]
+    fn scans_that_were_opened_are_found_again_whatever_the_folder_of_the_next_start() {
+        let mut bench = Bench::default();
+        for paths in [&["a"][..], &["b"], &["one of.dcm", "two files.dcm"], &["a"]] {
+            open(&mut bench, paths);
+        }
+        let here = std::env::current_dir().unwrap();
+        let recent: Vec<PathBuf> = bench.preferences.recent.iter().map(PathBuf::from).collect();
+        assert_eq!(recent, [here.join("a"), here.join("b")]);
+    }
+
+    #[test]
+    fn a_scan_that_could_not_be_read_is_not_offered_again() {
+        let mut bench = Bench::default();
+        bench.open(vec![Input::Path("broken.nii".into())], OpenAs::Whatever);
+        let job = bench.opening.as_ref().unwrap().job;
+        bench.apply(Event::OpenFailed { job, message: "broken.nii is broken".into() });
+        assert!(bench.preferences.recent.is_empty());
     }
 }

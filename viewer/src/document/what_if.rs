@@ -8,6 +8,7 @@ use attention_anatomy::anatomy::{ORGAN_COUNT, Organ};
 
 use super::study::{Study, WhatIf};
 use super::{Document, Outbox};
+use crate::display::Overlay;
 use crate::edit::NOT_EDITED;
 use crate::worker::{Ask, Command};
 
@@ -71,11 +72,13 @@ impl Document {
             }
             wish.of = of;
         }
-        let Some(own) = own(study, slice).filter(|_| wish.is_on()) else {
+        // What attention removed is what the network would say without it.
+        let removed = self.view.overlay == Overlay::RemovedByAttention;
+        let Some(own) = own(study, slice).filter(|_| removed || wish.is_on()) else {
             study.what_if = None;
             return None;
         };
-        let attention = wish.vector(&own);
+        let attention = if wish.is_on() { wish.vector(&own) } else { [1.0; ORGAN_COUNT] };
         let mut last = None;
         if let Some(what_if) = study.what_if.as_mut().filter(|w| w.slice == slice) {
             if what_if.attention == attention {

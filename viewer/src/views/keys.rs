@@ -86,18 +86,20 @@ pub const GESTURES: &[(&str, &str)] = &[
     ("Double click", "make this view the large one, or the only one"),
 ];
 
-/// Whether Space is let go, rather than pressed, to act: held down it moves the picture.
-fn acts(ui: &egui::Ui, shortcut: &Shortcut) -> bool {
-    ui.input(|i| {
-        let plain = !(i.modifiers.ctrl || i.modifiers.alt || i.modifiers.command);
-        plain && if shortcut.key == Key::Space { i.key_released(Key::Space) } else { i.key_pressed(shortcut.key) }
+/// How often a key was pressed since the last frame, which may have taken long. Space acts when it is let go: held down it
+/// moves the picture.
+fn presses(ui: &egui::Ui, shortcut: &Shortcut) -> usize {
+    ui.input(|i| match shortcut.key {
+        _ if i.modifiers.ctrl || i.modifiers.alt || i.modifiers.command => 0,
+        Key::Space => usize::from(i.key_released(Key::Space)),
+        key => i.num_presses(key),
     })
 }
 
 /// Applies the keys that were pressed, to the view `plane` where they are for one view. `only_letters` leaves out those that
 /// move within or press a widget that has the keyboard.
 pub fn apply(ui: &egui::Ui, document: &mut Document, plane: Plane, only_letters: bool) {
-    for shortcut in SHORTCUTS.iter().filter(|s| acts(ui, s)) {
+    for (shortcut, times) in SHORTCUTS.iter().map(|s| (s, presses(ui, s))).filter(|(_, times)| *times > 0) {
         let moves_in_widgets = matches!(
             shortcut.action,
             KeyAction::Slice(_) | KeyAction::First | KeyAction::Last | KeyAction::RemoveMeasurement
@@ -108,7 +110,9 @@ pub fn apply(ui: &egui::Ui, document: &mut Document, plane: Plane, only_letters:
         if shortcut.key == Key::Space && std::mem::take(&mut document.view.space_used) {
             continue;
         }
-        perform(document, plane, shortcut.action);
+        for _ in 0..times {
+            perform(document, plane, shortcut.action);
+        }
     }
 }
 

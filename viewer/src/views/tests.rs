@@ -228,6 +228,17 @@ fn keys_do_what_the_table_says() {
 }
 
 #[test]
+fn no_press_is_lost_where_a_frame_takes_long() {
+    let mut rig = rig(Plane::Axial);
+    for pressed in [true, false, true, false, true, false] {
+        let (key, modifiers) = (Key::ArrowUp, Modifiers::NONE);
+        rig.harness.input_mut().events.push(Event::Key { key, physical_key: None, pressed, repeat: false, modifiers });
+    }
+    rig.harness.step();
+    assert_eq!(rig.state().view.slice(), 18);
+}
+
+#[test]
 fn the_run_is_told_once_which_slice_is_on_screen() {
     let mut rig = rig(Plane::Axial);
     press(&mut rig, Key::ArrowUp);

@@ -82,7 +82,9 @@ fn show(panel: &mut Attention, ui: &mut Ui, cx: &mut Context<'_>) {
             Some(own) => {
                 let before = ui.cursor().top();
                 switches(panel, ui, cx);
-                outcome(ui, cx.document.study.as_ref());
+                if cx.document.wish.is_on() {
+                    outcome(ui, cx.document.study.as_ref());
+                }
                 values(panel, ui, cx, own);
                 let seen = Rect::from_min_max(
                     pos2(ui.max_rect().left(), before),

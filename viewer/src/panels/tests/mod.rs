@@ -238,8 +238,11 @@ fn the_least_certain_slice_is_listed_first_and_one_click_away() {
     window.run_steps(30);
     click(&mut window, &format!("Go to uncertain slice {}", sample::UNCERTAIN + 1));
     assert_eq!(window.state().view.slice(), sample::UNCERTAIN);
+    commands(&mut window);
     click(&mut window, "Show removed voxels");
     assert_eq!(window.state().view.overlay, Overlay::RemovedByAttention);
+    let without = |ask: &Ask| ask.slice == sample::UNCERTAIN && ask.attention == [1.0; 33];
+    assert!(asks(&mut window).iter().any(without), "the picture needs what the network says without attention");
     click(&mut window, "Show uncertainty");
     assert_eq!(window.state().view.overlay, Overlay::Uncertainty);
 }

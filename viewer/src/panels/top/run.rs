@@ -74,8 +74,9 @@ fn progress(ui: &mut Ui, run: &RunState, before: &str) {
 fn summary(run: &RunState) -> Option<(String, Option<String>)> {
     match &run.phase {
         RunPhase::Finished => {
-            let seconds = run.seconds.unwrap_or(0.0);
-            Some((format!("{} slices in {}", run.total, duration(seconds)), None))
+            // Nobody measured the run whose result a session brought back.
+            let time = run.seconds.map_or(String::new(), |seconds| format!(" in {}", duration(seconds)));
+            Some((format!("{} slices{time}", run.total), None))
         }
         RunPhase::Cancelled => Some((format!("stopped at {} of {}", run.done, run.total), None)),
         RunPhase::Failed(message) => Some(("the run failed".to_string(), Some(message.clone()))),
