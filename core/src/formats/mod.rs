@@ -20,6 +20,7 @@ mod label_names;
 mod open;
 mod samples;
 mod source;
+mod undecided;
 
 #[cfg(test)]
 pub(crate) mod analytic;
@@ -29,5 +30,6 @@ pub(crate) use image_header::printable;
 pub use image_header::{Format, ImageHeader, ReadOptions};
 pub(crate) use label_names::organ_named;
 pub use label_names::{LabelError, LabelNames};
-pub use open::{FormatError, MAX_UNPACKED, read_ct, read_ct_and_series, read_header, sniff};
+pub use open::{FormatError, MAX_UNPACKED, read_ct, read_ct_and_series, read_ct_or_organs, read_header, sniff};
 pub use samples::{ByteOrder, SampleError, SampleType};
+pub use undecided::CtOrLabels;

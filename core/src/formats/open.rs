@@ -12,6 +12,7 @@ use super::nrrd::{self, NrrdError};
 use super::rtstruct::StructureSetError;
 use super::seg::SegmentationError;
 use super::source::{Source, is_gzip, read_up_to};
+use super::undecided::CtOrLabels;
 use crate::volume::{CtVolume, GeometryError, LabelVolume};
 
 /// The most bytes that an archive may unpack to: a large CT and what lies beside it, in the memory of a browser tab.
@@ -118,6 +119,17 @@ pub(super) enum Opened {
     Nrrd(Vec<u8>),
     NrrdDetached { header: Vec<u8>, data: Vec<u8> },
     Dicom(Vec<Named>),
+}
+
+impl Opened {
+    /// The file with the header.
+    fn header(&self) -> Option<&[u8]> {
+        match self {
+            Self::Nifti(bytes) | Self::Nrrd(bytes) => Some(bytes),
+            Self::NiftiPair { header, .. } | Self::NrrdDetached { header, .. } => Some(header),
+            Self::Dicom(_) => None,
+        }
+    }
 }
 
 /// A file: its name, for messages, and its bytes.
@@ -278,36 +290,78 @@ pub(super) fn numbers_of(opened: &Opened) -> Result<LabelVolume, FormatError> {
 
 /// The organs of a label map, with what lies beside it: see [`read_organs`](super::read_organs).
 pub(super) fn organs_of(opened: &Opened, beside: &[Named]) -> Result<LabelVolume, FormatError> {
+    if let Some(organs) = segments_of(opened)? {
+        return Ok(organs);
+    }
+    let names = opened.header().and_then(nifti::read_label_names);
+    named_organs(numbers_of(opened)?, names, opened, beside)
+}
+
+/// Reads a CT or the organs of a label map, whichever it is that a user opened. The voxels are unpacked once. A file that names
+/// segments or labels is a label map, and so is one with no other numbers than those of organs; whatever else is a CT.
+///
+/// # Errors
+/// As [`read_ct`] and [`read_organs`](super::read_organs).
+pub fn read_ct_or_organs(files: Vec<(String, Vec<u8>)>) -> Result<CtOrLabels, FormatError> {
+    let options = ReadOptions::default();
+    let (opened, beside) = match classify(files)? {
+        (Opened::Dicom(files), _) => {
+            return Ok(CtOrLabels::Ct(dicom::read_series(files, SeriesChoice::default())?.0));
+        }
+        other => other,
+    };
+    if let Some(organs) = segments_of(&opened)? {
+        return Ok(CtOrLabels::Labels(organs));
+    }
+    let names = opened.header().and_then(nifti::read_label_names);
+    if names.is_some() {
+        return Ok(CtOrLabels::Labels(named_organs(numbers_of(&opened)?, names, &opened, &beside)?));
+    }
+    let image = match &opened {
+        Opened::Nifti(bytes) => nifti::read_undecided(bytes, &options)?,
+        Opened::NiftiPair { header, image } => nifti::read_pair_undecided(header, image, &options)?,
+        Opened::Nrrd(bytes) => nrrd::read_undecided(bytes, None, &options)?,
+        Opened::NrrdDetached { header, data } => nrrd::read_undecided(header, Some(data), &options)?,
+        Opened::Dicom(_) => return Err(FormatError::NoStructures),
+    };
+    Ok(match image {
+        CtOrLabels::Labels(labels) => CtOrLabels::Labels(named_organs(labels, None, &opened, &beside)?),
+        ct => ct,
+    })
+}
+
+/// The organs of a segmentation of 3D Slicer; `None` for anything else.
+fn segments_of(opened: &Opened) -> Result<Option<LabelVolume>, FormatError> {
     let options = ReadOptions::default();
     let segmentation = match opened {
         Opened::Nrrd(bytes) => nrrd::read_segmentation(bytes, None, &options)?,
         Opened::NrrdDetached { header, data } => nrrd::read_segmentation(header, Some(data), &options)?,
         _ => None,
     };
-    if let Some(segmentation) = segmentation {
-        return Ok(segmentation.organs()?);
+    Ok(segmentation.map(|segmentation| segmentation.organs()).transpose()?)
+}
+
+/// Label numbers as organs: by `names`, by a table beside the file, or as they are.
+fn named_organs(
+    labels: LabelVolume,
+    names: Option<LabelNames>,
+    opened: &Opened,
+    beside: &[Named],
+) -> Result<LabelVolume, FormatError> {
+    let names = names.or_else(|| beside.iter().find_map(|(_, bytes)| LabelNames::parse(bytes)));
+    if let Some(names) = names {
+        return Ok(names.apply(labels)?);
     }
-    let header = match opened {
-        Opened::Nifti(bytes) | Opened::Nrrd(bytes) => Some(bytes),
-        Opened::NiftiPair { header, .. } | Opened::NrrdDetached { header, .. } => Some(header),
-        Opened::Dicom(_) => None,
-    };
-    let described = header.and_then(|bytes| read_header(bytes, &options).ok().flatten());
+    let described = opened.header().and_then(|bytes| read_header(bytes, &ReadOptions::default()).ok().flatten());
     let ours = described.is_some_and(|header| header.description.starts_with(OURS));
-    let named = header.and_then(|bytes| nifti::read_label_names(bytes));
-    let named = named.or_else(|| beside.iter().find_map(|(_, bytes)| LabelNames::parse(bytes)));
-    let labels = numbers_of(opened)?;
-    Ok(match named {
-        Some(names) => names.apply(labels)?,
-        None => label_names::by_number(labels, ours)?,
-    })
+    Ok(label_names::by_number(labels, ours)?)
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::Write;
 
-    use super::super::read_labels;
+    use super::super::{read_labels, read_organs};
     use super::*;
     use crate::formats::analytic::damaged_versions;
     use crate::volume::{Geometry, Modality, Volume};
@@ -364,6 +418,38 @@ mod tests {
         assert_eq!(read_ct(named(vec![zipped(&[&nifti, b"read me"])])).unwrap(), ct);
         assert!(matches!(read_ct(named(vec![zipped(&[&nifti, &nrrd])])), Err(FormatError::SeveralImages(2))));
         assert!(matches!(read_ct(named(vec![nifti, nrrd])), Err(FormatError::SeveralImages(2))));
+    }
+
+    #[test]
+    fn what_is_a_ct_and_what_a_label_map_is_told_in_one_reading() {
+        let grid = Geometry::axial([4, 3, 2], [1.0, 2.0, 3.0], [5.0, 6.0, 7.0]).unwrap();
+        let ct = Volume::from_stored(grid, (0..24i16).map(|n| 40 * n).collect(), Modality::Unknown).unwrap();
+        let wide = ct.with_voxels((0..24i16).collect());
+        let labels = ct.with_voxels((0..24u8).collect());
+        for write in [|ct: &CtVolume| nifti::write_ct(ct, "").unwrap(), |ct: &CtVolume| nrrd::write_ct(ct, "").unwrap()]
+        {
+            assert_eq!(read_ct_or_organs(named(vec![write(&ct)])).unwrap(), CtOrLabels::Ct(ct.clone()));
+            // Labels in 16 bits, with the warning of a map that nothing names, as `read_organs` gives them.
+            let organs = read_organs(named(vec![write(&wide)])).unwrap();
+            assert_eq!((&organs.voxels, organs.warnings.len()), (&labels.voxels, 1));
+            assert_eq!(read_ct_or_organs(named(vec![write(&wide)])).unwrap(), CtOrLabels::Labels(organs));
+            // A table beside it says what its numbers mean.
+            let table = b"{\"labels\": {\"liver\": 1}}".to_vec();
+            let organs = read_organs(named(vec![write(&wide), table.clone()])).unwrap();
+            assert_eq!(organs.voxels.iter().filter(|&&v| v > 0).count(), 1);
+            assert_eq!(read_ct_or_organs(named(vec![write(&wide), table])).unwrap(), CtOrLabels::Labels(organs));
+        }
+        // Numbers in 16 bits that no organ has here: named, they are labels all the same.
+        let segments =
+            b"NRRD0005\ntype: int16\ndimension: 3\nsizes: 2 1 1\nencoding: raw\nendian: little\nspace: LPS\n\
+            space directions: (1,0,0) (0,1,0) (0,0,1)\nspace origin: (0,0,0)\nSegment0_Name:=liver\n\
+            Segment0_LabelValue:=117\n\n\x75\x00\x00\x00";
+        let CtOrLabels::Labels(found) = read_ct_or_organs(named(vec![segments.to_vec()])).unwrap() else {
+            panic!("a segmentation was read as a CT")
+        };
+        assert_eq!(found.voxels, [crate::anatomy::Organ::Liver.label(), 0]);
+        let series = read_ct_or_organs(named(vec![data("ct-dicom-jpeg2000.zip")]));
+        assert!(matches!(series, Ok(CtOrLabels::Ct(_))), "{series:?}");
     }
 
     #[test]

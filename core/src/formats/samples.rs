@@ -319,7 +319,7 @@ pub(crate) fn decode_text<C: Converter>(
     Ok(voxels)
 }
 
-fn reserve<T>(count: usize) -> Result<Vec<T>, SampleError> {
+pub(crate) fn reserve<T>(count: usize) -> Result<Vec<T>, SampleError> {
     let mut voxels = Vec::new();
     voxels.try_reserve_exact(count).map_err(|_| SampleError::Memory(count))?;
     Ok(voxels)

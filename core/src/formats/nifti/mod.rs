@@ -16,6 +16,7 @@ pub use read::{read, read_ct, read_header, read_label_names, read_labels, read_p
 pub use write::{write_ct, write_labels};
 
 pub(super) use header::{is_pair_header, is_single_file};
+pub(super) use read::{read_pair_undecided, read_undecided};
 
 use super::samples::SampleError;
 use crate::volume::GeometryError;

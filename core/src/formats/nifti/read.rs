@@ -5,8 +5,9 @@ use super::header::{HEADER_BYTES, Parsed, parse, peek, to_voxels};
 use crate::formats::label_names::LabelNames;
 use crate::formats::samples::{Converter, ToHu, ToLabel, ToNearest, decode};
 use crate::formats::source::{Source, read_up_to};
+use crate::formats::undecided::{CtOrLabels, Undecided};
 use crate::formats::{ImageHeader, ReadOptions};
-use crate::volume::{CtVolume, LabelVolume, Modality, Volume, Voxel};
+use crate::volume::{CtVolume, Geometry, LabelVolume, Modality, Volume, Voxel};
 
 /// Names of labels are looked for in so many bytes behind the header.
 const LONGEST_EXTENSION: u64 = 4 << 20;
@@ -72,15 +73,50 @@ pub fn read_pair_labels(header: &[u8], image: &[u8], options: &ReadOptions) -> R
     pair(header, image, options, ToLabel)
 }
 
-fn single<C: Converter>(bytes: &[u8], options: &ReadOptions, converter: C) -> Result<Volume<C::Voxel>, NiftiError>
-where
-    C::Voxel: Copy,
-{
+/// Reads a CT or a label map (`.nii`, `.nii.gz`), whichever its voxels are.
+///
+/// # Errors
+/// As [`read_ct`], and a label map with a value between two labels.
+pub(in crate::formats) fn read_undecided(bytes: &[u8], options: &ReadOptions) -> Result<CtOrLabels, NiftiError> {
+    let (source, parsed) = open(bytes)?;
+    undecided(source, &parsed, options)
+}
+
+/// [`read_undecided`] for a header and its image in two files, each gzipped or not.
+///
+/// # Errors
+/// As [`read_undecided`].
+pub(in crate::formats) fn read_pair_undecided(
+    header: &[u8],
+    image: &[u8],
+    options: &ReadOptions,
+) -> Result<CtOrLabels, NiftiError> {
+    undecided(Source::open(image), &pair_header(header)?, options)
+}
+
+/// A single file, read to the end of its header.
+fn open(bytes: &[u8]) -> Result<(Source<'_>, Parsed), NiftiError> {
     let mut source = Source::open(bytes);
     let parsed = parse(&mut source)?;
     if parsed.pair {
         return Err(NiftiError::ImageMissing);
     }
+    Ok((source, parsed))
+}
+
+fn pair_header(header: &[u8]) -> Result<Parsed, NiftiError> {
+    let parsed = peek(header)?;
+    if !parsed.pair {
+        return Err(NiftiError::NotAPair);
+    }
+    Ok(parsed)
+}
+
+fn single<C: Converter>(bytes: &[u8], options: &ReadOptions, converter: C) -> Result<Volume<C::Voxel>, NiftiError>
+where
+    C::Voxel: Copy,
+{
+    let (source, parsed) = open(bytes)?;
     voxels(source, &parsed, options, converter)
 }
 
@@ -93,11 +129,7 @@ fn pair<C: Converter>(
 where
     C::Voxel: Copy,
 {
-    let parsed = peek(header)?;
-    if !parsed.pair {
-        return Err(NiftiError::NotAPair);
-    }
-    voxels(Source::open(image), &parsed, options, converter)
+    voxels(Source::open(image), &pair_header(header)?, options, converter)
 }
 
 fn voxels<C: Converter>(
@@ -109,14 +141,31 @@ fn voxels<C: Converter>(
 where
     C::Voxel: Copy,
 {
-    let (geometry, mut warnings) = parsed.geometry(options)?;
-    // Before the long work, not after it.
-    geometry.canonical_axes()?;
-    to_voxels(&mut source, parsed)?;
+    let (geometry, mut warnings) = to_grid(&mut source, parsed, options)?;
     let voxels = decode(&mut source, geometry.voxel_count(), &parsed.encoding, &mut converter)?;
     let mut volume = Volume::from_stored(geometry, voxels, Modality::Unknown)?;
     warnings.append(&mut volume.warnings);
     warnings.extend(converter.warnings());
     volume.warnings = warnings;
     Ok(volume)
+}
+
+fn undecided(mut source: Source<'_>, parsed: &Parsed, options: &ReadOptions) -> Result<CtOrLabels, NiftiError> {
+    let (geometry, warnings) = to_grid(&mut source, parsed, options)?;
+    let mut voxels = Undecided::new(geometry.voxel_count());
+    decode(&mut source, geometry.voxel_count(), &parsed.encoding, &mut voxels)?;
+    voxels.finish(geometry, warnings)
+}
+
+/// The grid, with the source where its voxels begin.
+fn to_grid(
+    source: &mut Source<'_>,
+    parsed: &Parsed,
+    options: &ReadOptions,
+) -> Result<(Geometry, Vec<String>), NiftiError> {
+    let (geometry, warnings) = parsed.geometry(options)?;
+    // Before the long work, not after it.
+    geometry.canonical_axes()?;
+    to_voxels(source, parsed)?;
+    Ok((geometry, warnings))
 }

@@ -17,6 +17,7 @@ pub use segments::{Segment, Segmentation};
 pub use write::{write_ct, write_labels};
 
 pub(super) use header::{data_file, is_detached, is_nrrd};
+pub(super) use read::read_undecided;
 
 use super::samples::SampleError;
 use crate::volume::GeometryError;

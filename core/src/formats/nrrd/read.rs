@@ -5,6 +5,7 @@ use super::header::{Packing, Parsed, parse};
 use super::segments::{self, Segmentation};
 use crate::formats::samples::{Converter, SampleError, ToHu, ToLabel, ToNearest, damaged, decode, decode_text};
 use crate::formats::source::Source;
+use crate::formats::undecided::{CtOrLabels, Undecided};
 use crate::formats::{ImageHeader, ReadOptions};
 use crate::volume::{CtVolume, LabelVolume, Modality, Volume, Voxel};
 
@@ -59,6 +60,24 @@ pub fn read_detached_ct(header: &[u8], data: &[u8], options: &ReadOptions) -> Re
 /// As [`read_labels`].
 pub fn read_detached_labels(header: &[u8], data: &[u8], options: &ReadOptions) -> Result<LabelVolume, NrrdError> {
     voxels(header, Some(data), options, ToLabel)
+}
+
+/// Reads a CT or a label map (`.nrrd`, or a header and the file that has its data), whichever its voxels are.
+///
+/// # Errors
+/// As [`read_ct`], and a label map with a value between two labels.
+pub(in crate::formats) fn read_undecided(
+    header: &[u8],
+    data: Option<&[u8]>,
+    options: &ReadOptions,
+) -> Result<CtOrLabels, NrrdError> {
+    let parsed = parse(header)?.single()?;
+    let data = data_of(&parsed, header, data)?;
+    let (geometry, warnings) = parsed.geometry(options)?;
+    geometry.canonical_axes()?;
+    let mut voxels = Undecided::new(geometry.voxel_count());
+    unpack(data, geometry.voxel_count(), &parsed, &mut voxels)?;
+    voxels.finish(geometry, warnings)
 }
 
 fn voxels<C: Converter>(

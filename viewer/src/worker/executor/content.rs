@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use attention_anatomy::anatomy::ORGAN_COUNT;
 use attention_anatomy::formats::{self, Format, FormatError, LabelNames, ReadOptions, SampleType};
-use attention_anatomy::volume::{CtVolume, Geometry};
+use attention_anatomy::volume::Geometry;
 
 use crate::worker::error::LabelMapError;
 
@@ -94,12 +94,6 @@ pub(super) fn sort(files: Vec<Named>) -> Result<Sorted, FormatError> {
     // A label map is the smaller file, whatever its numbers are stored as.
     sorted.images.sort_by_key(|g| (g.eight_bit, Reverse(g.files.iter().map(|f| f.1.len()).sum::<usize>())));
     Ok(sorted)
-}
-
-/// Whether an image that is not stored in unsigned bytes, which are always labels, is a label map: no CT has only the numbers of
-/// organs.
-pub(super) fn is_label_map(ct: &CtVolume) -> bool {
-    ct.voxels.iter().all(|v| (0..=ORGAN_COUNT as i16).contains(v))
 }
 
 /// A label map is usable with a CT if it has our numbers and lies on its grid.

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use attention_anatomy::formats::dicom::{SeriesChoice, SeriesInfo, SeriesReader, Stored, stored};
-use attention_anatomy::formats::{self, Format, FormatError, MAX_UNPACKED, ReadOptions, Reference, archive};
+use attention_anatomy::formats::{
+    self, CtOrLabels, Format, FormatError, MAX_UNPACKED, ReadOptions, Reference, archive,
+};
 use attention_anatomy::volume::{CtVolume, LabelVolume};
 use attention_anatomy_assets::SAMPLE_NAME;
 
@@ -274,15 +276,15 @@ impl Opening {
             return Ok(Progress::Found(Found::Labels(Box::new(labels))));
         }
         if !dicom {
-            // Which of both it is, its values say; a label map is read once more, by its names.
-            let ct = if eight_bit {
-                None
+            // Unsigned bytes are always labels; of other images the values say it.
+            let image = if eight_bit {
+                formats::read_organs(files).map(CtOrLabels::Labels)
             } else {
-                Some(formats::read_ct(files.clone()).map_err(|e| OpenError::of(&self.name, e))?)
+                formats::read_ct_or_organs(files)
             };
-            let Some(ct) = ct.filter(|ct| !content::is_label_map(ct)) else {
-                let labels = formats::read_organs(files).map_err(|e| OpenError::of(&self.name, e))?;
-                return Ok(Progress::Found(Found::Labels(Box::new(labels))));
+            let ct = match image.map_err(|e| OpenError::of(&self.name, e))? {
+                CtOrLabels::Labels(labels) => return Ok(Progress::Found(Found::Labels(Box::new(labels)))),
+                CtOrLabels::Ct(ct) => ct,
             };
             if std::mem::replace(&mut self.has_ct, true) {
                 return Err(OpenError::of(&self.name, FormatError::SeveralImages(2)));
