@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use attention_anatomy::dataset::Fold;
 use attention_anatomy::metrics::DEFAULT_TOLERANCE_MM;
 use attention_anatomy::train::experiment::cross_validation;
-use attention_anatomy::train::{Part, Run};
+use attention_anatomy::train::{Part, TrainingRun};
 
 use crate::device::DeviceChoice;
 use crate::output::Overwrite;
@@ -54,7 +54,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     if of < 2 {
         bail!("{of} folds leave nothing to train on; at least 2 are needed");
     }
-    let folds: Vec<Run> = (1..=of).map(|index| Run::of_fold(&config, Fold { index, of })).collect();
+    let folds: Vec<TrainingRun> = (1..=of).map(|index| TrainingRun::of_fold(&config, Fold { index, of })).collect();
     let read = data::inputs(&args.config, &config, &args.data);
     let store = FolderStore::guarded(&args.output, "crossval", read, args.overwrite)?;
     // Tasks of an array job work in folders beside each other.

@@ -13,7 +13,7 @@ use attention_anatomy::formats::dicom::{ExportError, SeriesChoice, SeriesInfo, c
 use attention_anatomy::infer::{
     ComputeDevice, Engine, Model, OrganChoice, RunOptions, SegmentationRequest, SegmentationSession, Segmented,
 };
-use attention_anatomy::report::{DicomSource, ResultFile, ResultFileError, ResultFiles, Segmentation};
+use attention_anatomy::report::{DicomSource, ReportInput, ResultFile, ResultFileError, ResultFiles};
 use attention_anatomy::volume::{CtVolume, NotCt, require_ct};
 
 use super::convert::Contours;
@@ -165,7 +165,7 @@ impl Session {
         bar.finish_and_clear();
         let Segmented { labels, body, provenance } = found?;
         let (run, trained, slices) = (provenance.run_info(), provenance.trained(), provenance.slices());
-        let segmentation = Segmentation { ct: &ct, labels: &labels, slices: &slices, trained: &trained, run: &run };
+        let segmentation = ReportInput { ct: &ct, labels: &labels, slices: &slices, trained: &trained, run: &run };
         // What the CT's reader and the device had to say was said when they did.
         let said = |warning: &&String| ct.warnings.contains(warning) || self.device.notes.contains(warning);
         for warning in segmentation.warnings().iter().filter(|warning| !said(warning)) {

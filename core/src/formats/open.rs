@@ -10,7 +10,7 @@ use super::label_names::{self, LabelError, LabelNames};
 use super::nifti::{self, NiftiError};
 use super::nrrd::{self, NrrdError};
 use super::rtstruct::StructureSetError;
-use super::seg::SegmentationError;
+use super::seg::DicomSegmentationError;
 use super::source::{Source, is_gzip, read_up_to};
 use super::undecided::CtOrLabels;
 use crate::volume::{CtVolume, GeometryError, LabelVolume};
@@ -94,7 +94,7 @@ pub enum FormatError {
     StructureSet(#[from] StructureSetError),
     /// A DICOM Segmentation.
     #[error(transparent)]
-    Segmentation(#[from] SegmentationError),
+    Segmentation(#[from] DicomSegmentationError),
     /// NIfTI.
     #[error(transparent)]
     Nifti(#[from] NiftiError),

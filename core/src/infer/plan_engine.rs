@@ -30,7 +30,7 @@ pub struct PlanEngine {
     /// Memory for one slice each.
     arenas: Vec<Arena>,
     waiting: VecDeque<(Ticket, SliceRequest)>,
-    ready: VecDeque<Ready>,
+    ready: VecDeque<FinishedSlice>,
     kept: VecDeque<Computed>,
     /// Memory of slices that are kept no longer.
     spare: Vec<Features>,
@@ -54,7 +54,7 @@ struct Computed {
 }
 
 /// A slice that waits to be fetched.
-struct Ready {
+struct FinishedSlice {
     ticket: Ticket,
     computed: Computed,
     /// The organs that its outcome was made for.
@@ -128,7 +128,7 @@ impl PlanEngine {
         let ready = map(jobs, |(ticket, request, arena, spare)| {
             let computed = context.compute(request, arena, spare);
             let outcome = context.finish(&computed, None);
-            Ready { ticket, computed, enabled: context.enabled, outcome }
+            FinishedSlice { ticket, computed, enabled: context.enabled, outcome }
         });
         self.ready.extend(ready);
         self.arenas = arenas;
@@ -224,7 +224,7 @@ impl Engine for PlanEngine {
         if self.ready.is_empty() && !self.waiting.is_empty() {
             self.compute();
         }
-        let Ready { ticket, computed, enabled, outcome } = self.ready.pop_front()?;
+        let FinishedSlice { ticket, computed, enabled, outcome } = self.ready.pop_front()?;
         let outcome = match outcome {
             Ok(_) if enabled != self.enabled => self.context(Threads::All).finish(&computed, None),
             outcome => outcome,

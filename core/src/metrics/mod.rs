@@ -139,7 +139,7 @@ pub fn compare_organ(
 
 /// Mean and sample standard deviation of some values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Moments {
+pub struct MeanStd {
     /// Mean; `None` without values.
     pub mean: Option<f64>,
     /// Standard deviation with n - 1; `None` with fewer than two values.
@@ -148,7 +148,7 @@ pub struct Moments {
     pub n: usize,
 }
 
-impl Moments {
+impl MeanStd {
     /// The moments of the finite ones of these values.
     pub fn of(values: impl IntoIterator<Item = f64>) -> Self {
         // Welford: one pass, no cancellation.
@@ -189,15 +189,15 @@ impl Moments {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// Dice over all cases that have the organ; a miss counts as 0.
-    pub dice: Moments,
+    pub dice: MeanStd,
     /// 95 % Hausdorff distance in mm over the cases where it is finite.
-    pub hausdorff_95_mm: Moments,
+    pub hausdorff_95_mm: MeanStd,
     /// Surface Dice over all cases that have the organ; a miss counts as 0.
-    pub surface_dice: Moments,
+    pub surface_dice: MeanStd,
     /// Mean surface distance in mm over the cases where it is finite.
-    pub mean_surface_distance_mm: Moments,
+    pub mean_surface_distance_mm: MeanStd,
     /// Added path length in mm over all cases that have the organ.
-    pub added_path_mm: Moments,
+    pub added_path_mm: MeanStd,
     /// Cases in which the organ was not found at all.
     pub misses: usize,
 }
@@ -206,7 +206,7 @@ impl Summary {
     /// Summarises one organ over the cases that have it.
     pub fn of<'a>(cases: impl IntoIterator<Item = &'a OrganMetrics>) -> Self {
         let cases: Vec<&OrganMetrics> = cases.into_iter().collect();
-        let moments = |value: fn(&OrganMetrics) -> f64| Moments::of(cases.iter().map(|m| value(m)));
+        let moments = |value: fn(&OrganMetrics) -> f64| MeanStd::of(cases.iter().map(|m| value(m)));
         Self {
             dice: moments(|m| m.dice),
             hausdorff_95_mm: moments(|m| m.hausdorff_95_mm),
@@ -320,6 +320,6 @@ mod tests {
         assert_eq!(summary.hausdorff_95_mm.mean, Some(6.0));
         assert!((summary.added_path_mm.mean.unwrap() - 50.0).abs() < 1e-12);
         assert_eq!(Summary::of([]), Summary::default());
-        assert_eq!(Moments::of([5.0]), Moments { mean: Some(5.0), std: None, n: 1 });
+        assert_eq!(MeanStd::of([5.0]), MeanStd { mean: Some(5.0), std: None, n: 1 });
     }
 }

@@ -4,7 +4,7 @@
 //! those numbers over the runs, so that the spread says how much of a difference chance may explain.
 
 use super::evaluation::{Evaluation, Organs};
-use super::{Moments, Summary};
+use super::{MeanStd, Summary};
 use crate::anatomy::{Organ, OrganSet};
 use crate::csv;
 use serde::Serialize;
@@ -26,9 +26,9 @@ pub struct System {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct OrganOverRuns {
     /// Dice, 0 to 1, over runs.
-    pub dice: Moments,
+    pub dice: MeanStd,
     /// 95 % Hausdorff distance, mm, over runs in which it is finite for some patient.
-    pub hausdorff_95_mm: Moments,
+    pub hausdorff_95_mm: MeanStd,
     /// Patients of all runs in which the organ was not found.
     pub misses: usize,
 }
@@ -38,7 +38,7 @@ impl System {
     pub fn organ(&self, which: Organs, organ: Organ) -> Option<OrganOverRuns> {
         let runs: Vec<Summary> =
             self.runs.iter().map(|run| run.summary(which, organ)).filter(|s| s.dice.n > 0).collect();
-        let moments = |value: fn(&Summary) -> Moments| Moments::of(runs.iter().filter_map(|s| value(s).mean));
+        let moments = |value: fn(&Summary) -> MeanStd| MeanStd::of(runs.iter().filter_map(|s| value(s).mean));
         (!runs.is_empty()).then(|| OrganOverRuns {
             dice: moments(|s| s.dice),
             hausdorff_95_mm: moments(|s| s.hausdorff_95_mm),
@@ -50,16 +50,16 @@ impl System {
     pub fn mean(&self, which: Organs) -> Option<OrganOverRuns> {
         let runs: Vec<_> = self.runs.iter().map(|run| run.over_organs(which)).filter(|m| m.dice.n > 0).collect();
         (!runs.is_empty()).then(|| OrganOverRuns {
-            dice: Moments::of(runs.iter().filter_map(|m| m.dice.mean)),
-            hausdorff_95_mm: Moments::of(runs.iter().filter_map(|m| m.hausdorff_95_mm.mean)),
+            dice: MeanStd::of(runs.iter().filter_map(|m| m.dice.mean)),
+            hausdorff_95_mm: MeanStd::of(runs.iter().filter_map(|m| m.hausdorff_95_mm.mean)),
             misses: Organ::ALL.iter().filter_map(|o| self.organ(which, *o)).map(|o| o.misses).sum(),
         })
     }
 
     /// Volume drawn where the organ cannot be, ml for each patient.
-    pub fn impossible_ml(&self) -> Moments {
+    pub fn impossible_ml(&self) -> MeanStd {
         let runs = self.runs.iter().filter(|run| !run.cases.is_empty());
-        Moments::of(runs.map(|run| run.impossible_ml() / run.cases.len() as f64))
+        MeanStd::of(runs.map(|run| run.impossible_ml() / run.cases.len() as f64))
     }
 }
 
@@ -80,13 +80,13 @@ pub struct Comparison {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Difference {
     /// Of the mean Dice of organs, over the runs.
-    pub dice: Moments,
+    pub dice: MeanStd,
     /// Runs in which it is above 0.
     pub above: usize,
 }
 
 /// Title, digits, value of an organ.
-type Measure = (&'static str, usize, fn(&OrganOverRuns) -> Moments);
+type Measure = (&'static str, usize, fn(&OrganOverRuns) -> MeanStd);
 
 impl Comparison {
     /// All files: name and content.
@@ -108,12 +108,12 @@ impl Comparison {
         let mean = |run: &Evaluation| {
             let deciding = |o: &Organ| self.chosen.is_none_or(|chosen| chosen.contains(*o));
             let dice = Organ::ALL.into_iter().filter(deciding).filter_map(|o| run.summary(which, o).dice.mean);
-            Moments::of(dice).mean
+            MeanStd::of(dice).mean
         };
         let pairs = system.runs.iter().zip(&other.runs);
         let differences: Vec<f64> = pairs.filter_map(|(a, b)| Some(mean(a)? - mean(b)?)).collect();
         let above = differences.iter().filter(|d| **d > 0.0).count();
-        (!differences.is_empty()).then(|| Difference { dice: Moments::of(differences), above })
+        (!differences.is_empty()).then(|| Difference { dice: MeanStd::of(differences), above })
     }
 
     /// The organs that some system measures, in table order.

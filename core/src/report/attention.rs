@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::manifest::round;
-use super::{NOT_A_MEDICAL_DEVICE, Segmentation};
+use super::{NOT_A_MEDICAL_DEVICE, ReportInput};
 use crate::anatomy::{Organ, Region};
 use crate::csv::{number, push_record, significant, six_digits};
 use crate::infer::SliceAnatomy;
@@ -12,7 +12,7 @@ use crate::infer::SliceAnatomy;
 /// region, and the attention of each organ (headers are organ ids), values to six significant digits: attention of organs
 /// that are ruled out is small, but not nought. Cells are empty where the network has no such
 /// output. Attention of organs that the weights do not know is written as it came and means nothing.
-pub fn attention_csv(seg: &Segmentation) -> String {
+pub fn attention_csv(seg: &ReportInput) -> String {
     let mut out = String::new();
     let header = ["slice".to_string(), "position_mm".to_string()]
         .into_iter()
@@ -36,7 +36,7 @@ pub fn attention_csv(seg: &Segmentation) -> String {
 
 /// The same as named arrays, schema `attention-anatomy/attention` version 1; `null` where the network has no such
 /// output. `region_probability` is `[slices][5]`, `attention` is `[slices][33]`.
-pub fn attention_json(seg: &Segmentation) -> String {
+pub fn attention_json(seg: &ReportInput) -> String {
     let slices = seg.ordered_slices();
     let digits = |v: f32| if v.is_finite() { Value::from(six_digits(v.into())) } else { Value::Null };
     let known: Vec<&str> = Organ::ALL.into_iter().filter(|&o| seg.trained(o).is_some()).map(Organ::id).collect();
@@ -81,7 +81,7 @@ mod tests {
         slices[2].regions = [0.0; 5];
         slices.reverse();
         let (trained, run) = (trained(&["heart"]), run());
-        let seg = Segmentation { ct: &ct, labels: &labels, slices: &slices, trained: &trained, run: &run };
+        let seg = ReportInput { ct: &ct, labels: &labels, slices: &slices, trained: &trained, run: &run };
         let csv = attention_csv(&seg);
         let lines: Vec<Vec<&str>> = csv.split_terminator("\r\n").map(|l| l.split(',').collect()).collect();
         assert_eq!(lines.len(), 4);

@@ -7,7 +7,7 @@
 
 use base64::Engine;
 
-use super::{ReportError, Segmentation};
+use super::{ReportError, ReportInput};
 use crate::raster;
 
 /// The direction a plane is looked at from.
@@ -46,7 +46,7 @@ pub struct Plane {
 
 impl Plane {
     /// Plane `index` of the scan, counted along k (axial), j (coronal) or i (sagittal).
-    pub fn new(seg: &Segmentation, view: View, index: usize) -> Self {
+    pub fn new(seg: &ReportInput, view: View, index: usize) -> Self {
         let [nx, ny, nz] = seg.ct.geometry.size;
         let [sx, sy, sz] = seg.ct.geometry.spacing();
         let (size, spacing) = match view {
@@ -256,7 +256,7 @@ mod tests {
         let bright_half = |view: View, index: usize, hu: Vec<i16>| {
             let ct = Volume::from_stored(geometry.clone(), hu, Modality::Ct).unwrap();
             let labels = ct.with_voxels(vec![0u8; 192]);
-            let seg = Segmentation { ct: &ct, labels: &labels, slices: &[], trained: &trained, run: &run };
+            let seg = ReportInput { ct: &ct, labels: &labels, slices: &[], trained: &trained, run: &run };
             let plane = Plane::new(&seg, view, index);
             let [w, h] = plane.size;
             let (pw, ph, grey) = decode(&plane.png([0, 0, w - 1, h - 1], GreyWindow::SoftTissue, 720).unwrap());

@@ -10,7 +10,7 @@ use crate::volume::{CtVolume, LabelVolume};
 
 /// A finished segmentation.
 #[derive(Clone, Copy, Debug)]
-pub struct Segmentation<'a> {
+pub struct ReportInput<'a> {
     /// The CT that was segmented, in HU.
     pub ct: &'a CtVolume,
     /// Label numbers on the CT's grid; 0 is background.
@@ -61,7 +61,7 @@ pub enum ReportError {
     },
 }
 
-impl Segmentation<'_> {
+impl ReportInput<'_> {
     /// Checks that CT, labels and slices belong together.
     ///
     /// # Errors

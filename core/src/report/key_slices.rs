@@ -83,7 +83,7 @@ pub(super) fn best_plane(statistics: &Statistics, axis: usize, body: std::ops::R
 #[cfg(test)]
 mod tests {
     use super::super::samples::{run, trained};
-    use super::super::{Segmentation, Statistics};
+    use super::super::{ReportInput, Statistics};
     use super::*;
     use crate::volume::{Geometry, Modality, Volume};
 
@@ -111,7 +111,7 @@ mod tests {
     fn every_organ_found_is_shown_on_a_slice_where_it_is_large() {
         let (ct, labels) = many_organs();
         let (trained, run) = (trained(&Organ::ALL.map(Organ::id)), run());
-        let seg = Segmentation { ct: &ct, labels: &labels, slices: &[], trained: &trained, run: &run };
+        let seg = ReportInput { ct: &ct, labels: &labels, slices: &[], trained: &trained, run: &run };
         let statistics = Statistics::measure(&seg).unwrap();
         assert_eq!(statistics.found().count(), 33);
         let slices = key_slices(&statistics, 200, 3.0);
@@ -131,12 +131,12 @@ mod tests {
         voxels[2_000..8_000].fill(22);
         let (trained, run) = (trained(&["heart"]), run());
         let labels = ct.with_voxels(voxels);
-        let seg = Segmentation { ct: &ct, labels: &labels, slices: &[], trained: &trained, run: &run };
+        let seg = ReportInput { ct: &ct, labels: &labels, slices: &[], trained: &trained, run: &run };
         let slices = key_slices(&Statistics::measure(&seg).unwrap(), 100, 3.0);
         assert_eq!(slices.len(), 6);
         assert!(slices.iter().all(|k| (20..80).contains(k)) && slices[0] - slices[5] > 40, "{slices:?}");
         let labels = ct.with_voxels(vec![0u8; 10_000]);
-        let seg = Segmentation { labels: &labels, ..seg };
+        let seg = ReportInput { labels: &labels, ..seg };
         assert_eq!(key_slices(&Statistics::measure(&seg).unwrap(), 100, 3.0), [75, 50, 25]);
     }
 }

@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{NOT_A_MEDICAL_DEVICE, Segmentation, Statistics};
+use super::{NOT_A_MEDICAL_DEVICE, ReportInput, Statistics};
 use crate::anatomy::Organ;
 
 /// The run as JSON, schema `attention-anatomy/run` version 1. Whoever writes it beside its results adds their names and hashes.
-pub fn run_manifest_json(seg: &Segmentation, statistics: &Statistics) -> String {
+pub fn run_manifest_json(seg: &ReportInput, statistics: &Statistics) -> String {
     let run = seg.run;
     let grid = &seg.ct.geometry;
     let seconds: Vec<Value> =
@@ -72,7 +72,7 @@ mod tests {
         let ct = Volume::from_stored(geometry, vec![0i16; 64], Modality::Ct).unwrap();
         let labels = ct.with_voxels(vec![30u8; 64]);
         let (trained, run) = (trained(&["spleen", "liver"]), run());
-        let seg = Segmentation { ct: &ct, labels: &labels, slices: &[], trained: &trained, run: &run };
+        let seg = ReportInput { ct: &ct, labels: &labels, slices: &[], trained: &trained, run: &run };
         let text = run_manifest_json(&seg, &Statistics::measure(&seg).unwrap());
         let v: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(v["version"], 1);

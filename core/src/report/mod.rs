@@ -2,7 +2,7 @@
 //!
 //! A label map alone answers few of the questions that follow a run: how large is each organ, was it cut by the end of
 //! the scan, how far is its outline to be trusted, where along the body did the network believe itself to be? The
-//! files written here answer them from one [`Segmentation`]:
+//! files written here answer them from one [`ReportInput`]:
 //!
 //! | file | function | for |
 //! |---|---|---|
@@ -39,7 +39,7 @@ pub use crate::network::weights::TrainedOrgan;
 pub use attention::{attention_csv, attention_json};
 pub use figures::{shade, viridis};
 pub use html::{report_html, training_report_html};
-pub use input::{ReportError, Segmentation};
+pub use input::{ReportError, ReportInput};
 pub use key_slices::key_slices;
 pub use manifest::run_manifest_json;
 pub use region_order::region_order_warnings;

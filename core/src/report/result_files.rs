@@ -5,7 +5,7 @@
 
 use std::cell::OnceCell;
 
-use super::{ReportError, Segmentation, Statistics};
+use super::{ReportError, ReportInput, Statistics};
 use super::{attention_csv, attention_json, report_html, run_manifest_json, statistics_csv};
 use crate::anatomy::{Organ, OrganSet};
 use crate::formats::dicom::{Author, Derivation, ExportError, Moment, SeriesInfo, new_uid};
@@ -110,7 +110,7 @@ const BESIDE_ITS_RECORD: &str = "AttentionAnatomy labels, not a medical device";
 /// Makes the files of a segmentation.
 #[derive(Debug)]
 pub struct ResultFiles<'a> {
-    segmentation: Segmentation<'a>,
+    segmentation: ReportInput<'a>,
     /// What the headers of label maps say, at most 80 bytes of it in NIfTI.
     description: String,
     dicom: Option<DicomSource<'a>>,
@@ -119,12 +119,12 @@ pub struct ResultFiles<'a> {
 
 impl<'a> ResultFiles<'a> {
     /// Files that lie beside each other, `run.json` among them.
-    pub fn of_folder(segmentation: Segmentation<'a>) -> Self {
+    pub fn of_folder(segmentation: ReportInput<'a>) -> Self {
         Self { segmentation, description: BESIDE_ITS_RECORD.into(), dicom: None, statistics: OnceCell::new() }
     }
 
     /// Files that go their way alone: the header of a label map names the weights, after what must not be cut off.
-    pub fn single(segmentation: Segmentation<'a>) -> Self {
+    pub fn single(segmentation: ReportInput<'a>) -> Self {
         let run = segmentation.run;
         let description = match run.weights_sha256.get(..12) {
             Some(hash) => format!("Not a medical device. AttentionAnatomy, {} {hash}", run.weights_name),
@@ -231,7 +231,7 @@ mod tests {
     fn a_mask_is_written_of_what_was_to_be_drawn_and_was_found() {
         let (ct, labels) = volumes();
         let (trained, run) = (trained(&["liver", "spleen"]), run());
-        let segmentation = Segmentation { ct: &ct, labels: &labels, slices: &[], trained: &trained, run: &run };
+        let segmentation = ReportInput { ct: &ct, labels: &labels, slices: &[], trained: &trained, run: &run };
         let files = ResultFiles::of_folder(segmentation);
         let names = |masks| files.all(masks).into_iter().map(ResultFile::name).collect::<Vec<_>>();
         // The heart is in the labels and was not to be drawn; the spleen was and is not there.
@@ -252,7 +252,7 @@ mod tests {
     fn dicom_files_are_read_back_and_say_what_was_edited() {
         let (ct, labels) = volumes();
         let (trained, run) = (trained(&["liver", "heart"]), run());
-        let segmentation = Segmentation { ct: &ct, labels: &labels, slices: &[], trained: &trained, run: &run };
+        let segmentation = ReportInput { ct: &ct, labels: &labels, slices: &[], trained: &trained, run: &run };
         let plain = ResultFiles::of_folder(segmentation);
         assert!(matches!(plain.bytes(ResultFile::StructureSet), Err(ResultFileError::NoSeries)));
         let series = formats::analytic::series(&ct.stored);
@@ -275,7 +275,7 @@ mod tests {
     fn a_label_map_that_travels_alone_names_its_weights_and_one_in_its_folder_need_not() {
         let (ct, labels) = volumes();
         let (trained, run, hand) = (trained(&["liver"]), run(), RunInfo::by_hand(vec!["ct".into()]));
-        let of = |run| Segmentation { ct: &ct, labels: &labels, slices: &[], trained: &trained, run };
+        let of = |run| ReportInput { ct: &ct, labels: &labels, slices: &[], trained: &trained, run };
         let said = |outputs: &ResultFiles<'_>, output| {
             let bytes = outputs.bytes(output).unwrap();
             formats::read_header(&bytes, &Default::default()).unwrap().unwrap().description

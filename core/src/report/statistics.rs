@@ -4,7 +4,7 @@
 //! The pass also counts each organ's voxels in every axial, coronal and sagittal plane, which is what choosing planes
 //! to show needs.
 
-use super::{ReportError, Segmentation};
+use super::{ReportError, ReportInput};
 use crate::anatomy::{ORGAN_COUNT, Organ, Side};
 use crate::csv::{number, push_record};
 
@@ -87,7 +87,7 @@ impl Statistics {
     ///
     /// # Errors
     /// [`ReportError`] when CT, labels and slices do not belong together or a label is not in the anatomy table.
-    pub fn measure(seg: &Segmentation) -> Result<Self, ReportError> {
+    pub fn measure(seg: &ReportInput) -> Result<Self, ReportError> {
         seg.check()?;
         let geometry = &seg.ct.geometry;
         let [nx, ny, nz] = geometry.size;
@@ -169,7 +169,7 @@ impl Statistics {
     }
 
     /// The organs a report speaks of, in table order: those the weights drew, and any other in the label map.
-    pub fn rows(&self, seg: &Segmentation) -> Vec<Organ> {
+    pub fn rows(&self, seg: &ReportInput) -> Vec<Organ> {
         Organ::ALL.into_iter().filter(|&o| seg.is_enabled(o) || self.get(o).is_some()).collect()
     }
 }
@@ -178,7 +178,7 @@ impl Statistics {
 ///
 /// Slices count from 0 at the most inferior; positions are patient LPS mm (x to the patient's left, y to the posterior,
 /// z to the superior); HU statistics are over the organ's voxels.
-pub fn statistics_csv(seg: &Segmentation, statistics: &Statistics) -> String {
+pub fn statistics_csv(seg: &ReportInput, statistics: &Statistics) -> String {
     let mut out = String::new();
     push_record(
         &mut out,
@@ -272,7 +272,7 @@ mod tests {
         let (ct, labels) = phantom();
         let trained = trained(&["liver", "lung_left", "spleen"]);
         let run = run();
-        let seg = Segmentation { ct: &ct, labels: &labels, slices: &[], trained: &trained, run: &run };
+        let seg = ReportInput { ct: &ct, labels: &labels, slices: &[], trained: &trained, run: &run };
         let all = Statistics::measure(&seg).unwrap();
         let s = all.get(organ("liver")).unwrap();
         assert_eq!(s.voxels, 9 * 4 * 4);
@@ -299,7 +299,7 @@ mod tests {
         let mut trained = trained(&["liver", "lung_left", "spleen", "heart"]);
         trained[3].enabled = false;
         let run = run();
-        let seg = Segmentation { ct: &ct, labels: &labels, slices: &[], trained: &trained, run: &run };
+        let seg = ReportInput { ct: &ct, labels: &labels, slices: &[], trained: &trained, run: &run };
         let csv = statistics_csv(&seg, &Statistics::measure(&seg).unwrap());
         let lines: Vec<Vec<&str>> = csv.split_terminator("\r\n").map(|l| l.split(',').collect()).collect();
         assert_eq!(lines.len(), 4, "header, lung, liver, spleen: {csv}");
@@ -315,14 +315,14 @@ mod tests {
         let (trained, run) = (trained(&["liver"]), run());
         let mut wrong = labels.clone();
         wrong.voxels[0] = 34;
-        let seg = Segmentation { ct: &ct, labels: &wrong, slices: &[], trained: &trained, run: &run };
+        let seg = ReportInput { ct: &ct, labels: &wrong, slices: &[], trained: &trained, run: &run };
         assert_eq!(Statistics::measure(&seg).unwrap_err(), ReportError::Label(34));
         let mut moved = labels.clone();
         moved.geometry.affine[2][3] += 3.0;
-        let seg = Segmentation { labels: &moved, ..seg };
+        let seg = ReportInput { labels: &moved, ..seg };
         assert!(matches!(Statistics::measure(&seg), Err(ReportError::Grid { .. })));
         let slices = [SliceAnatomy { slice: 10, position_mm: 130.0, regions: [0.2; 5], attention: None }];
-        let seg = Segmentation { labels: &labels, slices: &slices, ..seg };
+        let seg = ReportInput { labels: &labels, slices: &slices, ..seg };
         assert_eq!(Statistics::measure(&seg).unwrap_err(), ReportError::Slice { slice: 10, slices: 10 });
     }
 }

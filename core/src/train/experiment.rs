@@ -20,7 +20,7 @@ const RESULTS: &str = "evaluation.json";
 
 /// A training and where it goes.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Run {
+pub struct TrainingRun {
     /// For messages.
     pub name: String,
     /// The training.
@@ -29,7 +29,7 @@ pub struct Run {
     pub folder: String,
 }
 
-impl Run {
+impl TrainingRun {
     /// One fold of a cross-validation.
     pub fn of_fold(config: &TrainingConfig, fold: Fold) -> Self {
         Self {
@@ -153,7 +153,7 @@ impl<'a> Experiment<'a> {
     ///
     /// # Errors
     /// [`TrainError`].
-    pub fn all(&mut self, runs: &[Run]) -> Result<bool, TrainError> {
+    pub fn all(&mut self, runs: &[TrainingRun]) -> Result<bool, TrainError> {
         for (n, run) in runs.iter().enumerate() {
             if !self.next(run, &format!("{} of {}", n + 1, runs.len()))? {
                 return Ok(false);
@@ -166,7 +166,7 @@ impl<'a> Experiment<'a> {
     ///
     /// # Errors
     /// [`TrainError`].
-    pub fn next(&mut self, run: &Run, of: &str) -> Result<bool, TrainError> {
+    pub fn next(&mut self, run: &TrainingRun, of: &str) -> Result<bool, TrainError> {
         let (name, own) = (format!("{} ({of})", run.name), run.store(self.setup.store));
         if own.exists(RESULTS) {
             run.check(&own)?;
@@ -177,7 +177,7 @@ impl<'a> Experiment<'a> {
         self.one(run).map_err(of_run(&run.name))
     }
 
-    fn one(&mut self, run: &Run) -> Result<bool, TrainError> {
+    fn one(&mut self, run: &TrainingRun) -> Result<bool, TrainError> {
         if !self.trained(run)? {
             return Ok(false);
         }
@@ -188,7 +188,7 @@ impl<'a> Experiment<'a> {
     }
 
     /// Says that a whole of several trainings begins.
-    pub(super) fn announce(&mut self, run: &Run, of: &str) {
+    pub(super) fn announce(&mut self, run: &TrainingRun, of: &str) {
         let place = run.store(self.setup.store).place("");
         (self.setup.events)(TrainEvent::Run { run: format!("{} ({of})", run.name), place });
     }
@@ -197,7 +197,7 @@ impl<'a> Experiment<'a> {
     ///
     /// # Errors
     /// [`TrainError`].
-    pub fn trained(&mut self, run: &Run) -> Result<bool, TrainError> {
+    pub fn trained(&mut self, run: &TrainingRun) -> Result<bool, TrainError> {
         let own = run.store(self.setup.store);
         run.check(&own)?;
         if own.exists(FINAL) {
@@ -226,7 +226,7 @@ impl<'a> Experiment<'a> {
     /// [`TrainError`].
     pub fn measured(
         &mut self,
-        run: &Run,
+        run: &TrainingRun,
         subject: impl FnOnce(&ComputeDevice, &[Patient<'_>], MeasureOptions) -> Result<(Subject, String), MeasureError>,
     ) -> Result<bool, TrainError> {
         let data = self.data(&run.config)?;
@@ -295,7 +295,7 @@ pub fn save_comparison(comparison: &Comparison, store: &dyn ArtifactStore) -> Re
 ///
 /// # Errors
 /// [`TrainError::NotDone`] names those that have none.
-pub fn results(runs: &[Run], store: &dyn ArtifactStore) -> Result<Vec<Evaluation>, TrainError> {
+pub fn results(runs: &[TrainingRun], store: &dyn ArtifactStore) -> Result<Vec<Evaluation>, TrainError> {
     let found = runs.iter().map(|run| run.finished(store)).collect::<Result<Vec<_>, _>>()?;
     let missing: Vec<&str> = runs.iter().zip(&found).filter(|r| r.1.is_none()).map(|r| r.0.name.as_str()).collect();
     if !missing.is_empty() {
@@ -310,7 +310,7 @@ pub fn results(runs: &[Run], store: &dyn ArtifactStore) -> Result<Vec<Evaluation
 /// [`TrainError::NotDone`].
 pub fn cross_validation(
     config: &TrainingConfig,
-    folds: &[Run],
+    folds: &[TrainingRun],
     store: &dyn ArtifactStore,
 ) -> Result<Comparison, TrainError> {
     Ok(Comparison {

@@ -45,7 +45,7 @@ pub use checkpoint::CheckpointError;
 pub use config::{ConfigError, InputChoice, Phase, TrainingConfig};
 pub use error::TrainError;
 #[cfg(not(target_family = "wasm"))]
-pub use experiment::{Experiment, ExperimentSetup, Part, Run, TrainingData};
+pub use experiment::{Experiment, ExperimentSetup, Part, TrainingData, TrainingRun};
 pub use gauge::measure_gauge;
 pub use log::{LogLine, Validation};
 pub use persistent::{PersistentSession, StartWeights, TrainingTask};

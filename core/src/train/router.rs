@@ -4,7 +4,7 @@
 //! AttentionAnatomy has one. The five share the segmentation steps that every other system has to itself; a
 //! region of which the data have no slice has no network.
 
-use super::experiment::{self, Experiment, Run};
+use super::experiment::{self, Experiment, TrainingRun};
 use super::variant::{self, PAPER_ROWS};
 use super::{TrainError, TrainingConfig};
 use crate::anatomy::{OrganSet, REGION_COUNT, Region};
@@ -23,9 +23,9 @@ const ID: &str = "router-hpa";
 #[derive(Clone, Debug)]
 pub struct Router {
     /// The router as a whole: its configuration is that of the classifier, its folder holds what was measured.
-    pub whole: Run,
-    classifier: Run,
-    specialists: [Run; REGION_COUNT],
+    pub whole: TrainingRun,
+    classifier: TrainingRun,
+    specialists: [TrainingRun; REGION_COUNT],
 }
 
 impl Router {
@@ -34,7 +34,7 @@ impl Router {
         let folder = format!("{ID}/seed-{seed}");
         let run = |name: &str, config: TrainingConfig, folder: String| {
             let name = format!("{NAME}, {name}, seed {seed}");
-            Run { config: TrainingConfig { name: name.clone(), seed, ..config }, name, folder }
+            TrainingRun { config: TrainingConfig { name: name.clone(), seed, ..config }, name, folder }
         };
         let mut classifier = base.clone();
         for phase in &mut classifier.phases {
@@ -58,7 +58,7 @@ impl Router {
     /// Multiply-adds of a slice: classifier and one U-Net.
     pub fn multiply_adds(&self) -> u64 {
         let crop = self.classifier.config.input().crop;
-        let of = |run: &Run| multiply_adds(&run.config.network, crop);
+        let of = |run: &TrainingRun| multiply_adds(&run.config.network, crop);
         of(&self.classifier).classifier() + of(&self.specialists[0]).unet()
     }
 
@@ -114,7 +114,7 @@ fn subject(classifier: &Model, networks: &[Option<Model>], device: &ComputeDevic
 /// What is done in one go.
 #[derive(Clone, Debug)]
 enum Task {
-    Run(Box<Run>),
+    Run(Box<TrainingRun>),
     Router(Box<Router>),
 }
 
@@ -177,7 +177,7 @@ impl Ablation {
     /// [`TrainError::NotDone`].
     pub fn comparison(&self, store: &dyn ArtifactStore) -> Result<Comparison, TrainError> {
         let mut systems = variant::systems(&PAPER_ROWS.map(|row| row.variant()), &self.base, &self.seeds, store)?;
-        let whole: Vec<Run> = self.routers.iter().map(|router| router.whole.clone()).collect();
+        let whole: Vec<TrainingRun> = self.routers.iter().map(|router| router.whole.clone()).collect();
         systems.push(System {
             name: NAME.into(),
             multiply_adds: self.routers.first().map_or(0, Router::multiply_adds),

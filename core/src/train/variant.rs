@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use super::experiment::{self, Run};
+use super::experiment::{self, TrainingRun};
 use super::{ConfigError, TrainError, TrainingConfig};
 use crate::anatomy::{OrganSet, UnknownOrgan};
 use crate::artifacts::ArtifactStore;
@@ -72,8 +72,8 @@ impl Variant {
     }
 
     /// The training with `seed`, in a folder of its own.
-    pub fn run(&self, base: &TrainingConfig, seed: u64) -> Run {
-        Run {
+    pub fn run(&self, base: &TrainingConfig, seed: u64) -> TrainingRun {
+        TrainingRun {
             name: format!("{}, seed {seed}", self.name),
             config: self.training(base, seed),
             folder: format!("{}/seed-{seed}", self.id()),
@@ -92,7 +92,7 @@ pub fn systems(
     store: &dyn ArtifactStore,
 ) -> Result<Vec<System>, TrainError> {
     let system = |variant: &Variant| {
-        let runs: Vec<Run> = seeds.iter().map(|&seed| variant.run(base, seed)).collect();
+        let runs: Vec<TrainingRun> = seeds.iter().map(|&seed| variant.run(base, seed)).collect();
         let config = variant.training(base, base.seed);
         Ok(System {
             name: variant.name.clone(),
@@ -231,7 +231,7 @@ impl Trials {
     }
 
     /// All runs; those that share a seed, and with it the patients, come one after the other.
-    pub fn runs(&self, base: &TrainingConfig) -> Vec<Run> {
+    pub fn runs(&self, base: &TrainingConfig) -> Vec<TrainingRun> {
         let of_seed = |seed: u64| self.variants.iter().map(move |variant| variant.run(base, seed));
         self.seeds(base).into_iter().flat_map(of_seed).collect()
     }

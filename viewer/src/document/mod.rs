@@ -48,7 +48,7 @@ pub struct Document {
     /// The attention that the user wishes to see in place of the network's.
     pub wish: Wish,
     /// Unsaved edits of this CT that were found from an earlier start.
-    pub kept_edits: Option<KeptEdits>,
+    pub unsaved_edits: Option<UnsavedEdits>,
     /// How the user likes the window.
     pub preferences: Preferences,
 }
@@ -72,7 +72,7 @@ pub struct Opening {
 
 /// Unsaved edits of the open CT that were found: for the user to restore or to discard.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeptEdits {
+pub struct UnsavedEdits {
     /// Number of voxels that were edited.
     pub voxels: u64,
     /// How long ago they were kept, for people.

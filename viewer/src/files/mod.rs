@@ -31,7 +31,7 @@ pub struct Chosen {
 enum Reply {
     Chosen(Chosen),
     /// The name of a file that was saved, or one sentence about what could not be done.
-    Outcome(Result<String, String>),
+    Finished(Result<String, String>),
 }
 
 /// Files that are chosen, by what they are for.
@@ -58,7 +58,7 @@ impl Dialog {
 pub struct Files {
     platform: platform::Platform,
     chosen: VecDeque<Chosen>,
-    outcomes: VecDeque<Result<String, String>>,
+    finished: VecDeque<Result<String, String>>,
     /// What was opened, and when: no save replaces it.
     opened: Vec<(std::path::PathBuf, web_time::SystemTime)>,
     /// Requests that a test looks at, in place of dialogs that nobody would answer.
@@ -120,14 +120,14 @@ impl Files {
     /// What could not be done, one sentence; and files that were saved, by name.
     pub fn outcome(&mut self) -> Option<Result<String, String>> {
         self.receive();
-        self.outcomes.pop_front()
+        self.finished.pop_front()
     }
 
     fn receive(&mut self) {
         while let Some(reply) = self.platform.try_recv() {
             match reply {
                 Reply::Chosen(chosen) => self.chosen.push_back(chosen),
-                Reply::Outcome(outcome) => self.outcomes.push_back(outcome),
+                Reply::Finished(outcome) => self.finished.push_back(outcome),
             }
         }
     }

@@ -81,7 +81,7 @@ impl Platform {
         let asked = AsyncFileDialog::new().set_title("Save").set_file_name(name).save_file();
         self.in_a_thread(ctx, move || {
             let file = block_on(asked)?;
-            Some(Reply::Outcome(write(file.path(), &bytes, &opened)))
+            Some(Reply::Finished(write(file.path(), &bytes, &opened)))
         });
     }
 
@@ -95,7 +95,7 @@ impl Platform {
         });
         if let Err(error) = started {
             let message = format!("no file dialog can be opened ({error}): drop files on the window instead");
-            self.sender.send(Reply::Outcome(Err(message))).ok();
+            self.sender.send(Reply::Finished(Err(message))).ok();
         }
     }
 

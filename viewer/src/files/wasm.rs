@@ -77,14 +77,14 @@ impl Platform {
         match download(&name, &bytes) {
             Ok(address) => {
                 self.download = Some(address);
-                self.replies.borrow_mut().push_back(Reply::Outcome(Ok(name)));
+                self.replies.borrow_mut().push_back(Reply::Finished(Ok(name)));
             }
             Err(_) => self.fail(&format!("{name} cannot be saved: the browser offers no download")),
         }
     }
 
     fn fail(&self, message: &str) {
-        self.replies.borrow_mut().push_back(Reply::Outcome(Err(message.into())));
+        self.replies.borrow_mut().push_back(Reply::Finished(Err(message.into())));
     }
 
     /// Drops come as answers, later: folders have to be walked through first. The window's own list of dropped files
@@ -140,7 +140,7 @@ fn listen(replies: Replies, ctx: egui::Context) -> Result<(), JsValue> {
             let walked = walk(entries, &mut files).await;
             if walked.is_err() {
                 let message = "a part of what was dropped cannot be read: choose the folder with the file dialog";
-                replies.borrow_mut().push_back(Reply::Outcome(Err(message.into())));
+                replies.borrow_mut().push_back(Reply::Finished(Err(message.into())));
             }
             reply(&replies, &ctx, files.into_iter().map(Input::Browser).collect(), OpenAs::Whatever);
         });

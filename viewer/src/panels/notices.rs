@@ -53,7 +53,7 @@ fn expire(ui: &Ui, cx: &mut Context<'_>, since: &mut Vec<(String, f64)>) {
 }
 
 fn list(ui: &mut Ui, cx: &mut Context<'_>) {
-    let offer = cx.document.kept_edits.as_ref().map(|kept| (voxels(kept.voxels), kept.age.clone()));
+    let offer = cx.document.unsaved_edits.as_ref().map(|kept| (voxels(kept.voxels), kept.age.clone()));
     if cx.outbox.notices.is_empty() && offer.is_none() {
         return;
     }

@@ -9,7 +9,7 @@ use web_time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::{AUTOSAVE_SECONDS, Found, Storage};
 use crate::display::Preferences;
-use crate::document::{Document, FileRequest, KeptEdits, Outbox, Study};
+use crate::document::{Document, FileRequest, Outbox, Study, UnsavedEdits};
 use crate::edit::LabelSnapshot;
 use crate::session::{CtKey, EditsRecord, SESSION_NAME};
 use crate::worker::{Command, Export};
@@ -268,7 +268,8 @@ impl Autosave {
     }
 
     fn show_offer(&self, document: &mut Document) {
-        document.kept_edits = self.offer().map(|offer| KeptEdits { voxels: offer.edited_voxels(), age: offer.age() });
+        document.unsaved_edits =
+            self.offer().map(|offer| UnsavedEdits { voxels: offer.edited_voxels(), age: offer.age() });
     }
 
     /// Writes changed preferences once they rest, or at once; how long that is still, if they have changed.

@@ -13,7 +13,7 @@ mod write;
 mod tests;
 
 pub use read::{read, read_ct, read_detached_ct, read_detached_labels, read_header, read_labels, read_segmentation};
-pub use segments::{Segment, Segmentation};
+pub use segments::{Segment, SlicerSegmentation};
 pub use write::{write_ct, write_labels};
 
 pub(super) use header::{data_file, is_detached, is_nrrd};

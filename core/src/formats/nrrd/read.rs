@@ -2,7 +2,7 @@
 
 use super::NrrdError;
 use super::header::{Packing, Parsed, parse};
-use super::segments::{self, Segmentation};
+use super::segments::{self, SlicerSegmentation};
 use crate::formats::samples::{Converter, SampleError, ToHu, ToLabel, ToNearest, damaged, decode, decode_text};
 use crate::formats::source::Source;
 use crate::formats::undecided::{CtOrLabels, Undecided};
@@ -121,7 +121,7 @@ pub fn read_segmentation(
     header: &[u8],
     data: Option<&[u8]>,
     options: &ReadOptions,
-) -> Result<Option<Segmentation>, NrrdError> {
+) -> Result<Option<SlicerSegmentation>, NrrdError> {
     let parsed = parse(header)?;
     let (count, between) = parsed.layers()?;
     let segments = segments::segments(parsed.keys(), count);
@@ -148,7 +148,7 @@ pub fn read_segmentation(
         Ok(volume)
     };
     let layers = (0..count).map(layer).collect::<Result<_, NrrdError>>()?;
-    Ok(Some(Segmentation { layers, segments }))
+    Ok(Some(SlicerSegmentation { layers, segments }))
 }
 
 fn unpack<C: Converter>(

@@ -24,7 +24,7 @@ pub struct Segment {
 
 /// The layers of a segmentation, each a label map on the same grid, and the segments in them.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Segmentation {
+pub struct SlicerSegmentation {
     pub(super) layers: Vec<LabelVolume>,
     pub(super) segments: Vec<Segment>,
 }
@@ -69,7 +69,7 @@ impl Segment {
     }
 }
 
-impl Segmentation {
+impl SlicerSegmentation {
     /// The segments' names, in the order of the file.
     pub fn names(&self) -> Vec<&str> {
         self.segments.iter().map(|s| s.name.as_str()).collect()

@@ -33,14 +33,14 @@ pub struct StructureSet {
     /// SeriesInstanceUID of the series that are referred to.
     pub series_uids: Vec<String>,
     /// The structures, in the order of the file.
-    pub regions: Vec<Region>,
+    pub rois: Vec<Roi>,
     /// What was not as the standard says, a sentence each.
     pub warnings: Vec<String>,
 }
 
 /// A region of interest.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Region {
+pub struct Roi {
     /// ROINumber (3006,0022).
     pub number: i64,
     /// ROIName (3006,0026).

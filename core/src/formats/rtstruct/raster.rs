@@ -4,7 +4,7 @@
 //! so holes come out right whether they were drawn as contours in contours or as keyholes. A contour is drawn on the slice
 //! that it is closest to.
 
-use super::{Contour, ContourKind, Region, StructureSet, StructureSetError};
+use super::{Contour, ContourKind, Roi, StructureSet, StructureSetError};
 use crate::anatomy::Organ;
 use crate::contour::Filler;
 use crate::formats::structures::{Collected, SeriesLink, Structures, TargetGrid};
@@ -28,16 +28,16 @@ pub fn structures(
         check_link(set, series, &mut warnings)?;
     }
     let mut collected = Collected::new(grid.clone(), warnings);
-    for region in &set.regions {
-        let mask = mask(region, grid, &mut collected.warnings);
-        collected.add(Organ::from_name(&region.name), &region.name, region.colour, &region.interpreted_type, mask);
+    for roi in &set.rois {
+        let mask = mask(roi, grid, &mut collected.warnings);
+        collected.add(Organ::from_name(&roi.name), &roi.name, roi.colour, &roi.interpreted_type, mask);
     }
     Ok(collected.finish())
 }
 
 /// Whether the structure set belongs to the series.
 fn check_link(set: &StructureSet, series: &SeriesLink, warnings: &mut Vec<String>) -> Result<(), StructureSetError> {
-    let contours = || set.regions.iter().flat_map(|r| &r.contours);
+    let contours = || set.rois.iter().flat_map(|r| &r.contours);
     let named = contours().filter(|c| !c.image.is_empty()).count();
     let known = contours().filter(|c| series.instances.contains(&c.image)).count();
     let (theirs, ours) = (&set.frame_of_reference_uid, &series.frame_of_reference_uid);
@@ -70,13 +70,13 @@ struct Drawn {
     points: Vec<[f64; 2]>,
 }
 
-/// The mask of a region in stored order.
-fn mask(region: &Region, grid: &TargetGrid, warnings: &mut Vec<String>) -> Vec<u8> {
+/// The mask of an ROI in stored order.
+fn mask(roi: &Roi, grid: &TargetGrid, warnings: &mut Vec<String>) -> Vec<u8> {
     let [columns, rows, depth] = grid.stored.size;
     let mut mask = vec![0u8; grid.stored.voxel_count()];
     let mut slices: Vec<Vec<Drawn>> = (0..depth).map(|_| Vec::new()).collect();
     let mut lacks = Lacks::default();
-    for contour in &region.contours {
+    for contour in &roi.contours {
         match contour.kind {
             ContourKind::Open => lacks.open += 1,
             ContourKind::Other => lacks.points += 1,
@@ -118,7 +118,7 @@ fn mask(region: &Region, grid: &TargetGrid, warnings: &mut Vec<String>) -> Vec<u
     }
     let used: Vec<usize> = (0..depth).filter(|&k| !slices[k].is_empty()).collect();
     lacks.gaps = used.windows(2).map(|w| w[1] - w[0] - 1).sum();
-    warnings.extend(lacks.sentences(&region.name));
+    warnings.extend(lacks.sentences(&roi.name));
     mask
 }
 
@@ -130,7 +130,7 @@ fn placed(contour: &Contour, grid: &TargetGrid) -> Option<Drawn> {
     (high - low <= 0.5 && at.is_finite()).then(|| Drawn { at, points: indices.iter().map(|i| [i[0], i[1]]).collect() })
 }
 
-/// What of a region's contours was not taken as it stands.
+/// What of an ROI's contours was not taken as it stands.
 #[derive(Debug, Default)]
 struct Lacks {
     open: usize,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use dicom_core::Tag;
 use dicom_dictionary_std::{tags, uids};
 
-use super::{Contour, ContourKind, Region, StructureSet};
+use super::{Contour, ContourKind, Roi, StructureSet};
 use crate::formats::dicom::dataset::DataSet;
 use crate::formats::dicom::element::{integer, items, text};
 use crate::formats::dicom::nested::{self, Item};
@@ -69,7 +69,7 @@ pub fn read(bytes: &[u8]) -> Result<StructureSet, StructureSetError> {
         return Err(StructureSetError::Other(if modality.is_empty() { class } else { modality }));
     }
     let mut warnings = Vec::new();
-    let mut regions: Vec<Region> = Vec::new();
+    let mut rois: Vec<Roi> = Vec::new();
     for (n, roi) in items(&object, tags::STRUCTURE_SET_ROI_SEQUENCE).iter().enumerate() {
         let name = text(roi, tags::ROI_NAME);
         let Some(number) = integer(roi, tags::ROI_NUMBER) else {
@@ -77,34 +77,34 @@ pub fn read(bytes: &[u8]) -> Result<StructureSet, StructureSetError> {
             continue;
         };
         let name = called(&name, number);
-        if regions.iter().any(|r| r.number == number) {
+        if rois.iter().any(|r| r.number == number) {
             warnings.push(format!("{name}: has the number {number} of another structure and was left out"));
             continue;
         }
-        regions.push(Region { number, name, colour: None, interpreted_type: String::new(), contours: Vec::new() });
+        rois.push(Roi { number, name, colour: None, interpreted_type: String::new(), contours: Vec::new() });
     }
-    if regions.is_empty() {
+    if rois.is_empty() {
         return Err(StructureSetError::Missing("StructureSetROISequence (3006,0020)"));
     }
     for observation in items(&object, tags::RTROI_OBSERVATIONS_SEQUENCE) {
         let number = integer(observation, tags::REFERENCED_ROI_NUMBER);
-        if let Some(region) = regions.iter_mut().find(|r| Some(r.number) == number) {
-            region.interpreted_type = text(observation, tags::RTROI_INTERPRETED_TYPE);
+        if let Some(roi) = rois.iter_mut().find(|r| Some(r.number) == number) {
+            roi.interpreted_type = text(observation, tags::RTROI_INTERPRETED_TYPE);
         }
     }
-    let untyped = regions.iter().filter(|r| r.interpreted_type.is_empty()).count();
+    let untyped = rois.iter().filter(|r| r.interpreted_type.is_empty()).count();
     if untyped > 0 {
         warnings.push(format!(
             "{untyped} of {} structures have no RTROIInterpretedType (3006,00A4); what they are was told by their names alone",
-            regions.len()
+            rois.len()
         ));
     }
     match nested::field(&set, tags::ROI_CONTOUR_SEQUENCE)? {
         None => warnings.push("there are no contours: ROIContourSequence (3006,0039) is absent".into()),
         Some(sequence) => {
-            let mut at: BTreeMap<i64, usize> = regions.iter().enumerate().map(|(n, r)| (r.number, n)).collect();
+            let mut at: BTreeMap<i64, usize> = rois.iter().enumerate().map(|(n, r)| (r.number, n)).collect();
             for drawing in sequence.items()? {
-                read_drawing(drawing, &mut at, &mut regions, &mut warnings)?;
+                read_drawing(drawing, &mut at, &mut rois, &mut warnings)?;
             }
         }
     }
@@ -124,7 +124,7 @@ pub fn read(bytes: &[u8]) -> Result<StructureSet, StructureSetError> {
         frame = text(&object, tags::FRAME_OF_REFERENCE_UID);
     }
     let label = text(&object, tags::STRUCTURE_SET_LABEL);
-    Ok(StructureSet { label, frame_of_reference_uid: frame, series_uids, regions, warnings })
+    Ok(StructureSet { label, frame_of_reference_uid: frame, series_uids, rois, warnings })
 }
 
 /// The name of a structure, or what stands for it.
@@ -132,11 +132,11 @@ fn called(name: &str, number: i64) -> String {
     if name.is_empty() { format!("structure {number}") } else { name.to_owned() }
 }
 
-/// Reads an item of the ROI contour sequence into its region.
+/// Reads an item of the ROI contour sequence into its ROI.
 fn read_drawing(
     drawing: Item,
     at: &mut BTreeMap<i64, usize>,
-    regions: &mut Vec<Region>,
+    rois: &mut Vec<Roi>,
     warnings: &mut Vec<String>,
 ) -> Result<(), Unreadable> {
     let fields = drawing.fields()?;
@@ -149,11 +149,11 @@ fn read_drawing(
         warnings
             .push(format!("contours refer to structure {number}, which is not listed; they were kept under that name"));
         let name = called("", number);
-        regions.push(Region { number, name, colour: None, interpreted_type: String::new(), contours: Vec::new() });
-        regions.len() - 1
+        rois.push(Roi { number, name, colour: None, interpreted_type: String::new(), contours: Vec::new() });
+        rois.len() - 1
     });
-    let region = &mut regions[n];
-    region.colour = find(tags::ROI_DISPLAY_COLOR).and_then(|f| {
+    let roi = &mut rois[n];
+    roi.colour = find(tags::ROI_DISPLAY_COLOR).and_then(|f| {
         let values: Vec<u8> = f.text().split('\\').filter_map(|v| v.trim().parse().ok()).collect();
         values.try_into().ok()
     });
@@ -184,9 +184,9 @@ fn read_drawing(
             let uid = |f: &nested::Field| f.tag == tags::REFERENCED_SOP_INSTANCE_UID;
             image = first.fields()?.iter().find(|f| uid(f)).map_or("", |f| f.text()).to_owned();
         }
-        region.contours.push(Contour { kind, points, image });
+        roi.contours.push(Contour { kind, points, image });
     }
-    let name = &region.name;
+    let name = &roi.name;
     if untyped > 0 {
         warnings.push(format!(
             "{name}: {untyped} contours have no ContourGeometricType (3006,0042) and were taken as closed"

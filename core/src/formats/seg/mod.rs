@@ -3,7 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `write.rs` | label maps become a binary segmentation: one segment a structure, empty frames left out |
-//! | `read.rs` | a file (binary, fractional or label map) becomes a [`Segmentation`] |
+//! | `read.rs` | a file (binary, fractional or label map) becomes a [`DicomSegmentation`] |
 //! | `place.rs` | a segmentation becomes a label map, on the grid of a CT or on its own |
 //! | `colour.rs` | sRGB and the CIELAB numbers of DICOM |
 
@@ -15,14 +15,14 @@ mod tests;
 mod write;
 
 pub use place::structures;
-pub use read::{SegmentationError, read};
+pub use read::{DicomSegmentationError, read};
 pub use write::write;
 
 use crate::anatomy::Organ;
 
 /// A segmentation as it was read.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Segmentation {
+pub struct DicomSegmentation {
     /// FrameOfReferenceUID (0020,0052); empty where the file gives none.
     pub frame_of_reference_uid: String,
     /// Columns and rows of every frame.

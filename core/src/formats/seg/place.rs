@@ -1,6 +1,6 @@
 //! A segmentation becomes a label map: on the grid of the CT, or, where there is none, on the grid of its own frames.
 
-use super::{Segmentation, SegmentationError};
+use super::{DicomSegmentation, DicomSegmentationError};
 use crate::formats::structures::{Collected, SeriesLink, Structures, TargetGrid};
 use crate::volume::Geometry;
 
@@ -13,23 +13,24 @@ const MAX_VOXELS: f64 = (1u64 << 30) as f64;
 /// `series` is the CT that the grid is of, if it is one of DICOM.
 ///
 /// # Errors
-/// [`SegmentationError`]: another frame of reference or grid than that of the CT; frames that form no grid.
+/// [`DicomSegmentationError`]: another frame of reference or grid than that of the CT; frames that form no grid.
 pub fn structures(
-    segmentation: &Segmentation,
+    segmentation: &DicomSegmentation,
     grid: Option<&TargetGrid>,
     series: Option<&SeriesLink>,
-) -> Result<Structures, SegmentationError> {
+) -> Result<Structures, DicomSegmentationError> {
     if let Some(ours) = series.map(|s| &s.frame_of_reference_uid) {
         let theirs = &segmentation.frame_of_reference_uid;
         if !theirs.is_empty() && !ours.is_empty() && theirs != ours {
-            return Err(SegmentationError::OtherFrame { theirs: theirs.clone(), ours: ours.clone() });
+            return Err(DicomSegmentationError::OtherFrame { theirs: theirs.clone(), ours: ours.clone() });
         }
     }
     let own;
     let grid = match grid {
         Some(grid) => grid,
         None => {
-            own = TargetGrid::new(own_grid(segmentation)?).map_err(|e| SegmentationError::NoGrid(e.to_string()))?;
+            own =
+                TargetGrid::new(own_grid(segmentation)?).map_err(|e| DicomSegmentationError::NoGrid(e.to_string()))?;
             &own
         }
     };
@@ -53,7 +54,7 @@ pub fn structures(
                     let (x, y) = ((p % columns) as f64, (p / columns) as f64);
                     let place: [f64; 3] = std::array::from_fn(|r| at[r] + x * along[r] + y * down[r]);
                     if place.iter().any(|v| (v - v.round()).abs() > SAME_VOXEL) {
-                        return Err(SegmentationError::OtherGrid);
+                        return Err(DicomSegmentationError::OtherGrid);
                     }
                     let [i, j, k] = place.map(|v| v.round());
                     if [i, j, k].iter().zip(size).any(|(v, n)| *v < 0.0 || *v >= n as f64) {
@@ -73,14 +74,14 @@ pub fn structures(
 }
 
 /// From a pixel to the next one along a row and down a column, patient LPS mm.
-fn steps(segmentation: &Segmentation) -> [[f64; 3]; 2] {
+fn steps(segmentation: &DicomSegmentation) -> [[f64; 3]; 2] {
     let [across, down] = segmentation.spacing;
     let o = segmentation.orientation;
     [std::array::from_fn(|r| o[r] * across), std::array::from_fn(|r| o[3 + r] * down)]
 }
 
 /// The grid of the frames. Slices without a segment have no frame, so distances are whole multiples of one.
-fn own_grid(segmentation: &Segmentation) -> Result<Geometry, SegmentationError> {
+fn own_grid(segmentation: &DicomSegmentation) -> Result<Geometry, DicomSegmentationError> {
     let [along, down] = steps(segmentation);
     let o = segmentation.orientation;
     let normal: [f64; 3] =
@@ -91,22 +92,23 @@ fn own_grid(segmentation: &Segmentation) -> Result<Geometry, SegmentationError> 
     places.sort_by(|a, b| a.0.total_cmp(&b.0));
     places.dedup_by(|a, b| (a.0 - b.0).abs() < 0.02);
     let (Some(first), Some(last)) = (places.first(), places.last()) else {
-        return Err(SegmentationError::NoGrid("there are none".into()));
+        return Err(DicomSegmentationError::NoGrid("there are none".into()));
     };
     let smallest = places.windows(2).map(|w| w[1].0 - w[0].0).fold(f64::MAX, f64::min);
     let spacing = segmentation.slice_spacing.filter(|s| *s > 0.0).unwrap_or(smallest);
     if !(1e-3..=1e3).contains(&spacing) {
-        return Err(SegmentationError::NoGrid("their distance is not given".into()));
+        return Err(DicomSegmentationError::NoGrid("their distance is not given".into()));
     }
     let count = ((last.0 - first.0) / spacing).round();
     let off = places.iter().map(|p| (p.0 - first.0) / spacing).map(|n| (n - n.round()).abs()).fold(0.0, f64::max);
     if off > SAME_VOXEL {
-        return Err(SegmentationError::NoGrid(format!("they are not at multiples of {spacing:.3} mm")));
+        return Err(DicomSegmentationError::NoGrid(format!("they are not at multiples of {spacing:.3} mm")));
     }
     if (count + 1.0) * (segmentation.size[0] * segmentation.size[1]) as f64 > MAX_VOXELS {
-        return Err(SegmentationError::NoGrid(format!("{count} slices of {spacing:.3} mm do not fit in memory")));
+        return Err(DicomSegmentationError::NoGrid(format!("{count} slices of {spacing:.3} mm do not fit in memory")));
     }
     let affine = std::array::from_fn(|r| [along[r], down[r], normal[r] * spacing, first.1[r]]);
     let [columns, rows] = segmentation.size;
-    Geometry::new([columns, rows, count as usize + 1], affine).map_err(|e| SegmentationError::NoGrid(e.to_string()))
+    Geometry::new([columns, rows, count as usize + 1], affine)
+        .map_err(|e| DicomSegmentationError::NoGrid(e.to_string()))
 }

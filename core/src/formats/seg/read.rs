@@ -6,7 +6,7 @@ use dicom_core::Tag;
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 
-use super::{Segment, SegmentFrame, Segmentation, colour};
+use super::{DicomSegmentation, Segment, SegmentFrame, colour};
 use crate::anatomy::{Organ, Side};
 use crate::formats::dicom::dataset::{DataSet, PixelBytes};
 use crate::formats::dicom::element::{integer, items, numbers, text};
@@ -37,7 +37,7 @@ const WANTED: [Tag; 17] = [
 
 /// Why a file is no segmentation that can be used.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum SegmentationError {
+pub enum DicomSegmentationError {
     /// Another kind of file.
     #[error("this is no DICOM Segmentation ({0}); choose the SEG file of the study")]
     Other(String),
@@ -68,7 +68,7 @@ pub enum SegmentationError {
     NoGrid(String),
 }
 
-impl From<Unreadable> for SegmentationError {
+impl From<Unreadable> for DicomSegmentationError {
     fn from(unreadable: Unreadable) -> Self {
         match unreadable {
             Unreadable::NotDicom => Self::Other("not DICOM".into()),
@@ -91,13 +91,13 @@ enum Kind {
 /// Reads a DICOM Segmentation in any uncompressed or deflated transfer syntax.
 ///
 /// # Errors
-/// [`SegmentationError`]: another kind of file, damaged bytes, pixels that are not read.
-pub fn read(bytes: &[u8]) -> Result<Segmentation, SegmentationError> {
+/// [`DicomSegmentationError`]: another kind of file, damaged bytes, pixels that are not read.
+pub fn read(bytes: &[u8]) -> Result<DicomSegmentation, DicomSegmentationError> {
     let set = DataSet::open(bytes)?;
     let (object, pixels) = set.read(&WANTED)?;
     let (class, modality) = (text(&object, tags::SOP_CLASS_UID), text(&object, tags::MODALITY));
     if ![uids::SEGMENTATION_STORAGE, uids::LABEL_MAP_SEGMENTATION_STORAGE].contains(&class.as_str()) {
-        return Err(SegmentationError::Other(if modality.is_empty() { class } else { modality }));
+        return Err(DicomSegmentationError::Other(if modality.is_empty() { class } else { modality }));
     }
     let mut warnings = Vec::new();
     let bits = integer(&object, tags::BITS_ALLOCATED).unwrap_or(0);
@@ -110,15 +110,15 @@ pub fn read(bytes: &[u8]) -> Result<Segmentation, SegmentationError> {
         }
         ("LABELMAP", 8) => Kind::LabelMap { wide: false },
         ("LABELMAP", 16) => Kind::LabelMap { wide: true },
-        (other, bits) => return Err(SegmentationError::Unsupported(format!("{other}, {bits} bits"))),
+        (other, bits) => return Err(DicomSegmentationError::Unsupported(format!("{other}, {bits} bits"))),
     };
     let side = |tag| integer(&object, tag).filter(|n| (1..=65535).contains(n)).map(|n| n as usize);
-    let columns = side(tags::COLUMNS).ok_or(SegmentationError::Missing("Columns (0028,0011)"))?;
-    let rows = side(tags::ROWS).ok_or(SegmentationError::Missing("Rows (0028,0010)"))?;
+    let columns = side(tags::COLUMNS).ok_or(DicomSegmentationError::Missing("Columns (0028,0011)"))?;
+    let rows = side(tags::ROWS).ok_or(DicomSegmentationError::Missing("Rows (0028,0010)"))?;
     let per_frame = items(&object, tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE);
     let count = integer(&object, tags::NUMBER_OF_FRAMES).unwrap_or(per_frame.len() as i64);
     if per_frame.is_empty() || count != per_frame.len() as i64 || per_frame.len() > MAX_FRAMES {
-        return Err(SegmentationError::Damaged(format!(
+        return Err(DicomSegmentationError::Damaged(format!(
             "it declares {count} frames and describes {}",
             per_frame.len()
         )));
@@ -126,27 +126,27 @@ pub fn read(bytes: &[u8]) -> Result<Segmentation, SegmentationError> {
     let frame_bits = columns * rows * bits as usize;
     let stored = match pixels {
         Some(PixelBytes::Native(range)) => &set.bytes[range],
-        Some(PixelBytes::Encapsulated { .. }) => return Err(SegmentationError::Unsupported("compressed".into())),
-        Some(PixelBytes::Truncated) => return Err(SegmentationError::Damaged("its pixels are cut off".into())),
-        None => return Err(SegmentationError::Missing("PixelData (7FE0,0010)")),
+        Some(PixelBytes::Encapsulated { .. }) => return Err(DicomSegmentationError::Unsupported("compressed".into())),
+        Some(PixelBytes::Truncated) => return Err(DicomSegmentationError::Damaged("its pixels are cut off".into())),
+        None => return Err(DicomSegmentationError::Missing("PixelData (7FE0,0010)")),
     };
     if frame_bits.checked_mul(per_frame.len()).is_none_or(|bits| stored.len() < bits.div_ceil(8)) {
-        return Err(SegmentationError::Damaged("it has fewer pixels than its frames need".into()));
+        return Err(DicomSegmentationError::Damaged("it has fewer pixels than its frames need".into()));
     }
 
     let shared = items(&object, tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE).first();
     let first = Groups { own: per_frame.first(), shared, top: &object };
     let orientation = first
         .numbers(tags::PLANE_ORIENTATION_SEQUENCE, tags::IMAGE_ORIENTATION_PATIENT)
-        .ok_or(SegmentationError::Missing("ImageOrientationPatient (0020,0037)"))?;
+        .ok_or(DicomSegmentationError::Missing("ImageOrientationPatient (0020,0037)"))?;
     let spacing: [f64; 2] = first
         .numbers(tags::PIXEL_MEASURES_SEQUENCE, tags::PIXEL_SPACING)
-        .ok_or(SegmentationError::Missing("PixelSpacing (0028,0030)"))?;
+        .ok_or(DicomSegmentationError::Missing("PixelSpacing (0028,0030)"))?;
     let slice_spacing =
         first.numbers(tags::PIXEL_MEASURES_SEQUENCE, tags::SPACING_BETWEEN_SLICES).map(|[s]: [f64; 1]| s.abs());
     let mut segments = segments(&object);
     if segments.is_empty() {
-        return Err(SegmentationError::Missing("SegmentSequence (0062,0002)"));
+        return Err(DicomSegmentationError::Missing("SegmentSequence (0062,0002)"));
     }
     let by_number: BTreeMap<i64, usize> = segments.iter().enumerate().map(|(n, s)| (s.number, n)).collect();
     let mut unknown = 0;
@@ -154,11 +154,11 @@ pub fn read(bytes: &[u8]) -> Result<Segmentation, SegmentationError> {
         let groups = Groups { own: Some(own), shared, top: &object };
         let position = groups
             .numbers(tags::PLANE_POSITION_SEQUENCE, tags::IMAGE_POSITION_PATIENT)
-            .ok_or(SegmentationError::Missing("ImagePositionPatient (0020,0032)"))?;
+            .ok_or(DicomSegmentationError::Missing("ImagePositionPatient (0020,0032)"))?;
         let turned: Option<[f64; 6]> =
             groups.numbers(tags::PLANE_ORIENTATION_SEQUENCE, tags::IMAGE_ORIENTATION_PATIENT);
         if turned.is_some_and(|t| t.iter().zip(orientation).any(|(a, b): (&f64, f64)| (a - b).abs() > 1e-4)) {
-            return Err(SegmentationError::NoGrid("they have several orientations".into()));
+            return Err(DicomSegmentationError::NoGrid("they have several orientations".into()));
         }
         let mut add = |number: i64, pixels: Vec<std::ops::Range<usize>>| match by_number.get(&number) {
             Some(&s) if !pixels.is_empty() => segments[s].frames.push(SegmentFrame { position, pixels }),
@@ -166,7 +166,7 @@ pub fn read(bytes: &[u8]) -> Result<Segmentation, SegmentationError> {
             None => unknown += 1,
         };
         let number = || groups.integer(tags::SEGMENT_IDENTIFICATION_SEQUENCE, tags::REFERENCED_SEGMENT_NUMBER);
-        let missing = SegmentationError::Missing("ReferencedSegmentNumber (0062,000B)");
+        let missing = DicomSegmentationError::Missing("ReferencedSegmentNumber (0062,000B)");
         let (pixels, start) = (columns * rows, n * columns * rows);
         match kind {
             Kind::Binary => {
@@ -200,7 +200,7 @@ pub fn read(bytes: &[u8]) -> Result<Segmentation, SegmentationError> {
     if unknown > 0 {
         warnings.push(format!("{unknown} frames belong to segments that are not listed and were left out"));
     }
-    Ok(Segmentation {
+    Ok(DicomSegmentation {
         frame_of_reference_uid: text(&object, tags::FRAME_OF_REFERENCE_UID),
         size: [columns, rows],
         spacing: [spacing[1], spacing[0]],

@@ -4,7 +4,7 @@ use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 
-use super::{SegmentationError, read, structures};
+use super::{DicomSegmentationError, read, structures};
 use crate::anatomy::Organ;
 use crate::formats::analytic::{self, damaged_versions, derive, series};
 use crate::formats::dicom::ExportError;
@@ -105,11 +105,11 @@ fn another_grid_or_frame_of_reference_is_refused() {
     let mut info = series(&labels.stored);
     info.frame_of_reference_uid = "9.9".into();
     let error = structures(&segmentation, Some(&TargetGrid::of(&labels)), Some(&SeriesLink::from(&info))).unwrap_err();
-    assert!(matches!(error, SegmentationError::OtherFrame { .. }));
+    assert!(matches!(error, DicomSegmentationError::OtherFrame { .. }));
     let mut moved = labels.stored.clone();
     moved.affine[0][3] += 0.6;
     let error = structures(&segmentation, Some(&TargetGrid::new(moved).unwrap()), None).unwrap_err();
-    assert_eq!(error, SegmentationError::OtherGrid);
+    assert_eq!(error, DicomSegmentationError::OtherGrid);
     let mut shorter = labels.stored.clone();
     shorter.size[2] = 5;
     let found = structures(&segmentation, Some(&TargetGrid::new(shorter).unwrap()), None).unwrap();

@@ -9,7 +9,7 @@ use super::blocked::Shape;
 use super::convolution::{Convolution, Filter, Term};
 use super::error::PlanError;
 use super::head::Head;
-use super::region::Region;
+use super::region::RegionLayers;
 use crate::anatomy::ORGAN_COUNT;
 
 /// What a step computes.
@@ -19,7 +19,7 @@ pub(super) enum Work {
     /// Feature maps.
     Convolution(Convolution),
     /// Region and attention, from pooled maps.
-    Region(Region),
+    Region(RegionLayers),
 }
 
 /// One operation.
@@ -258,7 +258,7 @@ impl Builder<'_> {
         let layer = |module: &str| -> Result<_, PlanError> {
             Ok((self.tensor(&format!("{module}.weight"))?.values, self.tensor(&format!("{module}.bias"))?.values))
         };
-        let work = Region::new(
+        let work = RegionLayers::new(
             self.maps[x].channels,
             [layer("region.shared")?, layer("region.region")?, layer("region.attention")?],
         )?;

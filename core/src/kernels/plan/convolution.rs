@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::blocked::{BLOCK, BORDER, Maps, Shape};
 use super::tile::{End, Rows};
-use super::winograd::{Groups, POINTS, Products, ROOM, Source, Transform, transform_weights};
+use super::winograd::{Groups, POINTS, Products, ROOM, Transform, TransformedInput, transform_weights};
 use crate::kernels::processor::{Processor, Threads};
 
 /// Whether a 3x3 convolution is worth being transformed. With few channels the transforms outweigh what they spare: with vectors
@@ -45,10 +45,10 @@ impl Filter {
     ) -> Self {
         let [inputs, outputs] = channels;
         let transformed = kernel == 3 && stride == 1 && worth_transforming(channels);
-        let taps = if transformed { POINTS } else { kernel * kernel };
-        let mut values = vec![0.0; outputs.next_multiple_of(BLOCK) * inputs * taps];
+        let offsets = if transformed { POINTS } else { kernel * kernel };
+        let mut values = vec![0.0; outputs.next_multiple_of(BLOCK) * inputs * offsets];
         for out in 0..outputs {
-            let block = &mut values[out / BLOCK * taps * inputs * BLOCK..][..taps * inputs * BLOCK];
+            let block = &mut values[out / BLOCK * offsets * inputs * BLOCK..][..offsets * inputs * BLOCK];
             for input in 0..inputs {
                 if transformed {
                     let nine = [0, 1, 2].map(|y| [0, 1, 2].map(|x| weight(out, input, y, x)));
@@ -59,9 +59,9 @@ impl Filter {
                 }
                 let first = input / BLOCK * BLOCK;
                 let count = BLOCK.min(inputs - first);
-                for tap in 0..taps {
-                    let at = first * taps + tap * count + input - first;
-                    block[at * BLOCK + out % BLOCK] = weight(out, input, tap / kernel, tap % kernel);
+                for offset in 0..offsets {
+                    let at = first * offsets + offset * count + input - first;
+                    block[at * BLOCK + out % BLOCK] = weight(out, input, offset / kernel, offset % kernel);
                 }
             }
         }
@@ -70,10 +70,10 @@ impl Filter {
 
     /// Of an output block and an input block, not transformed.
     fn block(&self, out: usize, input: usize) -> &[f32] {
-        let taps = self.kernel * self.kernel * BLOCK;
+        let per_channel = self.kernel * self.kernel * BLOCK;
         let first = input * BLOCK;
         let count = BLOCK.min(self.channels[0] - first);
-        &self.values[(out * self.channels[0] + first) * taps..][..count * taps]
+        &self.values[(out * self.channels[0] + first) * per_channel..][..count * per_channel]
     }
 
     /// Of an output block, transformed.
@@ -371,7 +371,7 @@ impl Job<'_> {
                 let values = &memory[at..][..length(term)];
                 at += length(term);
                 let weights = std::array::from_fn(|b| term.filter.points(block + b));
-                Source { values, channels: term.filter.channels[0], weights }
+                TransformedInput { values, channels: term.filter.channels[0], weights }
             });
             self.processor.dispatch(Products {
                 sources: [sources.next(), sources.next()],

@@ -27,9 +27,9 @@ impl Layer {
     }
 }
 
-/// The three layers.
+/// The three layers of the region branch.
 #[derive(Clone, Debug)]
-pub struct Region {
+pub struct RegionLayers {
     shared: Layer,
     region: Layer,
     attention: Layer,
@@ -37,7 +37,7 @@ pub struct Region {
     line: ([f32; ORGAN_COUNT], [f32; ORGAN_COUNT]),
 }
 
-impl Region {
+impl RegionLayers {
     /// Weight `[out, in]` and bias of the shared layer on `channels`, of the region's and of the attention's.
     ///
     /// # Errors

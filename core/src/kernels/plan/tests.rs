@@ -145,8 +145,8 @@ fn a_transformed_kernel_gives_what_the_kernel_gives() {
     for dy in 0..2 {
         let line = back([0, 1, 2, 3].map(|x| half[x][dy]));
         for (dx, got) in line.into_iter().enumerate() {
-            let taps = (0..9).map(|tap| (tap / 3, tap % 3));
-            let expected: f64 = taps.map(|(y, x)| f64::from(g[y][x]) * d[(dy + y) * 4 + dx + x]).sum();
+            let offsets = (0..9).map(|offset| (offset / 3, offset % 3));
+            let expected: f64 = offsets.map(|(y, x)| f64::from(g[y][x]) * d[(dy + y) * 4 + dx + x]).sum();
             assert!((got - expected).abs() < 1e-6, "{dy} {dx}: {got} {expected}");
         }
     }

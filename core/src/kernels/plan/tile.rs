@@ -130,16 +130,16 @@ impl<const B: usize, const K: usize, const STRIDE: usize, const STEP: usize> Row
         }
         // A kernel of one pixel begins behind the border.
         let before = BORDER - K / 2;
-        let taps: usize = K * K;
-        let channels = self.weights[0].len() / (taps * BLOCK);
+        let offsets: usize = K * K;
+        let channels = self.weights[0].len() / (offsets * BLOCK);
         for ky in 0..K {
             let input = self.input.row(self.block, row * STRIDE + ky + before);
             let input = &input[(x * STRIDE + before) * BLOCK..][..((W - 1) * STRIDE + K) * BLOCK];
             let input = input.as_chunks::<BLOCK>().0;
             for kx in 0..K {
-                let tap = (ky * K + kx) * channels * BLOCK;
+                let start = (ky * K + kx) * channels * BLOCK;
                 let weights: [&[[f32; BLOCK]]; B] =
-                    std::array::from_fn(|b| self.weights[b][tap..][..channels * BLOCK].as_chunks::<BLOCK>().0);
+                    std::array::from_fn(|b| self.weights[b][start..][..channels * BLOCK].as_chunks::<BLOCK>().0);
                 for channel in 0..channels {
                     let mut vectors = [[simd.splat_f32s(0.0); V]; B];
                     for (vectors, weights) in vectors.iter_mut().zip(weights) {

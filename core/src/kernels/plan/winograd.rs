@@ -137,7 +137,7 @@ impl Transform<'_, '_> {
 
 /// A transformed input and the transformed weights that it meets.
 #[derive(Clone, Copy)]
-pub struct Source<'a, const B: usize> {
+pub struct TransformedInput<'a, const B: usize> {
     /// As [`Transform`] makes it.
     pub values: &'a [f32],
     /// Channels.
@@ -149,7 +149,7 @@ pub struct Source<'a, const B: usize> {
 /// Sums over all input channels, and back to outputs.
 pub struct Products<'a, 'b, const B: usize> {
     /// One, or two that stand for their concatenation.
-    pub sources: [Option<Source<'a, B>>; 2],
+    pub sources: [Option<TransformedInput<'a, B>>; 2],
     /// Which outputs.
     pub groups: Groups,
     /// Rows and columns of the output.

@@ -10,7 +10,7 @@ use super::attention::AttentionEffect;
 use super::presence::OrganPresence;
 use super::regions::RegionConfusion;
 use super::truth::CaseTruth;
-use super::{MetricsError, Moments, OrganMetrics, Summary, compare};
+use super::{MeanStd, MetricsError, OrganMetrics, Summary, compare};
 use crate::anatomy::{ORGAN_COUNT, Organ, OrganSet};
 use crate::volume::LabelVolume;
 use serde::{Deserialize, Serialize};
@@ -126,15 +126,15 @@ impl CaseResult {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct OverOrgans {
     /// Dice, 0 to 1.
-    pub dice: Moments,
+    pub dice: MeanStd,
     /// 95 % Hausdorff distance, mm.
-    pub hausdorff_95_mm: Moments,
+    pub hausdorff_95_mm: MeanStd,
     /// Surface Dice.
-    pub surface_dice: Moments,
+    pub surface_dice: MeanStd,
     /// Mean surface distance, mm.
-    pub mean_surface_distance_mm: Moments,
+    pub mean_surface_distance_mm: MeanStd,
     /// Added path length, mm.
-    pub added_path_mm: Moments,
+    pub added_path_mm: MeanStd,
 }
 
 /// The measurements of a set of cases.
@@ -176,7 +176,7 @@ impl Evaluation {
     /// The mean organ.
     pub fn over_organs(&self, which: Organs) -> OverOrgans {
         let summaries = self.summaries(which);
-        let moments = |value: fn(&Summary) -> Moments| Moments::of(summaries.iter().filter_map(|s| value(&s.1).mean));
+        let moments = |value: fn(&Summary) -> MeanStd| MeanStd::of(summaries.iter().filter_map(|s| value(&s.1).mean));
         OverOrgans {
             dice: moments(|s| s.dice),
             hausdorff_95_mm: moments(|s| s.hausdorff_95_mm),

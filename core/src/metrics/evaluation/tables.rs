@@ -4,11 +4,11 @@ use super::{Evaluation, OrganResult, Organs, OverOrgans};
 use crate::anatomy::{ORGAN_COUNT, Organ};
 use crate::csv;
 use crate::metrics::presence;
-use crate::metrics::{AttentionEffect, Moments, OrganMetrics, Summary};
+use crate::metrics::{AttentionEffect, MeanStd, OrganMetrics, Summary};
 use serde::Serialize;
 
 /// Column name, digits, value of a case, moments over cases.
-type Column = (&'static str, usize, fn(&OrganMetrics) -> f64, fn(&Summary) -> Moments);
+type Column = (&'static str, usize, fn(&OrganMetrics) -> f64, fn(&Summary) -> MeanStd);
 
 const COLUMNS: [Column; 5] = [
     ("dice", 4, |m| m.dice, |s| s.dice),
@@ -207,7 +207,7 @@ impl Evaluation {
         let mut text = String::from("| case | organs | mean Dice | lowest | missed |\n|---|---|---|---|---|\n");
         let mut rows = 0;
         for case in &self.cases {
-            let dice = Moments::of(case.annotated.iter().map(|r| r.metrics.dice));
+            let dice = MeanStd::of(case.annotated.iter().map(|r| r.metrics.dice));
             let lowest = case.annotated.iter().min_by(|a, b| a.metrics.dice.total_cmp(&b.metrics.dice));
             let Some(lowest) = lowest else { continue };
             let missed: Vec<&str> =

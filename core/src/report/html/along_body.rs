@@ -4,7 +4,7 @@
 use super::super::figures::{Plane, View, data_uri};
 use super::super::key_slices::best_plane;
 use super::super::path::path_data;
-use super::super::{ReportError, Segmentation, Statistics};
+use super::super::{ReportError, ReportInput, Statistics};
 use super::axial::organ_path;
 use super::layout::{BAND, Heights, RIBBON, letters, scale_bar};
 use super::maps::{attention_legend, heat_map, nearest, region_legend, ribbon};
@@ -30,7 +30,7 @@ const PIXELS: usize = 640;
 ///
 /// # Errors
 /// [`ReportError::Picture`].
-pub fn section(seg: &Segmentation, statistics: &Statistics, keys: &[usize]) -> Result<String, ReportError> {
+pub fn section(seg: &ReportInput, statistics: &Statistics, keys: &[usize]) -> Result<String, ReportError> {
     let [nx, ny, nz] = seg.ct.geometry.size;
     let spacing = seg.ct.geometry.spacing();
     // The patient's extent across, from a few slices and every label.
@@ -130,7 +130,7 @@ fn title(x: f64, head: f64, text: &str) -> String {
     format!("<text class=\"t\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{text}</text>\n", head - 8.0)
 }
 
-fn axis(seg: &Segmentation, heights: &Heights, scale: f64) -> String {
+fn axis(seg: &ReportInput, heights: &Heights, scale: f64) -> String {
     let mut out = String::from("<g class=\"axis\">");
     let (low, high) = (seg.ct.geometry.slice_mm(0), seg.ct.geometry.slice_mm(heights.slices - 1));
     let step = [10.0, 20.0, 50.0, 100.0, 200.0, 500.0].into_iter().find(|s| s * scale >= 30.0).unwrap_or(1000.0);
@@ -157,7 +157,7 @@ fn axis(seg: &Segmentation, heights: &Heights, scale: f64) -> String {
 }
 
 fn picture(
-    seg: &Segmentation,
+    seg: &ReportInput,
     (view, index, [first, last], _): &(View, usize, [usize; 2], f64),
     x: f64,
     width: f64,
@@ -219,7 +219,7 @@ fn key_marks(keys: &[usize], x: f64, heights: &Heights) -> String {
 
 /// What the read-out under the pointer says, as JSON for the script.
 fn hover_data(
-    seg: &Segmentation,
+    seg: &ReportInput,
     slices: &[&SliceAnatomy],
     heights: &Heights,
     ribbon: f64,

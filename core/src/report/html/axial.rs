@@ -5,7 +5,7 @@
 
 use super::super::figures::{Plane, View, data_uri};
 use super::super::path::path_data;
-use super::super::{ReportError, Segmentation};
+use super::super::{ReportError, ReportInput};
 use super::layout::{letters, scale_bar};
 use super::text::{escape, hex, signed};
 use crate::anatomy::Organ;
@@ -27,7 +27,7 @@ const PIXELS: usize = 560;
 ///
 /// # Errors
 /// [`ReportError::Picture`].
-pub fn section(seg: &Segmentation, keys: &[usize]) -> Result<String, ReportError> {
+pub fn section(seg: &ReportInput, keys: &[usize]) -> Result<String, ReportError> {
     let mut out =
         String::from("<section aria-labelledby=\"axial\" class=\"axial\">\n<h2 id=\"axial\">Axial slices</h2>\n");
     out.push_str(
@@ -57,7 +57,7 @@ impl Callout {
     }
 }
 
-fn card(seg: &Segmentation, number: usize, k: usize) -> Result<String, ReportError> {
+fn card(seg: &ReportInput, number: usize, k: usize) -> Result<String, ReportError> {
     let plane = Plane::new(seg, View::Axial, k);
     let [sx, sy] = plane.spacing;
     let body = plane.body_box();

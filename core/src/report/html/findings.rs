@@ -1,6 +1,6 @@
 //! What a reader should know of the results before looking at them.
 
-use super::super::{CutByScan, OrganStatistics, Segmentation, Statistics};
+use super::super::{CutByScan, OrganStatistics, ReportInput, Statistics};
 use super::text::sentence;
 use crate::anatomy::{Organ, Region};
 
@@ -8,7 +8,7 @@ use crate::anatomy::{Organ, Region};
 pub const WEAK_DICE: f64 = 0.7;
 
 /// Everything a reader should check first: what the run and the reader said, and what the results say themselves.
-pub fn notes(seg: &Segmentation, statistics: &Statistics) -> Vec<String> {
+pub fn notes(seg: &ReportInput, statistics: &Statistics) -> Vec<String> {
     let mut notes: Vec<String> = seg.warnings().iter().map(|w| sentence(w)).collect();
     let list = |keep: &dyn Fn(&OrganStatistics) -> Option<String>| -> String {
         statistics.found().filter_map(keep).collect::<Vec<_>>().join(", ")
@@ -39,7 +39,7 @@ pub fn notes(seg: &Segmentation, statistics: &Statistics) -> Vec<String> {
 }
 
 /// The regions that surely cover at least 30 mm of the scan, or half of a short one, from the head down.
-pub fn regions_seen(seg: &Segmentation) -> Vec<Region> {
+pub fn regions_seen(seg: &ReportInput) -> Vec<Region> {
     let slices = seg.ordered_slices();
     let (Some(first), Some(last)) = (slices.first(), slices.last()) else { return Vec::new() };
     let each = (last.position_mm - first.position_mm).abs() / slices.len() as f64;

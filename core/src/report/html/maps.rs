@@ -1,7 +1,7 @@
 //! The region ribbon and the map of attention: what the network believed, slice by slice.
 
 use super::super::figures::{data_uri, encode, shade, viridis};
-use super::super::{ReportError, Segmentation, Statistics};
+use super::super::{ReportError, ReportInput, Statistics};
 use super::layout::{BAND, Heights, RIBBON};
 use super::text::{escape, hex};
 use crate::anatomy::{ORGAN_COUNT, Organ, Region};
@@ -80,7 +80,7 @@ pub fn ribbon(slices: &[&SliceAnatomy], x: f64, heights: &Heights) -> Result<Str
 /// # Errors
 /// [`ReportError::Picture`].
 pub fn heat_map(
-    seg: &Segmentation,
+    seg: &ReportInput,
     statistics: &Statistics,
     slices: &[&SliceAnatomy],
     x: f64,
@@ -151,7 +151,7 @@ pub fn region_legend(x: f64, head: f64) -> String {
 }
 
 /// How to read the map of attention, above the coronal picture, and the pattern that the map uses.
-pub fn attention_legend(seg: &Segmentation, x: f64, head: f64) -> String {
+pub fn attention_legend(seg: &ReportInput, x: f64, head: f64) -> String {
     let map = viridis();
     let mut out = String::from(
         "<defs><pattern id=\"hatch\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\">\

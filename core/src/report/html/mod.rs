@@ -20,7 +20,7 @@ pub(super) use layout::STYLE;
 pub(super) use text::{escape, hex};
 
 use super::key_slices;
-use super::{NOT_A_MEDICAL_DEVICE, ReportError, Segmentation, Statistics};
+use super::{NOT_A_MEDICAL_DEVICE, ReportError, ReportInput, Statistics};
 use crate::anatomy::Organ;
 use findings::{notes, regions_seen, within_reach};
 use text::{date, duration};
@@ -29,7 +29,7 @@ use text::{date, duration};
 ///
 /// # Errors
 /// [`ReportError`] when the parts do not belong together or a picture cannot be encoded.
-pub fn report_html(seg: &Segmentation, statistics: &Statistics) -> Result<String, ReportError> {
+pub fn report_html(seg: &ReportInput, statistics: &Statistics) -> Result<String, ReportError> {
     seg.check()?;
     let [_, _, slices] = seg.ct.geometry.size;
     let keys = key_slices(statistics, slices, seg.ct.geometry.spacing()[2]);
@@ -59,7 +59,7 @@ pub fn report_html(seg: &Segmentation, statistics: &Statistics) -> Result<String
     Ok(page)
 }
 
-fn header(seg: &Segmentation) -> String {
+fn header(seg: &ReportInput) -> String {
     let run = seg.run;
     let files = match run.inputs.as_slice() {
         [] => "not named".to_string(),
@@ -82,7 +82,7 @@ fn header(seg: &Segmentation) -> String {
     out
 }
 
-fn summary(seg: &Segmentation, statistics: &Statistics) -> String {
+fn summary(seg: &ReportInput, statistics: &Statistics) -> String {
     let known = seg.trained.iter().filter(|t| t.enabled).count();
     let found = statistics.found().filter(|s| seg.is_enabled(s.organ)).count();
     let [nx, ny, nz] = seg.ct.geometry.size;

@@ -1,12 +1,12 @@
 //! The tables of the report: organs, what the weights do not know, and how the run went.
 
-use super::super::{CutByScan, Segmentation, Statistics};
+use super::super::{CutByScan, ReportInput, Statistics};
 use super::findings::{WEAK_DICE, cut_text, regions_seen, within_reach};
 use super::text::{duration, escape, hex, millilitres, signed};
 use crate::anatomy::Organ;
 
 /// One row for each organ that was looked for.
-pub fn organs(seg: &Segmentation, statistics: &Statistics) -> String {
+pub fn organs(seg: &ReportInput, statistics: &Statistics) -> String {
     let mut out = String::from(
         "<section aria-labelledby=\"organs\">\n<h2 id=\"organs\">Organs</h2>\n<div class=\"wide\"><table class=\"organs\">\n<thead><tr>",
     );
@@ -76,7 +76,7 @@ fn patients(n: usize) -> String {
 }
 
 /// The organs that are never drawn, and those that are switched off.
-pub fn unknown_organs(seg: &Segmentation) -> String {
+pub fn unknown_organs(seg: &ReportInput) -> String {
     let unknown: Vec<&str> = Organ::ALL.into_iter().filter(|&o| seg.trained(o).is_none()).map(Organ::name).collect();
     let off: Vec<_> = Organ::ALL.into_iter().filter_map(|o| seg.trained(o).filter(|t| !t.enabled)).collect();
     if unknown.is_empty() && off.is_empty() {
@@ -108,7 +108,7 @@ pub fn unknown_organs(seg: &Segmentation) -> String {
 }
 
 /// How the run went, for whoever has to repeat it.
-pub fn run_details(seg: &Segmentation) -> String {
+pub fn run_details(seg: &ReportInput) -> String {
     let run = seg.run;
     let mut out = String::from("<section aria-labelledby=\"run\">\n<h2 id=\"run\">Run</h2>\n<dl class=\"run\">\n");
     let mut row = |term: &str, text: String| {

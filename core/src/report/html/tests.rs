@@ -44,7 +44,7 @@ fn slices() -> Vec<SliceAnatomy> {
 
 fn page(ct: &CtVolume, labels: &LabelVolume, trained: &[TrainedOrgan], run: &RunInfo) -> String {
     let slices = slices();
-    let seg = Segmentation { ct, labels, slices: &slices, trained, run };
+    let seg = ReportInput { ct, labels, slices: &slices, trained, run };
     report_html(&seg, &Statistics::measure(&seg).unwrap()).unwrap()
 }
 
@@ -173,7 +173,7 @@ fn a_network_without_attention_and_a_scan_of_one_slice_still_give_a_page() {
     let (trained, run) = (trained(&["liver"]), RunInfo::default());
     let slices = [SliceAnatomy { slice: 0, position_mm: 0.0, regions: [0.0; 5], attention: None }];
     for slices in [&slices[..], &[]] {
-        let seg = Segmentation { ct: &ct, labels: &labels, slices, trained: &trained, run: &run };
+        let seg = ReportInput { ct: &ct, labels: &labels, slices, trained: &trained, run: &run };
         let page = report_html(&seg, &Statistics::measure(&seg).unwrap()).unwrap();
         assert!(page.contains("network without attention"));
         assert!(!page.contains("NaN") && !page.contains("inf\""));

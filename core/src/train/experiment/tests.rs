@@ -29,8 +29,8 @@ fn experiment<T>(
     (done, events)
 }
 
-fn folds() -> Vec<Run> {
-    (1..=3).map(|index| Run::of_fold(&config(), Fold { index, of: 3 })).collect()
+fn folds() -> Vec<TrainingRun> {
+    (1..=3).map(|index| TrainingRun::of_fold(&config(), Fold { index, of: 3 })).collect()
 }
 
 #[test]

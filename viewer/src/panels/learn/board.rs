@@ -23,40 +23,40 @@ pub fn show(ui: &mut Ui, learn: &mut Learn) {
             });
             return;
         };
-        if record.looks.len() > 1 {
-            let last = record.looks.len() - 1;
-            let steps: Vec<u64> = record.looks.iter().map(|l| l.step).collect();
-            let mut at = learn.looked_at.unwrap_or(last).min(last);
+        if record.evaluations.len() > 1 {
+            let last = record.evaluations.len() - 1;
+            let steps: Vec<u64> = record.evaluations.iter().map(|l| l.step).collect();
+            let mut at = learn.chosen_evaluation.unwrap_or(last).min(last);
             ui.horizontal(|ui| {
                 ui.spacing_mut().slider_width = (ui.available_width() - 330.0).clamp(80.0, 500.0);
                 let slider = Slider::new(&mut at, 0..=last)
                     .text("Look back")
                     .custom_formatter(move |n, _| format!("step {}", steps.get(n as usize).copied().unwrap_or(0)));
                 if ui.add(slider).changed() {
-                    learn.looked_at = (at < last).then_some(at);
+                    learn.chosen_evaluation = (at < last).then_some(at);
                 }
-                if ui.add_enabled(learn.looked_at.is_some(), egui::Button::new("Now")).clicked() {
-                    learn.looked_at = None;
+                if ui.add_enabled(learn.chosen_evaluation.is_some(), egui::Button::new("Now")).clicked() {
+                    learn.chosen_evaluation = None;
                 }
             });
         }
         let learn = &*learn;
-        let (Some(record), Some(look)) = (&learn.current, learn.look()) else { return };
+        let (Some(record), Some(evaluation)) = (&learn.current, learn.evaluation()) else { return };
         let width = ui.available_width();
-        let beside = look.answers.iter().any(|a| a.attention.is_some()) && width > TABLE + 420.0;
+        let beside = evaluation.answers.iter().any(|a| a.attention.is_some()) && width > TABLE + 420.0;
         ui.horizontal_top(|ui| {
             ui.vertical(|ui| {
                 ui.set_width(if beside { width - TABLE - ui.spacing().item_spacing.x } else { width });
-                slices::pictures(ui, &record.plan, look);
+                slices::pictures(ui, &record.plan, evaluation);
                 ui.add_space(4.0);
                 curves::show(ui, record, learn.grey());
             });
             if beside {
-                ui.vertical(|ui| slices::attention(ui, &record.plan, look));
+                ui.vertical(|ui| slices::attention(ui, &record.plan, evaluation));
             }
         });
-        if !beside && look.answers.iter().any(|a| a.attention.is_some()) {
-            slices::attention(ui, &record.plan, look);
+        if !beside && evaluation.answers.iter().any(|a| a.attention.is_some()) {
+            slices::attention(ui, &record.plan, evaluation);
         }
         if !record.settings.attention {
             ui.label(RichText::new("Without the second branch there is neither region nor attention to show.").weak());

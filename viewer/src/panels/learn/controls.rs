@@ -189,10 +189,12 @@ fn switches_of(ui: &mut Ui, record: &Record) {
 }
 
 fn numbers(ui: &mut Ui, record: &Record) {
-    let look = record.looks.last();
-    for value in
-        [look.and_then(|l| l.dice_outlined), look.and_then(|l| l.dice_contested), look.and_then(|l| l.region_accuracy)]
-    {
+    let evaluation = record.evaluations.last();
+    for value in [
+        evaluation.and_then(|l| l.dice_outlined),
+        evaluation.and_then(|l| l.dice_contested),
+        evaluation.and_then(|l| l.region_accuracy),
+    ] {
         ui.label(value.map_or("-".into(), |v| format!("{:.0}", 100.0 * v)));
     }
     ui.end_row();

@@ -86,7 +86,7 @@ fn losses(record: &Record, term: usize) -> PlotPoints<'static> {
 }
 
 fn scores(record: &Record, score: Score) -> PlotPoints<'static> {
-    record.looks.iter().filter_map(|l| score(l).map(|v| [l.step as f64, f64::from(v)])).collect()
+    record.evaluations.iter().filter_map(|l| score(l).map(|v| [l.step as f64, f64::from(v)])).collect()
 }
 
 fn phases(plot: &mut egui_plot::PlotUi<'_>, record: &Record, colour: Color32) {

@@ -25,8 +25,8 @@ pub struct Learn {
     pub earlier: Vec<Record>,
     /// Which earlier one is drawn in grey; the newest unless chosen.
     pub compared: Option<LearnSettings>,
-    /// Which look is on the board; the newest unless chosen.
-    pub looked_at: Option<usize>,
+    /// Which evaluation is on the board; the newest unless chosen.
+    pub chosen_evaluation: Option<usize>,
     run: u64,
 }
 
@@ -57,8 +57,8 @@ pub struct Record {
     pub plan: LearnPlan,
     /// Dice, focal and region loss of each step.
     pub losses: Vec<[Option<f32>; 3]>,
-    /// Looks at the held-out slices.
-    pub looks: Vec<LearnEvaluation>,
+    /// Evaluations on the held-out slices.
+    pub evaluations: Vec<LearnEvaluation>,
     pace: Pace,
 }
 
@@ -78,7 +78,7 @@ impl Default for Learn {
             current: None,
             earlier: Vec::new(),
             compared: None,
-            looked_at: None,
+            chosen_evaluation: None,
             run: 0,
         }
     }
@@ -88,10 +88,10 @@ impl Learn {
     /// A training with the chosen settings begins; what was learned before is kept to compare with.
     pub fn start(&mut self, run: u64) {
         if let Some(mut record) = self.current.take()
-            && record.looks.len() > 1
+            && record.evaluations.len() > 1
         {
-            // Curves are what is compared; the pictures of all looks would be megabytes.
-            record.looks.iter_mut().for_each(|look| look.answers.clear());
+            // Curves are what is compared; the pictures of all evaluations would be megabytes.
+            record.evaluations.iter_mut().for_each(|evaluation| evaluation.answers.clear());
             self.earlier.retain(|e| e.settings != record.settings);
             self.earlier.push(record);
             if self.earlier.len() > KEPT {
@@ -99,7 +99,7 @@ impl Learn {
             }
         }
         self.state = TrainingState::Preparing(0, 0);
-        (self.run, self.compared, self.looked_at) = (run, None, None);
+        (self.run, self.compared, self.chosen_evaluation) = (run, None, None);
     }
 
     /// Holds it, or lets it go on.
@@ -124,13 +124,13 @@ impl Learn {
         if event.run != self.run || !self.is_active() {
             return;
         }
-        match &event.news {
+        match &event.update {
             LearnUpdate::Preparing { done, of } => self.state = TrainingState::Preparing(*done, *of),
             LearnUpdate::Started(plan) => {
-                let (losses, looks) = (Vec::new(), Vec::new());
+                let (losses, evaluations) = (Vec::new(), Vec::new());
                 let pace = Pace { last: Some(Instant::now()), ..Pace::default() };
                 let plan = plan.clone();
-                self.current = Some(Record { settings: self.settings, plan, losses, looks, pace });
+                self.current = Some(Record { settings: self.settings, plan, losses, evaluations, pace });
                 self.state = TrainingState::Running;
             }
             LearnUpdate::Step { losses, .. } => {
@@ -139,9 +139,9 @@ impl Learn {
                     record.pace.step();
                 }
             }
-            LearnUpdate::Evaluation(look) => {
+            LearnUpdate::Evaluation(evaluation) => {
                 if let Some(record) = &mut self.current {
-                    record.looks.push(look.clone());
+                    record.evaluations.push(evaluation.clone());
                 }
             }
             LearnUpdate::Finished => self.state = TrainingState::Over,
@@ -155,10 +155,10 @@ impl Learn {
         chosen.or(self.earlier.last())
     }
 
-    /// The look that is on the board.
-    pub fn look(&self) -> Option<&LearnEvaluation> {
-        let looks = &self.current.as_ref()?.looks;
-        self.looked_at.and_then(|n| looks.get(n)).or(looks.last())
+    /// The evaluation that is on the board.
+    pub fn evaluation(&self) -> Option<&LearnEvaluation> {
+        let evaluations = &self.current.as_ref()?.evaluations;
+        self.chosen_evaluation.and_then(|n| evaluations.get(n)).or(evaluations.last())
     }
 }
 

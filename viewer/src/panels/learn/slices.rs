@@ -22,17 +22,17 @@ const DARK: f32 = 0.001;
 const OFF: f32 = 0.05;
 
 /// Draws the slices side by side, from the head down.
-pub fn pictures(ui: &mut Ui, plan: &LearnPlan, look: &LearnEvaluation) {
+pub fn pictures(ui: &mut Ui, plan: &LearnPlan, evaluation: &LearnEvaluation) {
     let columns = plan.slices.len().max(1);
     let side = ((ui.available_width() - LABELS) / columns as f32 - GAP).clamp(40.0, 150.0).floor();
-    let regions = look.answers.iter().any(|a| a.regions.is_some());
+    let regions = evaluation.answers.iter().any(|a| a.regions.is_some());
     let height = LINE + ROWS.len() as f32 * (side + GAP) + LINE + if regions { BARS + LINE } else { 0.0 };
     let size = vec2(LABELS + columns as f32 * (side + GAP), height);
     let (area, _) = ui.allocate_exact_size(size, Sense::hover());
     let texture = ui.ctx().load_texture_cached(
         "slices of the lesson",
         Id::unique("slices of the lesson"),
-        compose(plan, look),
+        compose(plan, evaluation),
         TextureOptions::NEAREST,
     );
     let text = ui.visuals().text_color();
@@ -45,7 +45,7 @@ pub fn pictures(ui: &mut Ui, plan: &LearnPlan, look: &LearnEvaluation) {
         let x = area.left() + LABELS + c as f32 * (side + GAP);
         let centre = x + side / 2.0;
         ui.painter().text(pos2(centre, area.top()), Align2::CENTER_TOP, &slice.title, small.clone(), text);
-        let Some(answer) = look.answers.get(c) else { continue };
+        let Some(answer) = evaluation.answers.get(c) else { continue };
         let dice = answer.dice.map_or("no organ".to_string(), |d| format!("Dice {:.0} %", 100.0 * d));
         for (r, name) in ROWS.iter().enumerate() {
             let rect = Rect::from_min_size(pos2(x, area.top() + LINE + r as f32 * (side + GAP)), vec2(side, side));
@@ -97,12 +97,12 @@ fn name(response: &Response, said: String) {
 }
 
 /// Images in the first row, truth over them in the second, the network's labels in the third.
-fn compose(plan: &LearnPlan, look: &LearnEvaluation) -> ColorImage {
+fn compose(plan: &LearnPlan, evaluation: &LearnEvaluation) -> ColorImage {
     let [width, height] = plan.size;
     let stride = width * plan.slices.len();
     let mut pixels = vec![Color32::BLACK; stride * height * ROWS.len()];
     for (c, slice) in plan.slices.iter().enumerate() {
-        let answer = look.answers.get(c).map_or(&[][..], |a| &a.labels[..]);
+        let answer = evaluation.answers.get(c).map_or(&[][..], |a| &a.labels[..]);
         for (r, labels) in [&[][..], &slice.truth[..], answer].into_iter().enumerate() {
             for (n, &grey) in slice.image.iter().enumerate().take(width * height) {
                 let at = (r * height + n / width) * stride + c * width + n % width;
@@ -147,7 +147,7 @@ fn bars(ui: &Ui, rect: Rect, id: Id, slice: &LearnSlice, p: &[f32; 5]) {
 }
 
 /// Draws the attention vectors of the slices: organs down, slices across.
-pub fn attention(ui: &mut Ui, plan: &LearnPlan, look: &LearnEvaluation) {
+pub fn attention(ui: &mut Ui, plan: &LearnPlan, evaluation: &LearnEvaluation) {
     const NAMES: f32 = 140.0;
     const ROW: f32 = 14.0;
     ui.strong("Attention vector of each slice");
@@ -165,7 +165,7 @@ pub fn attention(ui: &mut Ui, plan: &LearnPlan, look: &LearnEvaluation) {
         ui.painter().rect_filled(swatch, 1.0, Color32::from_rgb(r, g, b));
         ui.painter().text(pos2(area.left() + 13.0, y), Align2::LEFT_CENTER, organ.name(), font.clone(), text);
     }
-    for (c, (slice, answer)) in plan.slices.iter().zip(&look.answers).enumerate() {
+    for (c, (slice, answer)) in plan.slices.iter().zip(&evaluation.answers).enumerate() {
         let left = area.left() + NAMES + c as f32 * cell;
         // Two lines: the names are wider than the cells.
         for (line, word) in slice.title.split(' ').enumerate() {

@@ -32,7 +32,7 @@ fn plan() -> LearnPlan {
     }
 }
 
-fn look(step: u64, dice: f32) -> LearnEvaluation {
+fn evaluation(step: u64, dice: f32) -> LearnEvaluation {
     let answer = LearnAnswer {
         labels: vec![Organ::Liver.label(); SIDE * SIDE],
         regions: Some([0.1, 0.1, 0.2, 0.5, 0.1]),
@@ -48,19 +48,19 @@ fn look(step: u64, dice: f32) -> LearnEvaluation {
     }
 }
 
-fn tell(state: &mut Desk, run: u64, news: LearnUpdate) {
-    state.panels.apply(Event::Learn(LearnEvent { run, news }));
+fn tell(state: &mut Desk, run: u64, update: LearnUpdate) {
+    state.panels.apply(Event::Learn(LearnEvent { run, update }));
 }
 
 fn teach(state: &mut Desk, run: u64, steps: u64) {
     tell(state, run, LearnUpdate::Preparing { done: 17, of: 17 });
     tell(state, run, LearnUpdate::Started(plan()));
-    tell(state, run, LearnUpdate::Evaluation(look(0, 0.02)));
+    tell(state, run, LearnUpdate::Evaluation(evaluation(0, 0.02)));
     for step in 1..=steps {
         let losses = [(step > 10).then_some(0.9 - 0.01 * step as f32), None, Some(1.0 / step as f32)];
         tell(state, run, LearnUpdate::Step { step, losses });
         if step % 10 == 0 {
-            tell(state, run, LearnUpdate::Evaluation(look(step, 0.03 * step as f32)));
+            tell(state, run, LearnUpdate::Evaluation(evaluation(step, 0.03 * step as f32)));
         }
     }
 }
@@ -131,7 +131,7 @@ fn the_last_run_stays_to_compare_with_and_late_news_change_nothing() {
     teach(&mut state, 2, 5);
     let lesson = &state.panels.side.learn;
     let (now, grey) = (lesson.current.as_ref().unwrap(), lesson.grey().unwrap());
-    assert_eq!((now.done(), grey.done(), grey.looks.len()), (5, 30, 4));
+    assert_eq!((now.done(), grey.done(), grey.evaluations.len()), (5, 30, 4));
     assert_eq!(label(&grey.settings), "attention, HPA by source and region");
     assert_eq!(label(&now.settings), "no attention, HPA by source and region");
     assert_eq!((now.phase(), now.total()), ("regions", 30));

@@ -14,8 +14,8 @@ pub enum Known<'a> {
     Never,
     /// Learned, but off by default.
     Off(&'a TrainedOrgan),
-    /// Learned, and drawn.
-    Drawn(&'a TrainedOrgan),
+    /// Learned, and on.
+    On(&'a TrainedOrgan),
 }
 
 /// What is known of an organ.
@@ -23,7 +23,7 @@ pub fn known(model: &Model, organ: Organ) -> Known<'_> {
     match model.trained(organ) {
         _ if model.weights.is_none() => Known::NoWeights,
         None => Known::Never,
-        Some(trained) if trained.enabled || model.all_organs => Known::Drawn(trained),
+        Some(trained) if trained.enabled || model.all_organs => Known::On(trained),
         Some(trained) => Known::Off(trained),
     }
 }
@@ -36,7 +36,7 @@ impl Known<'_> {
             Self::Never => {
                 "Not in these weights: no training patient had this organ outlined, so it is never drawn.".into()
             }
-            Self::Drawn(t) | Self::Off(t) => {
+            Self::On(t) | Self::Off(t) => {
                 let patients = if t.patients == 1 { "patient" } else { "patients" };
                 let dice = match t.validation_dice {
                     Some(dice) => format!("validation Dice {dice:.2} on {}", t.validation_patients),
@@ -55,7 +55,7 @@ impl Known<'_> {
                 Some(dice) => format!("off: too weak, Dice {dice:.2}"),
                 None => "off: never measured".to_string(),
             }),
-            Self::NoWeights | Self::Drawn(_) => None,
+            Self::NoWeights | Self::On(_) => None,
         }
     }
 }

@@ -51,7 +51,7 @@ pub fn show(ui: &mut Ui, cx: &mut Context<'_>, organ: Organ, scrolled_to: &mut O
         (None, tag) => tag.clone(),
     };
     let sentence = knowledge.sentence();
-    let drawable = present || matches!(knowledge, Known::Drawn(_) | Known::NoWeights);
+    let drawable = present || matches!(knowledge, Known::On(_) | Known::NoWeights);
 
     let height = if second.is_some() { 37.0 } else { 28.0 };
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::click());

@@ -231,7 +231,7 @@ fn every_event_survives() {
         LearnUpdate::Finished,
         LearnUpdate::Failed("x".into()),
     ];
-    events.extend(news.map(|news| Event::Learn(LearnEvent { run: 9, news })));
+    events.extend(news.map(|update| Event::Learn(LearnEvent { run: 9, update })));
     for event in events {
         assert_eq!(format!("{:?}", through(&event)), format!("{event:?}"));
     }

@@ -29,9 +29,9 @@ impl Executor {
     }
 
     /// It is over, whatever it was doing.
-    pub(super) fn end_demo(&mut self, news: LearnUpdate) {
+    pub(super) fn end_demo(&mut self, update: LearnUpdate) {
         if let Some(demo) = self.demo.take() {
-            self.events.push_back(Event::Learn(LearnEvent { run: demo.run, news }));
+            self.events.push_back(Event::Learn(LearnEvent { run: demo.run, update }));
         }
     }
 

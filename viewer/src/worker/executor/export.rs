@@ -3,7 +3,7 @@
 use attention_anatomy::anatomy::OrganSet;
 use attention_anatomy::formats::rtstruct::WriteOptions;
 use attention_anatomy::infer::{Provenance, RunInfo, SliceAnatomy};
-use attention_anatomy::report::{DicomSource, ResultFile, ResultFiles, Segmentation, TrainedOrgan};
+use attention_anatomy::report::{DicomSource, ReportInput, ResultFile, ResultFiles, TrainedOrgan};
 
 use super::open_ct::OpenCt;
 use super::segment::Segmenting;
@@ -53,7 +53,7 @@ fn make(study: &OpenCt, provenance: Option<&Provenance>, export: Exporting) -> R
     run.warnings.splice(0..0, export.notes);
     let slices: Vec<SliceAnatomy> = provenance.map_or(Vec::new(), Provenance::slices);
     let trained: Vec<TrainedOrgan> = provenance.map_or(Vec::new(), Provenance::trained);
-    let segmentation = Segmentation { ct, labels: &labels, slices: &slices, trained: &trained, run: &run };
+    let segmentation = ReportInput { ct, labels: &labels, slices: &slices, trained: &trained, run: &run };
     let (file, edited) = file(export.what);
     let contours = WriteOptions { label: "AI contours".into(), ..WriteOptions::default() };
     let mut files = ResultFiles::single(segmentation);

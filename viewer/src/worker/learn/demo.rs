@@ -36,7 +36,7 @@ pub(super) struct DemoTraining {
     pub steps: [u64; 3],
     /// Adam's rate in these phases.
     pub rates: [f64; 3],
-    /// Steps between two looks at the evaluation.
+    /// Steps between two evaluations.
     pub look_every: u64,
 }
 

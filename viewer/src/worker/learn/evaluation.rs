@@ -74,7 +74,7 @@ impl Evaluation {
     }
 
     /// The network's present answers.
-    pub async fn look(&self, trainer: &Trainer, device: &Device) -> Result<LearnEvaluation, DemoError> {
+    pub async fn measure(&self, trainer: &Trainer, device: &Device) -> Result<LearnEvaluation, DemoError> {
         let network = trainer.network().fold();
         let mut score = Score::default();
         let mut answers = Vec::new();

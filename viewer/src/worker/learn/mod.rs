@@ -95,11 +95,11 @@ impl LearnTask {
             self.activity = Activity::Stepping(promise);
             return None;
         };
-        let (work, news) = advanced.unwrap_or_else(|reason| (None, vec![LearnUpdate::Failed(reason.to_string())]));
+        let (work, updates) = advanced.unwrap_or_else(|reason| (None, vec![LearnUpdate::Failed(reason.to_string())]));
         if let Some(work) = work {
             self.activity = Activity::Resting(work);
         }
-        Some(news.into_iter().map(|news| LearnEvent { run: self.run, news }).collect())
+        Some(updates.into_iter().map(|update| LearnEvent { run: self.run, update }).collect())
     }
 }
 
@@ -134,9 +134,9 @@ impl Setup {
             size: [self.demo.crop; 2],
             slices: evaluation.shown(),
         };
-        let look = evaluation.look(session.trainer(), &self.device).await?;
+        let measured = evaluation.measure(session.trainer(), &self.device).await?;
         let work = Work::Training(Box::new(Training { session, evaluation }));
-        Ok((Some(work), vec![preparing, LearnUpdate::Started(plan), LearnUpdate::Evaluation(look)]))
+        Ok((Some(work), vec![preparing, LearnUpdate::Started(plan), LearnUpdate::Evaluation(measured)]))
     }
 
     async fn train(self, mut training: Box<Training>) -> Advanced {
@@ -144,13 +144,13 @@ impl Setup {
         let batch = session.next_batch();
         let Advance { report, due, finished } = session.step(&batch).await?;
         let losses = [report.dice, report.focal, report.region];
-        let mut news = vec![LearnUpdate::Step { step: report.step, losses }];
+        let mut updates = vec![LearnUpdate::Step { step: report.step, losses }];
         if due {
-            news.push(LearnUpdate::Evaluation(evaluation.look(session.trainer(), &self.device).await?));
+            updates.push(LearnUpdate::Evaluation(evaluation.measure(session.trainer(), &self.device).await?));
         }
         if finished {
-            news.push(LearnUpdate::Finished);
+            updates.push(LearnUpdate::Finished);
         }
-        Ok(((!finished).then_some(Work::Training(training)), news))
+        Ok(((!finished).then_some(Work::Training(training)), updates))
     }
 }

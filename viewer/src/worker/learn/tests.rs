@@ -26,12 +26,12 @@ fn task(settings: LearnSettings, demo: DemoTraining) -> LearnTask {
 }
 
 fn run(mut task: LearnTask) -> Vec<LearnUpdate> {
-    let mut news = Vec::new();
+    let mut updates = Vec::new();
     while !task.is_over() {
-        news.extend(task.step().into_iter().flatten().inspect(|e| assert_eq!(e.run, 3)).map(|e| e.news));
+        updates.extend(task.step().into_iter().flatten().inspect(|e| assert_eq!(e.run, 3)).map(|e| e.update));
     }
     assert_eq!(task.step(), Some(Vec::new()));
-    news
+    updates
 }
 
 /// Dice of large organs over the slices that are shown, counted here and not by the evaluation.
@@ -53,34 +53,35 @@ fn dice(slices: &[LearnSlice], answers: &[LearnAnswer]) -> f64 {
 
 #[test]
 fn a_short_lesson_lowers_the_loss_and_finds_organs_that_untrained_weights_do_not() {
-    let news = run(task(settings(), small()));
-    let losses: Vec<[Option<f32>; 3]> = news
+    let updates = run(task(settings(), small()));
+    let losses: Vec<[Option<f32>; 3]> = updates
         .iter()
         .filter_map(|n| if let LearnUpdate::Step { losses, .. } = n { Some(*losses) } else { None })
         .collect();
-    let looks: Vec<_> = news
+    let evaluations: Vec<_> = updates
         .iter()
-        .filter_map(|n| if let LearnUpdate::Evaluation(look) = n { Some(look.clone()) } else { None })
+        .filter_map(|n| if let LearnUpdate::Evaluation(measured) = n { Some(measured.clone()) } else { None })
         .collect();
-    let plan = news.iter().find_map(|n| if let LearnUpdate::Started(plan) = n { Some(plan) } else { None }).unwrap();
+    let plan = updates.iter().find_map(|n| if let LearnUpdate::Started(plan) = n { Some(plan) } else { None }).unwrap();
     assert_eq!((losses.len() as u64, plan.phases.last().unwrap().1), (100, 100));
     assert!(losses[..5].iter().all(|l| l[0].is_none() && l[2].is_some()), "pre-training has only regions");
     let mean = |l: &[[Option<f32>; 3]]| l.iter().filter_map(|l| l[0]).sum::<f32>() / l.len() as f32;
     let (first, last) = (mean(&losses[5..10]), mean(&losses[95..]));
     assert!(last < first - 0.1, "Dice loss {first} -> {last}");
-    let (untrained, trained) = (dice(&plan.slices, &looks[0].answers), dice(&plan.slices, &looks[2].answers));
+    let (untrained, trained) =
+        (dice(&plan.slices, &evaluations[0].answers), dice(&plan.slices, &evaluations[2].answers));
     assert!(untrained < 0.15 && trained > 0.4, "Dice of large organs {untrained} -> {trained}");
-    assert!(looks[2].region_accuracy.unwrap() > 0.5, "{:?}", looks[2].region_accuracy);
-    assert_eq!(news.last(), Some(&LearnUpdate::Finished));
+    assert!(evaluations[2].region_accuracy.unwrap() > 0.5, "{:?}", evaluations[2].region_accuracy);
+    assert_eq!(updates.last(), Some(&LearnUpdate::Finished));
 }
 
 #[test]
 fn the_seed_decides_everything() {
     let short = || DemoTraining { scans_of_set: 1, steps: [1, 2, 0], look_every: 3, ..small() };
-    let news = |seed: u64| run(task(LearnSettings { seed, ..settings() }, short()));
-    let first = news(7);
-    assert_eq!(first, news(7));
-    assert_ne!(first, news(8));
+    let updates = |seed: u64| run(task(LearnSettings { seed, ..settings() }, short()));
+    let first = updates(7);
+    assert_eq!(first, updates(7));
+    assert_ne!(first, updates(8));
 }
 
 #[test]

@@ -39,7 +39,7 @@ pub struct LearnEvent {
     /// Which training.
     pub run: u64,
     /// What.
-    pub news: LearnUpdate,
+    pub update: LearnUpdate,
 }
 
 /// What the small training says.

@@ -66,7 +66,7 @@ fn contours_of_an_oblique_series_lie_in_its_planes() {
     });
     assert_exact(&labels, "oblique");
     let set = read(&write(&labels, &WriteOptions::default()).unwrap()).unwrap();
-    for contour in &set.regions[0].contours {
+    for contour in &set.rois[0].contours {
         let k: usize = contour.image.rsplit('.').next().unwrap().parse::<usize>().unwrap() - 1;
         for &point in &contour.points {
             let index = grid.to_index(point);
@@ -88,10 +88,10 @@ fn smooth_contours_stay_close_to_the_voxels_and_keep_the_volume() {
         assert!(iou > 0.95, "{holes:?}: {iou}");
         // Not along the borders: most points are off the half voxels.
         let points: Vec<[f64; 3]> =
-            set.regions[0].contours.iter().flat_map(|c| &c.points).map(|&p| labels.stored.to_index(p)).collect();
+            set.rois[0].contours.iter().flat_map(|c| &c.points).map(|&p| labels.stored.to_index(p)).collect();
         let off = points.iter().filter(|p| ((p[0] * 2.0).round() - p[0] * 2.0).abs() > 0.01).count();
         assert!(off * 3 > points.len(), "{off} of {}", points.len());
-        assert!(set.regions[0].contours.iter().all(|c| c.points.len() > 3));
+        assert!(set.rois[0].contours.iter().all(|c| c.points.len() > 3));
     }
 }
 
@@ -123,7 +123,7 @@ fn the_smaller_of_two_structures_wins_and_a_body_may_lie_around_all() {
         derive(&info, |made| crate::formats::rtstruct::write(&structures, &labels.geometry, &options, made)).unwrap();
     let set = read(&bytes).unwrap();
     assert_eq!(
-        set.regions.iter().map(|r| r.interpreted_type.as_str()).collect::<Vec<_>>(),
+        set.rois.iter().map(|r| r.interpreted_type.as_str()).collect::<Vec<_>>(),
         ["ORGAN", "ORGAN", "EXTERNAL"]
     );
     let found = read_on(&set, &labels.stored);

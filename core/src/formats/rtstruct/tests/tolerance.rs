@@ -185,7 +185,7 @@ fn what_is_no_area_is_left_out_and_said() {
 fn contours_on_finer_planes_and_doubled_ones_do_not_cancel() {
     let (bytes, labels) = changed(uids::IMPLICIT_VR_LITTLE_ENDIAN, |_| {});
     let mut set = read(&bytes).unwrap();
-    let between: Vec<_> = set.regions[0]
+    let between: Vec<_> = set.rois[0]
         .contours
         .iter()
         .map(|c| {
@@ -194,9 +194,9 @@ fn contours_on_finer_planes_and_doubled_ones_do_not_cancel() {
             c
         })
         .collect();
-    let twice = set.regions[0].contours[0].clone();
-    set.regions[0].contours.extend(between);
-    set.regions[0].contours.push(twice);
+    let twice = set.rois[0].contours[0].clone();
+    set.rois[0].contours.extend(between);
+    set.rois[0].contours.push(twice);
     let found = read_on(&set, &labels.stored);
     assert_eq!(found.labels.voxels, labels.voxels);
     let said = found.warnings.join("\n");
@@ -274,7 +274,7 @@ fn structure_sets_of_other_programs_are_read() {
 
     // A square of 24 mm with a hole, in another frame of reference, on the first of the two slices.
     let set = read(&named("mock_data/rt.dcm")).unwrap();
-    assert_eq!(set.regions[0].colour, Some([162, 136, 95]));
+    assert_eq!(set.rois[0].colour, Some([162, 136, 95]));
     let found = structures(&set, &grid, Some(&SeriesLink::from(&info))).unwrap();
     assert_counts(&found, &EXPECTED_RT);
     let said = found.warnings.join("\n");

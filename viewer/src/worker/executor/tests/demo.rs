@@ -17,7 +17,7 @@ fn news(rig: &mut Rig) -> LearnEvent {
 
 fn scans_made(rig: &mut Rig) -> (u64, usize) {
     match news(rig) {
-        LearnEvent { run, news: LearnUpdate::Preparing { done, .. } } => (run, done),
+        LearnEvent { run, update: LearnUpdate::Preparing { done, .. } } => (run, done),
         other => panic!("{other:?}"),
     }
 }
@@ -36,7 +36,7 @@ fn a_lesson_is_held_goes_on_is_started_anew_and_ends_when_asked() {
     rig.tell(start(2));
     assert_eq!(scans_made(&mut rig), (2, 1));
     rig.tell(Command::Learn(LearnCommand::Stop));
-    assert_eq!(news(&mut rig), LearnEvent { run: 2, news: LearnUpdate::Finished });
+    assert_eq!(news(&mut rig), LearnEvent { run: 2, update: LearnUpdate::Finished });
     for _ in 0..20 {
         assert!(!rig.step().iter().any(|e| matches!(e, Event::Learn(_))));
     }
@@ -47,5 +47,5 @@ fn without_a_device_it_says_so() {
     let mut rig = Rig::new();
     rig.platform.state().device_error = Some("there is no device".into());
     rig.tell(start(4));
-    assert_eq!(news(&mut rig), LearnEvent { run: 4, news: LearnUpdate::Failed("there is no device".into()) });
+    assert_eq!(news(&mut rig), LearnEvent { run: 4, update: LearnUpdate::Failed("there is no device".into()) });
 }
