@@ -46,6 +46,9 @@ const NO_WEBGPU: &str = "This browser offers no WebGPU, so organs are outlined o
 const FAULT: &str = "The viewer has stopped because of a fault in it. Please reload the page.";
 
 /// Starts the viewer. An error when the browser has nothing to draw with.
+///
+/// # Errors
+/// A sentence, where the browser has nothing to draw with.
 #[wasm_bindgen]
 pub async fn start(options: Options) -> Result<(), JsValue> {
     constructors::run();

@@ -14,7 +14,7 @@ pub fn of(viewer: &ViewerApp) -> Value {
         "weights": document.model.weights.as_ref().map(|weights| &weights.name),
         "study": document.study.as_ref().map(|study| of_study(study, document.view.slice())),
         "hover": document.view.hover.map(|(plane, voxel)| json!({ "plane": plane, "voxel": voxel })),
-        "offered_edits": document.kept_edits.as_ref().map(|kept| kept.voxels),
+        "offered_edits": document.unsaved_edits.as_ref().map(|kept| kept.voxels),
         // Dice, focal and region loss of every step so far.
         "lesson": viewer.panels.side.learn.current.as_ref().map(|record| &record.losses),
         "run": { "phase": phase(&run.phase), "done": run.done, "total": run.total },

@@ -205,6 +205,9 @@ pub fn hexadecimal(digest: &[u8]) -> String {
 }
 
 /// The same of a file, piece by piece.
+///
+/// # Errors
+/// Whatever reading the file refuses.
 pub fn sha256_of(path: &Path) -> std::io::Result<String> {
     let (mut file, mut sha, mut piece) = (File::open(path)?, Sha256::new(), vec![0; 1 << 20]);
     loop {

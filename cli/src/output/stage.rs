@@ -58,6 +58,9 @@ pub struct Stage {
 
 impl Stage {
     /// Makes one in `folder` for files of these names.
+    ///
+    /// # Errors
+    /// Nothing can be written in `folder`.
     pub fn new(folder: &Path, names: Vec<String>) -> Result<Self> {
         let cannot = || format!("{}: no file can be written here", folder.display());
         let path = tempfile::Builder::new().prefix(PREFIX).tempdir_in(folder).with_context(cannot)?.keep();
@@ -77,6 +80,9 @@ impl Stage {
     }
 
     /// Writes a file here, as a whole and to the disk.
+    ///
+    /// # Errors
+    /// The file cannot be written whole.
     pub fn write(&self, name: &str, bytes: &[u8], finally: &Path) -> Result<()> {
         let cannot = || format!("{}: cannot be written", finally.display());
         let path = self.place(name);
@@ -88,6 +94,9 @@ impl Stage {
     }
 
     /// Puts the files in their places. From here on, what is begun is finished, now or by whoever comes next.
+    ///
+    /// # Errors
+    /// What lay in `folder` has changed meanwhile, or a file cannot be put in its place.
     pub fn commit(mut self, folder: &Path, commit: &Commit, step: Step<'_>) -> Result<()> {
         let conflict = check(&self.path, folder, commit)?;
         if let Some(name) = conflict {
@@ -276,6 +285,9 @@ fn put_in_place(stage: &Path, folder: &Path, commit: &Commit, step: Step<'_>) ->
 }
 
 /// What lies at a path: nothing, a file with its hash, a link with its target, or a folder.
+///
+/// # Errors
+/// What lies there cannot be read.
 pub fn state(path: &Path) -> Result<Option<String>> {
     let cannot = || format!("{}: cannot be read", path.display());
     let metadata = match std::fs::symlink_metadata(path) {

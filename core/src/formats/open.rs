@@ -66,7 +66,7 @@ pub enum FormatError {
     /// An archive within an archive.
     #[error("{0} is a zip archive within the archive; unpack it and open the folder that comes out")]
     ZipInZip(String),
-    /// Gzipped twice.
+    /// A file that was gzipped twice.
     #[error("{0} is gzipped twice; unpack it once and open what comes out")]
     GzippedTwice(String),
     /// More than one image in files of their own.
@@ -95,19 +95,19 @@ pub enum FormatError {
     /// A DICOM Segmentation.
     #[error(transparent)]
     Segmentation(#[from] DicomSegmentationError),
-    /// NIfTI.
+    /// A NIfTI file cannot be read.
     #[error(transparent)]
     Nifti(#[from] NiftiError),
-    /// NRRD.
+    /// An NRRD file cannot be read.
     #[error(transparent)]
     Nrrd(#[from] NrrdError),
     /// A zip archive.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
-    /// DICOM.
+    /// A DICOM series cannot be read.
     #[error(transparent)]
     Dicom(#[from] DicomError),
-    /// The grid.
+    /// The grid of an image cannot be used.
     #[error(transparent)]
     Geometry(#[from] GeometryError),
 }

@@ -10,13 +10,13 @@ use crate::network::weights::WeightsError;
 /// Why a training cannot begin, go on or be measured.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
-    /// The data.
+    /// A set cannot be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// Where results are kept.
+    /// A result cannot be kept or read back.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A step.
+    /// A step failed.
     #[error(transparent)]
     Step(#[from] StepError),
     /// A checkpoint cannot be written.
@@ -72,7 +72,7 @@ pub enum TrainError {
         "{place}: these weights were trained on the set of validation patient {case} and did not hold the patient out; use the seed and the validation patients of their training"
     )]
     SeenPatient {
-        /// The weights.
+        /// Place of the weights.
         place: String,
         /// The patient, `set/id`.
         case: String,
@@ -99,10 +99,10 @@ pub enum TrainError {
     Write {
         /// What it is.
         what: &'static str,
-        /// Why.
+        /// What the encoder says.
         reason: String,
     },
-    /// Measuring.
+    /// A case cannot be measured.
     #[error(transparent)]
     Measure(#[from] MeasureError),
     /// Anything about one of several runs.

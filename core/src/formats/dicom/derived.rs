@@ -26,7 +26,7 @@ pub enum ExportError {
     /// The series has too little to be referred to.
     #[error("the series has no {0}, by which structures refer to it; export the series again with complete headers")]
     Missing(&'static str),
-    /// The grid.
+    /// The grid cannot be used.
     #[error(transparent)]
     Geometry(#[from] GeometryError),
     /// The labels are not on the slices of the series.
@@ -46,7 +46,7 @@ pub enum ExportError {
     /// No random numbers.
     #[error("no unique identifier can be made, because the system gives no random numbers ({0})")]
     Random(String),
-    /// The encoder.
+    /// The object cannot be encoded.
     #[error("the file cannot be encoded ({0})")]
     Encode(String),
 }
@@ -122,7 +122,7 @@ pub struct Derivation<'a> {
     pub series: &'a SeriesInfo,
     /// Who drew them.
     pub author: &'a Author,
-    /// When.
+    /// When the object was made.
     pub moment: Moment,
     /// Where fresh UIDs come from; [`new_uid`] outside of tests.
     pub new_uid: &'a mut dyn FnMut() -> Result<String, ExportError>,

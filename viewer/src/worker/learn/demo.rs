@@ -100,6 +100,9 @@ impl DemoTraining {
     }
 
     /// Makes scan number `n`. Every scan is of another patient.
+    ///
+    /// # Errors
+    /// [`DemoError`]: a phantom or a scan of it that cannot be made.
     pub fn scan(&self, n: usize, settings: &LearnSettings) -> Result<Scan, DemoError> {
         let (index, set) = if n < self.training_scans() {
             (n % SETS.len(), SETS[n % SETS.len()])

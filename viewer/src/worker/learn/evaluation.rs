@@ -74,6 +74,9 @@ impl Evaluation {
     }
 
     /// The network's present answers.
+    ///
+    /// # Errors
+    /// [`DemoError`]: the device gave no answer.
     pub async fn measure(&self, trainer: &Trainer, device: &Device) -> Result<LearnEvaluation, DemoError> {
         let network = trainer.network().fold();
         let mut score = Score::default();
