@@ -60,7 +60,7 @@ pub fn unzip(bytes: &[u8], limit: u64) -> Result<Vec<(String, Vec<u8>)>, Archive
             continue;
         }
         let mut data = Vec::new();
-        entry.take(left.saturating_add(1)).read_to_end(&mut data).map_err(|e| entry_error(&e.into()))?;
+        entry.take(left.saturating_add(1)).read_to_end(&mut data).map_err(|e| entry_error(&unwrapped(e)))?;
         if data.len() as u64 > left {
             return Err(ArchiveError::TooLarge { limit });
         }
@@ -76,6 +76,11 @@ fn is_side_file(name: &str) -> bool {
         || last.starts_with('.')
         || last.eq_ignore_ascii_case("DICOMDIR")
         || name.split('/').any(|p| p == "__MACOSX")
+}
+
+/// What the unpacker means: whatever it finds out while it reads comes inside an error of the reader.
+fn unwrapped(error: std::io::Error) -> ZipError {
+    error.downcast::<ZipError>().unwrap_or_else(ZipError::Io)
 }
 
 fn is_locked(error: &ZipError) -> bool {
