@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn a_crate_of_a_window_is_found_once() {
-        let tree = "attention-anatomy-cli v0.1.0 (/work/cli)\nburn v0.22.1\nwgpu v30.0.1\negui-wgpu v0.37.0\negui-wgpu v0.37.0 (*)\n";
+        let tree = "attention-anatomy-cli v0.1.0 (/src/cli)\nburn v0.22.1\nwgpu v30.0.1\negui-wgpu v0.37.0\negui-wgpu v0.37.0 (*)\n";
         assert_eq!(of_windows(tree), ["egui-wgpu"]);
         assert_eq!(crates(tree).len(), 4);
     }
