@@ -45,8 +45,8 @@ static STEPS: [Step; 7] = [
     },
     Step {
         title: "Attention",
-        text: "The same branch gives a factor between 0 and 1 for each of the 33 organs: the attention of this slice. It \
-               weights the organ's probability at every voxel. Organs that cannot be here get a factor near 0.",
+        text: "The same branch gives a factor for each of the 33 organs: the attention of this slice. It weights the \
+               organ's probability at every voxel: near 0 the organ is ruled out, about 1 is as on slices that show it.",
         spot: Spot::Attention,
         arrange: |cx| {
             attention_tab(cx);

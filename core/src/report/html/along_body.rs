@@ -103,8 +103,8 @@ pub fn section(seg: &ReportInput, statistics: &Statistics, keys: &[usize]) -> Re
     out.push_str("<p class=\"lead\">Every column shares one axis: patient z in mm, up is towards the head.");
     if has_attention {
         out.push_str(
-            " Attention is the factor, between 0 and 1, by which the network lets each organ through on each slice; \
-             where it is near 0 the organ is suppressed. White frames show where an organ was outlined.",
+            " Attention is the factor by which the network lets each organ through on each slice: near 0 the organ is \
+             ruled out, about 1 is as on slices that show it. White frames show where an organ was outlined.",
         );
     }
     out.push_str("</p>\n");
