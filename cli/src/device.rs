@@ -3,7 +3,7 @@
 use anyhow::Result;
 use attention_anatomy::infer::device::{ComputeDevice, DevicePreference};
 
-/// `--device`.
+/// Where a network runs, as `--device` names it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum DeviceChoice {
     /// A GPU where there is one that answers rightly, else the CPU.

@@ -24,7 +24,7 @@ pub enum Format {
     Markdown,
     /// One row an organ.
     Csv,
-    /// Everything.
+    /// Every figure of every patient and organ, for programs.
     Json,
 }
 

@@ -89,7 +89,7 @@ impl ViewerApp {
             self.files.opened(&chosen.inputs);
             self.document.open(chosen.inputs, chosen.as_what, &mut self.outbox);
         }
-        while let Some(outcome) = self.files.outcome() {
+        while let Some(outcome) = self.files.next_outcome() {
             match outcome {
                 Ok(name) => {
                     self.autosave.file_saved(&name, &self.document);

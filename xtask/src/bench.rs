@@ -14,6 +14,9 @@ use crate::say;
 const MOST_MB: f64 = 1500.0;
 
 /// Runs the command; `arguments` go to `attention-anatomy bench`.
+///
+/// # Errors
+/// Where cargo, Python or the program cannot be started or fails.
 pub fn run(arguments: &[String]) -> Result<ExitCode> {
     say::heading("attention-anatomy bench");
     if !succeeds(cargo(&["run", "--release", "--", "bench"]).args(arguments))? {

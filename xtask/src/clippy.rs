@@ -22,6 +22,9 @@ const WARNINGS_ARE_ERRORS: [&str; 2] = ["-D", "warnings"];
 
 /// Runs `cargo build` with these arguments, and clippy in place of the compiler. With `only`, what an earlier run has found of other
 /// packages is taken as it is.
+///
+/// # Errors
+/// Where cargo cannot be started or `only` names no package.
 pub fn check(arguments: &[&str], only: Option<&str>) -> Result<Outcome> {
     let own = std::env::current_exe().context("the path of this program is unknown")?;
     let mut build = cargo(&[&["build", "--release"], arguments].concat());

@@ -84,6 +84,9 @@ struct Package {
 }
 
 /// The stage.
+///
+/// # Errors
+/// Where deny.toml, Cargo.lock or a manifest cannot be read.
 pub fn check() -> Result<Outcome> {
     let policy: Policy = read("deny.toml")?;
     let manifest: Manifest = read("Cargo.toml")?;
@@ -196,6 +199,9 @@ fn several_versions(packages: &[Package]) -> BTreeMap<&str, Vec<&str>> {
 }
 
 /// The stage of known vulnerabilities, which needs `cargo deny` and a network.
+///
+/// # Errors
+/// Where `cargo deny` cannot be started.
 pub fn advisories() -> Result<Outcome> {
     if !captured(&mut cargo(&["deny", "--version"])).is_ok_and(|(there, _)| there) {
         return Ok(Outcome::NotChecked(

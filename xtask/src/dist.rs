@@ -24,6 +24,9 @@ const NAME: &str = "attention-anatomy";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The program for this system.
+///
+/// # Errors
+/// Where something does not compile or the archive cannot be written.
 pub fn program_archive() -> Result<ExitCode> {
     say::heading("program");
     if !succeeds(&mut cargo(&["build", "--release"]))? {
@@ -37,6 +40,9 @@ pub fn program_archive() -> Result<ExitCode> {
 }
 
 /// The page as it is hosted.
+///
+/// # Errors
+/// Where something does not compile or the archive cannot be written.
 pub fn page_archive() -> Result<ExitCode> {
     let folder = web::build()?;
     let entries = std::fs::read_dir(&folder).with_context(|| format!("{} cannot be read", folder.display()))?;

@@ -31,6 +31,9 @@ const OF_WINDOWS: [&str; 12] = [
 /// It is compiled as part of the workspace and not by itself: a single package resolves other features of what all share, and
 /// burn would be compiled a second time, for twenty minutes. What is resolved for it alone is read from `cargo tree`, which
 /// compiles nothing.
+///
+/// # Errors
+/// Where cargo cannot be started.
 pub fn check() -> Result<Outcome> {
     for system in SYSTEMS {
         let arguments =

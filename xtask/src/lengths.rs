@@ -12,6 +12,9 @@ const MOST_LINES: usize = 500;
 const KINDS: [&str; 5] = ["rs", "wgsl", "js", "html", "css"];
 
 /// The stage.
+///
+/// # Errors
+/// Where git is missing or a file cannot be read.
 pub fn check() -> Result<Outcome> {
     let (known, files) = captured(program("git").args(["ls-files", "--cached", "--others", "--exclude-standard"]))?;
     if !known {

@@ -13,6 +13,9 @@ use crate::{clippy, deny, headless, lengths, setup, web};
 const DESKTOPS: [&str; 2] = ["x86_64-pc-windows-msvc", "aarch64-apple-darwin"];
 
 /// Runs the command; with `systems`, for other desktops too.
+///
+/// # Errors
+/// Where cargo cannot be started.
 pub fn run(systems: bool) -> Result<ExitCode> {
     let mut stages = Stages::default();
     quick(&mut stages);

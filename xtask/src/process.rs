@@ -29,13 +29,19 @@ pub fn cargo(arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs a command on this terminal; whether it succeeded. An error if it cannot be started.
+/// Runs a command on this terminal; whether it succeeded.
+///
+/// # Errors
+/// If it cannot be started.
 pub fn succeeds(command: &mut Command) -> Result<bool> {
     let name = name(command);
     Ok(command.status().with_context(|| format!("{name} cannot be started"))?.success())
 }
 
 /// Runs a command without showing its output; whether it succeeded, and what it wrote to standard output and error.
+///
+/// # Errors
+/// If it cannot be started.
 pub fn captured(command: &mut Command) -> Result<(bool, String)> {
     let name = name(command);
     let output = command.stdin(Stdio::null()).output().with_context(|| format!("{name} cannot be started"))?;
@@ -43,7 +49,10 @@ pub fn captured(command: &mut Command) -> Result<(bool, String)> {
     Ok((output.status.success(), String::from_utf8_lossy(&text).trim().to_string()))
 }
 
-/// What a command wrote to standard output. An error, with what it complained of, where it fails.
+/// What a command wrote to standard output.
+///
+/// # Errors
+/// If it cannot be started or fails, with what it complained of.
 pub fn output(command: &mut Command) -> Result<String> {
     let name = name(command);
     let output = command.stdin(Stdio::null()).output().with_context(|| format!("{name} cannot be started"))?;
@@ -54,6 +63,9 @@ pub fn output(command: &mut Command) -> Result<String> {
 }
 
 /// Like [`succeeds`], and what the command wrote to standard error, which is shown at the same time.
+///
+/// # Errors
+/// If it cannot be started.
 pub fn succeeds_with_errors(command: &mut Command) -> Result<(bool, String)> {
     let name = name(command);
     let mut child = command.stderr(Stdio::piped()).spawn().with_context(|| format!("{name} cannot be started"))?;

@@ -25,6 +25,9 @@ pub fn is_ci() -> bool {
 }
 
 /// rustfmt and clippy, added where they are missing.
+///
+/// # Errors
+/// Where the installer cannot be started.
 pub fn components() -> Result<Outcome> {
     for (name, component) in [("rustfmt", "rustfmt"), ("clippy-driver", "clippy")] {
         let there = captured(program(name).arg("--version")).is_ok_and(|(there, _)| there);
@@ -37,7 +40,10 @@ pub fn components() -> Result<Outcome> {
     Ok(Outcome::Ok)
 }
 
-/// Makes sure that the standard library for `triple` is there. The error says what to install.
+/// Makes sure that the standard library for `triple` is there.
+///
+/// # Errors
+/// What to install, where it cannot be added.
 pub fn target(triple: &str) -> Result<(), String> {
     if has_target(triple) {
         return Ok(());
@@ -56,6 +62,9 @@ fn has_target(triple: &str) -> bool {
 }
 
 /// A Vulkan driver for the GPU tests, installed where that is possible without asking anyone.
+///
+/// # Errors
+/// Where the installer cannot be started.
 pub fn vulkan() -> Result<Outcome> {
     if !cfg!(target_os = "linux") {
         say::line("Metal or DirectX 12 comes with the system");
@@ -79,6 +88,9 @@ pub fn vulkan() -> Result<Outcome> {
 }
 
 /// A browser for the tests of the web page, installed where that is possible without asking anyone.
+///
+/// # Errors
+/// Where the installer cannot be started.
 pub fn browser() -> Result<Outcome> {
     if !cfg!(target_os = "linux") {
         say::line("the page is the same everywhere; its tests run on Linux");

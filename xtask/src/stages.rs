@@ -11,7 +11,7 @@ use crate::say;
 /// How a stage ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Passed.
+    /// Passed, and nothing more is to be said.
     Ok,
     /// Passed, and what is to be said of it.
     Passed(String),

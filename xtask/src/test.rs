@@ -15,6 +15,9 @@ use crate::web;
 use crate::{lint, setup, suites};
 
 /// Runs the command.
+///
+/// # Errors
+/// Where the stages themselves cannot be run; a stage that fails is a line of the table.
 pub fn run() -> Result<ExitCode> {
     let mut stages = Stages::default();
     // First what takes seconds; with clippy come the dependencies, which all that follows uses.

@@ -319,7 +319,7 @@ pub struct VolumeArgs {
     /// The file to write.
     #[arg(short, long)]
     output: PathBuf,
-    /// Slices.
+    /// Slices of the volume that is made up.
     #[arg(long, default_value_t = 600, value_parser = number::slices)]
     slices: usize,
     #[command(flatten)]

@@ -37,7 +37,7 @@ pub struct Args {
     /// Surface within this distance in mm counts as right in the surface Dice.
     #[arg(long, default_value_t = DEFAULT_TOLERANCE_MM, value_parser = number::tolerance_mm)]
     tolerance_mm: f64,
-    /// Device.
+    /// Where the networks are trained.
     #[arg(long, default_value = "cpu")]
     device: DeviceChoice,
     #[command(flatten)]

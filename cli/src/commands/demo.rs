@@ -21,7 +21,7 @@ pub struct Args {
     /// Output folder.
     #[arg(short, long, default_value = "out/demo")]
     output: PathBuf,
-    /// Device.
+    /// Where the network runs.
     #[arg(long, value_enum, default_value_t)]
     device: DeviceChoice,
     /// Do not open the viewer afterwards.

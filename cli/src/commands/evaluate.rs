@@ -49,7 +49,7 @@ pub struct Args {
     /// Write the Dice of all validation patients into this copy of the weights, and switch organs below 0.5 off in it.
     #[arg(long, conflicts_with = "limit")]
     update: Option<PathBuf>,
-    /// Device.
+    /// Where the network runs.
     #[arg(long, value_enum, default_value_t)]
     device: DeviceChoice,
     /// At most this many patients of each set.

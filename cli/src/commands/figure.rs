@@ -41,7 +41,7 @@ pub struct Args {
     /// given.
     #[arg(long, value_parser = number::index)]
     slice: Option<usize>,
-    /// Device.
+    /// Where the network runs.
     #[arg(long, value_enum, default_value_t)]
     device: DeviceChoice,
     #[command(flatten)]

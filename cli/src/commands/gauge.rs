@@ -29,7 +29,7 @@ pub struct Args {
     /// The weights file to write.
     #[arg(short, long)]
     output: PathBuf,
-    /// Device.
+    /// Where the network runs.
     #[arg(long, value_enum, default_value_t)]
     device: DeviceChoice,
     #[command(flatten)]

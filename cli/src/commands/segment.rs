@@ -48,7 +48,7 @@ pub struct Options {
     /// Also write one mask file for each organ.
     #[arg(long)]
     pub organ_files: bool,
-    /// Device.
+    /// Where the network runs.
     #[arg(long, value_enum, default_value_t)]
     pub device: DeviceChoice,
     /// Weights file; the bundled weights where not given.
@@ -84,7 +84,7 @@ pub enum DicomFormat {
     Rtstruct,
     /// A DICOM Segmentation, `segmentation.dcm`.
     Seg,
-    /// Neither.
+    /// No DICOM file.
     None,
 }
 

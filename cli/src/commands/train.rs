@@ -34,7 +34,7 @@ pub struct Args {
     /// Write `report.html` with the curves of losses and Dice, anew at every validation.
     #[arg(long)]
     report: bool,
-    /// Device.
+    /// Where the network is trained.
     #[arg(long, default_value = "cpu")]
     device: crate::device::DeviceChoice,
     #[command(flatten)]

@@ -118,7 +118,7 @@ pub struct Record {
 /// What stands in the place of a record.
 #[derive(Debug)]
 pub enum Found {
-    /// Nothing.
+    /// No file of that name.
     Nothing,
     /// A record, as it was written.
     Ours(Record),

@@ -26,7 +26,7 @@ pub enum Hpa {
 /// A case on the model grid. Without its pixels when stored as text ([`CaseArchive`](super::CaseArchive) keeps them apart).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PreparedCase {
-    /// `set/id`.
+    /// Set and case, as `set/id`.
     pub name: String,
     /// Index of its set.
     pub set: usize,

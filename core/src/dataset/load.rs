@@ -186,7 +186,7 @@ impl LoadedSet {
         (manifest.clone(), *derive_lungs, organs.clone(), id.to_string())
     }
 
-    /// `set/id`.
+    /// Set and case, as `set/id`.
     pub fn case_name(&self, entry: &CaseEntry) -> String {
         format!("{}/{}", self.set.name, entry.id)
     }

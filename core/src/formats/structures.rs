@@ -26,7 +26,7 @@ pub enum Drawn {
 pub struct Structure<'a> {
     /// Its name.
     pub name: &'a str,
-    /// sRGB.
+    /// Colour on screen, sRGB.
     pub colour: [u8; 3],
     /// RT ROI Interpreted Type (3006,00A4): `ORGAN`, `EXTERNAL`...; empty where it is not known.
     pub interpreted_type: &'a str,

@@ -16,7 +16,7 @@ pub fn computes(x: &Tensor<4>) -> bool {
     x.dtype() == DType::F32 && x.device().inner() == Device::flex()
 }
 
-/// [`convolution::forward`].
+/// As [`convolution::forward`], with gradients.
 pub fn convolve(x: Tensor<4>, weight: Tensor<4>, stride: usize) -> Tensor<4> {
     Tensor::from_dispatch(<Dispatch as Operations>::convolve(x.into_dispatch(), weight.into_dispatch(), stride))
 }

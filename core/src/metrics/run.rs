@@ -38,7 +38,7 @@ impl<'a> Patient<'a> {
         sets.iter().zip(load::divide(sets, identities, spec)).flat_map(of_set).collect()
     }
 
-    /// `set/id`.
+    /// Set and patient, as `set/id`.
     pub fn name(&self) -> String {
         self.set.case_name(self.entry)
     }

@@ -18,7 +18,7 @@ pub(super) mod zone {
     pub const AIR: Zone = 0;
     /// Soft tissue.
     pub const TISSUE: Zone = 40;
-    /// Bone.
+    /// Bone that is no organ of the 33.
     pub const BONE: Zone = 41;
     /// Brain, without the parts that are organs.
     pub const BRAIN: Zone = 42;

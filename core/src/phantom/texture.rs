@@ -51,7 +51,7 @@ pub(super) fn noise(x: f32, y: f32, z: f32, seed: u32) -> f32 {
 /// How the inside of a solid looks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fill {
-    /// HU.
+    /// Mean in HU.
     pub hu: f32,
     /// Standard deviation, roughly, of the grain in HU.
     pub grain: f32,

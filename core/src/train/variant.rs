@@ -24,7 +24,7 @@ pub struct Variant {
     /// Whether there is a region branch. Where there is none, its pre-training and its loss fall away; the number of
     /// segmentation steps stays.
     pub attention: Option<bool>,
-    /// Re-calibration.
+    /// How probabilities of organs that are not annotated are re-calibrated, equation (4).
     pub hpa: Option<Hpa>,
     /// Augmentation of all phases.
     pub augmentation: Option<Augmentation>,

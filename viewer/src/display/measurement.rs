@@ -18,13 +18,13 @@ pub enum MeasurementKind {
 pub struct HuStatistics {
     /// Number of voxels.
     pub count: usize,
-    /// Mean.
+    /// Mean in HU.
     pub mean: f64,
     /// Standard deviation of these voxels (divided by their number).
     pub deviation: f64,
-    /// Smallest.
+    /// Smallest value in HU.
     pub min: i16,
-    /// Largest.
+    /// Largest value in HU.
     pub max: i16,
 }
 

@@ -21,7 +21,7 @@ pub enum FileRequest {
     Save {
         /// Suggested file name.
         name: String,
-        /// Contents.
+        /// What the file will contain.
         bytes: Vec<u8>,
     },
 }

@@ -118,7 +118,7 @@ impl Files {
     }
 
     /// What could not be done, one sentence; and files that were saved, by name.
-    pub fn outcome(&mut self) -> Option<Result<String, String>> {
+    pub fn next_outcome(&mut self) -> Option<Result<String, String>> {
         self.receive();
         self.finished.pop_front()
     }

@@ -87,7 +87,7 @@ struct SessionFile {
     run_finished: bool,
     view: SessionView,
     anatomy: Vec<SessionSlice>,
-    /// Packed.
+    /// The network's labels, compressed and in base 64.
     network: String,
     /// Packed; 255 where a voxel was not edited.
     edits: String,

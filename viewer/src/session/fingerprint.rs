@@ -44,7 +44,7 @@ pub struct Hashing {
 }
 
 impl Hashing {
-    /// Begins.
+    /// Nothing of the CT is hashed yet.
     pub fn new(ct: Arc<CtVolume>) -> Self {
         let mut sha = Sha256::new();
         for n in ct.geometry.size {

@@ -31,7 +31,7 @@ pub enum Buffer {
 /// Large data that has come.
 #[derive(Clone, Debug)]
 pub enum Received {
-    /// Bytes.
+    /// Labels or the contents of a file.
     Bytes(Vec<u8>),
     /// Voxels of a CT.
     Voxels(Vec<i16>),
@@ -59,7 +59,7 @@ impl Buffer {
 /// A message on the wire.
 #[derive(Clone, Debug)]
 pub struct Encoded {
-    /// JSON.
+    /// The message as JSON, large data left out.
     pub text: String,
     /// What the text refers to, in its order.
     pub buffers: Vec<Buffer>,

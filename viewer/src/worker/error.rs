@@ -78,7 +78,7 @@ pub enum FileError {
     /// A DICOM series.
     #[error(transparent)]
     Dicom(#[from] DicomError),
-    /// Weights.
+    /// A weights file.
     #[error(transparent)]
     Weights(#[from] WeightsError),
     /// A label map that does not go with the CT.
@@ -132,7 +132,7 @@ pub enum NetworkError {
     Engine {
         /// The weights.
         name: String,
-        /// Why.
+        /// What the platform said.
         error: PlatformError,
     },
     /// The image is no CT.

@@ -52,7 +52,7 @@ pub enum OpenAs {
     Whatever,
     /// A label map to compare with.
     Reference,
-    /// Weights.
+    /// A weights file, which replaces the model.
     Weights,
 }
 
@@ -160,7 +160,7 @@ pub enum Command {
     },
     /// Make a file.
     Export {
-        /// Which.
+        /// Which kind of file.
         what: Export,
         /// Labels of the study.
         #[serde(with = "codec::slices")]
@@ -248,7 +248,7 @@ pub enum Opened {
     Ct {
         /// File or folder.
         name: String,
-        /// HU.
+        /// The volume in HU.
         #[serde(with = "codec::ct")]
         ct: Arc<CtVolume>,
         /// What tells it from other CTs.
@@ -256,7 +256,7 @@ pub enum Opened {
     },
     /// A label map on the grid of the open CT.
     Labels {
-        /// File.
+        /// Name of the file.
         name: String,
         /// Its labels.
         #[serde(with = "codec::slices")]
@@ -312,7 +312,7 @@ pub enum Event {
     Opened {
         /// Which job.
         job: u64,
-        /// What.
+        /// What it turned out to be.
         what: Opened,
     },
     /// Nothing was opened, and why.
@@ -350,7 +350,7 @@ pub enum Event {
     Progress {
         /// Which run.
         run: u64,
-        /// Done.
+        /// Slices that are done.
         done: usize,
         /// In all.
         total: usize,
@@ -400,14 +400,14 @@ pub enum Event {
     Compared {
         /// Which question.
         number: u64,
-        /// Metrics.
+        /// Dice, distances and volumes of each organ.
         metrics: Vec<Option<OrganMetrics>>,
     },
     /// A file is made.
     Exported {
         /// Suggested name.
         name: String,
-        /// Contents.
+        /// What the file contains.
         #[serde(with = "codec::bytes")]
         bytes: Vec<u8>,
     },

@@ -43,6 +43,9 @@ pub struct Compiled {
 }
 
 /// Compiles the page's code: as quickly as it goes, or `small`, with a profile of its own, which takes many minutes more.
+///
+/// # Errors
+/// Where it does not compile, or `wasm-bindgen` or `wasm-opt` refuses it.
 pub fn compile(small: bool) -> Result<Compiled> {
     setup::target(TRIPLE).map_err(|why| anyhow!(why))?;
     say::heading(&format!("{PACKAGE} for {TRIPLE}"));

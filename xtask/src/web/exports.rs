@@ -11,6 +11,9 @@ use wasmparser::{KnownCustom, Name, Parser, Payload};
 const WRAPPER: &str = ".command_export";
 
 /// Refuses a binary (as the compiler makes it, with its functions' names) with such wrappers.
+///
+/// # Errors
+/// Where the binary cannot be read, names no functions or has such wrappers.
 pub fn check(path: &Path) -> Result<()> {
     let bytes = std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
     judge(&functions(&bytes).with_context(|| format!("{} is not understood", path.display()))?)

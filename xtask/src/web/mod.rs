@@ -27,6 +27,9 @@ pub use compile::{PACKAGE, TRIPLE};
 const PORT: u16 = 8080;
 
 /// Runs the command.
+///
+/// # Errors
+/// For arguments that it does not know, and as [`build`] and [`serve`](serve::serve).
 pub fn run(arguments: &[String]) -> Result<ExitCode> {
     let Wanted { quick, port } = wanted(arguments)?;
     let folder = if quick { build_for_tests()? } else { build()? };
@@ -39,6 +42,9 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
 }
 
 /// Builds the page as it is hosted; its folder.
+///
+/// # Errors
+/// Where the page does not compile, is too large or cannot be written.
 pub fn build() -> Result<PathBuf> {
     let (folder, optimised) = pack(true)?;
     sizes::check(&folder, optimised)?;
@@ -47,6 +53,9 @@ pub fn build() -> Result<PathBuf> {
 }
 
 /// Builds the page for tests: the same code, without the minutes that a small binary takes.
+///
+/// # Errors
+/// Where the page does not compile, is too large or cannot be written.
 pub fn build_for_tests() -> Result<PathBuf> {
     Ok(pack(false)?.0)
 }
@@ -84,6 +93,9 @@ fn wanted(arguments: &[String]) -> Result<Wanted> {
 }
 
 /// The folder that cargo builds into: this program lies in one of its profiles.
+///
+/// # Errors
+/// Where the folder of this program is unknown.
 pub fn target() -> Result<PathBuf> {
     let own = std::env::current_exe().context("the folder of the programs is unknown")?;
     let folder = own.parent().and_then(|profile| profile.parent()).context("the folder of the programs is unknown")?;

@@ -18,6 +18,9 @@ const PAGE: &str = "index.html";
 const SERVICE_WORKER: &str = "service-worker.js";
 
 /// Makes the folder anew.
+///
+/// # Errors
+/// Where a file of the page is missing or the folder cannot be written.
 pub fn pack(compiled: &Compiled, folder: &Path) -> Result<()> {
     let mut files = sources()?;
     files.push(compiled.wasm.clone());

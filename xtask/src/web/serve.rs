@@ -16,6 +16,9 @@ const HEADERS: [(&str, &str); 4] = [
 ];
 
 /// Serves the folder on this machine alone until it is stopped.
+///
+/// # Errors
+/// Where the folder has no page or the port is taken.
 pub fn serve(folder: &Path, port: u16) -> Result<()> {
     let server = Server::http(("127.0.0.1", port))
         .map_err(|error| anyhow!("port {port} cannot be used ({error}); name another: cargo xtask web --serve PORT"))?;

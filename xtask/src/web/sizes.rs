@@ -18,6 +18,9 @@ struct Row {
 }
 
 /// Prints the sizes. A page larger than [`MOST`] is an error if it is as small as it gets, else only said: it works.
+///
+/// # Errors
+/// Where a file cannot be read, or the page is too large.
 pub fn check(folder: &Path, optimised: bool) -> Result<()> {
     match judge(measure(folder)?) {
         Err(error) if !optimised => say::error(&error.to_string()),

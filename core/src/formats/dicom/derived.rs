@@ -67,9 +67,9 @@ pub fn new_uid() -> Result<String, ExportError> {
 /// A date and a time as DICOM writes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moment {
-    /// `YYYYMMDD`.
+    /// Day, `YYYYMMDD` (VR DA).
     pub date: String,
-    /// `HHMMSS`.
+    /// Time of day, `HHMMSS` (VR TM).
     pub time: String,
 }
 

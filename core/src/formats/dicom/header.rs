@@ -115,7 +115,7 @@ impl Header {
 
 /// What a file turned out to be.
 pub(super) enum FileKind {
-    /// Slices.
+    /// An image with one slice or more.
     Image(Box<Header>),
     /// DICOM without slices, by its modality (`RTSTRUCT`, `SR`...), or something like it.
     Other(String),

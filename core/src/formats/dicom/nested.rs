@@ -9,7 +9,7 @@ use super::walk::{self, Encoding, Unreadable};
 /// An element with its value as it stands in the file.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::formats) struct Field<'a> {
-    /// Which.
+    /// Group and element.
     pub tag: Tag,
     value: &'a [u8],
     encoding: Encoding,

@@ -8,7 +8,7 @@ use crate::formats::source::{Source, read_up_to};
 use crate::formats::{Format, ImageHeader, ReadOptions, printable};
 use crate::volume::{Affine, Geometry};
 
-/// `sizeof_hdr`.
+/// Length of a NIfTI-1 header, which it says itself in `sizeof_hdr`.
 pub(super) const HEADER_BYTES: usize = 348;
 /// Header and extender: where the voxels of a single file start at the earliest.
 pub(super) const SINGLE_FILE_OFFSET: usize = 352;

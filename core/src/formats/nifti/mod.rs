@@ -27,7 +27,7 @@ pub enum NiftiError {
     /// The magic is missing.
     #[error("this is not a NIfTI-1 file: {0}")]
     NotNifti(String),
-    /// NIfTI-2.
+    /// A file of the second version, with its 540-byte header.
     #[error("this is a NIfTI-2 file, which is not supported; convert it to NIfTI-1 (in FSL: fslchfiletype NIFTI_GZ)")]
     Version2,
     /// A header without its image.

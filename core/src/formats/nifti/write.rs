@@ -13,7 +13,7 @@ use crate::volume::{Affine, CtVolume, Geometry, LabelVolume, Volume};
 const INTENT_LABEL: i16 = 1002;
 /// `NIFTI_XFORM_SCANNER_ANAT`: coordinates of the scanner, that is of the patient frame of the CT.
 const SCANNER_ANAT: i16 = 1;
-/// `NIFTI_UNITS_MM`.
+/// Of `xyzt_units`: lengths are in mm (`NIFTI_UNITS_MM`).
 const UNITS_MM: u8 = 2;
 /// The qform is written only if it puts every corner this close to its place, in mm.
 const QFORM_TOLERANCE_MM: f64 = 0.01;

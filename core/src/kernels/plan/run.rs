@@ -21,9 +21,9 @@ pub struct Arena {
 pub struct Timing {
     /// The modules that it computes.
     pub name: String,
-    /// Seconds.
+    /// How long it took, in seconds.
     pub seconds: f64,
-    /// Multiply-adds.
+    /// Multiply-adds that its definition takes.
     pub multiply_adds: u64,
 }
 
@@ -136,7 +136,7 @@ impl Arena {
         Features { size, values: std::mem::replace(&mut self.places[plan.output], spare) }
     }
 
-    /// Bytes.
+    /// Size of all buffers in bytes.
     pub fn bytes(&self) -> usize {
         self.places.iter().map(|place| place.len() * size_of::<f32>()).sum()
     }

@@ -140,7 +140,7 @@ impl Transform<'_, '_> {
 pub struct TransformedInput<'a, const B: usize> {
     /// As [`Transform`] makes it.
     pub values: &'a [f32],
-    /// Channels.
+    /// Channels of the input.
     pub channels: usize,
     /// Of each output block `[16 points, channels, 16]`.
     pub weights: [&'a [f32]; B],

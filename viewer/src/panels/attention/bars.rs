@@ -23,7 +23,7 @@ pub struct Bars<'a> {
     pub known: OrganSet,
     /// Colours, by organ.
     pub colours: &'a dyn Fn(Organ) -> [u8; 3],
-    /// Highlighted.
+    /// The organ that is highlighted.
     pub selected: Option<Organ>,
     /// The largest value first, rather than in the order of the table.
     pub sorted: bool,

@@ -32,7 +32,7 @@ pub struct FakeState {
     pub device_error: Option<String>,
     /// How many times a promise is asked for before it is there.
     pub patience: u32,
-    /// [`super::Platform::memory_limit`].
+    /// What [`super::Platform::memory_limit`] says.
     pub memory_limit: u64,
     /// Attention of the organ that is found.
     pub attention: f32,

@@ -24,12 +24,12 @@ pub enum LearnCommand {
     Start {
         /// Its number.
         run: u64,
-        /// How.
+        /// What is trained, and how.
         settings: LearnSettings,
     },
     /// Holds or goes on.
     Pause(bool),
-    /// Ends.
+    /// Ends the training for good.
     Stop,
 }
 
@@ -38,7 +38,7 @@ pub enum LearnCommand {
 pub struct LearnEvent {
     /// Which training.
     pub run: u64,
-    /// What.
+    /// What there is to say.
     pub update: LearnUpdate,
 }
 
@@ -47,7 +47,7 @@ pub struct LearnEvent {
 pub enum LearnUpdate {
     /// Phantoms are being made.
     Preparing {
-        /// Done.
+        /// Phantoms that are made.
         done: usize,
         /// In all.
         of: usize,
@@ -119,7 +119,7 @@ pub struct LearnEvaluation {
 /// The network's answer on a slice.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LearnAnswer {
-    /// Labels.
+    /// The label of each pixel, row by row.
     #[serde(with = "codec::bytes")]
     pub labels: Vec<u8>,
     /// Region probabilities; `None` for a plain U-Net.
