@@ -4,16 +4,19 @@
 //!
 //! | file | what |
 //! |---|---|
+//! | `algebra.rs` | margins, unions, differences of structures |
 //! | `components.rs` | which runs of cells belong together |
 //! | `distance.rs` | exact Euclidean distances, in mm |
 //! | `flood.rs` | what is joined to some cells; pieces; holes |
 //! | `gaussian.rs` | blurring along an axis |
 
+mod algebra;
 mod components;
 mod distance;
 mod flood;
 mod gaussian;
 
+pub use algebra::{Margin, crop_from, crop_to, difference, grow, intersection, shrink, union};
 pub use components::{Groups, Row};
 pub use distance::{Distance, signed_distance, squared_distances};
 pub use flood::{fill_holes, flood, pieces, take};
