@@ -124,6 +124,7 @@ struct Contender {
     name: String,
     engine: Box<dyn Engine>,
     stack: Vec<f32>,
+    crop: usize,
     /// Slices under way at most.
     at_once: usize,
     /// Multiply-adds per second of its device.
@@ -136,7 +137,8 @@ impl Contender {
     fn new(model: &Model, device: &ComputeDevice, how: &str, engine: Box<dyn Engine>, at_once: usize) -> Self {
         let name = if how.is_empty() { device.name.clone() } else { format!("{}, {how}", device.name) };
         let peak = peak(&device.burn);
-        Self { name, engine, stack: made_up_stack(model), at_once, peak, ms: Vec::new() }
+        let crop = model.info.input.crop;
+        Self { name, engine, stack: made_up_stack(model), crop, at_once, peak, ms: Vec::new() }
     }
 
     /// Computes slices.
@@ -144,7 +146,7 @@ impl Contender {
         let (mut submitted, mut done) = (0, 0);
         while done < count {
             while submitted < count && submitted - done < self.engine.depth().min(self.at_once) {
-                let tiles = vec![Tile { origin: [0, 0], stack: self.stack.clone() }];
+                let tiles = vec![Tile::whole([0, 0], self.stack.clone(), self.crop)];
                 self.engine.submit(SliceRequest { slice: submitted, tiles, centre: None });
                 submitted += 1;
             }

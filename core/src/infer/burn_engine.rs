@@ -14,7 +14,7 @@ use super::engine::{Engine, EngineError, SliceRequest, SliceResult, Ticket, Tile
 use super::prediction::{RawPrediction, SlicePrediction, TileSoftmax};
 use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT, OrganSet, REGION_COUNT};
 use crate::network::AttentionAnatomy;
-use crate::preprocess::InputConfig;
+use crate::preprocess::{AIR_HU, FieldBox, InputConfig};
 
 /// Slices kept for what-if questions, those asked about last or computed last: 3.5 MB each with the shipped weights.
 const KEPT: usize = 16;
@@ -85,9 +85,11 @@ impl BurnEngine {
         }
     }
 
+    /// The whole field of a tile: what a box leaves out is air, and this engine is what engines that spare it are compared with.
     fn tensor(&self, tile: Tile) -> Tensor<4> {
-        let crop = self.input.crop;
-        Tensor::from_data(TensorData::new(tile.stack, [1, self.input.stack, crop, crop]), &self.device)
+        let (crop, air) = (self.input.crop, self.input.intensity(AIR_HU));
+        let whole = tile.on(FieldBox::whole(crop), air);
+        Tensor::from_data(TensorData::new(whole.stack, [1, self.input.stack, crop, crop]), &self.device)
     }
 }
 
@@ -125,14 +127,15 @@ impl Engine for BurnEngine {
         let ticket = Ticket(self.next);
         self.next += 1;
         let slice = request.slice;
-        let crop = self.input.crop;
         let shared = request.centre.and_then(|tile| self.network.forward_region(self.tensor(tile)));
         let mut region = shared;
         let mut softmax = Vec::new();
         for tile in request.tiles {
-            let origin = tile.origin;
+            let place = tile.place;
             let output = self.network.forward(self.tensor(tile));
-            softmax.push((origin, activation::softmax(output.logits, 1)));
+            let [columns, rows] = [0, 1].map(|a| place.within.offset[a]..place.within.offset[a] + place.within.size[a]);
+            let logits = output.logits.slice([0..1, 0..CLASS_COUNT, rows, columns]);
+            softmax.push((place, activation::softmax(logits, 1)));
             region = region.or(output.region);
         }
         let name = self.device_name.clone();
@@ -145,13 +148,13 @@ impl Engine for BurnEngine {
         });
         let reading: Reading = Box::pin(async move {
             let mut tiles = Vec::with_capacity(softmax.len());
-            for (origin, values) in softmax {
+            for (place, values) in softmax {
                 let values = read(values, &name, slice).await?;
-                if values.len() != CLASS_COUNT * crop * crop {
-                    let reason = format!("{} values for a crop of {crop} pixels", values.len());
+                if values.len() != CLASS_COUNT * place.within.pixels() {
+                    let reason = format!("{} values for {:?} pixels", values.len(), place.within.size);
                     return Err(EngineError::BadAnswer { slice, reason });
                 }
-                tiles.push(TileSoftmax { origin, crop, values });
+                tiles.push(TileSoftmax { place, values });
             }
             let (mut attention, mut regions) = (None, None);
             if let Some((a, r)) = small {
@@ -209,7 +212,7 @@ mod tests {
     fn request(slice: usize, brightness: f32) -> SliceRequest {
         let n = 5 * CROP * CROP;
         let stack = (0..n).map(|i| brightness * ((i * 37 % 101) as f32 / 100.0)).collect();
-        SliceRequest { slice, tiles: vec![Tile { origin: [3, -4], stack }], centre: None }
+        SliceRequest { slice, tiles: vec![Tile::whole([3, -4], stack, CROP)], centre: None }
     }
 
     fn engine() -> BurnEngine {

@@ -37,7 +37,7 @@ pub mod volume_run;
 pub use burn_engine::BurnEngine;
 pub use cleanup::{keep_largest_components, removal_warning, remove_stray_components};
 pub use device::{ComputeDevice, ComputeKind, DeviceError, DevicePreference};
-pub use engine::{Engine, EngineError, SliceRequest, SliceResult, Ticket, Tile, Wait};
+pub use engine::{Engine, EngineError, SliceRequest, SliceResult, Ticket, Tile, TilePlace, Wait};
 pub use model::{Model, engine_of_weights};
 pub use plan_engine::PlanEngine;
 pub use prediction::SlicePrediction;

@@ -7,14 +7,14 @@
 
 use std::collections::VecDeque;
 
-use super::engine::{Engine, EngineError, SliceRequest, SliceResult, Ticket, Wait};
+use super::engine::{Engine, EngineError, SliceRequest, SliceResult, Ticket, Tile, TilePlace, Wait};
 use super::prediction::{NEGLIGIBLE, RawPrediction, SlicePrediction, TileSoftmax, class_weights};
 use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT, OrganSet};
 use crate::kernels::plan::{Arena, Features, Plan, RegionAnswer};
 use crate::kernels::processor::{Processor, Threads, available, map};
 use crate::network::weights::WeightsError;
 use crate::network::{AttentionAnatomy, pytorch};
-use crate::preprocess::InputConfig;
+use crate::preprocess::{AIR_HU, FieldBox, InputConfig};
 
 /// Slices kept for what-if questions, those asked about last or computed last: 1.7 MB each with the shipped weights.
 const KEPT: usize = 16;
@@ -48,8 +48,7 @@ impl std::fmt::Debug for PlanEngine {
 /// What the network says of a slice, with nothing applied yet.
 struct Computed {
     slice: usize,
-    /// Each with its top left model pixel.
-    tiles: Vec<([i64; 2], Features)>,
+    tiles: Vec<(TilePlace, Features)>,
     region: Option<RegionAnswer>,
 }
 
@@ -66,7 +65,7 @@ struct FinishedSlice {
 #[derive(Clone, Copy)]
 struct Context<'a> {
     plan: &'a Plan,
-    crop: usize,
+    input: &'a InputConfig,
     enabled: OrganSet,
     processor: Processor,
 }
@@ -104,7 +103,7 @@ impl PlanEngine {
     }
 
     fn context(&self, threads: Threads) -> Context<'_> {
-        Context { plan: &self.plan, crop: self.input.crop, enabled: self.enabled, processor: Processor::new(threads) }
+        Context { plan: &self.plan, input: &self.input, enabled: self.enabled, processor: Processor::new(threads) }
     }
 
     /// Computes what waits: the first slice alone after a pause, else as many at once as there are threads.
@@ -147,14 +146,16 @@ impl PlanEngine {
 
 impl Context<'_> {
     fn compute(&self, request: SliceRequest, arena: &mut Arena, mut spare: Vec<Features>) -> Computed {
-        let Self { plan, processor, .. } = *self;
+        let Self { plan, input, processor, .. } = *self;
+        let whole = |tile: Tile| tile.on(FieldBox::whole(input.crop), input.intensity(AIR_HU));
         let mut region =
-            request.centre.and_then(|tile| processor.enter(|| plan.run_region(arena, &tile.stack, processor)));
+            request.centre.and_then(|tile| processor.enter(|| plan.run_region(arena, &whole(tile).stack, processor)));
         let mut tiles = Vec::with_capacity(request.tiles.len());
         for tile in request.tiles {
+            let tile = whole(tile);
             let answer = processor.enter(|| plan.run(arena, &tile.stack, processor));
             region = region.or(answer);
-            tiles.push((tile.origin, arena.take_features(plan, spare.pop())));
+            tiles.push((tile.place, arena.take_features(plan, spare.pop())));
         }
         Computed { slice: request.slice, tiles, region }
     }
@@ -165,14 +166,14 @@ impl Context<'_> {
         computed: &Computed,
         attention: Option<&[f32; ORGAN_COUNT]>,
     ) -> Result<SlicePrediction, EngineError> {
-        let Self { plan, crop, enabled, processor } = *self;
+        let Self { plan, enabled, processor, .. } = *self;
         let Computed { slice, tiles, region } = computed;
         let bad = || EngineError::BadAnswer { slice: *slice, reason: "it contains numbers that are not finite".into() };
         let (own, regions) = (region.map(|r| r.attention), region.map(|r| r.regions));
         if own.iter().flatten().chain(regions.iter().flatten()).any(|v| !v.is_finite()) {
             return Err(bad());
         }
-        if let [(origin, features)] = &tiles[..] {
+        if let [(place, features)] = &tiles[..] {
             let attention = attention.copied().or(own);
             let weights = class_weights(attention.as_ref());
             let mut classes = [false; CLASS_COUNT];
@@ -181,8 +182,8 @@ impl Context<'_> {
             let found = found.ok_or_else(bad)?;
             return Ok(SlicePrediction {
                 slice: *slice,
-                origin: *origin,
-                size: [crop; 2],
+                origin: place.origin(),
+                size: place.within.size,
                 classes: found.classes,
                 probabilities: found.values,
                 attention,
@@ -190,9 +191,9 @@ impl Context<'_> {
             });
         }
         // A body wider than the crop: rare, and left to what joins tiles for every engine.
-        let softmax = |(origin, features): &([i64; 2], Features)| {
+        let softmax = |(place, features): &(TilePlace, Features)| {
             let values = processor.enter(|| plan.softmax(features, processor))?;
-            Some(TileSoftmax { origin: *origin, crop, values })
+            Some(TileSoftmax { place: *place, values })
         };
         let tiles = tiles.iter().map(softmax).collect::<Option<Vec<_>>>().ok_or_else(bad)?;
         Ok(RawPrediction { slice: *slice, tiles, attention: own, regions }.finish(attention, enabled))

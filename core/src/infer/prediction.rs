@@ -4,17 +4,16 @@
 //! what-if can apply another one to the same numbers. Then organs that the weights never learned (or that are
 //! switched off) give their probability to the background, as in equation (4), before anything is chosen.
 
+use super::engine::TilePlace;
 use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT, OrganSet, REGION_COUNT};
 use crate::network::attention::EPSILON;
 
 /// Softmax of z5 of one tile, before attention.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TileSoftmax {
-    /// Top left model pixel `[x, y]`.
-    pub origin: [i64; 2],
-    /// Side in model pixels.
-    pub crop: usize,
-    /// `[34, crop, crop]`.
+    /// The box that it covers, and the field around it.
+    pub place: TilePlace,
+    /// `[34, rows, columns]` of the box.
     pub values: Vec<f32>,
 }
 
@@ -65,24 +64,25 @@ impl RawPrediction {
         let mut all = vec![0.0f32; (1 + organs.len()) * area];
         let mut covered = vec![0.0f32; area];
         for tile in &self.tiles {
-            let n = tile.crop * tile.crop;
+            let within = tile.place.within;
+            let ([width, height], at) = (within.size, tile.place.origin());
+            let n = within.pixels();
             let mut scale = vec![0.0f32; n];
             for c in 0..CLASS_COUNT {
                 for (s, v) in scale.iter_mut().zip(&tile.values[c * n..(c + 1) * n]) {
                     *s += weights[c] * v;
                 }
             }
-            for y in 0..tile.crop {
-                for x in 0..tile.crop {
-                    let from = y * tile.crop + x;
-                    let to = (y + (tile.origin[1] - origin[1]) as usize) * size[0]
-                        + x
-                        + (tile.origin[0] - origin[0]) as usize;
-                    // Where tiles overlap, each counts the more the further inside it the pixel lies.
+            for y in 0..height {
+                for x in 0..width {
+                    let from = y * width + x;
+                    let to = (y + (at[1] - origin[1]) as usize) * size[0] + x + (at[0] - origin[0]) as usize;
+                    // Where tiles overlap, each counts the more the further inside its field the pixel lies.
                     let inside = if self.tiles.len() == 1 {
                         1.0
                     } else {
-                        (1 + x.min(tile.crop - 1 - x).min(y).min(tile.crop - 1 - y)) as f32
+                        let depth = |v: usize| v.min(within.field - 1 - v);
+                        (1 + depth(x + within.offset[0]).min(depth(y + within.offset[1]))) as f32
                     };
                     covered[to] += inside;
                     let factor = inside / scale[from].max(f32::MIN_POSITIVE);
@@ -132,11 +132,11 @@ pub(super) fn class_weights(attention: Option<&[f32; ORGAN_COUNT]>) -> [f32; CLA
     weights
 }
 
-/// Origin and size of the area that all tiles lie in.
+/// Origin and size of the area that the boxes of all tiles lie in.
 fn bounds(tiles: &[TileSoftmax]) -> ([i64; 2], [usize; 2]) {
     let edge = |a: usize| {
-        let low = tiles.iter().map(|t| t.origin[a]).min().unwrap_or(0);
-        let high = tiles.iter().map(|t| t.origin[a] + t.crop as i64).max().unwrap_or(1);
+        let low = tiles.iter().map(|t| t.place.origin()[a]).min().unwrap_or(0);
+        let high = tiles.iter().map(|t| t.place.origin()[a] + t.place.within.size[a] as i64).max().unwrap_or(1);
         (low, (high - low) as usize)
     };
     let ((x, w), (y, h)) = (edge(0), edge(1));
@@ -147,6 +147,7 @@ fn bounds(tiles: &[TileSoftmax]) -> ([i64; 2], [usize; 2]) {
 mod tests {
     use super::*;
     use crate::anatomy::Organ;
+    use crate::preprocess::FieldBox;
 
     fn tile(origin: [i64; 2], crop: usize, pixel: &[(usize, f32)]) -> TileSoftmax {
         let n = crop * crop;
@@ -154,7 +155,7 @@ mod tests {
         for &(c, p) in pixel {
             values[c * n..(c + 1) * n].fill(p);
         }
-        TileSoftmax { origin, crop, values }
+        TileSoftmax { place: TilePlace { field: origin, within: FieldBox::whole(crop) }, values }
     }
 
     fn raw(tiles: Vec<TileSoftmax>, attention: Option<[f32; ORGAN_COUNT]>) -> RawPrediction {

@@ -115,7 +115,7 @@ mod tests {
     }
 
     fn request(slice: usize) -> SliceRequest {
-        SliceRequest { slice, tiles: vec![Tile { origin: [0, 0], stack: vec![0.0] }], centre: None }
+        SliceRequest { slice, tiles: vec![Tile::whole([0, 0], vec![0.0], 1)], centre: None }
     }
 
     #[test]

@@ -292,7 +292,7 @@ fn removed(without: &[u8], with: &[u8]) -> [u32; ORGAN_COUNT] {
 /// When the volume has no slice `k`.
 pub fn request(slices: &ModelSlices, k: usize) -> Option<SliceRequest> {
     slices.body().extent(k)?;
-    let tile = |origin: [i64; 2]| Tile { origin, stack: slices.stack(k, origin) };
+    let tile = |origin: [i64; 2]| Tile::new(origin, slices.stack(k, origin), slices.config());
     let tiles: Vec<Tile> = slices.origins(k).into_iter().map(tile).collect();
     let centre = (tiles.len() > 1).then(|| tile(slices.centre_origin(k)));
     Some(SliceRequest { slice: k, tiles, centre })

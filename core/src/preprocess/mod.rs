@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! CtVolume --Body::find--> mask, centre of every slice
-//!     \--ModelSlices::slice_hu(k)--> [h, w] HU --stack(k, origin)--> [5, crop, crop] in [0, 1]
+//!     \--ModelSlices::slice_hu(k)--> [h, w] HU --stack(k, origin)--> [5, crop, crop] in [0, 1] --FieldBox::around--> what is not air
 //! ```
 //!
 //! Slices are made when asked for and only a few are kept, so that a volume of any length streams. Training, which
@@ -15,6 +15,7 @@
 
 mod body;
 mod cells;
+mod field_box;
 mod inplane;
 mod intensity;
 mod labels;
@@ -22,6 +23,7 @@ mod slices;
 mod stack;
 
 pub use body::Body;
+pub use field_box::FieldBox;
 pub use inplane::{InPlaneFilter, ModelGrid};
 pub use labels::labels_on_grid;
 pub use slices::ModelSlices;

@@ -77,20 +77,20 @@ impl Engine for FakeEngine {
     fn submit(&mut self, request: SliceRequest) -> Ticket {
         let ticket = Ticket(self.submitted.len() as u64);
         self.submitted.push(request.slice);
-        let (crop, n) = (self.input.crop, self.input.crop * self.input.crop);
-        let middle = self.input.stack / 2 * n;
         let organ = usize::from(self.organ.label());
         let tiles = request
             .tiles
             .into_iter()
             .map(|tile| {
+                let n = tile.place.within.pixels();
+                let middle = self.input.stack / 2 * n;
                 let mut values = vec![0.0; CLASS_COUNT * n];
                 for (i, v) in tile.stack[middle..middle + n].iter().enumerate() {
                     // A tenth is left to the background: attention below a ninth takes the organ away.
                     let found = if *v > self.threshold { FOUND } else { 0.0 };
                     (values[i], values[organ * n + i]) = (1.0 - found, found);
                 }
-                TileSoftmax { origin: tile.origin, crop, values }
+                TileSoftmax { place: tile.place, values }
             })
             .collect();
         let mut regions = [0.0; REGION_COUNT];

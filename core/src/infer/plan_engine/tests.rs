@@ -15,7 +15,8 @@ const SAMPLE: &[u8] = include_bytes!("../../../../models/sample/neck-chest.nii.g
 
 fn tile(origin: [i64; 2], brightness: f32) -> Tile {
     let n = 5 * CROP * CROP;
-    Tile { origin, stack: (0..n).map(|i| brightness * ((i * 37 % 101) as f32 / 100.0)).collect() }
+    let stack = (0..n).map(|i| brightness * ((i * 37 % 101) as f32 / 100.0)).collect();
+    Tile::whole(origin, stack, CROP)
 }
 
 fn slice(slice: usize, brightness: f32) -> SliceRequest {
