@@ -13,7 +13,8 @@
 //! | `convolution.rs` | convolutions: weights, terms, bands, threads |
 //! | `region.rs` | the end of the region branch |
 //! | `head.rs` | from the last maps to probabilities |
-//! | `compile.rs` | from tensors to the list of operations |
+//! | `layout.rs` | from tensors to the list of operations, for whoever carries it out |
+//! | `compile.rs` | its weights in the processor's order |
 //! | `run.rs` | carrying it out, and timing it |
 
 mod blocked;
@@ -21,6 +22,7 @@ mod compile;
 mod convolution;
 mod error;
 mod head;
+pub(super) mod layout;
 mod region;
 mod run;
 #[cfg(test)]
