@@ -2,8 +2,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use anyhow::{Context, Result};
+use attention_anatomy::cohort::InputKey;
 use attention_anatomy::dataset::Bytes;
 use attention_anatomy_assets as assets;
 
@@ -39,6 +41,22 @@ pub type NamedFiles = Vec<(String, Vec<u8>)>;
 pub fn collect(path: &Path) -> Result<NamedFiles> {
     let files = assets::list(path).map_err(anyhow::Error::msg)?;
     files.into_iter().map(|(name, path)| Ok((name, read(&path)?))).collect()
+}
+
+/// What tells the files of [`collect`] from others without reading them.
+///
+/// # Errors
+/// A file that is not there, or a folder without files.
+pub fn key(path: &Path) -> Result<InputKey> {
+    let files = assets::list(path).map_err(anyhow::Error::msg)?;
+    let mut key = InputKey { files: files.len(), ..InputKey::default() };
+    for (_, path) in files {
+        let metadata = std::fs::metadata(&path).with_context(|| format!("{}: cannot be read", path.display()))?;
+        let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let modified = modified.and_then(|time| u64::try_from(time.as_nanos()).ok()).unwrap_or(0);
+        (key.bytes, key.modified) = (key.bytes + metadata.len(), key.modified.max(modified));
+    }
+    Ok(key)
 }
 
 /// As [`collect`], with the tables beside a label map that may say what its numbers mean.

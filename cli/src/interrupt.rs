@@ -5,6 +5,9 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, Result};
 
+/// How a program ends that was stopped by a signal and would go on if it were started again: `EX_TEMPFAIL` of sysexits.h.
+pub const STOPPED: u8 = 75;
+
 /// A flag that Ctrl-C (or a scheduler's termination) sets. The same one for every caller.
 ///
 /// # Errors

@@ -12,6 +12,7 @@ mod output;
 mod progress;
 mod results;
 mod store;
+mod threads;
 mod training;
 mod window;
 
@@ -95,6 +96,9 @@ fn main() -> ExitCode {
         _ => "attention_anatomy=debug,warn",
     };
     tracing_subscriber::fmt().with_env_filter(level).with_writer(std::io::stderr).without_time().init();
+    if let Err(error) = threads::start() {
+        return code(Err(error));
+    }
     let result = match cli.command {
         Command::View(args) => commands::view::run(args),
         Command::Segment(args) => commands::segment::run(args),

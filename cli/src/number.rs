@@ -42,6 +42,14 @@ pub fn count(text: &str) -> Result<usize, String> {
     counted(text, 1, 1_000_000)
 }
 
+/// Seconds of something.
+///
+/// # Errors
+/// What may be given.
+pub fn seconds(text: &str) -> Result<f64, String> {
+    within(text, "a time in seconds", 1e-6..=1e6)
+}
+
 /// Folds of a cross-validation.
 ///
 /// # Errors

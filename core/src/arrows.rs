@@ -30,6 +30,7 @@ const ORDER: &[&str] = &[
     "metrics",
     "train",
     "report",
+    "cohort",
     "phantom",
 ];
 

@@ -12,6 +12,7 @@ pub mod anatomy;
 #[cfg(test)]
 mod arrows;
 pub mod artifacts;
+pub mod cohort;
 pub mod contour;
 mod csv;
 pub mod dataset;

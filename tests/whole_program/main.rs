@@ -4,6 +4,7 @@
 // The page is the same everywhere, and how its browser is driven is not.
 #[cfg(target_os = "linux")]
 mod browser;
+mod cohort;
 mod exchange;
 mod formats;
 mod inputs;

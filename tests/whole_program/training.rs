@@ -223,11 +223,26 @@ fn folds_and_systems_go_on_where_they_stopped_and_end_in_tables() {
 
     // Two tasks of an array job, and the one that puts them together.
     let folds = folder.path().join("folds");
-    succeed(&mut call("crossval", &folds, &["--fold", "2/3"]));
-    let early = run(&mut call("crossval", &folds, &["--folds", "3", "--merge"]));
+    succeed(&mut call("crossval", &folds, &["--folds", "3", "--task", "fold-2-of-3"]));
+    let early = run(&mut call("crossval", &folds, &["--folds", "3", "--collect"]));
     assert!(early.code != Some(0) && early.errors()[0].contains("fold 1/3, fold 3/3"), "{early:#?}");
     let written = |path: &str| std::fs::metadata(folds.join(path)).unwrap().modified().unwrap();
     let before = written("fold-2-of-3/evaluation.json");
+    let plan = succeed(&mut call("crossval", &folds, &["--folds", "3", "--plan", "--step-seconds", "36"]));
+    let plan: Vec<Value> = plan.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |key: &str| plan.iter().map(|task| task[key].clone()).collect::<Vec<Value>>();
+    assert_eq!(of("id"), ["fold-1-of-3", "fold-2-of-3", "fold-3-of-3"]);
+    assert_eq!(of("done"), [false, true, false]);
+    for task in &plan {
+        // At 36 seconds a step.
+        assert_eq!(task["hours"].as_f64().unwrap(), task["steps"].as_f64().unwrap() / 100.0, "{task}");
+        let command: Vec<&str> =
+            task["command"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+        assert_eq!(command[command.len() - 2..], ["--task", task["id"].as_str().unwrap()]);
+        assert!(!command.contains(&"--plan") && !command.contains(&"--step-seconds") && command.contains(&"--folds"));
+    }
+    let unknown = run(&mut call("crossval", &folds, &["--folds", "3", "--task", "fold-4-of-3"]));
+    assert!(unknown.errors()[0].contains("no task `fold-4-of-3`"), "{unknown:#?}");
     let said = succeed(&mut call("crossval", &folds, &["--folds", "3"]));
     assert_eq!(written("fold-2-of-3/evaluation.json"), before, "a fold that was done was done again");
     assert!(said.stdout.contains("standard deviation over 3 folds"), "{said:#?}");
@@ -345,7 +360,7 @@ weights = {weights}
     let again = succeed(&mut call);
     assert_eq!((again.stderr.matches("done before").count(), &again.stdout), (4, &said.stdout));
     let mut merge = program("trials");
-    merge.arg(&trials).arg("-o").arg(&output).args(["--merge", "--organs", "kidney_right"]);
+    merge.arg(&trials).arg("-o").arg(&output).args(["--collect", "--organs", "kidney_right"]);
     assert!(succeed(&mut merge).stdout.contains("paired by run, over Kidney right"));
 
     std::fs::write(&trials, of("nobody", "[2.0, 0.5]")).unwrap();

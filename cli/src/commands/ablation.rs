@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use attention_anatomy::dataset::Hpa;
 use attention_anatomy::metrics::DEFAULT_TOLERANCE_MM;
-use attention_anatomy::train::{Ablation, Experiment, Part, TrainingConfig};
+use attention_anatomy::train::{Ablation, Choice, Experiment, TrainingConfig};
 
+use super::tasks::{self, Purpose, TaskArgs};
 use crate::device::DeviceChoice;
 use crate::output::Overwrite;
 use crate::store::FolderStore;
@@ -28,12 +29,11 @@ pub struct Args {
     /// Trainings of each system, with the seed of the training file and those that follow it.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: u64,
-    /// Do only part k of n of the trainings, as one task of an array job.
-    #[arg(long, value_name = "K/N", conflicts_with = "merge")]
-    part: Option<Part>,
-    /// Do nothing but make the results of trainings that are done.
-    #[arg(long)]
-    merge: bool,
+    /// Instead of a validation part: so many folds, each of which holds out other patients, with every seed.
+    #[arg(long, value_parser = number::folds)]
+    folds: Option<usize>,
+    #[command(flatten)]
+    tasks: TaskArgs,
     /// Surface within this distance in mm counts as right in the surface Dice.
     #[arg(long, default_value_t = DEFAULT_TOLERANCE_MM, value_parser = number::tolerance_mm)]
     tolerance_mm: f64,
@@ -65,20 +65,28 @@ pub fn full_system(path: &Path) -> Result<TrainingConfig> {
 /// What the user is told.
 pub fn run(args: Args) -> Result<ExitCode> {
     let config = full_system(&args.config)?;
-    let ablation = Ablation::new(&config, args.seeds);
+    let ablation = Ablation::new(&config, args.seeds, args.folds);
     let read = data::inputs(&args.config, &config, &args.data);
-    let store = FolderStore::guarded(&args.output, "ablation", read, args.overwrite)?;
+    let store = FolderStore::guarded(&args.output, "ablation", read.clone(), args.overwrite)?;
+    let choice = match args.tasks.purpose() {
+        Purpose::Plan => {
+            args.tasks.print_plan(&ablation.plan(&store), &config, &args.device.open()?, &read)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Purpose::Collect => None,
+        Purpose::Train(choice) => Some(choice),
+    };
     // Tasks of an array job work in folders beside each other.
-    if args.part.is_none() {
+    if choice.as_ref().is_none_or(Choice::is_all) {
         store.claim()?;
     }
-    if !args.merge {
+    if let Some(choice) = choice {
         let device = args.device.open()?;
         let stop = interrupt::flag()?;
-        let work = |experiment: &mut Experiment<'_>| ablation.run(args.part, experiment);
+        let work = |experiment: &mut Experiment<'_>| ablation.run(&choice, experiment);
         let done = training::experiment(&args.data, &store, &device, args.tolerance_mm, stop, work)?;
-        if !done || args.part.is_some() {
-            return Ok(ExitCode::SUCCESS);
+        if !done || !choice.is_all() {
+            return Ok(tasks::ended(done));
         }
     }
     training::publish(&ablation.comparison(&store)?, &store)?;

@@ -268,7 +268,7 @@ fn training(path: &Path, args: &Args) -> Result<ExitCode> {
 }
 
 /// Noise under labels in stripes: every class is there, as in a batch of mixed sets.
-fn made_up_batch(config: &TrainingConfig) -> Batch {
+pub fn made_up_batch(config: &TrainingConfig) -> Batch {
     let crop = config.input().crop;
     let pixels = crop * crop;
     let stacks = (0..config.batch * config.network.stack * pixels).map(|n| (n * 7919 % 251) as f32 / 250.0).collect();

@@ -42,7 +42,7 @@ pub struct Args {
 }
 
 /// How contours are written.
-#[derive(Clone, Copy, Debug, Default, clap::Args)]
+#[derive(Clone, Copy, Debug, Default, clap::Args, serde::Serialize)]
 pub struct Contours {
     /// Holes in RTSTRUCT contours: joined to the contour around them, or contours of their own (CLOSEDPLANAR_XOR).
     #[arg(long, value_enum, default_value_t)]
@@ -53,7 +53,7 @@ pub struct Contours {
 }
 
 /// How holes are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Serialize)]
 pub enum HolesAs {
     /// As a channel of no width.
     #[default]

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use attention_anatomy::dataset::Fold;
 use attention_anatomy::metrics::DEFAULT_TOLERANCE_MM;
 use attention_anatomy::train::experiment::cross_validation;
-use attention_anatomy::train::{Part, TrainingRun};
+use attention_anatomy::train::{Choice, TrainingRun};
 
+use super::tasks::{self, Purpose, TaskArgs};
 use crate::device::DeviceChoice;
 use crate::output::Overwrite;
 use crate::store::FolderStore;
@@ -28,12 +29,8 @@ pub struct Args {
     /// Number of folds.
     #[arg(long, default_value_t = 7, value_parser = number::folds)]
     folds: usize,
-    /// Do only fold k of n, as one task of an array job: 1/7 to 7/7.
-    #[arg(long, value_name = "K/N", conflicts_with_all = ["folds", "merge"])]
-    fold: Option<Part>,
-    /// Do nothing but make the results of folds that are done.
-    #[arg(long)]
-    merge: bool,
+    #[command(flatten)]
+    tasks: TaskArgs,
     /// Surface within this distance in mm counts as right in the surface Dice.
     #[arg(long, default_value_t = DEFAULT_TOLERANCE_MM, value_parser = number::tolerance_mm)]
     tolerance_mm: f64,
@@ -50,24 +47,29 @@ pub struct Args {
 /// What the user is told.
 pub fn run(args: Args) -> Result<ExitCode> {
     let (_, config) = data::training_file(&args.config)?;
-    let of = args.fold.map_or(args.folds, |part| part.0.of);
-    if of < 2 {
-        bail!("{of} folds leave nothing to train on; at least 2 are needed");
-    }
+    let of = args.folds;
     let folds: Vec<TrainingRun> = (1..=of).map(|index| TrainingRun::of_fold(&config, Fold { index, of })).collect();
     let read = data::inputs(&args.config, &config, &args.data);
-    let store = FolderStore::guarded(&args.output, "crossval", read, args.overwrite)?;
+    let store = FolderStore::guarded(&args.output, "crossval", read.clone(), args.overwrite)?;
+    let choice = match args.tasks.purpose() {
+        Purpose::Plan => {
+            args.tasks.print_plan(&tasks::planned(&folds, &store), &config, &args.device.open()?, &read)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Purpose::Collect => None,
+        Purpose::Train(choice) => Some(choice),
+    };
     // Tasks of an array job work in folders beside each other.
-    if args.fold.is_none() {
+    if choice.as_ref().is_none_or(Choice::is_all) {
         store.claim()?;
     }
-    if !args.merge {
-        let chosen = args.fold.map_or_else(|| folds.clone(), |part| part.of(folds.clone()));
+    if let Some(choice) = choice {
+        let chosen = choice.of(folds.clone(), |run| &run.folder)?;
         let device = args.device.open()?;
         let stop = interrupt::flag()?;
         let done = training::experiment(&args.data, &store, &device, args.tolerance_mm, stop, |e| e.all(&chosen))?;
-        if !done || args.fold.is_some() {
-            return Ok(ExitCode::SUCCESS);
+        if !done || !choice.is_all() {
+            return Ok(tasks::ended(done));
         }
     }
     training::publish(&cross_validation(&config, &folds, &store)?, &store)?;

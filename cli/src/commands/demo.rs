@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use attention_anatomy::cohort::InputKey;
 use attention_anatomy::formats;
 use attention_anatomy::report::NOT_A_MEDICAL_DEVICE;
 use attention_anatomy_assets::{SAMPLE, SAMPLE_NAME};
@@ -41,7 +42,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let output = Session::claim(&options, &args.output, &[], args.overwrite)?;
     let mut session = Session::open(options)?;
     let ct = formats::read_ct(vec![(SAMPLE_NAME.to_string(), SAMPLE.to_vec())])?;
-    let summary = session.segment(ReadCt { ct, series: None, seconds: 0.0 }, SAMPLE_NAME, output)?;
+    let summary =
+        session.segment(ReadCt { ct, series: None, key: InputKey::default(), seconds: 0.0 }, SAMPLE_NAME, output)?;
     progress::print_line(&summary.line("bundled neck and chest CT", &args.output));
     progress::print_line(&format!("open {} in a browser", args.output.join("report.html").display()));
     progress::print_line(NOT_A_MEDICAL_DEVICE);

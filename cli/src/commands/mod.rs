@@ -15,6 +15,7 @@ pub mod phantom;
 pub mod prepare;
 pub mod segment;
 pub mod sheet;
+pub mod tasks;
 pub mod train;
 pub mod trials;
 pub mod view;

@@ -237,7 +237,7 @@ fn write_case(
 
 /// All slices, on all cores; `None` when stopped.
 fn draw(phantom: &Phantom, stop: &AtomicBool, bar: &ProgressBar) -> Option<Vec<PhantomSlice>> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = crate::threads::count();
     let share = phantom.slices().div_ceil(threads);
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads)

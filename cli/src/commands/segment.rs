@@ -1,5 +1,9 @@
-//! `attention-anatomy segment`: CT in, masks, tables and report out.
+//! `attention-anatomy segment`: CT in, masks, tables and report out. A list of scans is the matter of [`list`].
 
+mod cost;
+mod list;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -8,13 +12,16 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow};
 use attention_anatomy::anatomy::OrganSet;
+use attention_anatomy::cohort::{self, InputKey, Request};
 use attention_anatomy::formats;
 use attention_anatomy::formats::dicom::{ExportError, SeriesChoice, SeriesInfo, can_refer};
 use attention_anatomy::infer::{
     ComputeDevice, Engine, Model, OrganChoice, RunOptions, SegmentationRequest, SegmentationSession, Segmented,
 };
 use attention_anatomy::report::{DicomSource, ReportInput, ResultFile, ResultFileError, ResultFiles};
+use attention_anatomy::train::Part;
 use attention_anatomy::volume::{CtVolume, NotCt, require_ct};
+use serde_json::{Map, Value};
 
 use super::convert::Contours;
 use crate::device::DeviceChoice;
@@ -25,8 +32,18 @@ use crate::{data, files, interrupt, model, progress, results};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// NIfTI or NRRD files, zip archives, or folders with a DICOM series.
-    #[arg(required = true)]
+    #[arg(required_unless_present = "list")]
     inputs: Vec<PathBuf>,
+    /// Instead: the scans of this file (a path a line, `name TAB path`, or the manifest of a data set), each into a folder of its own.
+    /// Given again, it does what is missing or has changed.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["inputs", "reference"])]
+    list: Option<PathBuf>,
+    /// Of the list only part K of N.
+    #[arg(long, value_name = "K/N", requires = "list", default_value_t = Part::WHOLE)]
+    part: Part,
+    /// Only say what the list will take: slices, seconds and memory.
+    #[arg(long, requires = "list")]
+    cost: bool,
     /// Output folder; with several inputs each gets a folder of its own in it.
     #[arg(short, long)]
     output: PathBuf,
@@ -37,7 +54,7 @@ pub struct Args {
 }
 
 /// What changes the result.
-#[derive(Clone, Debug, Default, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args, serde::Serialize)]
 pub struct Options {
     /// Only these organs: ids or names, separated by commas (see `info --organs`).
     #[arg(long, value_delimiter = ',')]
@@ -50,9 +67,11 @@ pub struct Options {
     pub organ_files: bool,
     /// Where the network runs.
     #[arg(long, value_enum, default_value_t)]
+    #[serde(skip)]
     pub device: DeviceChoice,
     /// Weights file; the bundled weights where not given.
     #[arg(long)]
+    #[serde(skip)]
     pub weights: Option<PathBuf>,
     /// Keep all pieces of an organ, not only the largest and large ones close to it, and organs below 0.1 ml.
     #[arg(long)]
@@ -78,7 +97,7 @@ pub struct Options {
 }
 
 /// DICOM files of a segmentation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Serialize)]
 pub enum DicomFormat {
     /// An RT Structure Set, `structures.dcm`.
     Rtstruct,
@@ -140,7 +159,7 @@ impl Session {
     /// # Errors
     /// What is no CT in HU, a device that stops, a file that cannot be written, or Ctrl-C.
     pub fn segment(&mut self, read: ReadCt, name: &str, mut output: Output) -> Result<Summary> {
-        let ReadCt { mut ct, series, seconds: read_seconds } = read;
+        let ReadCt { mut ct, series, key, seconds: read_seconds } = read;
         require_ct(&mut ct, self.options.assume_hu).map_err(|odd| match odd {
             NotCt::Values(_) => anyhow!("{odd}; or, if you know that they are HU, insist with --assume-hu"),
             NotCt::Modality(_) | NotCt::TooFew(_) => odd.into(),
@@ -188,13 +207,22 @@ impl Session {
             }
         }
         // Results of an earlier run go now, masks of organs that this one has not found among them.
-        output.finish(serde_json::from_slice(&files.bytes(ResultFile::Run)?)?, |_| true)?;
+        let mut record: Map<String, Value> = serde_json::from_slice(&files.bytes(ResultFile::Run)?)?;
+        record.insert(REQUEST.into(), serde_json::to_value(self.request(key)?)?);
+        output.finish(record, |_| true)?;
         self.device.burn.memory_cleanup();
         Ok(Summary {
             found: files.statistics()?.found().count(),
             known: self.enabled.len(),
             seconds: clock.elapsed().as_secs_f64(),
+            network_seconds: run.seconds.iter().filter(|(stage, _)| stage == "segment").map(|(_, s)| s).sum(),
         })
+    }
+
+    /// What a result of this input is made from.
+    fn request(&self, input: InputKey) -> Result<Request> {
+        let options: BTreeMap<String, Value> = serde_json::from_value(serde_json::to_value(&self.options)?)?;
+        Ok(Request { input, weights: self.model.sha256.clone(), program: env!("CARGO_PKG_VERSION").into(), options })
     }
 
     /// The series to refer to, and the DICOM files to write; said before the work begins where that cannot be done.
@@ -241,6 +269,7 @@ pub struct Summary {
     found: usize,
     known: usize,
     seconds: f64,
+    network_seconds: f64,
 }
 
 impl Summary {
@@ -261,6 +290,9 @@ impl Summary {
 /// # Errors
 /// What the user is told.
 pub fn run(args: Args) -> Result<ExitCode> {
+    if let Some(list) = &args.list {
+        return list::run(&args, list);
+    }
     let outputs = output_folders(&args.inputs, &args.output);
     let claim = |input: &PathBuf, output: &Path| {
         let read: Vec<&Path> = [Some(input), args.options.weights.as_ref(), args.options.reference.as_ref()]
@@ -300,12 +332,17 @@ pub fn run(args: Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Where a record says what its result was made from.
+const REQUEST: &str = "request";
+
 /// A CT that was read.
 pub struct ReadCt {
     /// The CT.
     pub ct: CtVolume,
     /// The DICOM series that it is, if it is one.
     pub series: Option<SeriesInfo>,
+    /// What tells its files from others.
+    pub key: InputKey,
     /// Seconds that reading took.
     pub seconds: f64,
 }
@@ -317,12 +354,11 @@ impl ReadCt {
     /// A scan that cannot be read.
     pub fn open(input: &Path, series: Option<&str>) -> Result<Self> {
         let clock = Instant::now();
-        let read = formats::read_ct_and_series(
-            files::collect(input)?,
-            series.map(SeriesChoice::from_text).unwrap_or_default(),
-        );
+        let (key, files) = (files::key(input)?, files::collect(input)?);
+        let key = key.with_contents(files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())));
+        let read = formats::read_ct_and_series(files, series.map(SeriesChoice::from_text).unwrap_or_default());
         let (ct, series) = read.with_context(|| input.display().to_string())?;
-        Ok(Self { ct, series, seconds: clock.elapsed().as_secs_f64() })
+        Ok(Self { ct, series, key, seconds: clock.elapsed().as_secs_f64() })
     }
 }
 
@@ -336,11 +372,7 @@ fn output_folders(inputs: &[PathBuf], output: &Path) -> Vec<PathBuf> {
         .iter()
         .map(|input| {
             let name = files::file_name(&input.canonicalize().unwrap_or_else(|_| input.clone()));
-            let stem = [".nii.gz", ".nii", ".nrrd", ".nhdr", ".zip", ".hdr", ".img"]
-                .iter()
-                .find_map(|e| name.strip_suffix(e))
-                .unwrap_or(&name)
-                .to_string();
+            let stem = cohort::stem(&name).to_string();
             let mut folder = stem.clone();
             let mut n = 2;
             while !used.insert(folder.clone()) {

@@ -73,6 +73,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let session = PersistentSession::begin(task, &device.burn, &mut events)?;
     if session.run(&*interrupt::flag()?, &mut events)? == Ended::Finished {
         progress::print_line(&store.place(FINAL));
+        return Ok(ExitCode::SUCCESS);
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(interrupt::STOPPED.into())
 }

@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use attention_anatomy::metrics::DEFAULT_TOLERANCE_MM;
-use attention_anatomy::train::{Part, TrainingConfig, Trials};
+use attention_anatomy::train::{Choice, TrainingConfig, Trials};
 
+use super::tasks::{self, Purpose, TaskArgs};
 use crate::device::DeviceChoice;
 use crate::output::Overwrite;
 use crate::store::FolderStore;
@@ -24,12 +25,8 @@ pub struct Args {
     /// Folder for the trainings and the results.
     #[arg(short, long)]
     output: PathBuf,
-    /// Do only part k of n of the trainings, as one task of an array job.
-    #[arg(long, value_name = "K/N", conflicts_with = "merge")]
-    part: Option<Part>,
-    /// Do nothing but make the results of trainings that are done.
-    #[arg(long)]
-    merge: bool,
+    #[command(flatten)]
+    tasks: TaskArgs,
     /// Organs whose mean Dice decides, by id, instead of those of the file.
     #[arg(long, value_delimiter = ',')]
     organs: Vec<String>,
@@ -60,19 +57,27 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let (trials, base) = read(&args.trials)?;
     let chosen = trials.deciding(&args.organs)?;
     let read = data::inputs(&args.trials, &base, &args.data);
-    let store = FolderStore::guarded(&args.output, "trials", read, args.overwrite)?;
+    let store = FolderStore::guarded(&args.output, "trials", read.clone(), args.overwrite)?;
+    let all = trials.runs(&base);
+    let choice = match args.tasks.purpose() {
+        Purpose::Plan => {
+            args.tasks.print_plan(&tasks::planned(&all, &store), &base, &args.device.open()?, &read)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Purpose::Collect => None,
+        Purpose::Train(choice) => Some(choice),
+    };
     // Tasks of an array job work in folders beside each other.
-    if args.part.is_none() {
+    if choice.as_ref().is_none_or(Choice::is_all) {
         store.claim()?;
     }
-    if !args.merge {
-        let all = trials.runs(&base);
-        let mine = args.part.map_or_else(|| all.clone(), |part| part.of(all.clone()));
+    if let Some(choice) = choice {
+        let mine = choice.of(all, |run| &run.folder)?;
         let device = args.device.open()?;
         let stop = interrupt::flag()?;
         let done = training::experiment(&args.data, &store, &device, args.tolerance_mm, stop, |e| e.all(&mine))?;
-        if !done || args.part.is_some() {
-            return Ok(ExitCode::SUCCESS);
+        if !done || !choice.is_all() {
+            return Ok(tasks::ended(done));
         }
     }
     training::publish(&trials.comparison(&base, chosen, &store)?, &store)?;

@@ -330,6 +330,25 @@ impl Output {
     }
 }
 
+/// What the record of a folder says, if it is one of this program: which files it vouches for, and everything else.
+pub fn recorded(folder: &Path) -> Option<(Vec<String>, Map<String, Value>)> {
+    match Record::find(folder).ok()? {
+        Found::Ours(record) => Some((record.files.into_keys().collect(), record.fields)),
+        Found::Nothing | Found::Older | Found::Foreign => None,
+    }
+}
+
+/// Whether a folder holds results of this program, or what a run has begun there, and nothing else that can be seen.
+pub fn is_own(folder: &Path) -> bool {
+    let known = recorded(folder).map(|(names, _)| names).unwrap_or_default();
+    let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(|e| e.ok());
+    let mut names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.all(|name| {
+        let within = format!("{name}/");
+        name == RUN || stage::is_stage(&name) || known.iter().any(|file| *file == name || file.starts_with(&within))
+    })
+}
+
 /// What lies in a folder that is to be written into.
 struct Seen {
     record: Record,

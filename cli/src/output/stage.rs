@@ -217,6 +217,11 @@ pub fn recover(folder: &Path, inputs: &[PathBuf], step: Step<'_>) -> Result<()> 
     Ok(())
 }
 
+/// Whether this is the name of a stage.
+pub fn is_stage(name: &str) -> bool {
+    name.starts_with(PREFIX)
+}
+
 /// Whether a run has begun something in a folder and has not ended it.
 pub fn is_pending(folder: &Path) -> bool {
     let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(|e| e.ok());

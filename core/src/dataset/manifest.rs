@@ -71,6 +71,13 @@ pub struct Fold {
     pub of: usize,
 }
 
+impl Fold {
+    /// Name of the folder of its results.
+    pub fn folder(self) -> String {
+        format!("fold-{}-of-{}", self.index, self.of)
+    }
+}
+
 impl std::fmt::Display for Fold {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{}", self.index, self.of)

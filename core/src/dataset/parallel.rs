@@ -15,7 +15,7 @@ pub(super) fn in_any_order<T: Send, E>(
     use std::sync::mpsc;
 
     let next = AtomicUsize::new(0);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
+    let threads = rayon::current_num_threads().min(MOST_THREADS);
     std::thread::scope(|scope| {
         let (send, receive) = mpsc::sync_channel(threads);
         for _ in 0..threads {

@@ -91,8 +91,11 @@ pub enum TrainError {
         /// What is wrong with it.
         reason: String,
     },
+    /// No task of a job.
+    #[error("there is no task `{0}` here; --plan lists them")]
+    NoTask(String),
     /// Runs that have no results yet.
-    #[error("not done yet: {0}; the same command without --merge does what is missing")]
+    #[error("not done yet: {0}; the same command without --collect does what is missing")]
     NotDone(String),
     /// Something that cannot be put into words.
     #[error("{what} cannot be written ({reason})")]

@@ -3,11 +3,11 @@
 //! A run is a folder of a store: checkpoints, weights, and last of all `evaluation.json`. Where that is, the run is done and is not done
 //! again, so whatever was stopped or killed goes on with the same call.
 
-use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::persistent::{CONFIG, FINAL, PersistentSession, ReportPage, TrainingTask};
+use super::tasks::PlannedTask;
 use super::{Ended, TrainError, TrainEvent, TrainingConfig};
 use crate::artifacts::{ArtifactStore, Folder};
 use crate::dataset::{CaseSource, DataConfig, Fold, LoadedSet, PatientSplit, Prepared, PreparedCase, SplitSpec};
@@ -35,7 +35,17 @@ impl TrainingRun {
         Self {
             name: format!("fold {fold}"),
             config: TrainingConfig { fold: Some(fold), ..config.clone() },
-            folder: format!("fold-{}-of-{}", fold.index, fold.of),
+            folder: fold.folder(),
+        }
+    }
+
+    /// As a task that can be done by itself.
+    pub fn task(&self, store: &dyn ArtifactStore) -> PlannedTask {
+        PlannedTask {
+            id: self.folder.clone(),
+            name: self.name.clone(),
+            steps: self.config.total_steps(),
+            done: self.store(store).exists(RESULTS),
         }
     }
 
@@ -324,30 +334,6 @@ pub fn cross_validation(
         }],
         chosen: None,
     })
-}
-
-/// The part `k/n` of a larger job, for one task of an array.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Part(pub Fold);
-
-impl Part {
-    /// Those of `all` that are this part's: every n-th one.
-    pub fn of<T>(self, all: Vec<T>) -> Vec<T> {
-        let Fold { index, of } = self.0;
-        all.into_iter().enumerate().filter(|(n, _)| n % of + 1 == index).map(|(_, one)| one).collect()
-    }
-}
-
-impl FromStr for Part {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let numbers = text.split_once('/').and_then(|(k, n)| Some((k.parse().ok()?, n.parse().ok()?)));
-        match numbers {
-            Some((index, of)) if (1..=of).contains(&index) => Ok(Self(Fold { index, of })),
-            _ => Err("give k/n, with k from 1 to n".into()),
-        }
-    }
 }
 
 #[cfg(test)]

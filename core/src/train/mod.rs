@@ -37,6 +37,7 @@ pub mod router;
 mod samples;
 pub mod session;
 pub mod start;
+pub mod tasks;
 pub mod validation;
 #[cfg(not(target_family = "wasm"))]
 pub mod variant;
@@ -45,7 +46,7 @@ pub use checkpoint::CheckpointError;
 pub use config::{ConfigError, InputChoice, Phase, TrainingConfig};
 pub use error::TrainError;
 #[cfg(not(target_family = "wasm"))]
-pub use experiment::{Experiment, ExperimentSetup, Part, TrainingData, TrainingRun};
+pub use experiment::{Experiment, ExperimentSetup, TrainingData, TrainingRun};
 pub use gauge::measure_gauge;
 pub use log::{LogLine, Validation};
 pub use persistent::{PersistentSession, StartWeights, TrainingTask};
@@ -53,6 +54,7 @@ pub use predict::{SlicePredictions, predict};
 #[cfg(not(target_family = "wasm"))]
 pub use router::Ablation;
 pub use session::{Advance, Cohort, Ended, Session, TrainEvent};
+pub use tasks::{Choice, Part, PlannedTask};
 pub use validation::{ValidationReport, validate};
 #[cfg(not(target_family = "wasm"))]
 pub use variant::{PAPER_ROWS, PaperRow, Trials, TrialsError, Variant};

@@ -5,10 +5,12 @@
 //! region of which the data have no slice has no network.
 
 use super::experiment::{self, Experiment, TrainingRun};
+use super::tasks::{Choice, PlannedTask};
 use super::variant::{self, PAPER_ROWS};
 use super::{TrainError, TrainingConfig};
 use crate::anatomy::{OrganSet, REGION_COUNT, Region};
 use crate::artifacts::ArtifactStore;
+use crate::dataset::Fold;
 use crate::infer::{ComputeDevice, Model, RegionRouter, WeightsUsed};
 use crate::metrics::{self, Comparison, MeasureError, Subject, System};
 use crate::network::count::multiply_adds;
@@ -31,9 +33,12 @@ pub struct Router {
 impl Router {
     /// The router with the data and the schedule of the full system.
     pub fn new(base: &TrainingConfig, seed: u64) -> Self {
-        let folder = format!("{ID}/seed-{seed}");
+        let fold = base.fold;
+        let of_fold = fold.map_or(String::new(), |fold| format!("/{}", fold.folder()));
+        let folder = format!("{ID}/seed-{seed}{of_fold}");
         let run = |name: &str, config: TrainingConfig, folder: String| {
-            let name = format!("{NAME}, {name}, seed {seed}");
+            let fold = fold.map_or(String::new(), |fold| format!(", fold {fold}"));
+            let name = format!("{NAME}, {name}, seed {seed}{fold}");
             TrainingRun { config: TrainingConfig { name: name.clone(), seed, ..config }, name, folder }
         };
         let mut classifier = base.clone();
@@ -118,43 +123,77 @@ enum Task {
     Router(Box<Router>),
 }
 
+impl Task {
+    fn id(&self) -> &str {
+        match self {
+            Self::Run(run) => &run.folder,
+            Self::Router(router) => &router.whole.folder,
+        }
+    }
+
+    fn planned(&self, store: &dyn ArtifactStore) -> PlannedTask {
+        match self {
+            Self::Run(run) => run.task(store),
+            Self::Router(router) => {
+                let parts = std::iter::once(&router.classifier).chain(&router.specialists);
+                PlannedTask { steps: parts.map(|run| run.config.total_steps()).sum(), ..router.whole.task(store) }
+            }
+        }
+    }
+}
+
 /// The paper's four systems and a router, trained alike with several seeds.
 #[derive(Clone, Debug)]
 pub struct Ablation {
     base: TrainingConfig,
-    seeds: Vec<u64>,
-    routers: Vec<Router>,
+    /// Seed, fold and router of each run of a system, those of a seed one after the other.
+    repeats: Vec<(TrainingConfig, Router)>,
+    /// What the runs of a system differ in.
+    over: &'static str,
 }
 
 impl Ablation {
-    /// The systems with the data and the schedule of the full one, which is `base`.
-    pub fn new(base: &TrainingConfig, seeds: u64) -> Self {
-        let seeds: Vec<u64> = (0..seeds).map(|n| base.seed.wrapping_add(n)).collect();
-        let routers = seeds.iter().map(|&seed| Router::new(base, seed)).collect();
-        Self { base: base.clone(), seeds, routers }
+    /// The systems with the data and the schedule of the full one, which is `base`: trained with so many seeds, the first of them that of
+    /// `base`, and with `folds` on each fold of a cross-validation with each seed.
+    pub fn new(base: &TrainingConfig, seeds: u64, folds: Option<usize>) -> Self {
+        let of_seed = |n: u64| {
+            let seeded = TrainingConfig { seed: base.seed.wrapping_add(n), ..base.clone() };
+            let fold = |fold| TrainingConfig { fold, ..seeded.clone() };
+            match folds {
+                None => vec![fold(base.fold)],
+                Some(of) => (1..=of).map(|index| fold(Some(Fold { index, of }))).collect::<Vec<_>>(),
+            }
+        };
+        let repeat = |config: TrainingConfig| (config.clone(), Router::new(&config, config.seed));
+        let over = match (folds, seeds) {
+            (None, _) => "seeds",
+            (Some(_), 1) => "folds",
+            (Some(_), _) => "seeds and folds",
+        };
+        Self { base: base.clone(), repeats: (0..seeds).flat_map(of_seed).map(repeat).collect(), over }
     }
 
-    /// Everything that there is to do, or the part of one task of an array. Systems that share the preparation of a seed's patients come
-    /// one after the other.
-    fn tasks(&self, part: Option<experiment::Part>) -> Vec<Task> {
+    /// Everything that there is to do. Systems that share the preparation of a seed's patients come one after the other.
+    fn tasks(&self) -> Vec<Task> {
         const ORDER: [usize; 4] = [0, 2, 1, 3];
-        let of_seed = |(&seed, router): (&u64, &Router)| {
-            let run = |n: usize| Task::Run(Box::new(PAPER_ROWS[n].variant().run(&self.base, seed)));
+        let of_repeat = |(config, router): &(TrainingConfig, Router)| {
+            let run = |n: usize| Task::Run(Box::new(PAPER_ROWS[n].variant().run(config, config.seed)));
             ORDER.map(run).into_iter().chain([Task::Router(Box::new(router.clone()))]).collect::<Vec<_>>()
         };
-        let all = self.seeds.iter().zip(&self.routers).flat_map(of_seed).collect();
-        match part {
-            None => all,
-            Some(part) => part.of(all),
-        }
+        self.repeats.iter().flat_map(of_repeat).collect()
     }
 
-    /// Trains and measures whatever is not done, of `part` or of all. False when it was asked to stop.
+    /// The tasks, each of which can be done by itself.
+    pub fn plan(&self, store: &dyn ArtifactStore) -> Vec<PlannedTask> {
+        self.tasks().iter().map(|task| task.planned(store)).collect()
+    }
+
+    /// Trains and measures whatever is not done, of what is chosen. False when it was asked to stop.
     ///
     /// # Errors
     /// [`TrainError`].
-    pub fn run(&self, part: Option<experiment::Part>, experiment: &mut Experiment<'_>) -> Result<bool, TrainError> {
-        let tasks = self.tasks(part);
+    pub fn run(&self, choice: &Choice, experiment: &mut Experiment<'_>) -> Result<bool, TrainError> {
+        let tasks = choice.of(self.tasks(), Task::id)?;
         for (n, task) in tasks.iter().enumerate() {
             let of = format!("{} of {}", n + 1, tasks.len());
             let finished = match task {
@@ -176,11 +215,13 @@ impl Ablation {
     /// # Errors
     /// [`TrainError::NotDone`].
     pub fn comparison(&self, store: &dyn ArtifactStore) -> Result<Comparison, TrainError> {
-        let mut systems = variant::systems(&PAPER_ROWS.map(|row| row.variant()), &self.base, &self.seeds, store)?;
-        let whole: Vec<TrainingRun> = self.routers.iter().map(|router| router.whole.clone()).collect();
+        let rows = PAPER_ROWS.map(|row| row.variant());
+        let repeats: Vec<&TrainingConfig> = self.repeats.iter().map(|(config, _)| config).collect();
+        let mut systems = variant::systems(&rows, &self.base, &repeats, store)?;
+        let whole: Vec<TrainingRun> = self.repeats.iter().map(|(_, router)| router.whole.clone()).collect();
         systems.push(System {
             name: NAME.into(),
-            multiply_adds: self.routers.first().map_or(0, Router::multiply_adds),
+            multiply_adds: self.repeats.first().map_or(0, |(_, router)| router.multiply_adds()),
             runs: experiment::results(&whole, store)?,
             against: Vec::new(),
         });
@@ -191,7 +232,7 @@ impl Ablation {
             self.base.segmentation_steps(),
             self.base.batch
         );
-        Ok(Comparison { subject, over: "seeds".into(), systems, chosen: None })
+        Ok(Comparison { subject, over: self.over.into(), systems, chosen: None })
     }
 }
 

@@ -71,28 +71,34 @@ impl Variant {
         config
     }
 
-    /// The training with `seed`, in a folder of its own.
+    /// The training with `seed`, in a folder of its own; of a fold, where `base` is of one.
     pub fn run(&self, base: &TrainingConfig, seed: u64) -> TrainingRun {
-        TrainingRun {
+        let mut run = TrainingRun {
             name: format!("{}, seed {seed}", self.name),
             config: self.training(base, seed),
             folder: format!("{}/seed-{seed}", self.id()),
+        };
+        if let Some(fold) = base.fold {
+            run.name.push_str(&format!(", fold {fold}"));
+            run.folder.push_str(&format!("/{}", fold.folder()));
         }
+        run
     }
 }
 
-/// The variants with what was measured of them, in all their runs.
+/// The variants with what was measured of them, in all their runs: one for each of `repeats`, the same training with other seeds or
+/// folds.
 ///
 /// # Errors
 /// [`TrainError::NotDone`].
 pub fn systems(
     variants: &[Variant],
     base: &TrainingConfig,
-    seeds: &[u64],
+    repeats: &[&TrainingConfig],
     store: &dyn ArtifactStore,
 ) -> Result<Vec<System>, TrainError> {
     let system = |variant: &Variant| {
-        let runs: Vec<TrainingRun> = seeds.iter().map(|&seed| variant.run(base, seed)).collect();
+        let runs: Vec<TrainingRun> = repeats.iter().map(|repeat| variant.run(repeat, repeat.seed)).collect();
         let config = variant.training(base, base.seed);
         Ok(System {
             name: variant.name.clone(),
@@ -267,7 +273,9 @@ impl Trials {
                 subject.push_str(&format!(", {}: {own}", variant.name));
             }
         }
-        let systems = systems(&self.variants, base, &self.seeds(base), store)?;
+        let repeats: Vec<TrainingConfig> =
+            self.seeds(base).into_iter().map(|seed| TrainingConfig { seed, ..base.clone() }).collect();
+        let systems = systems(&self.variants, base, &repeats.iter().collect::<Vec<_>>(), store)?;
         Ok(Comparison { subject: subject + ".", over: "seeds".into(), systems, chosen })
     }
 }

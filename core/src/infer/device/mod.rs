@@ -96,7 +96,7 @@ pub fn cpu() -> ComputeDevice {
 }
 
 fn cpu_name() -> String {
-    match std::thread::available_parallelism().map_or(1, usize::from) {
+    match crate::kernels::processor::available() {
         1 => "CPU (1 thread)".into(),
         threads => format!("CPU ({threads} threads)"),
     }

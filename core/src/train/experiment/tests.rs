@@ -97,13 +97,3 @@ fn a_result_that_is_none_is_named() {
     let said = folds()[1].model(&store).unwrap_err().to_string();
     assert!(said.starts_with("fold-2-of-3/final.safetensors: there are no weights"), "{said}");
 }
-
-#[test]
-fn the_parts_of_a_job_are_everything_once() {
-    let part = |text: &str| text.parse::<Part>();
-    let all: Vec<usize> = (1..=3).flat_map(|k| part(&format!("{k}/3")).unwrap().of((0..8).collect())).collect();
-    assert_eq!(all, [0, 3, 6, 1, 4, 7, 2, 5]);
-    for wrong in ["0/3", "4/3", "3", "a/b", "1/0", ""] {
-        assert_eq!(part(wrong).unwrap_err(), "give k/n, with k from 1 to n", "{wrong}");
-    }
-}

@@ -1,0 +1,344 @@
+//! `segment --list`: a part of a list of scans, as a scheduler's task runs it.
+//!
+//! - **One result.** Each scan gets a folder in the output folder that appears whole: its files are written below `.unfinished` and the
+//!   folder is renamed. A folder that is there is changed as any results are, by the guard of [`crate::output`].
+//! - **Again.** A folder whose record says that it was made from the same scan, weights and options by this version is left as it is. So a
+//!   part that was killed goes on, a list that grew does what is new, and two tasks on one scan do it twice at worst.
+//! - **No hurry lost.** Weights are opened once, and the next scan is read while the network runs on this one.
+//! - **Said.** A line in `status/part-K-of-N.jsonl` for each scan that is over; how the task ends tells a scheduler what to do:
+//!
+//! | exit code | |
+//! |---|---|
+//! | 0 | every scan of the part has its folder |
+//! | 1 | nothing was run: list, weights, device or output folder cannot be used |
+//! | 3 | some scans failed; the others have their folders |
+//! | 75 | stopped by a signal; the same command goes on |
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::time::{Instant, SystemTime};
+
+use anyhow::{Context, Result, anyhow};
+use attention_anatomy::cohort::{Outcome, Request, Scan, StatusLine, parse_list, status_file};
+
+use super::{Args, Options, REQUEST, ReadCt, Session, Summary, cost};
+use crate::output::{self, Overwrite};
+use crate::{data, files, interrupt, progress};
+
+/// Where results lie until they are whole.
+const UNFINISHED: &str = ".unfinished";
+/// Where status files lie.
+const STATUS: &str = "status";
+
+/// Some scans failed.
+pub const SOME_FAILED: u8 = 3;
+
+/// A scan of this part, and where it and its results are.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// As it stands in the list.
+    pub scan: Scan,
+    /// The scan, from here.
+    pub input: PathBuf,
+    /// Its folder of results.
+    pub folder: PathBuf,
+}
+
+/// What the thread that reads has for the one that segments.
+enum Ready {
+    /// Its results are there.
+    Kept(Task),
+    /// To be segmented, or why it cannot be, with the seconds until that was known.
+    Read(Task, Box<Result<ReadCt>>, f64),
+}
+
+/// The scans of the part. What the list names is relative to the list.
+///
+/// # Errors
+/// A list that cannot be read or is not understood.
+pub fn tasks(args: &Args, list: &Path) -> Result<Vec<Task>> {
+    let scans = parse_list(&data::text_file(list)?).with_context(|| list.display().to_string())?;
+    let beside = list.parent().unwrap_or(Path::new(""));
+    let own = scans.into_iter().enumerate().filter(|(place, _)| args.part.takes(*place));
+    Ok(own
+        .map(|(_, scan)| Task { input: beside.join(&scan.path), folder: args.output.join(&scan.name), scan })
+        .collect())
+}
+
+/// Runs the part.
+///
+/// # Errors
+/// What keeps all of it from being run.
+pub fn run(args: &Args, list: &Path) -> Result<ExitCode> {
+    let tasks = tasks(args, list)?;
+    let mut session = Session::open(args.options.clone())?;
+    if args.cost {
+        return cost::run(&tasks, &mut session);
+    }
+    let mut part = PartRun {
+        total: tasks.len(),
+        status: Status::open(args)?,
+        output: &args.output,
+        overwrite: args.overwrite,
+        failed: 0,
+        kept: 0,
+    };
+    progress::note(&format!(
+        "{} on {}: {} scans, part {} of {}",
+        session.model.name,
+        session.device.name,
+        tasks.len(),
+        args.part,
+        list.display()
+    ));
+    sweep(&args.output.join(UNFINISHED));
+    let wanted = session.request(Default::default())?;
+    let series = args.options.series.clone();
+    let cancel = interrupt::flag()?;
+    let stopped = std::thread::scope(|scope| -> Result<bool> {
+        // No room in between: one scan is held ready, no more.
+        let (sender, ready) = sync_channel(0);
+        scope.spawn({
+            let (wanted, cancel) = (&wanted, cancel.clone());
+            let overwrite = args.overwrite;
+            move || read_ahead(tasks, wanted, series.as_deref(), overwrite, &cancel, &sender)
+        });
+        for ready in ready {
+            if session.cancelled() {
+                break;
+            }
+            part.take(ready, &mut session, &wanted)?;
+        }
+        Ok(session.cancelled())
+    })?;
+    part.end(stopped)
+}
+
+fn read_ahead(
+    tasks: Vec<Task>,
+    wanted: &Request,
+    series: Option<&str>,
+    overwrite: Overwrite,
+    cancel: &std::sync::atomic::AtomicBool,
+    sender: &SyncSender<Ready>,
+) {
+    for task in tasks {
+        if cancel.load(std::sync::atomic::Ordering::Relaxed) {
+            return;
+        }
+        let clock = Instant::now();
+        let ready = match read(&task, wanted, series, overwrite) {
+            Ok(None) => Ready::Kept(task),
+            Ok(Some(ct)) => Ready::Read(task, Box::new(Ok(ct)), clock.elapsed().as_secs_f64()),
+            Err(error) => Ready::Read(task, Box::new(Err(error)), clock.elapsed().as_secs_f64()),
+        };
+        // Nobody takes it any more: the run was stopped.
+        if sender.send(ready).is_err() {
+            return;
+        }
+    }
+}
+
+/// Reads a scan, unless its results are there.
+fn read(task: &Task, wanted: &Request, series: Option<&str>, overwrite: Overwrite) -> Result<Option<ReadCt>> {
+    let made = (!overwrite.overwrite).then(|| made_from(&task.folder)).flatten();
+    let made = made.filter(|made| wanted.same_but_input(made));
+    if let Some(made) = &made
+        && files::key(&task.input)?.untouched(&made.input)
+    {
+        return Ok(None);
+    }
+    let ct = caught(&task.input, || ReadCt::open(&task.input, series))?;
+    let same = made.is_some_and(|made| ct.key.same_content(&made.input));
+    Ok((!same).then_some(ct))
+}
+
+/// What the results in a folder were made from; nothing where they are not complete.
+fn made_from(folder: &Path) -> Option<Request> {
+    let (names, mut fields) = output::recorded(folder)?;
+    let complete = names.iter().all(|name| folder.join(name).is_file());
+    let request = fields.remove(REQUEST).filter(|_| complete)?;
+    serde_json::from_value(request).ok()
+}
+
+/// A scan that breaks the program is a scan that failed: the others are not lost for it.
+fn caught<T>(input: &Path, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        Err(anyhow!(
+            "{}: this scan breaks the program, which is a fault of the program; see the message above",
+            input.display()
+        ))
+    })
+}
+
+/// A part under way.
+struct PartRun<'a> {
+    total: usize,
+    status: Status,
+    output: &'a Path,
+    overwrite: Overwrite,
+    failed: usize,
+    kept: usize,
+}
+
+impl PartRun<'_> {
+    fn take(&mut self, ready: Ready, session: &mut Session, wanted: &Request) -> Result<()> {
+        let (task, ct, seconds) = match ready {
+            Ready::Kept(task) => {
+                self.kept += 1;
+                return self.status.say(&task, Outcome::Kept, 0.0, 0, None);
+            }
+            Ready::Read(task, ct, seconds) => (task, *ct, seconds),
+        };
+        let clock = Instant::now();
+        let slices = ct.as_ref().map_or(0, |read| read.ct.geometry.size[2]);
+        let result = ct.and_then(|ct| self.segment(&task, ct, session, wanted));
+        if session.cancelled() {
+            return Ok(());
+        }
+        let seconds = seconds + clock.elapsed().as_secs_f64();
+        match result {
+            Ok(summary) => {
+                progress::print_line(&summary.line(&task.scan.name, &task.folder));
+                self.status.say(&task, Outcome::Done, seconds, slices, None)
+            }
+            Err(error) => {
+                self.failed += 1;
+                let reason = format!("{error:#}");
+                progress::error(&reason);
+                self.status.say(&task, Outcome::Failed, seconds, slices, Some(reason))
+            }
+        }
+    }
+
+    fn segment(&self, task: &Task, ct: ReadCt, session: &mut Session, wanted: &Request) -> Result<Summary> {
+        let options = session.options.clone();
+        let request = Request { input: ct.key.clone(), ..wanted.clone() };
+        let name = files::file_name(&task.input);
+        let mut segment = |folder: &Path, ct| {
+            let output = claim(&options, folder, &task.input, self.overwrite)?;
+            caught(&task.input, || session.segment(ct, &name, output)).with_context(|| task.input.display().to_string())
+        };
+        if task.folder.exists() {
+            return segment(&task.folder, ct);
+        }
+        let unfinished = self.output.join(UNFINISHED);
+        let cannot = || format!("{}: cannot be written into", unfinished.display());
+        std::fs::create_dir_all(&unfinished).with_context(cannot)?;
+        // A name that no other task has: where tasks share a file system, none has to wait for another.
+        let prefix = format!("{}.", task.scan.name);
+        let place = tempfile::Builder::new().prefix(&prefix).tempdir_in(&unfinished).with_context(cannot)?;
+        share(place.path());
+        let summary = segment(place.path(), ct)?;
+        match std::fs::rename(place.path(), &task.folder) {
+            Ok(()) => {
+                // It has another name now.
+                let _ = place.keep();
+                Ok(summary)
+            }
+            // Another task was quicker. What it made is as good.
+            Err(_) if made_from(&task.folder).is_some_and(|made| made == request) => Ok(summary),
+            Err(error) => Err(error).with_context(|| format!("{}: cannot be made", task.folder.display())),
+        }
+    }
+
+    fn end(self, stopped: bool) -> Result<ExitCode> {
+        std::fs::remove_dir(self.output.join(UNFINISHED)).ok();
+        if self.kept > 0 {
+            progress::note(&format!("{} of {} scans had their results already", self.kept, self.total));
+        }
+        if self.failed > 0 {
+            progress::error(&format!(
+                "{} of {} scans failed; {} says why",
+                self.failed,
+                self.total,
+                self.status.path.display()
+            ));
+        }
+        if stopped {
+            progress::note("stopped; the same command goes on");
+            return Ok(interrupt::STOPPED.into());
+        }
+        Ok(if self.failed > 0 { SOME_FAILED.into() } else { ExitCode::SUCCESS })
+    }
+}
+
+/// Takes a folder for the results of a scan.
+///
+/// # Errors
+/// As [`Session::claim`].
+pub fn claim(options: &Options, folder: &Path, input: &Path, overwrite: Overwrite) -> Result<output::Output> {
+    let read: Vec<&Path> = std::iter::once(input).chain(options.weights.as_deref()).collect();
+    Session::claim(options, folder, &read, overwrite)
+}
+
+/// Removes what tasks have left that were killed: a task that lives has written there within a day.
+fn sweep(unfinished: &Path) {
+    let day = std::time::Duration::from_secs(86_400);
+    let entries = std::fs::read_dir(unfinished).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    for folder in entries {
+        let changed = std::fs::symlink_metadata(&folder).ok().filter(|m| m.is_dir()).and_then(|m| m.modified().ok());
+        let old = changed.and_then(|changed| changed.elapsed().ok()).is_some_and(|age| age > day);
+        if old && output::is_own(&folder) {
+            std::fs::remove_dir_all(&folder).ok();
+        }
+    }
+}
+
+/// Temporary folders are the owner's alone; results are whoever's the output folder is, as far as the umask says.
+fn share(folder: &Path) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let above = folder.parent().and_then(|above| std::fs::metadata(above).ok());
+        if let Some(above) = above {
+            // What `mkdir` would have given it; where that is refused, it stays the owner's.
+            let mode = above.permissions().mode() & 0o777;
+            std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode)).ok();
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = folder;
+}
+
+/// The status file of a part.
+struct Status {
+    path: PathBuf,
+    file: File,
+}
+
+impl Status {
+    fn open(args: &Args) -> Result<Self> {
+        let folder = args.output.join(STATUS);
+        let path = folder.join(status_file(args.part));
+        let cannot = || format!("{}: cannot be written", path.display());
+        std::fs::create_dir_all(&folder).with_context(cannot)?;
+        let file = OpenOptions::new().append(true).create(true).open(&path).with_context(cannot)?;
+        Ok(Self { path, file })
+    }
+
+    /// One write a line, at the end of the file: two tasks on one part mix lines, never letters.
+    fn say(
+        &mut self,
+        task: &Task,
+        outcome: Outcome,
+        seconds: f64,
+        slices: usize,
+        reason: Option<String>,
+    ) -> Result<()> {
+        let line = StatusLine {
+            scan: task.scan.name.clone(),
+            outcome,
+            seconds: (seconds * 1000.0).round() / 1000.0,
+            slices,
+            reason,
+            at: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+        };
+        let cannot = || format!("{}: cannot be written", self.path.display());
+        self.file.write_all(line.text().as_bytes()).with_context(cannot)
+    }
+}
