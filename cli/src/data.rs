@@ -30,6 +30,11 @@ pub fn text_file(path: &Path) -> Result<String> {
     String::from_utf8(files::read(path)?).map_err(|_| anyhow!("{}: not a text file", path.display()))
 }
 
+/// A path that a file names, relative to that file.
+pub fn beside(file: &Path, path: &str) -> PathBuf {
+    file.parent().unwrap_or(Path::new("")).join(path)
+}
+
 /// The CT that something was drawn on.
 ///
 /// # Errors

@@ -29,8 +29,8 @@ const ORDER: &[&str] = &[
     "testing",
     "metrics",
     "train",
-    "report",
     "cohort",
+    "report",
     "phantom",
 ];
 

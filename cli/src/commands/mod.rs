@@ -2,6 +2,7 @@
 
 pub mod ablation;
 pub mod bench;
+pub mod collect;
 pub mod compare;
 pub mod convert;
 pub mod crossval;

@@ -332,6 +332,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Where the status files of a list lie, below the output folder.
+pub const STATUS: &str = "status";
+
 /// Where a record says what its result was made from.
 const REQUEST: &str = "request";
 

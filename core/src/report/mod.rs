@@ -10,6 +10,7 @@
 //! | `attention.csv`, `attention.json` | [`attention_csv`], [`attention_json`] | whoever studies the network |
 //! | `run.json` | [`run_manifest_json`] | repeating and auditing the run |
 //! | `report.html` | [`report_html`] | people: one page, no other file, no network |
+//! | `cohort.html` | [`cohort_report_html`] | whoever reviews many scans |
 //! | `report.html` of a training | [`training_report_html`] | whoever trains |
 //!
 //! Everything is strings out, so that the command line and the browser write the same files; [`ResultFiles`] makes them.
@@ -38,7 +39,7 @@ mod statistics;
 pub use crate::network::weights::TrainedOrgan;
 pub use attention::{attention_csv, attention_json};
 pub use figures::{shade, viridis};
-pub use html::{report_html, training_report_html};
+pub use html::{KeyPicture, cohort_report_html, report_html, training_report_html};
 pub use input::{ReportError, ReportInput};
 pub use key_slices::key_slices;
 pub use manifest::run_manifest_json;

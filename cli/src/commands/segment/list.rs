@@ -25,15 +25,12 @@ use std::time::{Instant, SystemTime};
 use anyhow::{Context, Result, anyhow};
 use attention_anatomy::cohort::{Outcome, Request, Scan, StatusLine, parse_list, status_file};
 
-use super::{Args, Options, REQUEST, ReadCt, Session, Summary, cost};
+use super::{Args, Options, REQUEST, ReadCt, STATUS, Session, Summary, cost};
 use crate::output::{self, Overwrite};
 use crate::{data, files, interrupt, progress};
 
 /// Where results lie until they are whole.
 const UNFINISHED: &str = ".unfinished";
-/// Where status files lie.
-const STATUS: &str = "status";
-
 /// Some scans failed.
 pub const SOME_FAILED: u8 = 3;
 
@@ -62,10 +59,9 @@ enum Ready {
 /// A list that cannot be read or is not understood.
 pub fn tasks(args: &Args, list: &Path) -> Result<Vec<Task>> {
     let scans = parse_list(&data::text_file(list)?).with_context(|| list.display().to_string())?;
-    let beside = list.parent().unwrap_or(Path::new(""));
     let own = scans.into_iter().enumerate().filter(|(place, _)| args.part.takes(*place));
     Ok(own
-        .map(|(_, scan)| Task { input: beside.join(&scan.path), folder: args.output.join(&scan.name), scan })
+        .map(|(_, scan)| Task { input: data::beside(list, &scan.path), folder: args.output.join(&scan.name), scan })
         .collect())
 }
 

@@ -7,6 +7,7 @@
 mod along_body;
 mod axial;
 mod chart;
+mod cohort;
 mod findings;
 mod layout;
 mod maps;
@@ -14,6 +15,7 @@ mod tables;
 mod text;
 mod training;
 
+pub use cohort::{KeyPicture, cohort_report_html};
 pub use training::training_report_html;
 
 pub(super) use layout::STYLE;
