@@ -2,6 +2,7 @@
 
 mod bench;
 mod clippy;
+mod cluster;
 mod deny;
 mod dist;
 mod headless;
@@ -30,6 +31,8 @@ Usage: cargo xtask COMMAND
   dist [--page]    the program for this system with its licences, or the page, as one archive in target/dist
   bench [ARGS...]  `attention-anatomy bench ARGS`, a slice beside onnxruntime's, and the peak memory of `segment` on a large CT;
                    with `--training CONFIG` a training step, beside PyTorch's where that is installed
+  cluster          a cohort and a table of trainings on a Slurm of two nodes and by Snakemake, both on this machine: installs them,
+                   prints what it proved
   help             this text";
 
 fn main() -> ExitCode {
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Some("dist") if rest.is_empty() => dist::program_archive(),
         Some("dist") if rest == ["--page"] => dist::page_archive(),
         Some("bench") => bench::run(&rest),
+        Some("cluster") if rest.is_empty() => cluster::run(),
         Some("web") => web::run(&rest),
         Some("help" | "--help" | "-h") => {
             say::line(USAGE);
@@ -54,7 +58,7 @@ fn main() -> ExitCode {
         None => return usage_error("no command was given"),
         Some("lint") => return usage_error("`lint` takes nothing or `--systems`"),
         Some("dist") => return usage_error("`dist` takes nothing or `--page`"),
-        Some(name @ "test") => return usage_error(&format!("`{name}` takes no arguments")),
+        Some(name @ ("test" | "cluster")) => return usage_error(&format!("`{name}` takes no arguments")),
         Some(name) => return usage_error(&format!("there is no command `{name}`")),
     };
     result.unwrap_or_else(|error| {

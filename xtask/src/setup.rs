@@ -122,7 +122,10 @@ fn chromium() -> Option<PathBuf> {
 
 /// Installs packages on Debian and its relatives where nobody has to be asked: for root, and on a machine for such tests that lets
 /// everybody be root.
-fn install_if_allowed(packages: &[&str]) -> Result<()> {
+///
+/// # Errors
+/// Where the installer cannot be started.
+pub fn install_if_allowed(packages: &[&str]) -> Result<()> {
     let by_sudo = !is_root() && is_ci() && captured(program("sudo").args(["-n", "true"])).is_ok_and(|(may, _)| may);
     if !is_debian() || !(is_root() || by_sudo) {
         return Ok(());
