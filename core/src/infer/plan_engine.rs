@@ -6,15 +6,16 @@
 //! What a slice's probabilities are made of is kept for the slices computed last, so that a what-if is answered at once.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::engine::{Engine, EngineError, SliceRequest, SliceResult, Ticket, Tile, TilePlace, Wait};
 use super::prediction::{NEGLIGIBLE, RawPrediction, SlicePrediction, TileSoftmax, class_weights};
 use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT, OrganSet};
-use crate::kernels::plan::{Arena, Features, Plan, RegionAnswer};
+use crate::kernels::plan::{Air, Arena, Features, Plan, RegionAnswer};
 use crate::kernels::processor::{Processor, Threads, available, map};
 use crate::network::weights::WeightsError;
 use crate::network::{AttentionAnatomy, pytorch};
-use crate::preprocess::{AIR_HU, FieldBox, InputConfig};
+use crate::preprocess::{AIR_HU, InputConfig};
 
 /// Slices kept for what-if questions, those asked about last or computed last: 1.7 MB each with the shipped weights.
 const KEPT: usize = 16;
@@ -27,6 +28,8 @@ pub struct PlanEngine {
     name: String,
     input: InputConfig,
     enabled: OrganSet,
+    /// What lies around the box of a slice, from the first one on.
+    air: Option<Arc<Air>>,
     /// Memory for one slice each.
     arenas: Vec<Arena>,
     waiting: VecDeque<(Ticket, SliceRequest)>,
@@ -65,7 +68,6 @@ struct FinishedSlice {
 #[derive(Clone, Copy)]
 struct Context<'a> {
     plan: &'a Plan,
-    input: &'a InputConfig,
     enabled: OrganSet,
     processor: Processor,
 }
@@ -92,6 +94,7 @@ impl PlanEngine {
             name,
             input,
             enabled,
+            air: None,
             arenas: Vec::new(),
             waiting: VecDeque::new(),
             ready: VecDeque::new(),
@@ -103,7 +106,7 @@ impl PlanEngine {
     }
 
     fn context(&self, threads: Threads) -> Context<'_> {
-        Context { plan: &self.plan, input: &self.input, enabled: self.enabled, processor: Processor::new(threads) }
+        Context { plan: &self.plan, enabled: self.enabled, processor: Processor::new(threads) }
     }
 
     /// Computes what waits: the first slice alone after a pause, else as many at once as there are threads.
@@ -111,9 +114,12 @@ impl PlanEngine {
         let at_once = if self.paused { 1 } else { self.depth() };
         let count = at_once.min(self.waiting.len());
         self.paused = false;
-        let crop = self.input.crop;
+        let air = self.air.take().unwrap_or_else(|| {
+            let (processor, air) = (Processor::new(Threads::All), self.input.intensity(AIR_HU));
+            Arc::new(processor.enter(|| self.plan.air([self.input.crop; 2], air, processor)))
+        });
         while self.arenas.len() < count {
-            self.arenas.push(self.plan.arena([crop; 2]));
+            self.arenas.push(self.plan.empty_arena());
         }
         let mut spare = std::mem::take(&mut self.spare);
         let mut arenas = std::mem::take(&mut self.arenas);
@@ -125,11 +131,12 @@ impl PlanEngine {
         let jobs: Vec<_> = jobs.collect();
         let context = self.context(if count >= available() { Threads::One } else { Threads::All });
         let ready = map(jobs, |(ticket, request, arena, spare)| {
-            let computed = context.compute(request, arena, spare);
+            let computed = context.compute(request, arena, &air, spare);
             let outcome = context.finish(&computed, None);
             FinishedSlice { ticket, computed, enabled: context.enabled, outcome }
         });
         self.ready.extend(ready);
+        self.air = Some(air);
         self.arenas = arenas;
         self.spare = spare;
     }
@@ -145,14 +152,19 @@ impl PlanEngine {
 }
 
 impl Context<'_> {
-    fn compute(&self, request: SliceRequest, arena: &mut Arena, mut spare: Vec<Features>) -> Computed {
-        let Self { plan, input, processor, .. } = *self;
-        let whole = |tile: Tile| tile.on(FieldBox::whole(input.crop), input.intensity(AIR_HU));
-        let mut region =
-            request.centre.and_then(|tile| processor.enter(|| plan.run_region(arena, &whole(tile).stack, processor)));
+    fn compute(&self, request: SliceRequest, arena: &mut Arena, air: &Arc<Air>, mut spare: Vec<Features>) -> Computed {
+        let Self { plan, processor, .. } = *self;
+        let fit = |arena: &mut Arena, tile: &Tile| {
+            let [[x, y], [columns, rows]] = [tile.place.within.offset, tile.place.within.size];
+            plan.set_box(arena, [y, x], [rows, columns], air);
+        };
+        let mut region = request.centre.and_then(|tile| {
+            fit(arena, &tile);
+            processor.enter(|| plan.run_region(arena, &tile.stack, processor))
+        });
         let mut tiles = Vec::with_capacity(request.tiles.len());
         for tile in request.tiles {
-            let tile = whole(tile);
+            fit(arena, &tile);
             let answer = processor.enter(|| plan.run(arena, &tile.stack, processor));
             region = region.or(answer);
             tiles.push((tile.place, arena.take_features(plan, spare.pop())));

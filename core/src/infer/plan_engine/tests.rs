@@ -7,7 +7,7 @@ use crate::infer::volume_run::request;
 use crate::infer::{BurnEngine, Tile};
 use crate::network::gauge::{AttentionGauge, OrganGauge};
 use crate::network::{NetworkConfig, weights};
-use crate::preprocess::ModelSlices;
+use crate::preprocess::{FieldBox, ModelSlices};
 
 const CROP: usize = 32;
 const WEIGHTS: &[u8] = include_bytes!("../../../../models/light.safetensors");
@@ -141,4 +141,37 @@ fn the_shipped_weights_label_the_sample_as_burn_does() {
         different += labels[0].iter().zip(&labels[1]).filter(|(a, b)| a != b).count();
     }
     assert!(pixels > 0 && different * 10_000 <= pixels, "{different} of {pixels}");
+}
+
+/// The scan of the sample as this engine sees it.
+fn sample() -> (ModelSlices, crate::network::AttentionAnatomy, weights::ModelInfo) {
+    let (network, info) = weights::read_gauged(WEIGHTS, &Device::flex()).unwrap();
+    let ct = crate::formats::read_ct(vec![("neck-chest.nii.gz".into(), SAMPLE.to_vec())]).unwrap();
+    (ModelSlices::new(Arc::new(ct), &info.input).unwrap(), network, info)
+}
+
+#[test]
+fn a_box_gives_the_labels_regions_and_attention_of_the_whole_field() {
+    let (slices, network, info) = sample();
+    let mut plan = PlanEngine::new(network, info.input.clone(), info.organs(true), "cpu".into()).unwrap();
+    let (mut pixels, mut different) = (0, 0);
+    let depth = slices.grid().slices;
+    for k in (depth / 12..depth).step_by(depth / 6) {
+        let Some(boxed) = request(&slices, k) else { continue };
+        let mut whole = boxed.clone();
+        whole.tiles = whole.tiles.into_iter().map(|tile| tile.on(FieldBox::whole(info.input.crop), 0.0)).collect();
+        assert!(boxed.tiles[0].stack.len() * 2 < whole.tiles[0].stack.len(), "a neck leaves most of the field to air");
+        let [a, b] = [boxed, whole].map(|request| {
+            plan.submit(request);
+            plan.poll(Wait::Yes).unwrap().outcome.unwrap()
+        });
+        for (x, y) in a.attention.unwrap().iter().zip(b.attention.unwrap()) {
+            assert!((x - y).abs() < 1e-4 * y.abs().max(1.0), "attention {x} {y}");
+        }
+        assert!(a.regions.unwrap().iter().zip(b.regions.unwrap()).all(|(x, y)| (x - y).abs() < 1e-4));
+        let labels = [a, b].map(|prediction| labels_and_margin(slices.grid(), &prediction, None).0);
+        pixels += labels[0].len();
+        different += labels[0].iter().zip(&labels[1]).filter(|(a, b)| a != b).count();
+    }
+    assert!(pixels > 0 && different * 100_000 <= pixels, "{different} of {pixels}");
 }

@@ -6,7 +6,7 @@
 
 /// Channels of a block.
 pub const BLOCK: usize = 16;
-/// Pixels of zeros around a map: what a 3x3 kernel takes from beyond the edge.
+/// Pixels around a map: what a 3x3 kernel takes from beyond the edge.
 pub const BORDER: usize = 1;
 
 /// Channels and size of feature maps.
@@ -40,32 +40,97 @@ impl Shape {
     }
 }
 
-/// Feature maps that are read.
+/// A part of some maps: where in memory its rows are.
+#[derive(Clone, Copy, Debug)]
+pub struct Part {
+    /// Channels, and rows and columns of the part.
+    pub shape: Shape,
+    /// Numbers from a row to the next.
+    pub pitch: usize,
+    /// Numbers from a block to the next.
+    pub block_len: usize,
+    /// Numbers before the corner of the part's border.
+    pub start: usize,
+}
+
+impl Part {
+    /// All of some maps.
+    pub fn whole(shape: Shape) -> Self {
+        Self { shape, pitch: shape.pitch(), block_len: shape.block_len(), start: 0 }
+    }
+
+    /// `size` rows and columns of some maps, from row and column `first`.
+    pub fn of(maps: Shape, first: [usize; 2], size: [usize; 2]) -> Self {
+        let whole = Self::whole(maps);
+        let start = first[0] * whole.pitch + first[1] * BLOCK;
+        Self { shape: Shape { size, ..maps }, start, ..whole }
+    }
+
+    /// Numbers of a block that hold the inner rows, counted from the block's beginning: each row begins with its left border.
+    pub fn inner_rows(&self) -> std::ops::Range<usize> {
+        let first = self.start + BORDER * self.pitch;
+        first..(self.start / self.pitch + BORDER + self.shape.size[0]) * self.pitch
+    }
+}
+
+/// Feature maps, or a part of some, that are read.
 #[derive(Clone, Copy, Debug)]
 pub struct Maps<'a> {
-    /// Their shape.
-    pub shape: Shape,
-    /// `[blocks, rows + 2, columns + 2, 16]`.
+    /// Which.
+    pub part: Part,
+    /// All of the memory: `[blocks, rows + 2, columns + 2, 16]`.
     pub values: &'a [f32],
 }
 
 impl<'a> Maps<'a> {
+    /// All of some maps.
+    pub fn whole(shape: Shape, values: &'a [f32]) -> Self {
+        Self { part: Part::whole(shape), values }
+    }
+
+    /// No maps.
+    pub const fn nothing() -> Self {
+        let shape = Shape { channels: 0, size: [0; 2] };
+        Self { part: Part { shape, pitch: 0, block_len: 0, start: 0 }, values: &[] }
+    }
+
     /// A row of a block, counted from the upper border, with its borders.
     pub fn row(&self, block: usize, row: usize) -> &'a [f32] {
-        let pitch = self.shape.pitch();
-        &self.values[block * self.shape.block_len() + row * pitch..][..pitch]
+        let Part { shape, pitch, block_len, start } = self.part;
+        &self.values[start + block * block_len + row * pitch..][..shape.pitch()]
     }
 }
 
 /// Planes `[channels, rows, columns]` into blocks; what lies in the border and in channels past the last is not touched.
-pub fn from_planes(shape: Shape, planes: &[f32], to: &mut [f32]) {
-    let [rows, columns] = shape.size;
+pub fn from_planes(part: Part, planes: &[f32], to: &mut [f32]) {
+    let [rows, columns] = part.shape.size;
     for (channel, plane) in planes.chunks_exact(rows * columns).enumerate() {
-        let block = &mut to[channel / BLOCK * shape.block_len()..][..shape.block_len()];
+        let block = &mut to[channel / BLOCK * part.block_len..][..part.block_len][part.inner_rows()];
         for (row, values) in plane.chunks_exact(columns).enumerate() {
-            let pixels = block[(row + BORDER) * shape.pitch()..][..shape.pitch()].as_chunks_mut::<BLOCK>().0;
+            let pixels = block[row * part.pitch..][..(columns + BORDER) * BLOCK].as_chunks_mut::<BLOCK>().0;
             for (pixel, value) in pixels[BORDER..].iter_mut().zip(values) {
                 pixel[channel % BLOCK] = *value;
+            }
+        }
+    }
+}
+
+/// Writes what lies around a part, in all the memory that it lies in: what `around` has there (other maps of the same row length, from
+/// a row and a column of theirs on), or zeros.
+pub fn surround(maps: Shape, part: Part, to: &mut [f32], around: Option<(Maps<'_>, [usize; 2])>) {
+    let pitch = maps.pitch();
+    let inner = part.inner_rows();
+    let (first, left) = (inner.start / pitch, inner.start % pitch + BORDER * BLOCK);
+    let right = left + part.shape.size[1] * BLOCK;
+    for (block, to) in to.chunks_exact_mut(maps.block_len()).enumerate() {
+        for (row, to) in to.chunks_exact_mut(pitch).enumerate() {
+            let from = around.map(|(maps, [y, x])| &maps.row(block, y + row)[x * BLOCK..][..pitch]);
+            let within = (first..first + part.shape.size[0]).contains(&row);
+            for part in if within { [0..left, right..pitch] } else { [0..pitch, 0..0] } {
+                match from {
+                    Some(from) => to[part.clone()].copy_from_slice(&from[part]),
+                    None => to[part].fill(0.0),
+                }
             }
         }
     }
@@ -74,7 +139,7 @@ pub fn from_planes(shape: Shape, planes: &[f32], to: &mut [f32]) {
 /// The same way back.
 #[cfg(test)]
 pub fn to_planes(maps: Maps<'_>) -> Vec<f32> {
-    let Shape { channels, size: [rows, columns] } = maps.shape;
+    let Shape { channels, size: [rows, columns] } = maps.part.shape;
     let mut planes = Vec::with_capacity(channels * rows * columns);
     for channel in 0..channels {
         for row in 0..rows {

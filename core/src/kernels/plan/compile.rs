@@ -22,6 +22,10 @@ pub(super) enum Work {
 pub struct Plan {
     pub(super) steps: Vec<Step<Work>>,
     pub(super) places: Vec<Place>,
+    /// All maps that are ever made.
+    pub(super) maps: Vec<Place>,
+    /// The input among them, and the decoder's last maps.
+    pub(super) ends: [usize; 2],
     /// Where the input goes.
     pub(super) input: usize,
     /// Where the decoder's last maps are.
@@ -37,15 +41,16 @@ impl Plan {
     /// # Errors
     /// A tensor that is missing or has no fitting shape.
     pub fn compile(bytes: &[u8]) -> Result<Self, PlanError> {
-        let Layout { steps, places, input, output, levels, head } = Layout::read(bytes)?;
-        let step = |Step { name, work, inputs, residual, output }: Step<Operation>| {
+        let Layout { steps, places, maps, ends, input, output, levels, head } = Layout::read(bytes)?;
+        let step = |Step { name, work, inputs, residual, output, flow }: Step<Operation>| {
             let work = match work {
                 Operation::Sum(sum) => Work::Convolution(convolution(&sum)),
                 Operation::Region(region) => Work::Region(region),
             };
-            Step { name, work, inputs, residual, output }
+            Step { name, work, inputs, residual, output, flow }
         };
-        Ok(Self { steps: steps.into_iter().map(step).collect(), places, input, output, levels, head })
+        let steps = steps.into_iter().map(step).collect();
+        Ok(Self { steps, places, maps, ends, input, output, levels, head })
     }
 
     /// Gives scale z4 + offset in place of the attention z4 of each organ; nothing where there is none.

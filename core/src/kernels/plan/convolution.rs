@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use super::blocked::{BLOCK, BORDER, Maps, Shape};
+use super::blocked::{BLOCK, BORDER, Maps, Part, Shape};
 use super::tile::{End, Rows};
 use super::winograd::{Groups, POINTS, Products, ROOM, Transform, TransformedInput, transform_weights};
 use crate::kernels::processor::{Processor, Threads};
@@ -131,16 +131,18 @@ impl Convolution {
         self.terms.iter().map(of).sum::<u64>() * sums
     }
 
-    /// Computes `out` of `shape` from its inputs. `residual` has the shape of the output.
+    /// Computes a part of some maps in `out` from its inputs: parts that begin at the same pixel, each on its grid. `residual` has
+    /// the shape of the output.
     pub fn run(
         &self,
         inputs: &[Maps<'_>],
         residual: Option<Maps<'_>>,
-        shape: Shape,
+        part: Part,
         out: &mut [f32],
         processor: Processor,
     ) {
-        let job = Job { convolution: self, inputs, residual, shape, processor };
+        let shape = part.shape;
+        let job = Job { convolution: self, inputs, residual, part, shape, processor };
         // Two blocks at once only where two vectors of sums for every pixel have room in the registers.
         let two = processor.lanes() == BLOCK && shape.blocks().is_multiple_of(2);
         match (two, self.terms.iter().any(|term| term.filter.transformed)) {
@@ -170,6 +172,8 @@ struct Job<'a> {
     convolution: &'a Convolution,
     inputs: &'a [Maps<'a>],
     residual: Option<Maps<'a>>,
+    part: Part,
+    /// Of the part.
     shape: Shape,
     processor: Processor,
 }
@@ -177,7 +181,7 @@ struct Job<'a> {
 impl Job<'_> {
     /// All blocks in `out`, the first of which is `block`; `B` at once.
     fn groups<const B: usize>(&self, block: usize, out: &mut [f32]) {
-        let len = self.shape.block_len();
+        let len = self.part.block_len;
         let groups = out.len() / (B * len);
         if groups > 1 {
             let half = groups / 2 * B;
@@ -186,7 +190,7 @@ impl Job<'_> {
             return;
         }
         let mut blocks = out.chunks_exact_mut(len);
-        let inner = BORDER * self.shape.pitch()..len - BORDER * self.shape.pitch();
+        let inner = self.part.inner_rows();
         let out: [&mut [f32]; B] =
             std::array::from_fn(|_| blocks.next().map_or(&mut [][..], |block| &mut block[inner.clone()]));
         self.bands(block, 0..self.shape.size[0] / self.convolution.step, out, self.band::<B>());
@@ -208,7 +212,7 @@ impl Job<'_> {
     fn bands<const B: usize>(&self, block: usize, rows: Range<usize>, mut out: [&mut [f32]; B], band: usize) {
         if rows.len() > band {
             let half = rows.len().div_ceil(band) / 2 * band;
-            let at = half * self.convolution.step * self.shape.pitch();
+            let at = half * self.convolution.step * self.part.pitch;
             let mut right: [&mut [f32]; B] = std::array::from_fn(|_| Default::default());
             let left: [&mut [f32]; B] = std::array::from_fn(|n| {
                 let (left, rest) = std::mem::take(&mut out[n]).split_at_mut(at);
@@ -238,12 +242,10 @@ impl Job<'_> {
 
     /// The end of the sums of `B` blocks in a band of rows.
     fn end<const B: usize>(&self, block: usize, rows: &Range<usize>) -> End<'_, B> {
-        let pitch = self.shape.pitch();
         let residual = self.residual.map(|maps| {
-            std::array::from_fn(|b| {
-                let first = (block + b) * self.shape.block_len() + (rows.start + BORDER) * pitch;
-                &maps.values[first..][..rows.len() * pitch]
-            })
+            let Part { pitch, block_len, start, .. } = maps.part;
+            let first = start + (rows.start + BORDER) * pitch;
+            (std::array::from_fn(|b| &maps.values[(block + b) * block_len + first..]), pitch)
         });
         End { residual, relu: self.convolution.relu }
     }
@@ -258,10 +260,10 @@ impl Job<'_> {
         mut out: [&mut [f32]; B],
     ) {
         let step = self.convolution.step;
-        let (pitch, bias, end) = (self.shape.pitch(), self.bias::<B>(block), self.end::<B>(block, &rows));
+        let (pitch, bias, end) = (self.part.pitch, self.bias::<B>(block), self.end::<B>(block, &rows));
         for (n, term) in terms.iter().enumerate() {
             let input = self.inputs[term.input];
-            let blocks = input.shape.blocks();
+            let blocks = input.part.shape.blocks();
             for source in 0..blocks {
                 let first = source == 0 && (n == 0 && !begun || step > 1);
                 let last = source + 1 == blocks && (n + 1 == terms.len() || step > 1);
@@ -296,7 +298,7 @@ impl Job<'_> {
     /// All blocks in `out`, with transformed terms: all of them take the inputs transformed for a chunk of rows, unless there
     /// would be too few chunks for the threads.
     fn wide<const B: usize>(&self, block: usize, out: &mut [f32]) {
-        let len = self.shape.block_len();
+        let len = self.part.block_len;
         let blocks = out.len() / len;
         let (rows, chunk) = (self.shape.size[0].div_ceil(2), self.chunk());
         if rows.div_ceil(chunk) * (self.shape.blocks() / blocks) < self.processor.count() && blocks >= 2 * B {
@@ -305,8 +307,8 @@ impl Job<'_> {
             self.processor.join(|| self.wide::<B>(block, left), || self.wide::<B>(block + half, right));
             return;
         }
-        let edge = BORDER * self.shape.pitch();
-        let out = out.chunks_exact_mut(len).map(|block| &mut block[edge..len - edge]).collect();
+        let inner = self.part.inner_rows();
+        let out = out.chunks_exact_mut(len).map(|block| &mut block[inner.clone()]).collect();
         self.chunks::<B>(block, 0..rows, out, chunk);
     }
 
@@ -322,7 +324,7 @@ impl Job<'_> {
     fn chunks<const B: usize>(&self, block: usize, rows: Range<usize>, mut out: Vec<&mut [f32]>, chunk: usize) {
         if rows.len() > chunk {
             let half = rows.len().div_ceil(chunk) / 2 * chunk;
-            let at = 2 * half * self.shape.pitch();
+            let at = 2 * half * self.part.pitch;
             let (upper, lower): (Vec<_>, Vec<_>) = out.into_iter().map(|block| block.split_at_mut(at)).unzip();
             let middle = rows.start + half;
             self.processor.join(
@@ -378,7 +380,7 @@ impl Job<'_> {
                 groups,
                 size: self.shape.size,
                 out: out.each_mut().map(|out| &mut **out),
-                pitch: self.shape.pitch(),
+                pitch: self.part.pitch,
                 bias: self.bias(block),
                 end: direct.is_empty().then(|| self.end(block, &rows)),
                 room: &mut room,

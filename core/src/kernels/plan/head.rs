@@ -57,7 +57,7 @@ impl Head {
         negligible: f32,
         processor: Processor,
     ) -> Option<Probabilities> {
-        let [rows, columns] = maps.shape.size;
+        let [rows, columns] = maps.part.shape.size;
         let area = rows * columns;
         let mut values = vec![0.0; area];
         let mut scales = vec![[0.0; 2]; area];
@@ -78,7 +78,7 @@ impl Head {
 
     /// The plain softmax of all classes, `[34, rows, columns]`; `None` where a logit is not finite.
     pub fn softmax(&self, maps: Maps<'_>, processor: Processor) -> Option<Vec<f32>> {
-        let [rows, columns] = maps.shape.size;
+        let [rows, columns] = maps.part.shape.size;
         let area = rows * columns;
         let (weights, mut background, mut scales) = ([1.0; CLASS_COUNT], vec![0.0; area], vec![[0.0; 2]; area]);
         let pass = First { head: self, maps, weights: &weights, enabled: &[true; CLASS_COUNT] };
@@ -100,7 +100,7 @@ type Turned = [[f32; BLOCK]; MOST_CHANNELS];
 /// Turns up to sixteen pixels of a row, from column `x`.
 #[inline(always)]
 fn turn(maps: Maps<'_>, row: usize, x: usize, count: usize, turned: &mut Turned) {
-    for block in 0..maps.shape.blocks() {
+    for block in 0..maps.part.shape.blocks() {
         let pixels = &maps.row(block, row + BORDER).as_chunks::<BLOCK>().0[BORDER + x..][..count];
         let turned = &mut turned[block * BLOCK..][..BLOCK];
         for (n, pixel) in pixels.iter().enumerate() {
@@ -170,7 +170,7 @@ impl First<'_> {
             return processor.dispatch(FirstBand { pass: self, rows, background, scales });
         }
         let middle = rows.start + rows.len().div_ceil(BAND) / 2 * BAND;
-        let at = (middle - rows.start) * self.maps.shape.size[1];
+        let at = (middle - rows.start) * self.maps.part.shape.size[1];
         let (upper, lower) = background.split_at_mut(at);
         let (above, below) = scales.split_at_mut(at);
         let ((mut a, x), (b, y)) = processor.join(
@@ -207,7 +207,7 @@ impl FirstBand<'_, '_> {
     #[inline(always)]
     fn compute<S: Simd, const V: usize>(self, simd: S) -> Found {
         let First { head, maps, weights, enabled } = self.pass;
-        let columns = maps.shape.size[1];
+        let columns = maps.part.shape.size[1];
         let zero = simd.splat_f32s(0.0);
         let one = simd.splat_f32s(1.0);
         let mut turned = [[0.0; BLOCK]; MOST_CHANNELS];
@@ -278,7 +278,7 @@ impl Second<'_> {
             return;
         }
         let middle = rows.start + rows.len().div_ceil(BAND) / 2 * BAND;
-        let at = (middle - rows.start) * self.maps.shape.size[1];
+        let at = (middle - rows.start) * self.maps.part.shape.size[1];
         let (upper, lower): (Vec<_>, Vec<_>) = out.into_iter().map(|map| map.split_at_mut(at)).unzip();
         processor.join(
             || self.bands(rows.start..middle, upper, processor),
@@ -311,7 +311,7 @@ impl SecondBand<'_, '_> {
     #[inline(always)]
     fn compute<S: Simd, const V: usize>(mut self, simd: S) {
         let Second { head, maps, weights, scales, classes } = self.pass;
-        let columns = maps.shape.size[1];
+        let columns = maps.part.shape.size[1];
         let mut turned = [[0.0; BLOCK]; MOST_CHANNELS];
         for (n, row) in self.rows.enumerate() {
             for x in (0..columns).step_by(BLOCK) {

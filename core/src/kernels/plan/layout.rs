@@ -2,7 +2,7 @@
 //! carry a plan out have in common, before weights are put in the order in which one of them uses them.
 //!
 //! What a step reads stays in its place until the last step that reads it; then the place is free for another map of the
-//! same shape. Only maps of one shape share a place, so that its border of zeros, written once, stays.
+//! same shape.
 
 use safetensors::SafeTensors;
 
@@ -56,6 +56,32 @@ pub enum Operation {
     Region(RegionLayers),
 }
 
+/// How far an output looks at an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reach {
+    /// Rows and columns of the kernel: 1 or 3; 2 in a transposed convolution.
+    pub kernel: usize,
+    /// Step of the output in the input: 1 or 2.
+    pub stride: usize,
+    /// Whether each pixel of the input makes 2x2 of the output.
+    pub transposed: bool,
+}
+
+/// Which of all maps that there are for a while a step reads and writes. Places hold one after the other of them.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    /// Maps that are read.
+    pub inputs: Vec<usize>,
+    /// Which of them are looked at how far; nothing in the region branch's last step.
+    pub reaches: Vec<(usize, Reach)>,
+    /// A map that is added before the ReLU.
+    pub residual: Option<usize>,
+    /// The map that is written.
+    pub output: usize,
+    /// Whether somebody reads what lies around the output, too.
+    pub surrounded: bool,
+}
+
 /// One operation.
 #[derive(Clone, Debug)]
 pub struct Step<W> {
@@ -69,6 +95,8 @@ pub struct Step<W> {
     pub residual: Option<usize>,
     /// The place that is written.
     pub output: usize,
+    /// Which maps these are.
+    pub flow: Flow,
 }
 
 /// Maps that one place holds.
@@ -94,6 +122,10 @@ pub struct Layout {
     pub steps: Vec<Step<Operation>>,
     /// What the places hold.
     pub places: Vec<Place>,
+    /// All maps that are ever made.
+    pub maps: Vec<Place>,
+    /// The input among them, and the decoder's last maps.
+    pub ends: [usize; 2],
     /// Where the input goes.
     pub input: usize,
     /// Where the decoder's last maps are.
@@ -134,7 +166,7 @@ impl Layout {
         let head = Head::new(&weight.values, &bias.values)?;
         let Builder { maps, drafts, .. } = builder;
         let (steps, places, of) = assign(drafts, &maps, input, x);
-        Ok(Self { steps, places, input: of[input], output: of[x], levels, head })
+        Ok(Self { steps, places, maps, ends: [input, x], input: of[input], output: of[x], levels, head })
     }
 }
 
@@ -300,6 +332,12 @@ fn sum(taps: Vec<Taps>, bias: Vec<f32>) -> Sum {
     Sum { taps, bias, relu: true, transposed: false }
 }
 
+fn reaches(work: &Operation) -> Vec<(usize, Reach)> {
+    let Operation::Sum(sum) = work else { return Vec::new() };
+    let of = |taps: &Taps| Reach { kernel: taps.kernel, stride: taps.stride, transposed: sum.transposed };
+    sum.taps.iter().map(|taps| (taps.input, of(taps))).collect()
+}
+
 /// Places for all maps: a place is free again after the last step that reads what it holds.
 fn assign(
     drafts: Vec<Draft>,
@@ -314,12 +352,18 @@ fn assign(
             found => found.unwrap_or(0),
         })
         .collect();
+    let reaches: Vec<Vec<(usize, Reach)>> = drafts.iter().map(|draft| reaches(&draft.work)).collect();
+    let mut surrounded = vec![false; maps.len()];
+    for (draft, reaches) in drafts.iter().zip(&reaches) {
+        let around = reaches.iter().filter(|(_, reach)| reach.kernel > 1 && !reach.transposed);
+        around.for_each(|(input, _)| surrounded[draft.inputs[*input]] = true);
+    }
     let mut places: Vec<Place> = vec![maps[input]];
     let mut free = vec![false];
     let mut of = vec![usize::MAX; maps.len()];
     of[input] = 0;
     let mut steps = Vec::with_capacity(drafts.len());
-    for (n, draft) in drafts.into_iter().enumerate() {
+    for ((n, draft), reaches) in drafts.into_iter().enumerate().zip(reaches) {
         if of[draft.output] == usize::MAX {
             let fits = (0..places.len()).find(|&place| free[place] && places[place] == maps[draft.output]);
             let place = fits.unwrap_or_else(|| {
@@ -339,6 +383,7 @@ fn assign(
             inputs: inputs.iter().map(|&map| of[map]).collect(),
             residual: residual.map(|map| of[map]),
             output: of[output],
+            flow: Flow { inputs, reaches, residual, output, surrounded: surrounded[output] },
         });
     }
     (steps, places, of)

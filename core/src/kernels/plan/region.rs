@@ -64,20 +64,19 @@ impl RegionLayers {
         self.line = line;
     }
 
-    /// From the branch's last maps.
-    pub fn run(&self, maps: Maps<'_>) -> RegionAnswer {
-        let [rows, columns] = maps.shape.size;
-        let count = (rows * columns) as f32;
-        let mut pooled = vec![0.0f32; maps.shape.blocks() * BLOCK];
-        for (block, sums) in pooled.as_chunks_mut::<BLOCK>().0.iter_mut().enumerate() {
-            for row in 0..rows {
-                for pixel in &maps.row(block, row + BORDER).as_chunks::<BLOCK>().0[BORDER..][..columns] {
-                    sums.iter_mut().zip(pixel).for_each(|(sum, value)| *sum += value);
-                }
-            }
+    /// From the branch's last maps, of a part of the field where `around` has air's maps of all of it, and the row and column at
+    /// which the part begins: the mean is always that of the field, on which the layers were trained.
+    pub fn run(&self, maps: Maps<'_>, around: Option<(Maps<'_>, [usize; 2])>) -> RegionAnswer {
+        let shape = maps.part.shape;
+        let mut pooled = sums(maps, [0; 2], shape.size);
+        let mut field = shape.size;
+        if let Some((air, first)) = around {
+            field = air.part.shape.size;
+            let (all, here) = (sums(air, [0; 2], field), sums(air, first, shape.size));
+            pooled.iter_mut().zip(all.iter().zip(here)).for_each(|(sum, (all, here))| *sum += all - here);
         }
-        pooled.truncate(maps.shape.channels);
-        pooled.iter_mut().for_each(|sum| *sum /= count);
+        pooled.truncate(shape.channels);
+        pooled.iter_mut().for_each(|sum| *sum /= (field[0] * field[1]) as f32);
         let mut x = self.shared.apply(&pooled);
         x.iter_mut().for_each(|v| *v = v.max(0.0));
         let logits = self.region.apply(&x);
@@ -91,4 +90,17 @@ impl RegionLayers {
             attention: std::array::from_fn(|n| scale[n] / (1.0 + (-attention[n]).exp()) + offset[n]),
         }
     }
+}
+
+/// Of each channel the sum over `size` rows and columns from `first`.
+fn sums(maps: Maps<'_>, first: [usize; 2], size: [usize; 2]) -> Vec<f32> {
+    let mut pooled = vec![0.0f32; maps.part.shape.blocks() * BLOCK];
+    for (block, sums) in pooled.as_chunks_mut::<BLOCK>().0.iter_mut().enumerate() {
+        for row in first[0]..first[0] + size[0] {
+            for pixel in &maps.row(block, row + BORDER).as_chunks::<BLOCK>().0[BORDER + first[1]..][..size[1]] {
+                sums.iter_mut().zip(pixel).for_each(|(sum, value)| *sum += value);
+            }
+        }
+    }
+    pooled
 }

@@ -1,18 +1,26 @@
 //! Carries out a plan.
 
+use std::sync::Arc;
+
 use web_time::Instant;
 
-use super::blocked::{Maps, Shape, from_planes};
+use super::air::Air;
+use super::blocked::{Maps, Shape, from_planes, surround};
 use super::compile::{Plan, Work};
 use super::head::Probabilities;
 use super::region::RegionAnswer;
+use super::window::{Span, Windows};
 use crate::anatomy::CLASS_COUNT;
 use crate::kernels::processor::Processor;
 
-/// The memory of a plan for inputs of one size, used again for every slice.
+/// The memory of a plan, used again for every slice: as much as the largest of them took.
 #[derive(Debug)]
 pub struct Arena {
+    /// Rows and columns of the input.
     size: [usize; 2],
+    windows: Windows,
+    /// What lies around; `None` where nothing of the field is left out.
+    air: Option<Arc<Air>>,
     places: Vec<Vec<f32>>,
 }
 
@@ -28,14 +36,42 @@ pub struct Timing {
 }
 
 impl Plan {
-    /// Memory for inputs of `size` (rows, columns), multiples of [`Plan::granularity`].
+    /// Memory for fields of `size` (rows, columns), multiples of [`Plan::granularity`].
     pub fn arena(&self, size: [usize; 2]) -> Arena {
-        Arena { size, places: self.places.iter().map(|place| vec![0.0; place.shape(size).len()]).collect() }
+        let mut arena = self.empty_arena();
+        self.set(&mut arena, size, self.windows(size, Span::all(size)), None);
+        arena
+    }
+
+    /// Memory for nothing yet: [`Plan::set_box`] makes it what it has to be.
+    pub fn empty_arena(&self) -> Arena {
+        Arena { size: [0; 2], windows: Windows::nowhere(), air: None, places: vec![Vec::new(); self.places.len()] }
+    }
+
+    /// From now on `arena` takes the rows and columns of the field that `air` is of that begin at `first`; the rest of it is air.
+    /// Where it took larger ones before, nothing is allocated.
+    pub fn set_box(&self, arena: &mut Arena, first: [usize; 2], size: [usize; 2], air: &Arc<Air>) {
+        let within = Span { first, end: [0, 1].map(|a| first[a] + size[a]) };
+        let around = (size != air.size()).then(|| air.clone());
+        self.set(arena, size, self.windows(air.size(), within), around);
+    }
+
+    fn windows(&self, field: [usize; 2], within: Span) -> Windows {
+        Windows::new(&self.steps, &self.maps, self.ends, field, within)
+    }
+
+    fn set(&self, arena: &mut Arena, size: [usize; 2], windows: Windows, air: Option<Arc<Air>>) {
+        (arena.size, arena.windows, arena.air) = (size, windows, air);
+        let steps = self.steps.iter().map(|step| (step.output, step.flow.output));
+        for (place, map) in steps.chain([(self.input, self.ends[0])]) {
+            let (values, len) = (&mut arena.places[place], arena.windows.memory(map).len());
+            values.resize(values.len().max(len), 0.0);
+        }
     }
 
     /// Shape of the maps that the head takes.
     fn output_shape(&self, size: [usize; 2]) -> Shape {
-        self.places[self.output].shape(size)
+        Shape { size, ..self.places[self.output].shape(size) }
     }
 
     /// Computes a stack `[S, rows, columns]`, up to the decoder's last maps, which the arena then holds
@@ -62,17 +98,17 @@ impl Plan {
     /// As [`Plan::run`].
     pub fn profile(&self, arena: &mut Arena, stack: &[f32], processor: Processor) -> Vec<Timing> {
         let mut timings = vec![Timing { name: "input".into(), seconds: 0.0, multiply_adds: 0 }];
-        let size = arena.size;
+        let windows = arena.windows.clone();
         let mut clock = Instant::now();
-        self.steps(arena, stack, processor, self.steps.len(), &mut |plan, n| {
+        self.steps(arena, stack, processor, self.steps.len(), &mut |_, n| {
             let seconds = clock.elapsed().as_secs_f64();
             clock = Instant::now();
             match n {
                 None => timings[0].seconds = seconds,
                 Some(n) => {
-                    let step = &plan.steps[n];
+                    let step = &self.steps[n];
                     let multiply_adds = match &step.work {
-                        Work::Convolution(work) => work.multiply_adds(plan.places[step.output].shape(size).size),
+                        Work::Convolution(work) => work.multiply_adds(windows.computed(step.flow.output).size()),
                         Work::Region(_) => 0,
                     };
                     timings.push(Timing { name: step.name.clone(), seconds, multiply_adds });
@@ -82,38 +118,50 @@ impl Plan {
         timings
     }
 
-    fn steps(
+    pub(super) fn steps(
         &self,
         arena: &mut Arena,
         stack: &[f32],
         processor: Processor,
         end: usize,
-        done: &mut dyn FnMut(&Self, Option<usize>),
+        done: &mut dyn FnMut(&[Vec<f32>], Option<usize>),
     ) -> Option<RegionAnswer> {
-        let Arena { size, places } = arena;
-        let shape = self.places[self.input].shape(*size);
-        assert_eq!(stack.len(), shape.channels * size[0] * size[1], "a stack of another size");
-        from_planes(shape, stack, &mut places[self.input]);
-        done(self, None);
+        let Arena { size, windows, air, places } = arena;
+        // What air gives where a map's memory begins.
+        let around = |map: usize| Some((air.as_ref()?.map(self, map)?, windows.first(map)));
+        let (map, part) = (self.ends[0], windows.output(self.ends[0]));
+        assert_eq!(stack.len(), part.shape.channels * size[0] * size[1], "a stack of another size");
+        let input = &mut places[self.input][..windows.memory(map).len()];
+        from_planes(part, stack, input);
+        surround(windows.memory(map), part, input, around(map));
+        done(places, None);
         let mut answer = None;
         for (n, step) in self.steps[..end].iter().enumerate() {
+            let (flow, map) = (&step.flow, step.flow.output);
+            let (shape, part) = (windows.memory(map), windows.output(map));
             match &step.work {
                 Work::Region(region) => {
-                    let shape = self.places[step.output].shape(*size);
-                    answer = Some(region.run(Maps { shape, values: &places[step.output] }));
+                    let around = around(map).map(|(air, _)| (air, windows.computed(map).first));
+                    answer = Some(region.run(Maps { part, values: &places[step.output] }, around));
                 }
                 Work::Convolution(work) => {
                     // No step writes what it reads: its output can be taken out meanwhile.
                     let mut output = std::mem::take(&mut places[step.output]);
-                    let maps = |place: usize| Maps { shape: self.places[place].shape(*size), values: &places[place] };
-                    let mut inputs = [const { Maps { shape: Shape { channels: 0, size: [0; 2] }, values: &[] } }; 3];
-                    inputs.iter_mut().zip(&step.inputs).for_each(|(input, &place)| *input = maps(place));
-                    let residual = step.residual.map(maps);
-                    work.run(&inputs, residual, self.places[step.output].shape(*size), &mut output, processor);
+                    let mut inputs = [const { Maps::nothing() }; 3];
+                    for (n, (to, place)) in inputs.iter_mut().zip(&step.inputs).enumerate() {
+                        *to = Maps { part: windows.input(flow, n), values: &places[*place] };
+                    }
+                    let residual = step.residual.zip(windows.residual(flow));
+                    let residual = residual.map(|(place, part)| Maps { part, values: &places[place] });
+                    let values = &mut output[..shape.len()];
+                    work.run(&inputs, residual, part, values, processor);
+                    if flow.surrounded {
+                        surround(shape, part, values, around(map));
+                    }
                     places[step.output] = output;
                 }
             }
-            done(self, Some(n));
+            done(places, Some(n));
         }
         answer
     }
@@ -127,12 +175,11 @@ pub struct Features {
 }
 
 impl Arena {
-    /// Takes the last maps of the slice that was computed last, and leaves other memory in their place: `spare`, if it is of
-    /// this size.
+    /// Takes the last maps of the slice that was computed last, and leaves other memory in their place: `spare`, if there is some.
     pub fn take_features(&mut self, plan: &Plan, spare: Option<Features>) -> Features {
         let size = self.size;
-        let spare = spare.filter(|spare| spare.size == size).map(|spare| spare.values);
-        let spare = spare.unwrap_or_else(|| vec![0.0; plan.output_shape(size).len()]);
+        let mut spare = spare.map(|spare| spare.values).unwrap_or_default();
+        spare.resize(self.places[plan.output].len(), 0.0);
         Features { size, values: std::mem::replace(&mut self.places[plan.output], spare) }
     }
 
@@ -163,6 +210,6 @@ impl Plan {
     }
 
     fn maps<'a>(&self, features: &'a Features) -> Maps<'a> {
-        Maps { shape: self.output_shape(features.size), values: &features.values }
+        Maps::whole(self.output_shape(features.size), &features.values)
     }
 }

@@ -4,7 +4,7 @@ use burn::tensor::module::{conv_transpose2d, conv2d};
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 use burn::tensor::{Device, Tensor, TensorData, activation};
 
-use super::blocked::{Maps, Shape, from_planes, to_planes};
+use super::blocked::{Maps, Part, Shape, from_planes, to_planes};
 use super::convolution::{Convolution, Filter, Term};
 use super::*;
 use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT, REGION_COUNT};
@@ -29,7 +29,7 @@ fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 
 fn blocked(shape: Shape, planes: &[f32]) -> Vec<f32> {
     let mut blocks = vec![0.0; shape.len()];
-    from_planes(shape, planes, &mut blocks);
+    from_planes(Part::whole(shape), planes, &mut blocks);
     blocks
 }
 
@@ -81,15 +81,15 @@ fn check(
         first += count;
     }
     let convolution = Convolution::new(terms, &bias, true);
-    let inputs: Vec<_> = inputs.iter().map(|(shape, values)| Maps { shape: *shape, values }).collect();
+    let inputs: Vec<_> = inputs.iter().map(|(shape, values)| Maps::whole(*shape, values)).collect();
     let residual = blocked(out, &residual);
     for &processor in processors {
         let mut got = vec![0.0; out.len()];
-        convolution.run(&inputs, Some(Maps { shape: out, values: &residual }), out, &mut got, processor);
-        let off = difference(&to_planes(Maps { shape: out, values: &got }), &expected);
+        convolution.run(&inputs, Some(Maps::whole(out, &residual)), Part::whole(out), &mut got, processor);
+        let off = difference(&to_planes(Maps::whole(out, &got)), &expected);
         assert!(off < 1e-5, "{channels:?} to {outputs}, {kernel}x{kernel} / {stride}, {size:?}, {processor:?}: {off}");
         // The border stays zero: the next layer reads it.
-        let planes = blocked(out, &to_planes(Maps { shape: out, values: &got }));
+        let planes = blocked(out, &to_planes(Maps::whole(out, &got)));
         assert!(got == planes, "something was written into the border");
     }
 }
@@ -172,8 +172,8 @@ fn a_transposed_convolution_equals_burns() {
         let out = Shape { channels: outputs, size: size.map(|n| 2 * n) };
         for processor in processors() {
             let mut got = vec![0.0; out.len()];
-            convolution.run(&[Maps { shape, values: &x }], None, out, &mut got, processor);
-            let off = difference(&to_planes(Maps { shape: out, values: &got }), &values(expected.clone()));
+            convolution.run(&[Maps::whole(shape, &x)], None, Part::whole(out), &mut got, processor);
+            let off = difference(&to_planes(Maps::whole(out, &got)), &values(expected.clone()));
             assert!(off < 1e-5, "{channels:?} {size:?}: {off}");
         }
     }
@@ -265,4 +265,66 @@ fn tensors_that_make_no_network_are_refused() {
     // Not folded: there are no biases.
     let error = Plan::compile(&pytorch::tensors(&network).unwrap()).unwrap_err();
     assert!(error.to_string().contains("encoder.levels.0.first.conv.bias"), "{error}");
+}
+
+#[test]
+fn a_box_gives_what_the_whole_field_gives_wherever_it_lies_and_whatever_came_before() {
+    let air = 0.25;
+    let all_processors = processors();
+    for (base, levels, stack, attention, field) in
+        [(4, 3, 5, true, [20, 36]), (16, 5, 5, true, [48, 80]), (5, 2, 5, true, [12, 10]), (24, 4, 3, false, [40, 8])]
+    {
+        let network = NetworkConfig { base, levels, stack, attention }.init(&Device::flex());
+        let plan = plan_of(&network);
+        let around = std::sync::Arc::new(plan.air(field, air, all_processors[0]));
+        let mut boxed = plan.empty_arena();
+        let mut whole = plan.arena(field);
+        let [height, width] = field;
+        // In the middle, in a corner, from edge to edge, one pixel, all of it, and a smaller one again.
+        let boxes = [
+            ([height / 3, width / 3], [5, 7]),
+            ([0, width - 3], [4, 3]),
+            ([height / 2, 0], [1, width]),
+            ([height - 1, 1], [1, 1]),
+            ([0, 0], field),
+            ([1, 2], [3, 2]),
+        ];
+        for (n, (first, size)) in boxes.into_iter().enumerate() {
+            let size = [size[0].min(height - first[0]), size[1].min(width - first[1])];
+            let inside = noise(stack * size[0] * size[1], n as u32);
+            let mut all = vec![air; stack * height * width];
+            for (c, plane) in inside.chunks_exact(size[0] * size[1]).enumerate() {
+                for (y, row) in plane.chunks_exact(size[1]).enumerate() {
+                    all[(c * height + first[0] + y) * width + first[1]..][..size[1]].copy_from_slice(row);
+                }
+            }
+            let processor = all_processors[n % all_processors.len()];
+            plan.set_box(&mut boxed, first, size, &around);
+            let answer = plan.run(&mut boxed, &inside, processor);
+            let expected = plan.run(&mut whole, &all, processor);
+            let close = |a: &[f32], b: &[f32]| difference(a, b) < 2e-5;
+            match (answer, expected) {
+                (None, None) => assert!(!attention),
+                (Some(a), Some(b)) => {
+                    assert!(close(&a.regions, &b.regions) && close(&a.attention, &b.attention), "{field:?} box {n}");
+                    let mut again = plan.empty_arena();
+                    plan.set_box(&mut again, first, size, &around);
+                    assert_eq!(plan.run_region(&mut again, &inside, processor), Some(a));
+                }
+                _ => panic!("both have regions or neither"),
+            }
+            let [part, field_maps] = [&mut boxed, &mut whole].map(|arena| {
+                let features = arena.take_features(&plan, None);
+                plan.softmax(&features, processor).unwrap()
+            });
+            let mut expected = Vec::new();
+            for plane in field_maps.chunks_exact(height * width) {
+                for y in first[0]..first[0] + size[0] {
+                    expected.extend_from_slice(&plane[y * width + first[1]..][..size[1]]);
+                }
+            }
+            let off = difference(&part, &expected);
+            assert!(off < 5e-5, "base {base}, {field:?}, box {n}: {off}");
+        }
+    }
 }

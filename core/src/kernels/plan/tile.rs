@@ -36,8 +36,8 @@ pub struct Rows<'a, 'b, const B: usize, const K: usize, const STRIDE: usize, con
 /// What is done to a finished sum.
 #[derive(Clone, Copy)]
 pub struct End<'a, const B: usize> {
-    /// Rows of another map of the output's shape that are added.
-    pub residual: Option<[&'a [f32]; B]>,
+    /// Rows of another map of the output's shape that are added, and the numbers in a row.
+    pub residual: Option<([&'a [f32]; B], usize)>,
     /// Negative numbers become 0.
     pub relu: bool,
 }
@@ -109,7 +109,8 @@ impl<const B: usize, const K: usize, const STRIDE: usize, const STEP: usize> Row
     fn tile<S: Simd, const V: usize, const W: usize>(&mut self, simd: S, first: usize, row: usize, x: usize) {
         let lanes = S::F32_LANES;
         let from = (row - self.rows.start) * STEP + self.offset[0];
-        let at = from * self.pitch + (x * STEP + self.offset[1] + BORDER) * BLOCK;
+        let column = (x * STEP + self.offset[1] + BORDER) * BLOCK;
+        let at = from * self.pitch + column;
         let pixels = (W - 1) * STEP + 1;
         let mut sums = [[[simd.splat_f32s(0.0); V]; W]; B];
         for (b, sums) in sums.iter_mut().enumerate() {
@@ -159,8 +160,8 @@ impl<const B: usize, const K: usize, const STRIDE: usize, const STEP: usize> Row
         let zero = simd.splat_f32s(0.0);
         for (b, sums) in sums.iter_mut().enumerate() {
             if let Some(end) = &self.end {
-                if let Some(residual) = &end.residual {
-                    let residual = &residual[b][at..][..pixels * BLOCK];
+                if let Some((residual, pitch)) = &end.residual {
+                    let residual = &residual[b][from * pitch + column..][..pixels * BLOCK];
                     for (p, sums) in sums.iter_mut().enumerate() {
                         let residual = &S::as_simd_f32s(&residual[p * STEP * BLOCK..][..BLOCK]).0[first..][..V];
                         for (sum, &residual) in sums.iter_mut().zip(residual) {

@@ -92,8 +92,8 @@ impl Transform<'_, '_> {
     #[inline(always)]
     fn compute<S: Simd, const V: usize>(self, simd: S) {
         let Self { input, groups, to } = self;
-        let (blocks, count) = (input.shape.blocks(), groups.len());
-        let height = input.shape.size[0] + 2 * BORDER;
+        let (blocks, count) = (input.part.shape.blocks(), groups.len());
+        let height = input.part.shape.size[0] + 2 * BORDER;
         let zeros = &input.row(0, 0).as_chunks::<BLOCK>().0;
         let mut points = to.chunks_exact_mut(blocks * count * BLOCK);
         let mut points: [&mut [[f32; BLOCK]]; POINTS] =
@@ -289,8 +289,8 @@ impl<const B: usize> Products<'_, '_, B> {
                         let line = y * self.pitch + (2 * column + BORDER) * BLOCK;
                         let [left, right] = after(simd, half);
                         let (mut left, mut right) = (simd.add_f32s(left, bias), simd.add_f32s(right, bias));
-                        if let Some(residual) = &residual {
-                            let residual = &residual[b][line..][..2 * BLOCK];
+                        if let Some((residual, pitch)) = &residual {
+                            let residual = &residual[b][y * pitch + (2 * column + BORDER) * BLOCK..][..2 * BLOCK];
                             left = simd.add_f32s(left, S::as_simd_f32s(&residual[..BLOCK]).0[v]);
                             right = simd.add_f32s(right, S::as_simd_f32s(&residual[BLOCK..]).0[v]);
                         }
