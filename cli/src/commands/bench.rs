@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
@@ -18,6 +19,7 @@ use attention_anatomy::kernels::plan::{Plan, Timing};
 use attention_anatomy::kernels::processor::{Processor, Threads};
 use attention_anatomy::network::count::multiply_adds;
 use attention_anatomy::network::{pytorch, weights};
+use attention_anatomy::preprocess::AIR_HU;
 use attention_anatomy::train::{Phase, Trainer, TrainingConfig};
 use attention_anatomy::volume::{Geometry, Modality, Volume};
 use burn::tensor::{Device, Distribution, Tensor};
@@ -35,6 +37,9 @@ pub struct Args {
     /// Also a software GPU adapter (seconds per slice).
     #[arg(long)]
     software: bool,
+    /// Columns and rows of the body, as 90x70; the rest of the field is air. Without it the whole field is body.
+    #[arg(long, value_name = "WxH", value_parser = body, conflicts_with = "training")]
+    body: Option<[usize; 2]>,
     /// Instead: milliseconds and GFLOP/s of every operation of a slice on the processor.
     #[arg(long, conflicts_with = "training")]
     profile: bool,
@@ -53,6 +58,12 @@ pub struct Args {
     /// Device of the training.
     #[arg(long, default_value = "cpu", requires = "training")]
     device: DeviceChoice,
+}
+
+/// `90x70`.
+fn body(text: &str) -> Result<[usize; 2], String> {
+    let sides = text.split_once('x').and_then(|(width, height)| Some([width.parse().ok()?, height.parse().ok()?]));
+    sides.filter(|sides| sides.iter().all(|&n| n > 0)).ok_or_else(|| "two numbers above 0, as 90x70".into())
 }
 
 /// Runs `bench`.
@@ -74,15 +85,19 @@ pub fn run(args: Args) -> Result<ExitCode> {
         model.name,
         operations as f64 * 1e-9
     ));
+    let tile = made_up_tile(&model, args.body);
+    if let Some([width, height]) = args.body {
+        progress::print_line(&format!("a body of {width} x {height} pixels in air"));
+    }
     let cpu = DeviceChoice::Cpu.open()?;
     let mut contenders = vec![
-        Contender::new(&model, &cpu, "one slice at a time", model.engine(&cpu, OrganSet::ALL)?, 1),
-        Contender::new(&model, &cpu, "several at once", model.engine(&cpu, OrganSet::ALL)?, usize::MAX),
-        Contender::new(&model, &cpu, "burn, the reference", burn_engine(&model, &cpu)?, 1),
+        Contender::new(&tile, &cpu, "one slice at a time", model.engine(&cpu, OrganSet::ALL)?, 1),
+        Contender::new(&tile, &cpu, "several at once", model.engine(&cpu, OrganSet::ALL)?, usize::MAX),
+        Contender::new(&tile, &cpu, "burn, the reference", burn_engine(&model, &cpu)?, 1),
     ];
     match ComputeDevice::open(DevicePreference::Gpu) {
         Ok(gpu) if gpu.kind == ComputeKind::Gpu || args.software => {
-            contenders.push(Contender::new(&model, &gpu, "", model.engine(&gpu, OrganSet::ALL)?, usize::MAX));
+            contenders.push(Contender::new(&tile, &gpu, "", model.engine(&gpu, OrganSet::ALL)?, usize::MAX));
         }
         Ok(gpu) => progress::note(&format!("{} is a software adapter; time it with --software", gpu.name)),
         Err(error) => progress::note(&error.to_string()),
@@ -123,8 +138,7 @@ const ROUNDS: usize = 5;
 struct Contender {
     name: String,
     engine: Box<dyn Engine>,
-    stack: Vec<f32>,
-    crop: usize,
+    tile: Tile,
     /// Slices under way at most.
     at_once: usize,
     /// Multiply-adds per second of its device.
@@ -134,11 +148,10 @@ struct Contender {
 }
 
 impl Contender {
-    fn new(model: &Model, device: &ComputeDevice, how: &str, engine: Box<dyn Engine>, at_once: usize) -> Self {
+    fn new(tile: &Tile, device: &ComputeDevice, how: &str, engine: Box<dyn Engine>, at_once: usize) -> Self {
         let name = if how.is_empty() { device.name.clone() } else { format!("{}, {how}", device.name) };
         let peak = peak(&device.burn);
-        let crop = model.info.input.crop;
-        Self { name, engine, stack: made_up_stack(model), crop, at_once, peak, ms: Vec::new() }
+        Self { name, engine, tile: tile.clone(), at_once, peak, ms: Vec::new() }
     }
 
     /// Computes slices.
@@ -146,7 +159,7 @@ impl Contender {
         let (mut submitted, mut done) = (0, 0);
         while done < count {
             while submitted < count && submitted - done < self.engine.depth().min(self.at_once) {
-                let tiles = vec![Tile::whole([0, 0], self.stack.clone(), self.crop)];
+                let tiles = vec![self.tile.clone()];
                 self.engine.submit(SliceRequest { slice: submitted, tiles, centre: None });
                 submitted += 1;
             }
@@ -159,15 +172,25 @@ impl Contender {
     }
 }
 
-/// An ellipse of tissue with noise: an image that costs what a real one does.
-fn made_up_stack(model: &Model) -> Vec<f32> {
-    let crop = model.info.input.crop;
+/// An ellipse of tissue with noise: an image that costs what a real one does. Around a `body` of some columns and rows there is air.
+fn made_up_tile(model: &Model, body: Option<[usize; 2]>) -> Tile {
+    let input = &model.info.input;
+    let crop = input.crop;
     let pixel = |n: usize| {
-        let [x, y] = [n % crop, n / crop % crop].map(|v| v as f64 / crop as f64 - 0.5);
+        let place = [n % crop, n / crop % crop].map(|v| v as f64 + 0.5 - crop as f64 / 2.0);
         let noise = (n * 7919 % 251) as f32 / 2500.0;
-        if x * x / 0.16 + y * y / 0.08 < 1.0 { 0.45 + noise } else { noise }
+        let [x, y] = match body {
+            Some(sides) => [0, 1].map(|a| place[a] / (0.5 * sides[a] as f64)),
+            None => [place[0] / (0.4 * crop as f64), place[1] / (0.08f64.sqrt() * crop as f64)],
+        };
+        match x * x + y * y < 1.0 {
+            true => 0.45 + noise,
+            false if body.is_some() => input.intensity(AIR_HU),
+            false => noise,
+        }
     };
-    (0..model.info.input.stack * crop * crop).map(pixel).collect()
+    let stack = (0..input.stack * crop * crop).map(pixel).collect();
+    if body.is_some() { Tile::new([0, 0], stack, input) } else { Tile::whole([0, 0], stack, crop) }
 }
 
 /// The engine of tensors on the processor, as a yardstick.
@@ -183,7 +206,11 @@ fn profile(model: &Model, args: &Args) -> Result<ExitCode> {
     let plan = Plan::compile(&pytorch::tensors(&network.fold())?)?;
     let crop = info.input.crop;
     let processor = Processor::new(if args.one_thread { Threads::One } else { Threads::All });
-    let (mut arena, stack) = (plan.arena([crop; 2]), made_up_stack(model));
+    let Tile { place, stack } = made_up_tile(model, args.body);
+    let air = Arc::new(plan.air([crop; 2], info.input.intensity(AIR_HU), processor));
+    let mut arena = plan.empty_arena();
+    let [[x, y], [columns, rows]] = [place.within.offset, place.within.size];
+    plan.set_box(&mut arena, [y, x], [rows, columns], &air);
     let mut best: Vec<Timing> = Vec::new();
     let mut spare = None;
     for _ in 0..args.slices.max(2) {
@@ -195,7 +222,7 @@ fn profile(model: &Model, args: &Args) -> Result<ExitCode> {
         timings.push(Timing {
             name: "decoder.head, softmax, attention".into(),
             seconds: clock.elapsed().as_secs_f64(),
-            multiply_adds: (info.network.base * CLASS_COUNT * crop * crop) as u64,
+            multiply_adds: (info.network.base * CLASS_COUNT * rows * columns) as u64,
         });
         spare = Some(features);
         if best.is_empty() {
@@ -207,7 +234,7 @@ fn profile(model: &Model, args: &Args) -> Result<ExitCode> {
     }
     let seconds: f64 = best.iter().map(|t| t.seconds).sum();
     let operations: u64 = best.iter().map(|t| t.multiply_adds).sum();
-    progress::print_line(&format!("{}: {crop} x {crop} pixels, {} threads", model.name, processor.count()));
+    progress::print_line(&format!("{}: {columns} x {rows} pixels, {} threads", model.name, processor.count()));
     progress::print_line("| operation | ms | GFLOP/s | share of the time |");
     progress::print_line("|---|---|---|---|");
     let row = |name: &str, own: f64, operations: u64| {

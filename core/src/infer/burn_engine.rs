@@ -10,8 +10,9 @@ use std::task::{Context, Poll, Waker};
 
 use burn::tensor::{Device, ExecutionError, Tensor, TensorData, activation};
 
-use super::engine::{Engine, EngineError, SliceRequest, SliceResult, Ticket, Tile, Wait};
+use super::engine::{Engine, EngineError, SliceRequest, SliceResult, Ticket, Wait};
 use super::prediction::{RawPrediction, SlicePrediction, TileSoftmax};
+use super::tile::Tile;
 use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT, OrganSet, REGION_COUNT};
 use crate::network::AttentionAnatomy;
 use crate::preprocess::{AIR_HU, FieldBox, InputConfig};

@@ -3,58 +3,8 @@
 //! Object-safe, not async, not necessarily Send: natively a factory builds an engine inside its own thread, in the
 //! browser a GPU engine is polled once a frame. Whoever listens (command line, viewer, tests) sees only this trait.
 
-use super::SlicePrediction;
+use super::{SlicePrediction, Tile};
 use crate::anatomy::{ORGAN_COUNT, OrganSet};
-use crate::preprocess::{AIR_HU, FieldBox, InputConfig};
-
-/// Where something lies of a slice: a field of the model grid, and a box within it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TilePlace {
-    /// Top left model pixel `[x, y]` of the field.
-    pub field: [i64; 2],
-    /// The box within the field; the rest of the field is air, and is background with certainty.
-    pub within: FieldBox,
-}
-
-impl TilePlace {
-    /// Top left model pixel `[x, y]` of the box.
-    pub fn origin(&self) -> [i64; 2] {
-        [0, 1].map(|a| self.field[a] + self.within.offset[a] as i64)
-    }
-}
-
-/// A square of a slice, cut and scaled for the network: the field, of which only a box is not air.
-#[derive(Clone, Debug)]
-pub struct Tile {
-    /// Where it lies.
-    pub place: TilePlace,
-    /// `[stack, rows of the box, columns of the box]` in `[0, 1]`.
-    pub stack: Vec<f32>,
-}
-
-impl Tile {
-    /// The box of what is not air in a `[stack, crop, crop]` field whose top left model pixel is `field`.
-    pub fn new(field: [i64; 2], stack: Vec<f32>, input: &InputConfig) -> Self {
-        let air = input.intensity(AIR_HU);
-        let within = FieldBox::around(&stack, input.crop, air);
-        let whole = Self { place: TilePlace { field, within: FieldBox::whole(input.crop) }, stack };
-        whole.on(within, air)
-    }
-
-    /// The whole field, whatever is in it.
-    pub fn whole(field: [i64; 2], stack: Vec<f32>, crop: usize) -> Self {
-        Self { place: TilePlace { field, within: FieldBox::whole(crop) }, stack }
-    }
-
-    /// The same on another box of the field that holds what is not air.
-    pub fn on(self, within: FieldBox, air: f32) -> Self {
-        if within == self.place.within {
-            return self;
-        }
-        let stack = within.cut(&self.stack, &self.place.within, air);
-        Self { place: TilePlace { within, ..self.place }, stack }
-    }
-}
 
 /// A slice to be computed.
 #[derive(Clone, Debug)]

@@ -7,6 +7,7 @@
 //! | file | what |
 //! |---|---|
 //! | `device/` | which devices there are, known-answer check |
+//! | `tile.rs` | fields and boxes of a slice |
 //! | `engine.rs` | the `Engine` trait and its messages |
 //! | `plan_engine.rs` | the network on the processor |
 //! | `burn_engine.rs` | the network on any burn device: on GPUs, and as the reference |
@@ -32,12 +33,13 @@ pub mod record;
 pub mod reduce;
 pub mod router;
 pub mod session;
+pub mod tile;
 pub mod volume_run;
 
 pub use burn_engine::BurnEngine;
 pub use cleanup::{keep_largest_components, removal_warning, remove_stray_components};
 pub use device::{ComputeDevice, ComputeKind, DeviceError, DevicePreference};
-pub use engine::{Engine, EngineError, SliceRequest, SliceResult, Ticket, Tile, TilePlace, Wait};
+pub use engine::{Engine, EngineError, SliceRequest, SliceResult, Ticket, Wait};
 pub use model::{Model, engine_of_weights};
 pub use plan_engine::PlanEngine;
 pub use prediction::SlicePrediction;
@@ -45,4 +47,5 @@ pub use provenance::{Provenance, WeightsUsed};
 pub use record::{RunInfo, SliceAnatomy};
 pub use router::RegionRouter;
 pub use session::{ChoiceError, OrganChoice, SegmentationError, SegmentationRequest, SegmentationSession, Segmented};
+pub use tile::{Tile, TilePlace};
 pub use volume_run::{Explanation, Message, RunOptions, VolumeRun};

@@ -8,8 +8,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::engine::{Engine, EngineError, SliceRequest, SliceResult, Ticket, Tile, TilePlace, Wait};
+use super::engine::{Engine, EngineError, SliceRequest, SliceResult, Ticket, Wait};
 use super::prediction::{NEGLIGIBLE, RawPrediction, SlicePrediction, TileSoftmax, class_weights};
+use super::tile::{Tile, TilePlace};
 use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT, OrganSet};
 use crate::kernels::plan::{Air, Arena, Features, Plan, RegionAnswer};
 use crate::kernels::processor::{Processor, Threads, available, map};

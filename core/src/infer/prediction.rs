@@ -4,7 +4,7 @@
 //! what-if can apply another one to the same numbers. Then organs that the weights never learned (or that are
 //! switched off) give their probability to the background, as in equation (4), before anything is chosen.
 
-use super::engine::TilePlace;
+use super::tile::TilePlace;
 use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT, OrganSet, REGION_COUNT};
 use crate::network::attention::EPSILON;
 

@@ -9,10 +9,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::engine::{Engine, EngineError, SliceRequest, SliceResult, Ticket, Tile, Wait};
+use super::engine::{Engine, EngineError, SliceRequest, SliceResult, Ticket, Wait};
 use super::prediction::SlicePrediction;
 use super::record::SliceAnatomy;
 use super::reduce;
+use super::tile::Tile;
 use crate::anatomy::{ORGAN_COUNT, Organ, REGION_COUNT};
 use crate::kernels::processor::map;
 use crate::preprocess::{Centres, ModelSlices};
