@@ -19,7 +19,7 @@ use crate::volume::{CtVolume, GeometryError, LabelVolume};
 pub const MAX_UNPACKED: u64 = 2 << 30;
 
 /// How this program describes label maps that it writes.
-const OURS: &str = "AttentionAnatomy";
+pub(super) const OURS: &str = "AttentionAnatomy";
 
 /// How many bytes, unpacked, tell every format.
 const SNIFFED: usize = 352;
@@ -353,7 +353,7 @@ fn named_organs(
         return Ok(names.apply(labels)?);
     }
     let described = opened.header().and_then(|bytes| read_header(bytes, &ReadOptions::default()).ok().flatten());
-    let ours = described.is_some_and(|header| header.description.starts_with(OURS));
+    let ours = described.is_some_and(|header| header.description.contains(OURS));
     Ok(label_names::by_number(labels, ours)?)
 }
 

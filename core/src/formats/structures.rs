@@ -76,6 +76,47 @@ impl<'a> Structure<'a> {
     }
 }
 
+/// Structures that may overlap, as few label maps in which none does: a map for each of them would not fit in memory.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Layers {
+    maps: Vec<Vec<u8>>,
+    /// Map and number of every structure.
+    places: Vec<(usize, u8)>,
+}
+
+impl Layers {
+    /// Of structures on a grid of `voxels`.
+    pub fn of(structures: &[OtherStructure], voxels: usize) -> Self {
+        let (mut maps, mut places): (Vec<Vec<u8>>, Vec<(usize, u8)>) = (Vec::new(), Vec::new());
+        for structure in structures {
+            let taken = |n: usize| places.iter().filter(|place| place.0 == n).count();
+            let is_free = |map: &Vec<u8>| structure.voxels.iter().all(|run| map[run.clone()].iter().all(|&v| v == 0));
+            let place = (0..maps.len()).find(|&n| taken(n) < 255 && is_free(&maps[n])).unwrap_or(maps.len());
+            if place == maps.len() {
+                maps.push(vec![0; voxels]);
+            }
+            let number = taken(place) as u8 + 1;
+            structure.voxels.iter().for_each(|run| maps[place][run.clone()].fill(number));
+            places.push((place, number));
+        }
+        Self { maps, places }
+    }
+
+    /// To be written: `structures` are those that the layers are of.
+    pub fn structures<'a>(&'a self, structures: &'a [OtherStructure], drawn: Drawn) -> Vec<Structure<'a>> {
+        let one = |(structure, &(map, label)): (&'a OtherStructure, &(usize, u8))| Structure {
+            name: &structure.name,
+            colour: structure.colour.unwrap_or([255, 255, 0]),
+            interpreted_type: &structure.interpreted_type,
+            drawn,
+            code: None,
+            labels: &self.maps[map],
+            label,
+        };
+        structures.iter().zip(&self.places).map(one).collect()
+    }
+}
+
 /// The grid onto which structures without a grid of their own are read: that of the CT.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TargetGrid {
@@ -177,6 +218,32 @@ pub struct Structures {
 }
 
 impl Structures {
+    /// A label map that has the numbers of the anatomy table.
+    pub fn of_organs(labels: LabelVolume) -> Self {
+        Self::of_map(labels, false)
+    }
+
+    /// A label map whose numbers are not those of the anatomy table: each becomes a structure that is no organ, named by it.
+    pub fn by_number(mut labels: LabelVolume) -> Self {
+        let mut found: BTreeMap<u8, Vec<Range<usize>>> = BTreeMap::new();
+        let mut at = 0;
+        for run in labels.voxels.chunk_by(|a, b| a == b) {
+            if run[0] != 0 {
+                found.entry(run[0]).or_default().push(at..at + run.len());
+            }
+            at += run.len();
+        }
+        labels.voxels.fill(0);
+        let other = |(number, voxels)| OtherStructure {
+            name: format!("Label {number}"),
+            colour: None,
+            interpreted_type: String::new(),
+            voxels,
+        };
+        let others = found.into_iter().map(other).collect();
+        Self { others, ..Self::of_map(labels, true) }
+    }
+
     /// What a label map holds.
     pub(super) fn of_map(labels: LabelVolume, by_number: bool) -> Self {
         let mut seen = [false; 256];

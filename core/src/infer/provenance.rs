@@ -104,6 +104,12 @@ impl Provenance {
 }
 
 impl RunInfo {
+    /// Of labels that were opened from a file, the last one of `inputs`.
+    pub fn opened(inputs: Vec<String>) -> Self {
+        let weights_name = "unknown: the labels were opened from a file".to_string();
+        Self { weights_name, ..Self::by_hand(inputs) }
+    }
+
     /// Of labels that no network drew.
     pub fn by_hand(inputs: Vec<String>) -> Self {
         let none = || "none: no network was run on this scan".to_string();

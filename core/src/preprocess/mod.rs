@@ -15,6 +15,7 @@
 
 mod body;
 mod cells;
+mod doubts;
 mod field_box;
 mod inplane;
 mod intensity;
@@ -23,6 +24,7 @@ mod slices;
 mod stack;
 
 pub use body::Body;
+pub use doubts::{NumberDoubts, doubts_of_numbers};
 pub use field_box::FieldBox;
 pub use inplane::{InPlaneFilter, ModelGrid};
 pub use labels::labels_on_grid;

@@ -11,8 +11,8 @@ use crate::anatomy::{Organ, OrganSet};
 use crate::formats::dicom::{Author, Derivation, ExportError, Moment, SeriesInfo, new_uid};
 use crate::formats::nifti::{self, NiftiError};
 use crate::formats::nrrd::{self, NrrdError};
-use crate::formats::structures::{Drawn, Structure};
-use crate::formats::{rtstruct, seg};
+use crate::formats::structures::{Drawn, Layers, OtherStructure, Structure};
+use crate::formats::{EDITS_KEY, edits_comment, rtstruct, seg};
 use crate::preprocess::Body;
 
 /// A file of a segmentation.
@@ -114,13 +114,31 @@ pub struct ResultFiles<'a> {
     /// What the headers of label maps say, at most 80 bytes of it in NIfTI.
     description: String,
     dicom: Option<DicomSource<'a>>,
+    /// What a label map keeps of the edits in it.
+    edits: Option<&'a str>,
+    /// Structures that are none of the 33 organs, for DICOM files.
+    others: &'a [OtherStructure],
+    /// Whether the labels were opened from a file: how they came about nobody says.
+    drawn_elsewhere: bool,
     statistics: OnceCell<Statistics>,
 }
 
 impl<'a> ResultFiles<'a> {
     /// Files that lie beside each other, `run.json` among them.
     pub fn of_folder(segmentation: ReportInput<'a>) -> Self {
-        Self { segmentation, description: BESIDE_ITS_RECORD.into(), dicom: None, statistics: OnceCell::new() }
+        Self::described(segmentation, BESIDE_ITS_RECORD.into())
+    }
+
+    fn described(segmentation: ReportInput<'a>, description: String) -> Self {
+        Self {
+            segmentation,
+            description,
+            dicom: None,
+            edits: None,
+            others: &[],
+            drawn_elsewhere: false,
+            statistics: OnceCell::new(),
+        }
     }
 
     /// Files that go their way alone: the header of a label map names the weights, after what must not be cut off.
@@ -130,7 +148,22 @@ impl<'a> ResultFiles<'a> {
             Some(hash) => format!("Not a medical device. AttentionAnatomy, {} {hash}", run.weights_name),
             None => "Not a medical device. AttentionAnatomy, by hand".into(),
         };
-        Self { segmentation, description, dicom: None, statistics: OnceCell::new() }
+        Self::described(segmentation, description)
+    }
+
+    /// With what label maps keep of the edits in them, a text that [`kept_edits`](crate::formats::kept_edits) gives back.
+    pub fn with_edits(self, edits: Option<&'a str>) -> Self {
+        Self { edits, ..self }
+    }
+
+    /// With structures that are none of the 33 organs, in DICOM files.
+    pub fn with_others(self, others: &'a [OtherStructure]) -> Self {
+        Self { others, ..self }
+    }
+
+    /// Of labels that were opened from a file, so that nobody says how they came about, but for what was edited.
+    pub fn drawn_elsewhere(self) -> Self {
+        Self { drawn_elsewhere: true, ..self }
     }
 
     /// With DICOM files that refer to a series.
@@ -159,8 +192,14 @@ impl<'a> ResultFiles<'a> {
     pub fn bytes(&self, output: ResultFile) -> Result<Vec<u8>, ResultFileError> {
         let seg = &self.segmentation;
         Ok(match output {
-            ResultFile::Labels => nifti::write_labels(seg.labels, &self.description)?,
-            ResultFile::LabelsNrrd => nrrd::write_labels(seg.labels, &self.description)?,
+            ResultFile::Labels => {
+                let comment = self.edits.map(edits_comment);
+                nifti::write_organs(seg.labels, &self.description, comment.as_deref())?
+            }
+            ResultFile::LabelsNrrd => {
+                let note = self.edits.map(|edits| (EDITS_KEY, edits));
+                nrrd::write_organs(seg.labels, &self.description, note)?
+            }
             ResultFile::Mask(organ) => {
                 let mask = seg.labels.voxels.iter().map(|&label| u8::from(label == organ.label())).collect();
                 nifti::write_labels(&seg.labels.with_voxels(mask), organ.name())?
@@ -179,12 +218,16 @@ impl<'a> ResultFiles<'a> {
         let (labels, run) = (self.segmentation.labels, self.segmentation.run);
         let hash = run.weights_sha256.get(..12);
         let drawn = |organ: Organ| match (hash, source.edited.contains(organ)) {
+            (None, true) if self.drawn_elsewhere => Drawn::Semiautomatic,
+            (None, false) if self.drawn_elsewhere => Drawn::Unknown,
             (None, _) => Drawn::Manual,
             (Some(_), true) => Drawn::Semiautomatic,
             (Some(_), false) => Drawn::Automatic,
         };
         let body = source.body.map(|body| body.mask());
         let mut structures = Structure::organs(labels, drawn);
+        let layers = Layers::of(self.others, labels.voxels.len());
+        structures.extend(layers.structures(self.others, Drawn::Unknown));
         structures.extend(body.as_deref().map(Structure::body));
         let author = Author {
             version: run.program_version.clone(),
@@ -268,6 +311,44 @@ mod tests {
             assert_eq!(found.others.iter().map(|o| o.name.as_str()).collect::<Vec<_>>(), ["BODY"]);
             let object = String::from_utf8_lossy(&bytes).into_owned();
             assert!(object.contains("SEMIAUTOMATIC") && object.contains(&run.weights_sha256[..12]));
+        }
+    }
+
+    #[test]
+    fn structures_that_overlap_come_back_as_they_were() {
+        let (ct, labels) = volumes();
+        let (trained, run) = (trained(&["liver", "heart"]), run());
+        let segmentation = ReportInput { ct: &ct, labels: &labels, slices: &[], trained: &trained, run: &run };
+        let other = |name: &str, voxels: Vec<std::ops::Range<usize>>| OtherStructure {
+            name: name.into(),
+            colour: Some([9, 8, 7]),
+            interpreted_type: "PTV".into(),
+            voxels,
+        };
+        // A plane apart, one in the liver, one around both, which overlaps all.
+        let others = [
+            other("A", vec![20..22, 28..30]),
+            other("GTV", vec![104..106]),
+            other("PTV", vec![20..24, 28..32, 100..120]),
+        ];
+        let layers = Layers::of(&others, 256);
+        let written = layers.structures(&others, Drawn::Unknown);
+        let same_map = |a: usize, b: usize| std::ptr::eq(written[a].labels, written[b].labels);
+        assert!(same_map(0, 1) && !same_map(1, 2) && written[0].label != written[1].label);
+        let series = formats::analytic::series(&ct.stored);
+        let contours = rtstruct::WriteOptions::default();
+        let source = DicomSource { series: &series, contours: &contours, body: None, edited: OrganSet::EMPTY };
+        let files = ResultFiles::single(segmentation).with_others(&others).drawn_elsewhere().with_dicom(source);
+        let reference = formats::Reference::of(&ct, Some(&series));
+        for file in [ResultFile::StructureSet, ResultFile::DicomSegmentation] {
+            let bytes = files.bytes(file).unwrap();
+            let found = formats::read_structures(vec![(file.name(), bytes)], Some(&reference)).unwrap();
+            assert_eq!(found.labels.voxels, labels.voxels);
+            let voxels = |o: &OtherStructure| (o.name.clone(), o.mask(256));
+            assert_eq!(
+                found.others.iter().map(voxels).collect::<Vec<_>>(),
+                others.iter().map(voxels).collect::<Vec<_>>()
+            );
         }
     }
 

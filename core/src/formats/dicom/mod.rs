@@ -36,7 +36,7 @@ pub use derived::{Author, Derivation, ExportError, Moment, can_refer, new_uid};
 pub use error::DicomError;
 pub use kind::{Stored, stored};
 pub use patient::PatientStudy;
-pub use reader::SeriesReader;
+pub use reader::{SeriesReader, SeriesSurvey};
 pub use series::{SeriesInfo, SliceReference};
 
 use crate::volume::CtVolume;

@@ -9,12 +9,15 @@ use super::error::DicomError;
 use super::pixels::{self, Clipping};
 use super::series::{ImageFile, Series, SeriesInfo};
 use super::survey::{Survey, hounsfield_doubt, survey};
-use crate::volume::{CtVolume, Geometry, Volume};
+use crate::volume::{CtVolume, Geometry, Modality, Volume};
 
 /// Most voxels of a volume: 2 GiB of `i16`.
 const MAX_VOXELS: usize = 1 << 30;
 /// Files that are decoded in one step, side by side where there are processors for it.
 const FILES_PER_STEP: usize = 16;
+
+/// From black to white in the picture of a CT series: lungs and soft tissue can be told.
+const PREVIEW_HU: [f64; 2] = [-700.0, 300.0];
 
 /// A series on its way in.
 pub struct SeriesReader {
@@ -44,7 +47,10 @@ impl SeriesReader {
     /// # Errors
     /// [`DicomError`]: nothing to read, a damaged file, or slices that form no rectangular grid.
     pub fn open(files: Vec<(String, Vec<u8>)>, choice: SeriesChoice) -> Result<Self, DicomError> {
-        let survey = survey(&files)?;
+        SeriesSurvey::of(files)?.read(choice)
+    }
+
+    fn begin(survey: Survey, files: Vec<(String, Vec<u8>)>, choice: SeriesChoice) -> Result<Self, DicomError> {
         let (chosen, reasons) = choice::choose(&survey.series, &choice)?;
         let stored = chosen.stack.as_ref().map_err(Clone::clone)?.geometry.clone();
         for &(n, _) in &chosen.slices {
@@ -139,6 +145,82 @@ impl SeriesReader {
         }
         let info = chosen.info.clone();
         Ok((volume, info, series.into_iter().map(|s| s.info).collect()))
+    }
+}
+
+/// Files whose series are known: for whoever chooses one of them.
+pub struct SeriesSurvey {
+    survey: Survey,
+    files: Vec<(String, Vec<u8>)>,
+}
+
+impl std::fmt::Debug for SeriesSurvey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SeriesSurvey").field("files", &self.files.len()).finish_non_exhaustive()
+    }
+}
+
+impl SeriesSurvey {
+    /// Finds the series among the files; no pixel is decoded.
+    ///
+    /// # Errors
+    /// [`DicomError`]: nothing to read, or a damaged file.
+    pub fn of(files: Vec<(String, Vec<u8>)>) -> Result<Self, DicomError> {
+        Ok(Self { survey: survey(&files)?, files })
+    }
+
+    /// The series, in the order in which [`SeriesChoice::Listed`] counts them.
+    pub fn series(&self) -> Vec<&SeriesInfo> {
+        self.survey.series.iter().map(|s| &s.info).collect()
+    }
+
+    /// The place of the one that is read where nobody chooses, and why.
+    pub fn best(&self) -> Option<(usize, String)> {
+        let (best, why) = choice::choose(&self.survey.series, &SeriesChoice::Best).ok()?;
+        Some((self.survey.series.iter().position(|s| std::ptr::eq(s, best))?, why))
+    }
+
+    /// Size of all files together, bytes.
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(|(_, bytes)| bytes.len() as u64).sum()
+    }
+
+    /// The middle slice of a series as grey values, at most `side` wide and high: width and height, and the pixels row by row. A CT in
+    /// a window of soft tissue and lung, anything else from its lowest to its highest value. `None` where it cannot be decoded.
+    pub fn preview(&self, place: usize, side: usize) -> Option<([usize; 2], Vec<u8>)> {
+        let series = self.survey.series.get(place)?;
+        let &(n, frame) = series.slices.get(series.slices.len() / 2)?;
+        let ImageFile { index, name, header } = self.survey.images.get(n)?;
+        pixels::check(header, name).ok()?;
+        let set = DataSet::open(&self.files.get(*index)?.1).ok()?;
+        let [columns, rows] = [header.columns, header.rows];
+        if columns == 0 || rows == 0 || columns.saturating_mul(rows) > 1 << 26 {
+            return None;
+        }
+        let mut values = vec![0i16; columns * rows];
+        pixels::decode(header, &set, header.pixels.as_ref()?, frame, &mut values, name).ok()?;
+        let [low, high] = if series.info.modality == Modality::Ct {
+            PREVIEW_HU
+        } else {
+            [values.iter().min().copied()?.into(), values.iter().max().copied()?.into()]
+        };
+        let step = (columns.max(rows) as f64 / side.max(1) as f64).max(1.0);
+        let [width, height] = [columns, rows].map(|n| ((n as f64 / step) as usize).max(1));
+        let grey = |x: usize, y: usize| {
+            let [x, y] = [x, y].map(|n| ((n as f64 + 0.5) * step) as usize);
+            let value = f64::from(values[x.min(columns - 1) + columns * y.min(rows - 1)]);
+            (255.0 * (value - low) / (high - low).max(1.0)).clamp(0.0, 255.0) as u8
+        };
+        let pixels = (0..height).flat_map(|y| (0..width).map(move |x| (x, y))).map(|(x, y)| grey(x, y)).collect();
+        Some(([width, height], pixels))
+    }
+
+    /// Begins to read a series.
+    ///
+    /// # Errors
+    /// [`DicomError`]: an unknown series, or slices that form no rectangular grid.
+    pub fn read(self, choice: SeriesChoice) -> Result<SeriesReader, DicomError> {
+        SeriesReader::begin(self.survey, self.files, choice)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::formats::{ImageHeader, ReadOptions};
 use crate::volume::{CtVolume, Geometry, LabelVolume, Modality, Volume, Voxel};
 
 /// Names of labels are looked for in so many bytes behind the header.
-const LONGEST_EXTENSION: u64 = 4 << 20;
+const LONGEST_EXTENSION: u64 = 16 << 20;
 
 /// Reads what a single file or the header of a pair says about its image, without decoding voxels.
 ///
@@ -24,12 +24,26 @@ pub fn read_header(bytes: &[u8], options: &ReadOptions) -> Result<ImageHeader, N
 /// The names that stand between the header of a single file and its voxels (a header extension), as TotalSegmentator writes
 /// them; `None` where there are none.
 pub fn read_label_names(bytes: &[u8]) -> Option<LabelNames> {
+    LabelNames::find_xml(&extensions(bytes)?)
+}
+
+/// The text that stands between the header of a single file and its voxels after `start` and before `end`; `None` where there is
+/// none.
+pub(in crate::formats) fn read_note(bytes: &[u8], start: &str, end: &str) -> Option<String> {
+    let text = String::from_utf8_lossy(&extensions(bytes)?).into_owned();
+    let (_, rest) = text.split_once(start)?;
+    Some(rest.split_once(end)?.0.to_owned())
+}
+
+/// What lies between header and voxels.
+fn extensions(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut source = Source::open(bytes);
     let parsed = parse(&mut source).ok()?;
     let between = parsed.offset.checked_sub(HEADER_BYTES as u64).filter(|_| !parsed.pair)?;
     let mut extensions = vec![0; usize::try_from(between.min(LONGEST_EXTENSION)).ok()?];
     let count = read_up_to(&mut source, &mut extensions).ok()?;
-    LabelNames::find_xml(extensions.get(..count)?)
+    extensions.truncate(count);
+    Some(extensions)
 }
 
 /// Reads a CT (`.nii`, `.nii.gz`) as HU: rounded, clipped to the range of `i16`, NaN as -1024, with a warning for what

@@ -6,11 +6,16 @@ use flate2::{Compression, write::GzEncoder};
 
 use super::NiftiError;
 use super::header::{HEADER_BYTES, SINGLE_FILE_OFFSET, qform_affine};
+use crate::anatomy::Organ;
 use crate::formats::samples::{SampleType, Stored, damaged, write_voxels};
 use crate::volume::{Affine, CtVolume, Geometry, LabelVolume, Volume};
 
 /// `NIFTI_INTENT_LABEL`: each voxel is an index into some set of labels.
 const INTENT_LABEL: i16 = 1002;
+/// `NIFTI_ECODE_CARET`: the XML of the Connectome Workbench.
+const ECODE_CARET: i32 = 30;
+/// `NIFTI_ECODE_COMMENT`: plain text.
+const ECODE_COMMENT: i32 = 6;
 /// `NIFTI_XFORM_SCANNER_ANAT`: coordinates of the scanner, that is of the patient frame of the CT.
 const SCANNER_ANAT: i16 = 1;
 /// Of `xyzt_units`: lengths are in mm (`NIFTI_UNITS_MM`).
@@ -30,6 +35,43 @@ pub fn write_labels(volume: &LabelVolume, description: &str) -> Result<Vec<u8>, 
     write(volume, INTENT_LABEL, description)
 }
 
+/// As [`write_labels`], of a map with the numbers of the anatomy table: their names lie behind the header, in the table that
+/// TotalSegmentator and Connectome Workbench write, too. `comment` is put beside them as text.
+///
+/// # Errors
+/// [`NiftiError::TooLarge`] beyond 32767 voxels along an axis.
+pub fn write_organs(volume: &LabelVolume, description: &str, comment: Option<&str>) -> Result<Vec<u8>, NiftiError> {
+    let mut extensions = vec![extension(ECODE_CARET, organ_table().as_bytes())];
+    extensions.extend(comment.map(|text| extension(ECODE_COMMENT, text.as_bytes())));
+    write_with(volume, INTENT_LABEL, description, &extensions.concat())
+}
+
+/// The names of the organs as a label table of the Connectome Workbench.
+fn organ_table() -> String {
+    let mut text = String::from(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<CaretExtension><VolumeInformation Index=\"0\"><LabelTable>\n",
+    );
+    for organ in Organ::ALL {
+        let [red, green, blue] = organ.colour().map(|c| f32::from(c) / 255.0);
+        text.push_str(&format!(
+            "<Label Key=\"{}\" Red=\"{red:.3}\" Green=\"{green:.3}\" Blue=\"{blue:.3}\" Alpha=\"1\"><![CDATA[{}]]></Label>\n",
+            organ.label(),
+            organ.id()
+        ));
+    }
+    text.push_str("</LabelTable></VolumeInformation></CaretExtension>");
+    text
+}
+
+/// A header extension: its length, a multiple of 16, its code, and what it says.
+fn extension(code: i32, text: &[u8]) -> Vec<u8> {
+    let size = (8 + text.len()).next_multiple_of(16);
+    let mut bytes = [(size as i32).to_le_bytes(), code.to_le_bytes()].concat();
+    bytes.extend(text);
+    bytes.resize(size, 0);
+    bytes
+}
+
 /// A CT as `.nii.gz` (int16, HU); otherwise as [`write_labels`].
 ///
 /// # Errors
@@ -39,11 +81,26 @@ pub fn write_ct(volume: &CtVolume, description: &str) -> Result<Vec<u8>, NiftiEr
 }
 
 fn write<T: Stored>(volume: &Volume<T>, intent: i16, description: &str) -> Result<Vec<u8>, NiftiError> {
-    let head = header(&volume.stored, T::SAMPLE, intent, description)?;
+    write_with(volume, intent, description, &[])
+}
+
+/// With header extensions.
+fn write_with<T: Stored>(
+    volume: &Volume<T>,
+    intent: i16,
+    description: &str,
+    extensions: &[u8],
+) -> Result<Vec<u8>, NiftiError> {
+    let mut head = Header(header(&volume.stored, T::SAMPLE, intent, description)?);
+    if !extensions.is_empty() {
+        head.f32s(108, &[(SINGLE_FILE_OFFSET + extensions.len()) as f32]); // vox_offset
+        head.put(HEADER_BYTES, &[1]);
+    }
     let voxels = volume.stored_order(volume.voxels.clone());
     let mut output = GzEncoder::new(Vec::new(), Compression::default());
     output
-        .write_all(&head)
+        .write_all(&head.0)
+        .and_then(|()| output.write_all(extensions))
         .and_then(|()| write_voxels(&mut output, &voxels))
         .and_then(|()| output.finish())
         .map_err(|e| damaged(e).into())

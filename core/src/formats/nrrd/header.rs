@@ -25,6 +25,16 @@ pub(in crate::formats) fn data_file(bytes: &[u8]) -> Option<String> {
     Fields::parse(bytes).ok()?.get("data file").map(str::to_string)
 }
 
+/// The value of `key:=value` in a header, or what the lines `key_0`, `key_1`... hold together; `None` where there is none.
+pub(in crate::formats) fn key_value(bytes: &[u8], key: &str) -> Option<String> {
+    let keys = Fields::parse(bytes).ok()?.keys;
+    if let Some(value) = keys.get(key) {
+        return Some(value.clone());
+    }
+    let parts: String = (0..).map_while(|n| keys.get(&format!("{key}_{n}")).map(String::as_str)).collect();
+    (!parts.is_empty()).then_some(parts)
+}
+
 /// How the numbers are packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Packing {

@@ -14,9 +14,9 @@ mod tests;
 
 pub use read::{read, read_ct, read_detached_ct, read_detached_labels, read_header, read_labels, read_segmentation};
 pub use segments::{Segment, SlicerSegmentation};
-pub use write::{write_ct, write_labels};
+pub use write::{write_ct, write_labels, write_organs};
 
-pub(super) use header::{data_file, is_detached, is_nrrd};
+pub(super) use header::{data_file, is_detached, is_nrrd, key_value};
 pub(super) use read::read_undecided;
 
 use super::samples::SampleError;

@@ -5,8 +5,12 @@ use std::fmt::Write as _;
 use flate2::{Compression, write::GzEncoder};
 
 use super::NrrdError;
+use crate::anatomy::Organ;
 use crate::formats::samples::{Stored, damaged, write_voxels};
 use crate::volume::{CtVolume, LabelVolume, Volume};
+
+/// Readers have limits for the length of a line.
+const LONGEST_VALUE: usize = 30_000;
 
 /// A label map as gzipped `.nrrd` (uint8) on the grid of the file that the volume came from, in LPS mm; every number of
 /// the grid reads back as the same f64. `description` becomes `content`.
@@ -15,6 +19,29 @@ use crate::volume::{CtVolume, LabelVolume, Volume};
 /// None that a caller can cause; a failing compressor is [`NrrdError::Samples`].
 pub fn write_labels(volume: &LabelVolume, description: &str) -> Result<Vec<u8>, NrrdError> {
     write(volume, description)
+}
+
+/// As [`write_labels`], of a map with the numbers of the anatomy table, whose names are written as segments of 3D Slicer. `note` is a
+/// key and its value, put beside them; a long value takes several lines, whose keys are numbered.
+///
+/// # Errors
+/// None that a caller can cause; a failing compressor is [`NrrdError::Samples`].
+pub fn write_organs(volume: &LabelVolume, description: &str, note: Option<(&str, &str)>) -> Result<Vec<u8>, NrrdError> {
+    let mut seen = [false; 256];
+    volume.voxels.iter().for_each(|&v| seen[usize::from(v)] = true);
+    let mut keys = String::new();
+    for (n, organ) in Organ::ALL.into_iter().filter(|o| seen[usize::from(o.label())]).enumerate() {
+        let [red, green, blue] = organ.colour().map(|c| f32::from(c) / 255.0);
+        let _ = writeln!(keys, "Segment{n}_ID:={}\nSegment{n}_Name:={}", organ.id(), organ.name());
+        let _ = writeln!(keys, "Segment{n}_LabelValue:={}\nSegment{n}_Layer:=0", organ.label());
+        let _ = writeln!(keys, "Segment{n}_Color:={red:.4} {green:.4} {blue:.4}");
+    }
+    if let Some((key, value)) = note {
+        for (n, part) in value.as_bytes().chunks(LONGEST_VALUE).enumerate() {
+            let _ = writeln!(keys, "{key}_{n}:={}", String::from_utf8_lossy(part));
+        }
+    }
+    write_with(volume, description, &keys)
 }
 
 /// A CT as gzipped `.nrrd` (int16, HU); otherwise as [`write_labels`].
@@ -26,6 +53,11 @@ pub fn write_ct(volume: &CtVolume, description: &str) -> Result<Vec<u8>, NrrdErr
 }
 
 fn write<T: Stored>(volume: &Volume<T>, description: &str) -> Result<Vec<u8>, NrrdError> {
+    write_with(volume, description, "")
+}
+
+/// With key/value pairs.
+fn write_with<T: Stored>(volume: &Volume<T>, description: &str, keys: &str) -> Result<Vec<u8>, NrrdError> {
     let [nx, ny, nz] = volume.stored.size;
     let m = &volume.stored.affine;
     let vector = |column: usize| format!("({},{},{})", m[0][column], m[1][column], m[2][column]);
@@ -38,7 +70,7 @@ fn write<T: Stored>(volume: &Volume<T>, description: &str) -> Result<Vec<u8>, Nr
     let _ = writeln!(head, "dimension: 3\nspace: left-posterior-superior\nsizes: {nx} {ny} {nz}");
     let _ = writeln!(head, "space directions: {} {} {}", vector(0), vector(1), vector(2));
     let _ = writeln!(head, "kinds: domain domain domain\nendian: little\nencoding: gzip");
-    let _ = writeln!(head, "space origin: {}\n", vector(3));
+    let _ = writeln!(head, "space origin: {}\n{keys}", vector(3));
 
     let voxels = volume.stored_order(volume.voxels.clone());
     let mut output = GzEncoder::new(head.into_bytes(), Compression::default());
