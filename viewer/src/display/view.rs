@@ -1,5 +1,7 @@
 //! How the study is looked at: cameras, window and level, tools, colours.
 
+use std::collections::BTreeSet;
+
 use attention_anatomy::anatomy::{ORGAN_COUNT, Organ};
 
 use super::measurement::Measurement;
@@ -186,6 +188,8 @@ pub struct View {
     pub tool: Tool,
     /// By organ index.
     pub styles: [OrganStyle; ORGAN_COUNT],
+    /// Numbers of structures that are no organs and are not drawn.
+    pub hidden_extras: BTreeSet<u64>,
     /// The only organ that is drawn, if one is.
     pub solo: Option<Organ>,
     /// The organ that was clicked last: highlighted in the lists and painted by the tools.
@@ -229,6 +233,7 @@ impl Default for View {
             overlay: Overlay::None,
             tool: Tool::Crosshair,
             styles,
+            hidden_extras: BTreeSet::new(),
             solo: None,
             selected: None,
             hover: None,
@@ -254,11 +259,17 @@ impl View {
         self.labels && self.styles[organ.index()].visible && self.solo.is_none_or(|s| s == organ)
     }
 
+    /// Whether a structure that is no organ is to be drawn.
+    pub fn shows_extra(&self, number: u64) -> bool {
+        self.labels && self.solo.is_none() && !self.hidden_extras.contains(&number)
+    }
+
     /// Brings the crosshair to the middle of another volume and shows all of it.
     pub fn reset(&mut self, size: [usize; 3]) {
         self.cursor = size.map(|n| n / 2);
         self.focused = self.cursor[2];
         self.cameras = [Camera::default(); 3];
+        self.hidden_extras.clear();
         self.hover = None;
         self.gesture = None;
         self.strokes.clear();

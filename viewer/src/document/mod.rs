@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `study.rs` | the CT that is open, with everything that belongs to it |
 //! | `run.rs` | the segmentation under way |
+//! | `questions.rs` | what the user has to say before something goes on |
 //! | `session.rs` | what goes into a session file, and comes back |
 //! | `model.rs` | weights and device |
 //! | `what_if.rs` | another attention vector on the slice on screen |
@@ -16,6 +17,7 @@ pub(crate) mod bench;
 mod model;
 mod notices;
 mod outbox;
+mod questions;
 mod run;
 mod session;
 mod study;
@@ -25,6 +27,7 @@ mod what_if;
 pub use model::Model;
 pub use notices::{Notice, Notices, Severity};
 pub use outbox::{FileRequest, Outbox, Task};
+pub use questions::Question;
 pub use run::{RunPhase, RunState};
 pub use study::{Reference, Study, WhatIf};
 pub use what_if::{Change, Wish, changes};
@@ -49,6 +52,8 @@ pub struct Document {
     pub wish: Wish,
     /// Unsaved edits of this CT that were found from an earlier start.
     pub unsaved_edits: Option<UnsavedEdits>,
+    /// What the user has to say before something goes on.
+    pub question: Option<Question>,
     /// How the user likes the window.
     pub preferences: Preferences,
 }

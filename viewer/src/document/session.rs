@@ -31,7 +31,7 @@ impl Document {
 
     /// Brings what a session file holds back onto the open CT. The edits are one step that can be undone.
     pub(super) fn restore_session(&mut self, session: Session, outbox: &mut Outbox) {
-        let Session { head, network, edits, edited_voxels } = session;
+        let Session { head, network, edits, edited_voxels, extras } = session;
         // The worker has compared it with the CT that was open then.
         let Some(study) = self.study.as_mut().filter(|study| study.key == head.ct) else { return };
         let other =
@@ -66,7 +66,7 @@ impl Document {
                 (*own, *own_removed) = (Some(anatomy), removed);
             }
         }
-        study.labels.restore_session(network, edits);
+        study.labels.restore_session(network, edits, extras);
         outbox.notices.info(format!("session restored, with {edited_voxels} voxels edited by hand"));
     }
 }

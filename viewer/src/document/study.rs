@@ -91,6 +91,12 @@ impl Study {
         Self::new(number, name, ct, key)
     }
 
+    /// The name of a file with this content, `labels.nii.gz` for instance: after what was opened.
+    pub fn file_name(&self, content: &str) -> String {
+        let stem = self.name.split(['.', '/']).next().unwrap_or_default();
+        format!("{stem}-{content}")
+    }
+
     /// The canonical grid.
     pub fn geometry(&self) -> &Geometry {
         &self.ct.geometry

@@ -4,7 +4,7 @@ use attention_anatomy::metrics::OrganMetrics;
 use web_time::{Duration, Instant};
 
 use super::study::{Reference, Study};
-use super::{Document, FileRequest, Opening, Outbox, RunPhase, RunState};
+use super::{Document, FileRequest, Opening, Outbox, Question, RunPhase, RunState};
 use crate::edit::ByteLayer;
 use crate::session::Session;
 use crate::worker::{Command, Event, Input, OpenAs, Opened, RunRequest};
@@ -29,6 +29,12 @@ impl Document {
             Event::OpenLarge { job, bytes } => {
                 if let Some(opening) = self.opening.as_mut().filter(|o| o.job == job) {
                     opening.large = Some(bytes);
+                }
+            }
+            Event::OpenAsks { job, question } => {
+                // What is asked about the rest of what was opened, too: the scan is there by then.
+                if self.opening.as_ref().is_none_or(|o| o.job == job) {
+                    self.question = Some(Question::Opening { job, question });
                 }
             }
             Event::Opened { job, what } => {
@@ -91,11 +97,21 @@ impl Document {
                 }
             }
             Event::Compared { number, metrics } => self.compared(number, metrics),
+            Event::NotHu { run, message } if run == self.run.number => {
+                self.run.end(RunPhase::Failed(message.clone()));
+                self.question = Some(Question::NotHu(message));
+            }
+            Event::NotHu { .. } => {}
             Event::Exported { name, bytes } => outbox.request(FileRequest::Save { name, bytes }),
             Event::Failed(message) => outbox.notices.error(message),
             Event::Edited { number, changes } => {
                 if let Some(study) = self.study.as_mut() {
                     study.labels.apply_changes(number, changes);
+                }
+            }
+            Event::Made { number, extra } => {
+                if let (Some(study), Some(extra)) = (self.study.as_mut(), extra.into_iter().next()) {
+                    study.labels.take_made(number, extra);
                 }
             }
             Event::EditFailed { number, message } => {
@@ -104,10 +120,15 @@ impl Document {
                 }
                 outbox.notices.error(message);
             }
-            Event::EditsUnpacked { study: number, edits, edited_voxels } => {
+            Event::EditsUnpacked { study: number, edits, edited_voxels, extras } => {
                 if let Some(study) = self.study.as_mut().filter(|s| s.number == number) {
-                    study.labels.restore_edits(edits, true, "restored edits");
-                    outbox.notices.info(format!("{edited_voxels} edited voxels restored"));
+                    let structures = extras.len();
+                    study.labels.restore_edits(edits, extras, true, "restored edits");
+                    outbox.notices.info(match (edited_voxels, structures) {
+                        (voxels, 0) => format!("{voxels} edited voxels restored"),
+                        (0, structures) => format!("{structures} structures restored"),
+                        (voxels, structures) => format!("{voxels} edited voxels and {structures} structures restored"),
+                    });
                 }
             }
             // For those who asked: the panel that shows the training, and whoever stores edits.
@@ -119,6 +140,7 @@ impl Document {
     pub fn open(&mut self, inputs: Vec<Input>, as_what: OpenAs, outbox: &mut Outbox) {
         let job = outbox.next_number();
         let step = "Reading".to_string();
+        self.question = None;
         self.opening = Some(Opening { job, inputs: inputs.clone(), as_what, step, ..Default::default() });
         outbox.send(Command::Open { job, inputs, as_what, even_if_large: false });
     }
@@ -135,12 +157,18 @@ impl Document {
     /// Gives up what is being opened.
     pub fn cancel_open(&mut self, outbox: &mut Outbox) {
         self.opening = None;
+        self.forget_opening_question();
         outbox.send(Command::CancelOpen);
+    }
+
+    fn forget_opening_question(&mut self) {
+        self.question.take_if(|question| matches!(question, Question::Opening { .. }));
     }
 
     /// Closes the study.
     pub fn close(&mut self, outbox: &mut Outbox) {
         outbox.send(Command::Close);
+        self.question = None;
         self.study = None;
         self.run = RunState::default();
     }
@@ -163,7 +191,7 @@ impl Document {
 
     fn opened(&mut self, what: Opened, outbox: &mut Outbox) {
         match what {
-            Opened::Ct { name, ct, key } => {
+            Opened::Ct { name, ct, key, labels_follow } => {
                 for warning in &ct.warnings {
                     outbox.notices.warn(warning.clone());
                 }
@@ -171,39 +199,67 @@ impl Document {
                 let number = outbox.next_number();
                 self.study = Some(Study::new(number, name, ct, key));
                 self.run = RunState::default();
-                if self.preferences.run_after_opening {
+                // What comes with it is shown, and not replaced at once.
+                if self.preferences.run_after_opening && !labels_follow {
                     self.start_run(outbox);
                 }
             }
-            Opened::Labels { name, labels, reference, warnings } => {
+            Opened::Labels { name, labels, edits, extras, reference, warnings } => {
                 for warning in warnings {
                     outbox.notices.warn(warning);
                 }
                 let Some(study) = self.study.as_mut() else { return };
                 let size = study.geometry().size;
                 if reference {
-                    let Some(labels) = ByteLayer::from_slices(size, &labels) else { return };
+                    let Some(labels) = labels.and_then(|labels| ByteLayer::from_slices(size, &labels)) else {
+                        outbox.notices.error(format!("{name} holds no organ to compare with"));
+                        return;
+                    };
                     study.reference = Some(Reference { name, labels, metrics: Vec::new(), asked: None, revision: 0 });
-                } else {
-                    study.labels.replace_all(labels);
-                    outbox
-                        .notices
-                        .info(format!("the labels on screen are those of {name}; undo brings back those before"));
+                    return;
                 }
+                let others = match extras.len() {
+                    0 => String::new(),
+                    1 => ", with one structure that is none of the 33 organs".into(),
+                    n => format!(", with {n} structures that are none of the 33 organs"),
+                };
+                let Some(labels) = labels else {
+                    study.labels.open_extras(extras);
+                    outbox.notices.info(format!("the structures of {name} are shown{others}"));
+                    return;
+                };
+                // What a run still says is not about these labels.
+                if self.run.is_active() {
+                    outbox.send(Command::CancelRun);
+                }
+                self.run = RunState { number: outbox.next_number(), ..RunState::default() };
+                study.what_if = None;
+                study.labels.open_labels(&name, labels, edits, extras);
+                let text = format!("the labels on screen are those of {name}{others}; undo brings back those before");
+                outbox.notices.info(text);
             }
             Opened::Weights(weights) => self.model.weights = Some(weights),
-            Opened::Session { head, network, edits, edited_voxels } => {
-                self.restore_session(Session { head: *head, network, edits, edited_voxels }, outbox);
+            Opened::Session { head, network, edits, edited_voxels, extras } => {
+                self.restore_session(Session { head: *head, network, edits, edited_voxels, extras }, outbox);
             }
         }
     }
 
-    /// Starts a segmentation from the slice on screen.
+    /// Starts a segmentation from the slice on screen; asks first where it would replace labels that come from a file.
     pub fn start_run(&mut self, outbox: &mut Outbox) {
+        let from = self.study.as_ref().and_then(|study| study.labels.opened_from());
+        match from.map(str::to_owned) {
+            Some(file) => self.question = Some(Question::Replace(file)),
+            None => self.begin_run(outbox),
+        }
+    }
+
+    pub(super) fn begin_run(&mut self, outbox: &mut Outbox) {
         let (first, enabled) = (self.view.slice(), self.model.enabled());
         let Some(study) = self.study.as_mut() else { return };
         study.enabled = enabled;
         study.what_if = None;
+        study.labels.begin_run();
         let run = outbox.next_number();
         self.run =
             RunState { number: run, phase: RunPhase::Running, started: Some(Instant::now()), ..Default::default() };
@@ -243,7 +299,7 @@ mod tests {
         let job = bench.opening.as_ref().unwrap().job;
         let ct = ct([2; 3], [1.0; 3]);
         let key = CtKey::of(&ct);
-        bench.apply(Event::Opened { job, what: Opened::Ct { name: "scan".into(), ct, key } });
+        bench.apply(Event::Opened { job, what: Opened::Ct { name: "scan".into(), ct, key, labels_follow: false } });
     }
 
     #[test]

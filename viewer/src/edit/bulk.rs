@@ -2,11 +2,15 @@
 //! A window that waited for one would stand still for a second or two, so they are laid over the labels slice by slice, a
 //! few milliseconds in every frame ([`LabelStore::advance`]); until the last slice is done, no other edit begins.
 
+use std::sync::Arc;
+
 use web_time::{Duration, Instant};
 
-use super::history::{Change, Step};
+use super::extras::Extra;
+use super::history::{BaseChange, Change, Step};
 use super::labels::{LabelStore, NOT_EDITED, known};
 use super::slices::ByteSlices;
+use super::snapshot::LabelSnapshot;
 
 /// Up to so many voxels are changed at once: a few milliseconds.
 pub const AT_ONCE: usize = 1 << 18;
@@ -17,6 +21,8 @@ pub(super) struct Bulk {
     kind: Kind,
     /// The slice, or the change, that comes next.
     next: usize,
+    /// The slice beneath all edits that comes next, once the changes are done.
+    base: usize,
     /// Labels that are others so far.
     changed: usize,
 }
@@ -50,7 +56,7 @@ impl LabelStore {
     /// The changes that were awaited under a number; any others change nothing.
     pub fn apply_changes(&mut self, number: u64, changes: Vec<Change>) {
         if let Some((_, name)) = self.awaited.take_if(|(awaited, _)| *awaited == number) {
-            self.start(Kind::New(Step { name, changes }), 0);
+            self.start(Kind::New(Step { changes, ..Step::new(name) }), 0);
         }
     }
 
@@ -76,24 +82,48 @@ impl LabelStore {
         self.finished.take()
     }
 
-    /// Other labels in place of all, from a file: they count as edited by hand, so that no run paints between them.
-    /// Undone in one step. Another number of voxels changes nothing.
-    pub fn replace_all(&mut self, labels: ByteSlices) {
-        self.lay_over(labels, None, true, "opened labels");
+    /// Other labels in place of all, from a file: `network` is what lies beneath what somebody edited, `edits` the label of every voxel
+    /// that was, [`NOT_EDITED`] elsewhere; `extras` are put beside those that there are, in place of those of the same name. One step,
+    /// which can be undone; what a run says later is not taken back with it. Another number of voxels changes nothing.
+    pub fn open_labels(&mut self, file: &str, network: ByteSlices, edits: Option<ByteSlices>, extras: Vec<Extra>) {
+        let [nx, ny, nz] = self.layer().size();
+        let edits = edits.unwrap_or_else(|| ByteSlices::new(vec![Arc::from(vec![NOT_EDITED; nx * ny]); nz]));
+        let base = BaseChange {
+            before: self.beneath(),
+            after: network.clone(),
+            files: [self.opened_from.clone(), Some(file.into())],
+            delivered: self.delivered,
+        };
+        self.lay_over(edits, Some(network), Some(base), false, extras, "opened labels");
+    }
+
+    /// Structures that are no organs, from a file, beside those that there are, in place of those of the same name.
+    pub fn open_extras(&mut self, extras: Vec<Extra>) {
+        self.advance(Duration::MAX);
+        self.change_extras("opened structures", self.with_extras(extras));
+    }
+
+    /// What a session file holds: the network's labels, and over them, in one step, the edits in place of those that were there.
+    pub fn restore_session(&mut self, network: ByteSlices, edits: ByteSlices, extras: Vec<Extra>) {
+        self.lay_over(edits, Some(network), None, false, extras, "session");
     }
 
     /// Lays edits over the labels, in one step: the label of every edited voxel, [`NOT_EDITED`] elsewhere. Those that were
-    /// there before stay beside them if `keep`, and are given back to the network otherwise.
-    pub fn restore_edits(&mut self, edits: ByteSlices, keep: bool, name: &'static str) {
-        self.lay_over(edits, None, keep, name);
+    /// there before stay beside them if `keep`, and are given back to the network otherwise; `extras` are put beside those that there
+    /// are, in place of those of the same name.
+    pub fn restore_edits(&mut self, edits: ByteSlices, extras: Vec<Extra>, keep: bool, name: &'static str) {
+        self.lay_over(edits, None, None, keep, extras, name);
     }
 
-    /// What a session file holds: the network's labels, and the edits over them in place of those that were there.
-    pub fn restore_session(&mut self, network: ByteSlices, edits: ByteSlices) {
-        self.lay_over(edits, Some(network), false, "session");
-    }
-
-    fn lay_over(&mut self, codes: ByteSlices, network: Option<ByteSlices>, keep: bool, name: &'static str) {
+    fn lay_over(
+        &mut self,
+        codes: ByteSlices,
+        network: Option<ByteSlices>,
+        base: Option<BaseChange>,
+        keep: bool,
+        extras: Vec<Extra>,
+        name: &'static str,
+    ) {
         let fits = |slices: &ByteSlices| {
             slices.slices().len() == self.layer().size()[2] && slices.len() == self.layer().voxel_count()
         };
@@ -102,8 +132,39 @@ impl LabelStore {
             self.awaited = None;
             self.advance(Duration::MAX);
             self.begin(name);
+            if network.is_some() {
+                self.opened_from = base.as_ref().and_then(|base| base.files[1].clone());
+            }
+            if let Some(base) = base {
+                self.note_base(base);
+            }
+            if !extras.is_empty() {
+                self.exchange_extras(self.with_extras(extras));
+            }
             self.start(Kind::Codes { codes, network, keep }, 0);
         }
+    }
+
+    /// What lies beneath all edits, shared where nothing was edited.
+    fn beneath(&self) -> ByteSlices {
+        let LabelSnapshot { labels, under, .. } = self.snapshot();
+        let of = |(k, slice): (usize, &Arc<[u8]>)| match under.get(k) {
+            Some(Some(under)) => {
+                let voxels = slice.iter().zip(under.iter());
+                voxels.map(|(&label, &network)| if network == NOT_EDITED { label } else { network }).collect()
+            }
+            _ => slice.clone(),
+        };
+        ByteSlices::new(labels.slices().iter().enumerate().map(of).collect())
+    }
+
+    /// Those that there are and these, which take the place of those of the same name.
+    fn with_extras(&self, extras: Vec<Extra>) -> Vec<Arc<Extra>> {
+        let is_old = |old: &&Arc<Extra>| extras.iter().all(|new| new.name != old.name);
+        let mut all: Vec<Arc<Extra>> = self.extras().iter().filter(is_old).cloned().collect();
+        let first = self.free_number();
+        all.extend(extras.into_iter().zip(first..).map(|(extra, number)| Arc::new(Extra { number, ..extra })));
+        all
     }
 
     /// The network's labels in place of all edits, in one step that can be undone.
@@ -140,9 +201,10 @@ impl LabelStore {
     fn start(&mut self, kind: Kind, next: usize) {
         let voxels = match &kind {
             Kind::Codes { .. } | Kind::Discard => self.layer().voxel_count(),
+            Kind::Redo(step) | Kind::Undo(step) if step.base.is_some() => self.layer().voxel_count(),
             Kind::New(step) | Kind::Redo(step) | Kind::Undo(step) => step.voxels(),
         };
-        self.bulk = Some(Bulk { kind, next, changed: 0 });
+        self.bulk = Some(Bulk { kind, next, base: 0, changed: 0 });
         self.finished = None;
         if voxels <= AT_ONCE {
             self.advance(Duration::MAX);
@@ -158,7 +220,7 @@ impl LabelStore {
             Kind::Codes { codes, network, keep } => {
                 if k < nz {
                     if let Some(network) = network {
-                        self.apply_run_slice(k, network.slice(k));
+                        self.lay_beneath(k, network.slice(k));
                     }
                     let (codes, keep) = (codes.slice(k), *keep);
                     let code = |n: usize| if codes[n] == NOT_EDITED { NOT_EDITED } else { known(codes[n]) };
@@ -173,18 +235,30 @@ impl LabelStore {
                 }
                 k >= nz
             }
-            Kind::New(step) | Kind::Redo(step) => {
+            Kind::New(step) | Kind::Redo(step) if k < step.changes.len() => {
                 let changes = of_one_slice(step.changes.get(k..).unwrap_or_default());
                 bulk.changed += self.apply(changes.iter().map(|c| (*c, c.after)));
                 bulk.next = k + changes.len().saturating_sub(1);
-                changes.is_empty()
+                false
             }
-            Kind::Undo(step) => {
+            Kind::Undo(step) if k > 0 => {
                 let changes = of_last_slice(step.changes.get(..k).unwrap_or_default());
                 bulk.changed += self.apply(changes.iter().rev().map(|c| (*c, c.before)));
                 bulk.next = k - changes.len();
-                changes.is_empty()
+                false
             }
+            Kind::New(step) | Kind::Redo(step) | Kind::Undo(step) => match &step.base {
+                // What a run has said since then stays.
+                Some(base) if bulk.base < nz && base.delivered == self.delivered => {
+                    let back = matches!(bulk.kind, Kind::Undo(_));
+                    let beneath = if back { &base.before } else { &base.after };
+                    self.lay_beneath(bulk.base, beneath.slice(bulk.base));
+                    bulk.base += 1;
+                    self.bulk = Some(bulk);
+                    return;
+                }
+                _ => true,
+            },
         };
         if !over {
             if !matches!(bulk.kind, Kind::Undo(_)) {
@@ -192,6 +266,21 @@ impl LabelStore {
             }
             self.bulk = Some(bulk);
             return;
+        }
+        let [back, step] = match &bulk.kind {
+            Kind::Redo(step) => [None, Some(step)],
+            Kind::Undo(step) => [Some(step), None],
+            _ => [None; 2],
+        };
+        if let Some(Step { extras, base, .. }) = back.or(step) {
+            let (extras, base) = (extras.clone(), base.clone().filter(|base| base.delivered == self.delivered));
+            let undo = back.is_some();
+            if let Some(change) = extras {
+                self.take_extras(if undo { change.before } else { change.after });
+            }
+            if let Some(BaseChange { files: [before, after], .. }) = base {
+                self.opened_from = if undo { before } else { after };
+            }
         }
         self.finished = Some(bulk.changed);
         match bulk.kind {
@@ -241,7 +330,7 @@ mod tests {
     #[test]
     fn a_whole_label_map_is_laid_over_the_labels_a_slice_in_a_frame_and_undone_in_one_step() {
         let mut labels = store(SIZE, [1.0; 3]);
-        labels.replace_all(all(LIVER));
+        labels.open_labels("map", all(LIVER), None, Vec::new());
         assert_eq!(labels.voxel_count(Organ::Liver), 0, "the window did not wait");
         assert!(labels.is_busy() && !labels.undo() && labels.take_finished().is_none());
         assert!(frames(&mut labels) > 80);
@@ -253,15 +342,68 @@ mod tests {
         assert_eq!((labels.voxel_count(Organ::Liver), labels.redo_name()), (0, Some("opened labels")));
         assert!(labels.redo());
         frames(&mut labels);
+        assert_eq!((labels.voxel_count(Organ::Liver), labels.edited_voxels()), (volume as u64, 0));
+        labels.restore_edits(all(Organ::Heart.label()), Vec::new(), true, "restored edits");
+        assert!(frames(&mut labels) > 80);
+        assert_eq!(labels.edited_voxels(), volume as u64);
         labels.discard_edits();
         assert!(frames(&mut labels) > 80);
         assert_eq!((labels.edited_voxels(), labels.undo_name()), (0, Some("discard edits")));
     }
 
     #[test]
+    fn opened_labels_are_no_edits_but_what_was_edited_in_them_is() {
+        let mut labels = store(SIZE, [1.0; 3]);
+        for k in 0..80 {
+            labels.apply_run_slice(k, &[Organ::Heart.label(); 64 * 64]);
+        }
+        labels.restore_edits(edits(5), Vec::new(), true, "brush");
+        frames(&mut labels);
+        let before = labels.snapshot();
+        let gtv = Extra { name: "GTV".into(), runs: vec![[3, 9]], ..Extra::default() };
+        labels.open_labels("map", all(LIVER), Some(edits(40)), vec![gtv.clone()]);
+        frames(&mut labels);
+        let [spleens, livers] = [Organ::Spleen, Organ::Liver].map(|organ| labels.voxel_count(organ));
+        assert_eq!((spleens, livers, labels.edited_voxels()), (40, 64 * 64 * 80 - 40, 40));
+        assert_eq!(labels.edited_organs(), [Organ::Spleen, Organ::Liver].into_iter().collect());
+        assert_eq!((labels.extras().len(), labels.extras()[0].name.as_str()), (1, "GTV"));
+        // Opened a second time, it is there once.
+        labels.open_labels("map 2", all(LIVER), Some(edits(40)), vec![gtv]);
+        assert_eq!(labels.opened_from(), Some("map 2"));
+        frames(&mut labels);
+        assert_eq!(labels.extras().len(), 1);
+        for _ in 0..2 {
+            assert!(labels.undo());
+            frames(&mut labels);
+        }
+        assert_eq!(
+            (labels.snapshot(), labels.opened_from()),
+            (before, None),
+            "network, edits and structures as before"
+        );
+        labels.redo();
+        frames(&mut labels);
+        assert_eq!(labels.opened_from(), Some("map"));
+        assert_eq!((labels.voxel_count(Organ::Spleen), labels.edited_voxels()), (40, 40));
+        // What a run says since then is not taken back.
+        labels.apply_run_slice(79, &[Organ::Stomach.label(); 64 * 64]);
+        labels.undo();
+        frames(&mut labels);
+        assert_eq!(labels.voxel_count(Organ::Stomach), 64 * 64);
+        assert_eq!(labels.edited_voxels(), 5);
+    }
+
+    /// So many edited voxels of the spleen on the first slice.
+    fn edits(voxels: usize) -> ByteSlices {
+        let mut codes = vec![NOT_EDITED; 64 * 64 * 80];
+        codes[..voxels].fill(Organ::Spleen.label());
+        ByteSlices::cut(&codes, 64 * 64)
+    }
+
+    #[test]
     fn slices_of_a_run_that_come_meanwhile_are_kept_beneath_the_edits() {
         let mut labels = store(SIZE, [1.0; 3]);
-        labels.replace_all(all(LIVER));
+        labels.restore_edits(all(LIVER), Vec::new(), true, "restored edits");
         labels.advance(Duration::ZERO);
         for k in [0, 79] {
             labels.apply_run_slice(k, &[Organ::Heart.label(); 64 * 64]);

@@ -4,6 +4,10 @@
 //! stroke of the brush costs a few rows and a whole label map its outlines.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::extras::Extra;
+use super::slices::ByteSlices;
 
 /// Steps beyond this much memory are forgotten, the oldest first. The last step can always be undone, whatever its size.
 pub const HISTORY_BYTES: usize = 128 << 20;
@@ -23,6 +27,24 @@ pub struct Change {
     pub after: u8,
 }
 
+/// Structures that are no organs, before and after.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ExtrasChange {
+    pub before: Vec<Arc<Extra>>,
+    pub after: Vec<Arc<Extra>>,
+}
+
+/// What lies beneath all edits, before and after: a file was opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct BaseChange {
+    pub before: ByteSlices,
+    pub after: ByteSlices,
+    /// The files that both come from; `None` for a run.
+    pub files: [Option<Arc<str>>; 2],
+    /// Slices that a run had delivered by then: what it says later is not taken back.
+    pub delivered: u64,
+}
+
 /// One edit as the user sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Step {
@@ -30,12 +52,21 @@ pub(super) struct Step {
     pub name: &'static str,
     /// What it changed, in order.
     pub changes: Vec<Change>,
+    /// Structures that are no organs, where it changed them.
+    pub extras: Option<ExtrasChange>,
+    /// What lies beneath all edits, where it changed that.
+    pub base: Option<BaseChange>,
 }
 
 impl Step {
     /// A step that has not changed anything yet.
     pub fn new(name: &'static str) -> Self {
-        Self { name, changes: Vec::new() }
+        Self { name, changes: Vec::new(), extras: None, base: None }
+    }
+
+    /// Whether it has changed nothing.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.extras.is_none() && self.base.is_none()
     }
 
     /// Notes that a voxel changes.
@@ -59,7 +90,11 @@ impl Step {
     }
 
     fn bytes(&self) -> usize {
-        size_of::<Self>() + self.changes.len() * size_of::<Change>()
+        // Structures that stayed are shared with other steps.
+        let extras = self.extras.iter().flat_map(|e| e.before.iter().filter(|b| !e.after.contains(b)));
+        let runs: usize = extras.map(|extra| extra.runs.len() * size_of::<[u32; 2]>()).sum();
+        let base = self.base.as_ref().map_or(0, |base| base.before.len() + base.after.len());
+        size_of::<Self>() + self.changes.len() * size_of::<Change>() + runs + base
     }
 }
 
@@ -126,7 +161,7 @@ mod tests {
     fn the_oldest_steps_go_when_memory_is_full_and_the_last_one_never() {
         let many = HISTORY_BYTES / size_of::<Change>() / 2;
         let change = Change { slice: 0, start: 0, len: 1, before: 0, after: 1 };
-        let step = |name, runs| Step { name, changes: vec![change; runs] };
+        let step = |name, runs| Step { changes: vec![change; runs], ..Step::new(name) };
         let mut history = History::default();
         history.push(step("first", many));
         history.push(step("second", many / 2));

@@ -10,7 +10,8 @@ use attention_anatomy::anatomy::{ORGAN_COUNT, Organ, OrganSet};
 use attention_anatomy::volume::{CtVolume, Geometry};
 
 use super::bulk::Bulk;
-use super::history::{Change, History, Step};
+use super::extras::Extra;
+use super::history::{BaseChange, Change, ExtrasChange, History, Step};
 use super::layer::ByteLayer;
 use super::snapshot::LabelSnapshot;
 use super::tally::Tallies;
@@ -29,6 +30,12 @@ pub struct LabelStore {
     /// Edited voxels whose label is not the network's, counted under both labels.
     changed: [u64; ORGAN_COUNT + 1],
     edited: u64,
+    /// Structures that are none of the 33 organs.
+    pub(super) extras: Vec<Arc<Extra>>,
+    /// The file that the labels beneath all edits come from; `None` for a run.
+    pub(super) opened_from: Option<Arc<str>>,
+    /// Slices that runs have delivered.
+    pub(super) delivered: u64,
     pub(super) history: History,
     open: Option<Step>,
     edits: u64,
@@ -64,6 +71,9 @@ impl LabelStore {
             tallies: Tallies::new(size[2]),
             changed: [0; ORGAN_COUNT + 1],
             edited: 0,
+            extras: Vec::new(),
+            opened_from: None,
+            delivered: 0,
             history: History::default(),
             open: None,
             edits: 0,
@@ -98,6 +108,7 @@ impl LabelStore {
             }
         }
         store.layer = layer;
+        store.extras.clone_from(&snapshot.extras);
         Some(store)
     }
 
@@ -112,6 +123,16 @@ impl LabelStore {
         &self.layer
     }
 
+    /// The file that the labels beneath all edits were opened from; `None` where a run said them, or nobody.
+    pub fn opened_from(&self) -> Option<&str> {
+        self.opened_from.as_deref()
+    }
+
+    /// A run is about to say what lies beneath all edits.
+    pub fn begin_run(&mut self) {
+        self.opened_from = None;
+    }
+
     /// The CT that they belong to.
     pub fn ct(&self) -> &Arc<CtVolume> {
         &self.ct
@@ -124,6 +145,12 @@ impl LabelStore {
 
     /// Labels of a slice from the network; what was edited by hand stays.
     pub fn apply_run_slice(&mut self, k: usize, labels: &[u8]) {
+        self.delivered += 1;
+        self.lay_beneath(k, labels);
+    }
+
+    /// Labels of a slice beneath what was edited by hand.
+    pub(super) fn lay_beneath(&mut self, k: usize, labels: &[u8]) {
         let area = self.area();
         if k >= self.under.len() || labels.len() != area {
             return;
@@ -253,7 +280,7 @@ impl LabelStore {
 
     /// What [`Self::undo`] would undo, for people.
     pub fn undo_name(&self) -> Option<&'static str> {
-        self.open.as_ref().filter(|s| !s.changes.is_empty()).or(self.history.last_done()).map(|s| s.name)
+        self.open.as_ref().filter(|s| !s.is_empty()).or(self.history.last_done()).map(|s| s.name)
     }
 
     /// What [`Self::redo`] would do again, for people.
@@ -269,7 +296,7 @@ impl LabelStore {
 
     /// Ends a step; one that has changed nothing leaves no trace.
     pub(super) fn end(&mut self) {
-        if let Some(step) = self.open.take().filter(|s| !s.changes.is_empty()) {
+        if let Some(step) = self.open.take().filter(|s| !s.is_empty()) {
             self.history.push(step);
         }
     }
@@ -345,6 +372,25 @@ impl LabelStore {
             self.under[k] = None;
         }
         others
+    }
+
+    /// The edits are others than before.
+    pub(super) fn count_edit(&mut self) {
+        self.edits += 1;
+    }
+
+    /// What the open step changes besides voxels.
+    pub(super) fn note_extras(&mut self, change: ExtrasChange) {
+        if let Some(step) = &mut self.open {
+            step.extras = Some(change);
+        }
+    }
+
+    /// As [`Self::note_extras`], of what lies beneath all edits.
+    pub(super) fn note_base(&mut self, change: BaseChange) {
+        if let Some(step) = &mut self.open {
+            step.base = Some(change);
+        }
     }
 
     fn area(&self) -> usize {

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `layer.rs` | a byte for every voxel, and which slices have changed |
 //! | `labels.rs` | the labels: the network's, and edits over them |
+//! | `algebra.rs` | margins, unions and the like |
+//! | `extras.rs` | structures that are none of the 33 organs |
 //! | `slices.rs`, `snapshot.rs` | labels that are shared with the worker |
 //! | `bulk.rs` | edits of many voxels, a few slices in every frame; undo and redo |
 //! | `history.rs` | what can be undone |
@@ -17,8 +19,10 @@
 //! | `organ.rs` | clear, reassign, largest component |
 //! | `mask.rs` | one organ cut out and put back |
 
+mod algebra;
 mod brush;
 mod bulk;
+mod extras;
 mod fill;
 mod history;
 mod interpolate;
@@ -37,8 +41,10 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
+pub use algebra::{Made, Operand, Operation, SideMargins, StructureEdit, Target};
 pub use brush::{Dab, Ink};
 pub use bulk::AT_ONCE;
+pub use extras::{Extra, runs_of, usual_colour};
 pub use fill::FillError;
 pub use history::{Change, HISTORY_BYTES};
 pub use interpolate::Between;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use attention_anatomy::anatomy::Organ;
 use attention_anatomy::volume::CtVolume;
 
+use super::extras::Extra;
 use super::history::Change;
 use super::interpolate::Between;
 use super::labels::LabelStore;
@@ -20,6 +21,8 @@ pub struct LabelSnapshot {
     /// The network's label beneath every edited voxel of a slice, [`super::NOT_EDITED`] elsewhere; `None` for slices
     /// without edits.
     pub under: Vec<Option<Arc<[u8]>>>,
+    /// Structures that are none of the 33 organs.
+    pub extras: Vec<Arc<Extra>>,
 }
 
 /// A tool for an organ as a whole.
@@ -67,23 +70,24 @@ impl OrganEdit {
 impl LabelStore {
     /// The labels as they are now.
     pub fn snapshot(&self) -> LabelSnapshot {
-        self.snapshot_of(|_| true)
+        LabelSnapshot { extras: self.extras().to_vec(), ..self.snapshot_of(|_| true) }
     }
 
     /// Those of some slices; the others are background without edits.
-    fn snapshot_of(&self, wanted: impl Fn(usize) -> bool) -> LabelSnapshot {
+    pub(super) fn snapshot_of(&self, wanted: impl Fn(usize) -> bool) -> LabelSnapshot {
         let [nx, ny, nz] = self.layer().size();
         let background: Arc<[u8]> = vec![0; nx * ny].into();
         let all = self.layer().share();
         let labels = all.slices().iter().enumerate().map(|(k, slice)| if wanted(k) { slice } else { &background });
         let labels = ByteSlices::new(labels.cloned().collect());
         let under = (0..nz).map(|k| self.shared_under(k).filter(|_| wanted(k))).collect();
-        LabelSnapshot { labels, under }
+        LabelSnapshot { labels, under, extras: Vec::new() }
     }
 
     /// Only what was edited by hand; slices without edits are background.
     pub fn snapshot_of_edits(&self) -> LabelSnapshot {
-        self.snapshot_of(|k| self.under_edits(k).is_some())
+        let extras = self.extras().iter().filter(|extra| extra.edited).cloned().collect();
+        LabelSnapshot { extras, ..self.snapshot_of(|k| self.under_edits(k).is_some()) }
     }
 
     /// What a tool for an organ as a whole has to know.
@@ -119,6 +123,14 @@ impl LabelStore {
 }
 
 impl LabelSnapshot {
+    /// What lies beneath every edited voxel, [`super::NOT_EDITED`] elsewhere; `None` where nothing was edited.
+    pub fn beneath(&self) -> Option<ByteSlices> {
+        let area = self.labels.slice(0).len();
+        let none: Arc<[u8]> = vec![super::NOT_EDITED; area].into();
+        let slices = self.under.iter().map(|under| under.clone().unwrap_or_else(|| none.clone())).collect();
+        self.under.iter().any(Option::is_some).then(|| ByteSlices::new(slices))
+    }
+
     /// The network's labels of a slice, without the edits over them.
     pub fn network_slice(&self, k: usize) -> Vec<u8> {
         let mut labels = self.labels.slice(k).to_vec();

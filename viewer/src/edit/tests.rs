@@ -76,7 +76,7 @@ fn apply(labels: &mut LabelStore, (edit, organ, settings): &(Edit, usize, EditSe
         Edit::Reassign { to, first, last } => drop(labels.reassign(organ, to.map(|t| ORGANS[t]), first..last)),
         Edit::ReplaceAll { seed } => {
             let voxels: Vec<u8> = (0..SIZE.iter().product()).map(|n| noise(seed, n)).collect();
-            labels.replace_all(ByteSlices::cut(&voxels, SIZE[0] * SIZE[1]));
+            labels.open_labels("map", ByteSlices::cut(&voxels, SIZE[0] * SIZE[1]), None, Vec::new());
         }
         Edit::Discard => labels.discard_edits(),
         Edit::Undo => drop(labels.undo()),
@@ -186,16 +186,24 @@ fn what_the_list_of_organs_shows_follows_every_edit() {
 }
 
 #[test]
-fn labels_from_a_file_stay_through_a_run_until_edits_are_discarded() {
+fn a_run_replaces_labels_from_a_file_but_for_what_was_edited_in_them() {
     let mut labels = store(SIZE, [1.0; 3]);
     let file: Vec<u8> = (0..504).map(|n| (n % 34) as u8).collect();
-    labels.replace_all(ByteSlices::cut(&file[..503], 72));
+    let mut edits = vec![NOT_EDITED; 504];
+    edits[100..110].fill(9);
+    labels.open_labels("map", ByteSlices::cut(&file[..503], 72), None, Vec::new());
     assert_eq!(labels.undo_name(), None);
-    labels.replace_all(ByteSlices::cut(&file, 72));
+    labels.open_labels("map", ByteSlices::cut(&file, 72), Some(ByteSlices::cut(&edits, 72)), Vec::new());
+    assert_eq!(
+        (labels.edited_voxels(), labels.layer().voxels()[99..111].to_vec()),
+        (10, [&file[99..100], &[9; 10], &file[110..111]].concat())
+    );
     run(&mut labels, 7);
-    assert_eq!(labels.layer().voxels(), file);
-    labels.discard_edits();
     let mut fresh = store(SIZE, [1.0; 3]);
     run(&mut fresh, 7);
+    let mut expected = fresh.layer().voxels();
+    expected[100..110].fill(9);
+    assert_eq!(labels.layer().voxels(), expected);
+    labels.discard_edits();
     assert_eq!(labels.layer().voxels(), fresh.layer().voxels());
 }

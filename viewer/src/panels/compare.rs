@@ -180,7 +180,7 @@ fn swap(document: &mut Document) {
     let Some(reference) = study.reference.as_mut() else { return };
     // The reference is a copy of the moment: what is edited later does not change it.
     let labels = std::mem::replace(&mut reference.labels, study.labels.layer().clone());
-    study.labels.replace_all(labels.share());
+    study.labels.open_labels(&reference.name, labels.share(), None, Vec::new());
     reference.name = match reference.name.strip_suffix(SWAPPED) {
         Some(name) => name.to_string(),
         None => format!("{}{SWAPPED}", reference.name),

@@ -4,7 +4,7 @@ use egui::{Rect, Ui};
 
 use super::scale::Scale;
 use crate::document::{Document, Outbox};
-use crate::worker::LearnEvent;
+use crate::worker::{LearnEvent, StructureFormat};
 
 /// Something around the views, which owns its state. A new one takes a file of its own and a place in [`super::Panels`].
 pub trait Panel {
@@ -94,6 +94,8 @@ pub struct Arrangement {
     pub help: bool,
     /// Whether the guided tour is asked for; it takes the flag back when it begins.
     pub tour: bool,
+    /// The format in which structures are to be saved; the dialog takes it back when it opens.
+    pub export: Option<StructureFormat>,
     /// The scale on which the user wants to see attention; the one that shows a study best where `None`.
     pub attention_scale: Option<Scale>,
     /// Where the places of the guided tour are in this frame.

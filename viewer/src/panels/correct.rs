@@ -1,5 +1,7 @@
 //! Tools that change labels, and undo. What a tool does is in [`crate::edit`].
 
+mod combine;
+
 use attention_anatomy::anatomy::{Organ, OrganSet};
 use egui::{Key, KeyboardShortcut, Modifiers, Slider};
 
@@ -25,6 +27,8 @@ pub struct Correct {
     pub settings: EditSettings,
     /// The organ that the worker is working on.
     worked_on: Option<Organ>,
+    /// Margins, unions and the like.
+    combine: combine::Combine,
 }
 
 impl Panel for Correct {
@@ -43,6 +47,8 @@ impl Panel for Correct {
             if let Some(tool) = actions(ui, cx, &mut self.settings) {
                 self.act(cx, tool);
             }
+            ui.separator();
+            self.combine.show(ui, cx, self.settings.over);
             ui.separator();
             edited(ui, cx);
         });

@@ -13,6 +13,8 @@
 //! | `compare.rs` | metrics against a second label map |
 //! | `learn/` | a small network learning live |
 //! | `status.rs` | position, HU, organ under the mouse; the disclaimer |
+//! | `export.rs` | what will be written, before it is |
+//! | `questions.rs` | what the user has to say before something goes on |
 //! | `notices.rs` | errors, warnings, opening with progress and cancel |
 //! | `help.rs`, `tour.rs` | shortcuts, guided tour |
 //! | `scale.rs`, `widgets.rs`, `icons.rs` | what several panels use |
@@ -22,11 +24,13 @@ mod attention;
 mod compare;
 mod context;
 mod correct;
+mod export;
 mod help;
 mod icons;
 mod learn;
 mod notices;
 mod organs;
+mod questions;
 mod scale;
 mod side;
 mod status;
@@ -58,13 +62,15 @@ pub struct Panels {
     organs: organs::Organs,
     along_body: along_body::AlongBody,
     notices: notices::NoticeCards,
+    questions: questions::Questions,
+    export: export::ExportDialog,
     help: help::Help,
     tour: tour::Tour,
     theme: Option<theme::Applied>,
 }
 
 impl Panels {
-    fn all(&mut self) -> [&mut dyn Panel; 8] {
+    fn all(&mut self) -> [&mut dyn Panel; 10] {
         [
             &mut self.top,
             &mut self.status,
@@ -72,6 +78,8 @@ impl Panels {
             &mut self.side,
             &mut self.along_body,
             &mut self.notices,
+            &mut self.questions,
+            &mut self.export,
             &mut self.help,
             &mut self.tour,
         ]
@@ -123,6 +131,8 @@ impl Panels {
         }
         cx.arrangement.saw(Spot::Views, ui.available_rect_before_wrap());
         self.notices.show(ui, cx);
+        self.questions.show(ui, cx);
+        self.export.show(ui, cx);
         self.help.show(ui, cx);
         self.tour.show(ui, cx);
         self.arrangement = arrangement;

@@ -119,6 +119,12 @@ pub fn swatch(ui: &Ui, rect: Rect, colour: [u8; 3], dim: bool) {
     ui.painter().rect_filled(rect, CornerRadius::same(3), fill);
 }
 
+/// The same where the next control would stand.
+pub fn swatch_here(ui: &mut Ui, colour: [u8; 3]) {
+    let (rect, _) = ui.allocate_exact_size(vec2(14.0, 14.0), Sense::hover());
+    swatch(ui, rect, colour, false);
+}
+
 /// Text of one line that ends with dots where it is too long for `width`.
 pub fn elided(ui: &Ui, text: &str, style: TextStyle, colour: Color32, width: f32) -> std::sync::Arc<egui::Galley> {
     let mut job = egui::text::LayoutJob::simple_singleline(text.to_string(), style.resolve(ui.style()), colour);

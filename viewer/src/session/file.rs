@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::fingerprint::CtKey;
 use super::packed::{Packer, UnpackError, unpack};
 use super::record::{organ_keys, pack_edits};
+use super::structures::{PackedExtra, pack_extras, unpack_extras};
 use super::view::SessionView;
-use crate::edit::{ByteSlices, LabelSnapshot, NOT_EDITED};
+use crate::edit::{ByteSlices, Extra, LabelSnapshot, NOT_EDITED};
 
 /// Version of the format.
 const VERSION: u32 = 1;
@@ -71,6 +72,8 @@ pub struct Session {
     pub edits: ByteSlices,
     /// Number of edited voxels.
     pub edited_voxels: u64,
+    /// Structures that are none of the 33 organs.
+    pub extras: Vec<Extra>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -91,6 +94,9 @@ struct SessionFile {
     network: String,
     /// Packed; 255 where a voxel was not edited.
     edits: String,
+    /// Those that are none of the organs above.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    structures: Vec<PackedExtra>,
 }
 
 /// Weights by name and hash.
@@ -162,6 +168,7 @@ pub fn write(head: SessionHead, labels: &LabelSnapshot) -> String {
         anatomy,
         network: network.finish(),
         edits: pack_edits(labels),
+        structures: pack_extras(&labels.extras),
     };
     // Numbers, strings and lists: nothing in it that JSON cannot say.
     serde_json::to_string_pretty(&file).unwrap_or_default()
@@ -184,6 +191,7 @@ pub fn read(text: &str, ct: Option<&CtKey>) -> Result<Session, SessionError> {
     }
     let [nx, ny, nz] = file.ct.size;
     let (network, edits) = (unpack(&file.network, nx * ny * nz)?, unpack(&file.edits, nx * ny * nz)?);
+    let extras = unpack_extras(&file.structures, nx * ny * nz)?;
     let edited_voxels = edits.iter().filter(|e| **e != NOT_EDITED).count() as u64;
     let SessionFile { ct, model, drawn, run_finished, view, anatomy, .. } = file;
     Ok(Session {
@@ -191,5 +199,6 @@ pub fn read(text: &str, ct: Option<&CtKey>) -> Result<Session, SessionError> {
         network: ByteSlices::cut(&network, nx * ny),
         edits: ByteSlices::cut(&edits, nx * ny),
         edited_voxels,
+        extras,
     })
 }

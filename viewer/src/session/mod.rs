@@ -7,12 +7,14 @@
 //! | `file.rs`, `view.rs` | session files |
 //! | `record.rs` | edits that were not saved |
 //! | `fingerprint.rs` | whether a CT is the one that they belong to |
+//! | `structures.rs` | structures that are none of the 33 organs |
 //! | `packed.rs` | volumes of bytes as text |
 
 mod file;
 mod fingerprint;
 mod packed;
 mod record;
+mod structures;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -20,7 +22,7 @@ mod view;
 pub use file::{Session, SessionError, SessionHead, SessionModel, SessionSlice, read, write};
 pub use fingerprint::{CtKey, Hashing};
 pub use packed::UnpackError;
-pub use record::{EditsRecord, RecordError};
+pub use record::{EditsRecord, RecordError, pack, unpack_slices};
 pub use view::SessionView;
 
 /// Name under which a session file is offered for saving.

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::fingerprint::CtKey;
 use super::packed::{Packer, UnpackError, unpack};
-use crate::edit::{ByteSlices, LabelSnapshot, NOT_EDITED};
+use super::structures::{PackedExtra, pack_extras, unpack_extras};
+use crate::edit::{ByteSlices, Extra, LabelSnapshot, NOT_EDITED};
 
 /// Version of the format.
 const VERSION: u32 = 1;
@@ -26,6 +27,9 @@ pub struct EditsRecord {
     pub edited_voxels: u64,
     /// The label of every edited voxel, [`NOT_EDITED`] elsewhere; packed.
     edits: String,
+    /// Structures that are none of the 33 organs and were made or changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    structures: Vec<PackedExtra>,
 }
 
 /// Keys of the organs by their label, from 1 on: a file says itself what its numbers mean.
@@ -49,6 +53,18 @@ pub fn pack_edits(labels: &LabelSnapshot) -> String {
     packer.finish()
 }
 
+/// Slices, packed.
+pub fn pack(slices: &ByteSlices) -> String {
+    let mut packer = Packer::default();
+    slices.slices().iter().for_each(|slice| packer.push(slice));
+    packer.finish()
+}
+
+/// Slices of a volume, unpacked; `None` where they are those of another one, or damaged.
+pub fn unpack_slices(text: &str, [nx, ny, nz]: [usize; 3]) -> Option<ByteSlices> {
+    Some(ByteSlices::cut(&unpack(text, nx * ny * nz).ok()?, nx * ny))
+}
+
 /// Why edits that were kept cannot be restored.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the edits that were kept cannot be restored: {0}")]
@@ -59,7 +75,26 @@ impl EditsRecord {
     pub fn of(labels: &LabelSnapshot, ct: CtKey, saved: u64) -> Self {
         let edited = labels.under.iter().flatten().flat_map(|under| under.iter()).filter(|n| **n != NOT_EDITED);
         let (edits, edited_voxels) = (pack_edits(labels), edited.count() as u64);
-        Self { version: VERSION, ct, organs: organ_keys(), saved, edited_voxels, edits }
+        let structures = pack_extras(&labels.extras);
+        Self { version: VERSION, ct, organs: organ_keys(), saved, edited_voxels, edits, structures }
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.edited_voxels == 0 && self.structures.is_empty()
+    }
+
+    /// Names of the other structures in it.
+    pub fn structure_names(&self) -> Vec<String> {
+        self.structures.iter().map(|structure| structure.name.clone()).collect()
+    }
+
+    /// The other structures in it.
+    ///
+    /// # Errors
+    /// [`RecordError`] when the record is damaged.
+    pub fn extras(&self) -> Result<Vec<Extra>, RecordError> {
+        Ok(unpack_extras(&self.structures, self.ct.size.iter().product())?)
     }
 
     /// As it is written.
@@ -92,7 +127,7 @@ mod tests {
     fn edits_come_back_on_the_same_ct_only_and_nothing_else_is_written() {
         let mut labels = store([20, 10, 6], [1.0; 3]);
         labels.apply_run_slice(2, &[Organ::Heart.label(); 200]);
-        labels.restore_edits(edits_of(&[(250, 30), (251, 0), (1199, 5)]), true, "brush");
+        labels.restore_edits(edits_of(&[(250, 30), (251, 0), (1199, 5)]), Vec::new(), true, "brush");
         let key = CtKey::of(labels.ct());
         let text = EditsRecord::of(&labels.snapshot_of_edits(), key.clone(), 1234).to_text();
         let back = EditsRecord::from_text(&text, &key).unwrap();
@@ -101,13 +136,21 @@ mod tests {
         assert_eq!(EditsRecord::from_text(&text, &CtKey { sha256: "0".into(), ..key.clone() }), None);
 
         let mut fresh = store([20, 10, 6], [1.0; 3]);
-        fresh.restore_edits(back.edits().unwrap(), true, "restored edits");
+        fresh.restore_edits(back.edits().unwrap(), back.extras().unwrap(), true, "restored edits");
         let edited: Vec<usize> = (0..1200).filter(|&n| fresh.is_edited(place(n, [20, 10, 6]))).collect();
         assert_eq!(edited, [250, 251, 1199]);
         let mut keys: Vec<String> =
             serde_json::from_str::<serde_json::Value>(&text).unwrap().as_object().unwrap().keys().cloned().collect();
         keys.sort();
         assert_eq!(keys, ["attention_anatomy_autosave", "ct", "edited_voxels", "edits", "organs", "saved"]);
+        // Structures that were made here come back; those that a file holds need not be kept.
+        let ring =
+            Extra { number: 3, name: "PTV".into(), edited: true, runs: vec![[5, 9], [30, 31]], ..Extra::default() };
+        labels.put_extra("structures", Extra { number: 1, name: "GTV".into(), runs: vec![[0, 4]], ..Extra::default() });
+        labels.put_extra("margin", ring.clone());
+        let text = EditsRecord::of(&labels.snapshot_of_edits(), key.clone(), 1234).to_text();
+        let back = EditsRecord::from_text(&text, &key).unwrap();
+        assert_eq!((back.structure_names(), back.extras().unwrap()), (vec!["PTV".into()], vec![ring]));
     }
 
     fn edits_of(voxels: &[(usize, u8)]) -> ByteSlices {

@@ -29,8 +29,8 @@ fn save(bench: &Bench) -> Option<String> {
 fn restore(bench: &mut Bench, text: &str) {
     let key = bench.study.as_ref().map(|study| study.key.clone());
     match read(text, key.as_ref()) {
-        Ok(Session { head, network, edits, edited_voxels }) => {
-            let what = Opened::Session { head: Box::new(head), network, edits, edited_voxels };
+        Ok(Session { head, network, edits, edited_voxels, extras }) => {
+            let what = Opened::Session { head: Box::new(head), network, edits, edited_voxels, extras };
             bench.apply(Event::Opened { job: 1, what });
         }
         Err(error) => bench.apply(Event::OpenFailed { job: 1, message: error.to_string() }),

@@ -149,7 +149,15 @@ impl Autosave {
     /// Notes what the worker is about to write: what is edited after this is not in the file.
     pub fn about_to_export(&mut self, command: &Command, study: Option<&Study>) {
         let has_edits = match command {
-            Command::Export { what, .. } => matches!(what, Export::Labels { .. }),
+            // A label map has all edits but for other structures, where no edited organ is left out.
+            Command::Export { what: Export::Structures(what), .. } => {
+                let all = study.is_some_and(|s| {
+                    let organs = s.labels.edited_organs().iter().all(|organ| what.organs.contains(organ));
+                    organs && s.labels.extras().iter().all(|extra| !extra.edited)
+                });
+                !what.format.is_dicom() && all
+            }
+            Command::Export { .. } => false,
             Command::SaveSession { .. } => true,
             _ => return,
         };
@@ -322,7 +330,7 @@ impl Autosave {
         // Of edits that are still being laid over the labels a part would be stored: what they come from stays until then.
         let done = !study.labels.is_busy();
         let mut superseded = if done { std::mem::take(&mut remembered.restored) } else { Vec::new() };
-        if study.labels.edited_voxels() == 0 {
+        if !study.labels.has_edits() {
             self.packing.retain(|packing| packing.name != name);
             if let Some(storage) = &self.storage {
                 superseded.iter().chain([&name]).for_each(|old| storage.remove(old));
@@ -346,7 +354,7 @@ fn offer(study: Option<&mut Remembered>, storage: &Storage, found: Vec<Found>) {
     let Some(study) = study else { return };
     let own = study.name();
     for found in found.into_iter().filter(|f| f.name.starts_with(&study.key.sha256) && f.name != own) {
-        if let Some(record) = EditsRecord::from_text(&found.text, &study.key).filter(|a| a.edited_voxels > 0) {
+        if let Some(record) = EditsRecord::from_text(&found.text, &study.key).filter(|a| !a.is_empty()) {
             study.offers.push(Offer { name: found.name, record });
         }
     }

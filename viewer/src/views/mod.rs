@@ -6,10 +6,12 @@
 //! | `layout.rs` | which views, where |
 //! | `pointer.rs` | mouse and fingers |
 //! | `keys.rs` | the table of keys |
+//! | `extras.rs` | outlines of structures that are none of the 33 organs |
 //! | `marks.rs` | letters, scale bar, crosshair, measurements |
 //! | `start.rs` | what is shown while nothing is open |
 //! | `picture.rs` | the views as a PNG |
 
+mod extras;
 mod keys;
 mod layout;
 mod marks;
@@ -126,6 +128,7 @@ fn draw(ui: &mut Ui, document: &mut Document, plane: Plane, rect: Rect, response
         &projection,
         pixels_per_point,
     ));
+    extras::draw(&painter, study, &document.view, &document.preferences, plane, &projection);
     if document.view.crosshair {
         marks::crosshair(&painter, document.view.cursor, &projection);
     }

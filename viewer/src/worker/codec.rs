@@ -5,6 +5,8 @@
 //! that a message added to the protocol is on the wire at once. While a message is written or read, its buffers lie in
 //! a place of the thread's own; the text holds their numbers.
 
+pub mod extras;
+
 use std::cell::RefCell;
 use std::sync::Arc;
 
@@ -193,13 +195,36 @@ pub mod slices {
     }
 }
 
+/// As [`slices`], or none.
+pub mod maybe_slices {
+    use super::*;
+    use crate::edit::ByteSlices;
+
+    /// Puts the slices beside the text.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize<S: Serializer>(slices: &Option<ByteSlices>, serializer: S) -> Result<S::Ok, S::Error> {
+        slices.as_ref().map(|slices| slices::put_all(slices.slices().iter())).serialize(serializer)
+    }
+
+    /// Takes them from there.
+    ///
+    /// # Errors
+    /// What is missing, or not what it should be.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ByteSlices>, D::Error> {
+        let numbers: Option<Vec<usize>> = Option::deserialize(deserializer)?;
+        numbers.map(|numbers| Ok(ByteSlices::new(slices::take_all::<D>(&numbers)?))).transpose()
+    }
+}
+
 /// Labels at a moment.
 pub mod snapshot {
     use super::*;
     use crate::edit::{ByteSlices, LabelSnapshot};
 
-    /// Buffers of the labels; and for each slice with edits its number and the buffer of what lies beneath.
-    type Numbers = (Vec<usize>, Vec<(usize, usize)>);
+    /// Buffers of the labels; for each slice with edits its number and the buffer of what lies beneath; other structures.
+    type Numbers = (Vec<usize>, Vec<(usize, usize)>, Vec<extras::Head>);
 
     /// Puts the slices beside the text.
     ///
@@ -209,7 +234,7 @@ pub mod snapshot {
         let labels = slices::put_all(snapshot.labels.slices().iter());
         let under = snapshot.under.iter().enumerate();
         let under = under.filter_map(|(k, under)| Some((k, put(Buffer::Shared(under.clone()?))))).collect();
-        let numbers: Numbers = (labels, under);
+        let numbers: Numbers = (labels, under, extras::put_all(snapshot.extras.iter().map(|extra| &**extra)));
         numbers.serialize(serializer)
     }
 
@@ -218,13 +243,14 @@ pub mod snapshot {
     /// # Errors
     /// What is missing, or not what it should be.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LabelSnapshot, D::Error> {
-        let (labels, edited) = Numbers::deserialize(deserializer)?;
+        let (labels, edited, extras) = Numbers::deserialize(deserializer)?;
         let mut under = vec![None; labels.len()];
         for (k, number) in edited {
             let place = under.get_mut(k).ok_or_else(|| D::Error::custom(format!("there is no slice {k}")))?;
             *place = Some(Arc::from(taken_bytes::<D>(number)?));
         }
-        Ok(LabelSnapshot { labels: ByteSlices::new(slices::take_all::<D>(&labels)?), under })
+        let extras = extras::take_all::<D>(extras)?.into_iter().map(Arc::new).collect();
+        Ok(LabelSnapshot { labels: ByteSlices::new(slices::take_all::<D>(&labels)?), under, extras })
     }
 }
 

@@ -90,6 +90,9 @@ pub enum FileError {
     /// Something else where a label map was asked for.
     #[error("this is no label map; choose a NIfTI or NRRD file")]
     NoLabelMap,
+    /// Labels by number where names are needed.
+    #[error("labels can be compared only under the names of organs; put a table of its names beside the label map")]
+    NotNamed,
     /// A session file that is no text.
     #[error("the session file is damaged")]
     SessionDamaged,
@@ -139,7 +142,7 @@ pub enum NetworkError {
     #[error("{0}")]
     NotCt(NotCt),
     /// Its values do not look like HU.
-    #[error("{0}; who knows that they are HU can insist on the command line: segment --assume-hu")]
+    #[error("{0}")]
     NotHu(NotCt),
     /// It cannot be prepared.
     #[error(transparent)]

@@ -4,7 +4,9 @@
 //! runs and questions that are over. Large data are shared natively and transferred in the browser: the fields marked
 //! `codec` travel beside the text that everything else becomes.
 
+mod export;
 mod learn;
+mod questions;
 
 use std::sync::Arc;
 
@@ -16,12 +18,14 @@ use attention_anatomy::metrics::OrganMetrics;
 use attention_anatomy::network::weights::ModelInfo;
 use attention_anatomy::volume::CtVolume;
 
+pub use export::{Export, StructureExport, StructureFormat};
 pub use learn::{
     LearnAnswer, LearnCommand, LearnEvaluation, LearnEvent, LearnPlan, LearnSettings, LearnSlice, LearnUpdate,
 };
+pub use questions::{DoubtfulOrgan, OpenAnswer, OpenQuestion, SeriesEntry};
 
 use super::codec;
-use crate::edit::{ByteSlices, Change, LabelSnapshot, OrganEdit};
+use crate::edit::{ByteSlices, Change, Extra, LabelSnapshot, OrganEdit, StructureEdit};
 use crate::session::{CtKey, EditsRecord, SessionHead};
 
 /// Something to be opened.
@@ -83,34 +87,6 @@ pub struct Ask {
     pub enabled: OrganSet,
 }
 
-/// A file to be made.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Export {
-    /// The labels on the stored grid of the CT.
-    Labels {
-        /// `labels.nrrd` rather than `labels.nii.gz`.
-        nrrd: bool,
-    },
-    /// Volume, HU and extent of every organ.
-    StatisticsCsv,
-    /// Regions and attention of every slice.
-    AttentionCsv,
-    /// The same as JSON.
-    AttentionJson,
-    /// The report of the command line: one HTML file.
-    ReportHtml,
-    /// An RT Structure Set on the slices of the DICOM series that the CT is.
-    StructureSet {
-        /// Organs that the user has changed.
-        edited: OrganSet,
-    },
-    /// A DICOM Segmentation on the same.
-    DicomSegmentation {
-        /// Organs that the user has changed.
-        edited: OrganSet,
-    },
-}
-
 /// What the application asks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Command {
@@ -126,8 +102,17 @@ pub enum Command {
         /// Go on although it will hardly fit into memory.
         even_if_large: bool,
     },
+    /// Goes on where [`Event::OpenAsks`] asked.
+    AnswerOpen {
+        /// Number of the job.
+        job: u64,
+        /// What the user said.
+        answer: OpenAnswer,
+    },
     /// Stop opening.
     CancelOpen,
+    /// Values that do not look like HU are taken as HU, as long as this study is open.
+    AssumeHu,
     /// Forget the study.
     Close,
     /// Compute on this kind of device.
@@ -167,6 +152,8 @@ pub enum Command {
         labels: ByteSlices,
         /// Warnings and facts that the user's side knows (edited by hand...). One sentence each.
         notes: Vec<String>,
+        /// The file that the labels were opened from: no network of this program drew what is not edited.
+        opened_from: Option<String>,
     },
     /// Use a tool on an organ as a whole; the answer is [`Event::Edited`] or [`Event::EditFailed`].
     Edit {
@@ -175,6 +162,16 @@ pub enum Command {
         /// What to do.
         edit: OrganEdit,
         /// The labels that it is done to.
+        #[serde(with = "codec::snapshot")]
+        labels: LabelSnapshot,
+    },
+    /// Make a structure of others; the answer is [`Event::Edited`], [`Event::Made`] or [`Event::EditFailed`].
+    Combine {
+        /// Number of the edit.
+        number: u64,
+        /// What to do.
+        edit: StructureEdit,
+        /// The labels and structures that it is made of.
         #[serde(with = "codec::snapshot")]
         labels: LabelSnapshot,
     },
@@ -253,14 +250,22 @@ pub enum Opened {
         ct: Arc<CtVolume>,
         /// What tells it from other CTs.
         key: CtKey,
+        /// Whether labels or structures follow that were opened with it.
+        labels_follow: bool,
     },
     /// A label map on the grid of the open CT.
     Labels {
         /// Name of the file.
         name: String,
-        /// Its labels.
-        #[serde(with = "codec::slices")]
-        labels: ByteSlices,
+        /// Its labels; where it says what was edited, those beneath. None where it holds no organ.
+        #[serde(with = "codec::maybe_slices")]
+        labels: Option<ByteSlices>,
+        /// The label of every voxel that somebody edited, [`crate::edit::NOT_EDITED`] elsewhere, where the file says so.
+        #[serde(with = "codec::maybe_slices")]
+        edits: Option<ByteSlices>,
+        /// What is none of the 33 organs.
+        #[serde(with = "codec::extras")]
+        extras: Vec<Extra>,
         /// To compare with, rather than to work on.
         reference: bool,
         /// What was assumed of it or left out. One sentence each.
@@ -280,6 +285,9 @@ pub enum Opened {
         edits: ByteSlices,
         /// Number of edited voxels.
         edited_voxels: u64,
+        /// Structures that are none of the 33 organs.
+        #[serde(with = "codec::extras")]
+        extras: Vec<Extra>,
     },
 }
 
@@ -307,6 +315,13 @@ pub enum Event {
         job: u64,
         /// Bytes that it will need.
         bytes: u64,
+    },
+    /// It cannot go on without an answer: [`Command::AnswerOpen`], or [`Command::CancelOpen`].
+    OpenAsks {
+        /// Which job.
+        job: u64,
+        /// What it has to know.
+        question: OpenQuestion,
     },
     /// Something was opened.
     Opened {
@@ -372,6 +387,13 @@ pub enum Event {
         /// Voxels that the clean-up took away.
         removed: usize,
     },
+    /// The run does not begin, because the values do not look like HU: [`Command::AssumeHu`] and another run, or none.
+    NotHu {
+        /// Which run.
+        run: u64,
+        /// What they look like, and what to do. One sentence.
+        message: String,
+    },
     /// The run was stopped.
     RunCancelled {
         /// Which run.
@@ -419,6 +441,14 @@ pub enum Event {
         #[serde(with = "codec::changes")]
         changes: Vec<Change>,
     },
+    /// A structure that is none of the 33 organs was made.
+    Made {
+        /// Number of the edit.
+        number: u64,
+        /// The structure, alone in its list.
+        #[serde(with = "codec::extras")]
+        extra: Vec<Extra>,
+    },
     /// A tool cannot be used, and why.
     EditFailed {
         /// Number of the edit.
@@ -442,6 +472,9 @@ pub enum Event {
         edits: ByteSlices,
         /// Number of edited voxels.
         edited_voxels: u64,
+        /// Structures that are none of the 33 organs and were made or changed.
+        #[serde(with = "codec::extras")]
+        extras: Vec<Extra>,
     },
     /// Something that was asked cannot be done, and why.
     Failed(String),

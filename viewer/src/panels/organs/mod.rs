@@ -4,6 +4,7 @@
 
 mod detail;
 mod known;
+mod others;
 mod row;
 
 use attention_anatomy::anatomy::{Organ, Region};
@@ -70,6 +71,9 @@ fn show(panel: &mut Organs, ui: &mut Ui, cx: &mut Context<'_>) {
                 }
             }
             ui.add_space(4.0);
+        }
+        if search.is_empty() {
+            others::show(ui, cx);
         }
         if found == 0 {
             ui.weak(format!("No organ is called \u{201c}{}\u{201d}.", search.trim()));

@@ -1,5 +1,6 @@
 //! The panels, driven as a user drives them: by the names of their controls.
 
+mod dialogs;
 pub mod sample;
 
 use std::ops::{Deref, DerefMut};
@@ -13,8 +14,7 @@ use super::{Context, Panel, Panels, Tab};
 use crate::display::Overlay;
 use crate::document::RunPhase;
 use crate::document::bench::Bench;
-use crate::edit::ByteSlices;
-use crate::worker::{Ask, Command, Event, Export, Input, OpenAs};
+use crate::worker::{Ask, Command, Event, Input, OpenAs};
 
 /// The panels and what they work on, which can be reached as if it were this.
 #[derive(Debug, Default)]
@@ -300,30 +300,6 @@ fn errors_stay_until_they_are_closed_and_confirmations_go_by_themselves() {
     assert!(reads(&window, "The file is cut short.") && !reads(&window, "saved labels.nii.gz"));
     click(&mut window, "Close error 1");
     assert!(window.state().outbox.notices.is_empty() && !reads(&window, "The file is cut short."));
-}
-
-#[test]
-fn exports_carry_the_labels_and_what_the_user_did() {
-    let mut window = window(sample::bench());
-    let size = sample::SIZE;
-    let mut voxels = window.state().study.as_ref().unwrap().labels.layer().voxels();
-    voxels[0] = Organ::Stomach.label();
-    window.state_mut().study.as_mut().unwrap().labels.replace_all(ByteSlices::cut(&voxels, size[0] * size[1]));
-    commands(&mut window);
-    click(&mut window, "Save");
-    click(&mut window, "Labels, NRRD");
-    let sent = commands(&mut window);
-    let [Command::Export { what: Export::Labels { nrrd: true }, labels, notes }] = &sent[..] else {
-        panic!("{sent:?}")
-    };
-    assert_eq!((labels.len(), labels.slice(0)[0]), (size.iter().product(), Organ::Stomach.label()));
-    assert!(notes.iter().any(|n| n.contains("Edited by hand") && n.contains("stomach")), "{notes:?}");
-    click(&mut window, "Save");
-    click(&mut window, "Session");
-    assert!(window.state().outbox.tasks.is_empty());
-    assert!(
-        matches!(&commands(&mut window)[..], [Command::SaveSession { labels, .. }] if labels.labels.to_vec() == voxels)
-    );
 }
 
 #[test]

@@ -1,14 +1,14 @@
 //! Menus: what is opened, saved, shown, and computed with.
 
-use attention_anatomy::anatomy::OrganSet;
 use attention_anatomy::infer::{ComputeKind, DevicePreference};
 use attention_anatomy::volume::Modality;
 use egui::{Button, RichText, Ui};
 
 use super::super::context::Context;
+use super::super::export::export_file;
 use super::super::widgets::grouped;
-use crate::document::{Document, FileRequest, RunPhase, Task};
-use crate::worker::{Command, Export, Input, OpenAs};
+use crate::document::{FileRequest, Task};
+use crate::worker::{Command, Export, Input, OpenAs, StructureFormat};
 
 /// Draws the menus on the left.
 pub fn show(ui: &mut Ui, cx: &mut Context<'_>) {
@@ -69,50 +69,31 @@ fn open(ui: &mut Ui, cx: &mut Context<'_>) {
     }
 }
 
-/// Facts of the user's side that every export carries, one sentence each.
-fn export_notes(document: &Document) -> Vec<String> {
-    let Some(study) = &document.study else { return Vec::new() };
-    let mut notes = Vec::new();
-    let edited: Vec<String> = study.labels.edited_organs().iter().map(|o| o.name().to_lowercase()).collect();
-    if !edited.is_empty() {
-        notes.push(format!("Edited by hand: {} ({} voxels in all).", edited.join(", "), study.labels.edited_voxels()));
-    }
-    match &document.run.phase {
-        RunPhase::Finished | RunPhase::Idle => {}
-        _ => notes.push(format!(
-            "The segmentation is incomplete: {} of {} slices were done.",
-            document.run.done, document.run.total
-        )),
-    }
-    if document.model.all_organs {
-        notes.push("Organs that these weights learned too weakly were drawn because the user asked for them.".into());
-    }
-    notes
-}
-
 fn save(ui: &mut Ui, cx: &mut Context<'_>) {
     ui.set_min_width(210.0);
     let scan = cx.document.study.is_some();
     let run = cx.document.study.as_ref().is_some_and(|s| s.anatomy.iter().any(Option::is_some));
     // Only DICOM names a modality, and only its slices can be referred to.
     let series = cx.document.study.as_ref().is_some_and(|s| s.ct.modality != Modality::Unknown);
-    let edited = cx.document.study.as_ref().map_or(OrganSet::EMPTY, |s| s.labels.edited_organs());
+    for (name, format, enabled) in [
+        ("Structures for planning, RTSTRUCT\u{2026}", StructureFormat::StructureSet, series),
+        ("Segmentation, DICOM SEG\u{2026}", StructureFormat::Segmentation, series),
+        ("Labels, NIfTI\u{2026}", StructureFormat::Nifti, scan),
+        ("Labels, NRRD\u{2026}", StructureFormat::Nrrd, scan),
+    ] {
+        if item(ui, enabled, name, "Shows first what will be written") {
+            cx.arrangement.export = Some(format);
+        }
+    }
+    ui.separator();
     for (name, what, enabled) in [
-        ("Labels, NIfTI", Export::Labels { nrrd: false }, scan),
-        ("Labels, NRRD", Export::Labels { nrrd: true }, scan),
-        ("Structures for planning, RTSTRUCT", Export::StructureSet { edited }, series),
-        ("Segmentation, DICOM SEG", Export::DicomSegmentation { edited }, series),
         ("Statistics, CSV", Export::StatisticsCsv, scan),
         ("Attention, CSV", Export::AttentionCsv, run),
         ("Attention, JSON", Export::AttentionJson, run),
         ("Report, HTML", Export::ReportHtml, scan),
     ] {
-        if item(ui, enabled, name, "")
-            && let Some(study) = &cx.document.study
-        {
-            let labels = study.labels.layer().share();
-            let notes = export_notes(cx.document);
-            cx.outbox.send(Command::Export { what, labels, notes });
+        if item(ui, enabled, name, "") {
+            export_file(cx, what);
         }
     }
     ui.separator();

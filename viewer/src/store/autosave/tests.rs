@@ -71,7 +71,8 @@ impl Program {
                 Command::UnpackEdits { study, record } => {
                     self.autosave.restored(study);
                     let (edits, edited_voxels) = (record.edits().unwrap(), record.edited_voxels);
-                    self.apply(Event::EditsUnpacked { study, edits, edited_voxels });
+                    let extras = record.extras().unwrap();
+                    self.apply(Event::EditsUnpacked { study, edits, edited_voxels, extras });
                 }
                 other => panic!("{other:?}"),
             }

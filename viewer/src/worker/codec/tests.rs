@@ -14,11 +14,15 @@ use serde::de::DeserializeOwned;
 
 use super::*;
 use crate::display::{Layout, View};
-use crate::edit::{ByteLayer, ByteSlices, Change, LabelSnapshot, OrganEdit, OrganTool, PaintOver};
+use crate::edit::{
+    ByteLayer, ByteSlices, Change, Extra, LabelSnapshot, Operand, Operation, OrganEdit, OrganTool, PaintOver,
+    SideMargins, StructureEdit, Target,
+};
 use crate::session::{CtKey, EditsRecord, SessionHead, SessionModel, SessionView};
 use crate::worker::{
-    Ask, Command, DeviceInfo, Event, Export, Input, LearnAnswer, LearnCommand, LearnEvaluation, LearnEvent, LearnPlan,
-    LearnSettings, LearnSlice, LearnUpdate, OpenAs, Opened, RunRequest, WeightsInfo,
+    Ask, Command, DeviceInfo, DoubtfulOrgan, Event, Export, Input, LearnAnswer, LearnCommand, LearnEvaluation,
+    LearnEvent, LearnPlan, LearnSettings, LearnSlice, LearnUpdate, OpenAnswer, OpenAs, OpenQuestion, Opened,
+    RunRequest, SeriesEntry, StructureExport, StructureFormat, WeightsInfo,
 };
 
 fn received(buffer: &Buffer) -> Received {
@@ -48,7 +52,11 @@ fn vector() -> [f32; ORGAN_COUNT] {
 #[test]
 fn every_command_survives() {
     let labels = slices();
-    let snapshot = LabelSnapshot { labels: slices(), under: vec![None, Some(vec![255, 7].into()), None] };
+    let snapshot = LabelSnapshot {
+        labels: slices(),
+        under: vec![None, Some(vec![255, 7].into()), None],
+        extras: vec![Arc::new(extra())],
+    };
     let key = CtKey { sha256: "ab".into(), size: [2, 1, 3] };
     let enabled: OrganSet = [Organ::Liver, Organ::Heart].into_iter().collect();
     let settings = LearnSettings { attention: true, hpa: Hpa::Source, seed: u64::MAX };
@@ -65,7 +73,9 @@ fn every_command_survives() {
             as_what: OpenAs::Reference,
             even_if_large: true,
         },
+        Command::AnswerOpen { job: 7, answer: OpenAnswer::Structures(Some(2)) },
         Command::CancelOpen,
+        Command::AssumeHu,
         Command::Close,
         Command::UseBundledWeights,
         Command::Run(RunRequest { run: 3, first: 11, enabled, cleanup: false }),
@@ -84,6 +94,16 @@ fn every_command_survives() {
             },
             labels: snapshot.clone(),
         },
+        Command::Combine {
+            number: 5,
+            edit: StructureEdit {
+                of: Operand::Extra(4),
+                operation: Operation::Grow(SideMargins { lower: [1.5, 0.0, 2.0], higher: [3.0; 3] }),
+                into: Target::New("PTV".into()),
+                over: PaintOver::Background,
+            },
+            labels: snapshot.clone(),
+        },
         Command::PackEdits { number: 2, ct: key.clone(), saved: 9, labels: snapshot.clone() },
         Command::UnpackEdits { study: 3, record: Box::new(EditsRecord::of(&snapshot, key.clone(), 9)) },
         Command::SaveSession { head: Box::new(head()), labels: snapshot },
@@ -95,18 +115,43 @@ fn every_command_survives() {
         commands.push(Command::UseDevice(preference));
     }
     for what in [
-        Export::Labels { nrrd: true },
+        Export::Structures(Box::new(StructureExport {
+            format: StructureFormat::Segmentation,
+            organs: enabled,
+            edited: [Organ::Heart].into_iter().collect(),
+            extras: vec![extra()],
+            beneath: Some(slices()),
+            smooth: true,
+            body: true,
+            label: "l".into(),
+            file_name: "f".into(),
+        })),
+        Export::Structures(Box::default()),
         Export::StatisticsCsv,
         Export::AttentionCsv,
         Export::AttentionJson,
         Export::ReportHtml,
-        Export::StructureSet { edited: [Organ::Heart].into_iter().collect() },
-        Export::DicomSegmentation { edited: OrganSet::EMPTY },
     ] {
-        commands.push(Command::Export { what, labels: labels.clone(), notes: vec!["edited".into()] });
+        commands.push(Command::Export {
+            what,
+            labels: labels.clone(),
+            notes: vec!["edited".into()],
+            opened_from: Some("o".into()),
+        });
     }
     for command in commands {
         assert_eq!(through(&command), command);
+    }
+}
+
+fn extra() -> Extra {
+    Extra {
+        number: 4,
+        name: "GTV \"1\"".into(),
+        colour: [1, 2, 3],
+        interpreted_type: "GTV".into(),
+        edited: true,
+        runs: vec![[0, 4], [7, u32::MAX]],
     }
 }
 
@@ -171,13 +216,59 @@ fn every_event_survives() {
         Event::OpenProgress { job: 5, step: "Reading".into(), part: Some(0.5) },
         Event::OpenProgress { job: 5, step: "Unpacking".into(), part: None },
         Event::OpenLarge { job: 5, bytes: 1 << 40 },
-        opened(Opened::Ct { name: "c".into(), ct: ct.clone(), key: head().ct }),
-        opened(Opened::Labels { name: "l".into(), labels: slices(), reference: true, warnings: vec!["w".into()] }),
+        Event::OpenAsks { job: 5, question: OpenQuestion::Structures(vec!["s".into()]) },
+        Event::OpenAsks {
+            job: 5,
+            question: OpenQuestion::Series(vec![SeriesEntry {
+                description: "d".into(),
+                modality: "CT".into(),
+                number: Some(3),
+                size: [4, 5, 6],
+                spacing: Some([1.0, 2.0, 3.0]),
+                kernel: "B30f".into(),
+                problem: Some("p".into()),
+                best: Some("b".into()),
+                picture_size: [1, 2],
+                picture: vec![7, 8],
+            }]),
+        },
+        Event::OpenAsks {
+            job: 5,
+            question: OpenQuestion::Names {
+                name: "n".into(),
+                organs: vec![DoubtfulOrgan {
+                    label: 3,
+                    organ: "o".into(),
+                    volume_ml: 1.5,
+                    median_hu: -4.0,
+                    doubts: vec!["d".into()],
+                }],
+            },
+        },
+        Event::NotHu { run: 2, message: "m".into() },
+        opened(Opened::Ct { name: "c".into(), ct: ct.clone(), key: head().ct, labels_follow: true }),
+        opened(Opened::Labels {
+            name: "l".into(),
+            labels: Some(slices()),
+            edits: None,
+            extras: vec![extra()],
+            reference: true,
+            warnings: vec!["w".into()],
+        }),
+        opened(Opened::Labels {
+            name: "l".into(),
+            labels: None,
+            edits: Some(slices()),
+            extras: Vec::new(),
+            reference: false,
+            warnings: Vec::new(),
+        }),
         opened(Opened::Session {
             head: Box::new(head()),
             network: slices(),
             edits: ByteLayer::filled([2, 3, 4], 255).share(),
             edited_voxels: 0,
+            extras: vec![extra(), extra()],
         }),
         opened(Opened::Weights(weights)),
         Event::OpenFailed { job: 5, message: "bad".into() },
@@ -198,9 +289,10 @@ fn every_event_survives() {
             number: 4,
             changes: vec![Change { slice: 1, start: u32::MAX, len: 3, before: 255, after: 7 }; 2],
         },
+        Event::Made { number: 4, extra: vec![extra()] },
         Event::EditFailed { number: 4, message: "m".into() },
         Event::EditsPacked { number: 2, text: "t".into() },
-        Event::EditsUnpacked { study: 3, edits: slices(), edited_voxels: 6 },
+        Event::EditsUnpacked { study: 3, edits: slices(), edited_voxels: 6, extras: vec![extra()] },
     ];
     let news = [
         LearnUpdate::Preparing { done: 1, of: 2 },
@@ -262,7 +354,11 @@ fn a_damaged_parcel_is_an_error() {
     assert!(decode::<Event>(&encoded.text, Vec::new()).is_err());
     let geometry = Geometry::axial([2, 2, 2], [1.0; 3], [0.0; 3]).unwrap();
     let ct = Arc::new(Volume::from_stored(geometry, vec![0i16; 8], Modality::Ct).unwrap());
-    let encoded = encode(&Event::Opened { job: 1, what: Opened::Ct { name: "c".into(), ct, key: head().ct } }).unwrap();
+    let encoded = encode(&Event::Opened {
+        job: 1,
+        what: Opened::Ct { name: "c".into(), ct, key: head().ct, labels_follow: false },
+    })
+    .unwrap();
     assert!(decode::<Event>(&encoded.text, vec![Received::Voxels(vec![0; 7])]).is_err());
     assert!(decode::<Event>(&encoded.text, bytes(vec![0; 16])).is_err());
     assert!(decode::<Event>(&encoded.text, vec![Received::Voxels(vec![0; 8])]).is_ok());

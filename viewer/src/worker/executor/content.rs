@@ -6,6 +6,7 @@ use attention_anatomy::anatomy::ORGAN_COUNT;
 use attention_anatomy::formats::{self, Format, FormatError, LabelNames, ReadOptions, SampleType};
 use attention_anatomy::volume::Geometry;
 
+use crate::edit::{ByteSlices, NOT_EDITED};
 use crate::worker::error::LabelMapError;
 
 /// A file with its name.
@@ -101,6 +102,11 @@ pub(super) fn check_labels(labels: &[u8], grid: &Geometry, ct: Option<&Geometry>
     if let Some(&label) = labels.iter().find(|&&l| usize::from(l) > ORGAN_COUNT) {
         return Err(LabelMapError::UnknownLabel(label));
     }
+    check_grid(grid, ct)
+}
+
+/// Whether something lies on the grid of the CT.
+pub(super) fn check_grid(grid: &Geometry, ct: Option<&Geometry>) -> Result<(), LabelMapError> {
     let ct = ct.ok_or(LabelMapError::NoCt)?;
     if ct.same_grid(grid, SAME_GRID_MM) {
         return Ok(());
@@ -112,4 +118,20 @@ pub(super) fn check_labels(labels: &[u8], grid: &Geometry, ct: Option<&Geometry>
     let (own, ct) = (words(grid), words(ct));
     let place = if own == ct { " at another place" } else { "" };
     Err(LabelMapError::OtherGrid { own: own + place, ct })
+}
+
+/// Labels, and what lies beneath every voxel of them that was edited, as the labels beneath all edits, and the edits.
+pub(super) fn parted(labels: &ByteSlices, beneath: &ByteSlices) -> (ByteSlices, ByteSlices) {
+    let (mut network, mut edits) = (Vec::new(), Vec::new());
+    for (slice, beneath) in labels.slices().iter().zip(beneath.slices()) {
+        if beneath.iter().all(|&b| b == NOT_EDITED) {
+            network.push(slice.clone());
+            edits.push(beneath.clone());
+            continue;
+        }
+        let voxels = || slice.iter().zip(beneath.iter());
+        network.push(voxels().map(|(&label, &below)| if below == NOT_EDITED { label } else { below }).collect());
+        edits.push(voxels().map(|(&label, &below)| if below == NOT_EDITED { NOT_EDITED } else { label }).collect());
+    }
+    (ByteSlices::new(network), ByteSlices::new(edits))
 }

@@ -1,80 +1,115 @@
 //! Files to be saved, as the command line writes them.
 
-use attention_anatomy::anatomy::OrganSet;
+use attention_anatomy::anatomy::{Organ, OrganSet};
 use attention_anatomy::formats::rtstruct::WriteOptions;
+use attention_anatomy::formats::structures::OtherStructure;
 use attention_anatomy::infer::{Provenance, RunInfo, SliceAnatomy};
 use attention_anatomy::report::{DicomSource, ReportInput, ResultFile, ResultFiles, TrainedOrgan};
 
 use super::open_ct::OpenCt;
 use super::segment::Segmenting;
 use super::{Executor, Step};
-use crate::edit::ByteSlices;
+use crate::edit::{ByteSlices, Extra};
+use crate::session;
 use crate::worker::error::ExportError;
-use crate::worker::{Event, Export};
+use crate::worker::{Event, Export, StructureExport, StructureFormat};
 
 /// A file to be made.
 pub(super) struct Exporting {
     pub(super) what: Export,
     pub(super) labels: ByteSlices,
     pub(super) notes: Vec<String>,
+    pub(super) opened_from: Option<String>,
 }
 
 impl Executor {
-    /// How the labels came about: those of the run under way, or of the last one.
-    fn provenance<'a>(&'a self, study: &'a OpenCt) -> Option<&'a Provenance> {
-        let session = self.run.as_ref().and_then(Segmenting::session);
-        session.map(|session| session.provenance()).or(study.provenance.as_ref())
-    }
-
     pub(super) fn step_exports(&mut self) -> Step {
         let Some(export) = self.exports.pop_front() else { return Step::Idle };
-        self.events.push_back(match &self.study {
+        // How the labels came about: those of the run under way, or of the last one.
+        let session = self.run.as_ref().and_then(Segmenting::session);
+        let own = session.map(|session| session.provenance().clone());
+        self.events.push_back(match &mut self.study {
             None => Event::Failed("there is nothing to save; open a CT first".into()),
-            Some(study) => match make(study, self.provenance(study), export) {
-                Ok((name, bytes)) => Event::Exported { name, bytes },
-                Err(error) => Event::Failed(error.to_string()),
-            },
+            Some(study) => {
+                let provenance = own.or_else(|| study.provenance.clone());
+                match make(study, provenance.as_ref(), export) {
+                    Ok((name, bytes)) => Event::Exported { name, bytes },
+                    Err(error) => Event::Failed(error.to_string()),
+                }
+            }
         });
         Step::Worked
     }
 }
 
-fn make(study: &OpenCt, provenance: Option<&Provenance>, export: Exporting) -> Result<(String, Vec<u8>), ExportError> {
-    let ct = study.ct.as_ref();
-    if export.labels.len() != ct.geometry.voxel_count() {
+fn make(
+    study: &mut OpenCt,
+    provenance: Option<&Provenance>,
+    export: Exporting,
+) -> Result<(String, Vec<u8>), ExportError> {
+    let Exporting { what, labels, notes, opened_from } = export;
+    let ct = study.ct.clone();
+    if labels.len() != ct.geometry.voxel_count() {
         return Err(ExportError::OtherCt);
     }
-    let labels = ct.with_voxels(export.labels.to_vec());
-    let mut run = match provenance {
-        Some(provenance) => provenance.run_info(),
-        None => RunInfo::by_hand(vec![study.name.clone()]),
+    let mut labels = ct.with_voxels(labels.to_vec());
+    // What a file brought was not drawn here, whatever ran before.
+    let provenance = provenance.filter(|_| opened_from.is_none());
+    let mut run = match (provenance, &opened_from) {
+        (Some(provenance), _) => provenance.run_info(),
+        (None, None) => RunInfo::by_hand(vec![study.name.clone()]),
+        (None, Some(file)) => RunInfo::opened(vec![study.name.clone(), file.clone()]),
     };
     // What the user's side knows comes first: who edited what.
-    run.warnings.splice(0..0, export.notes);
+    run.warnings.splice(0..0, notes);
     let slices: Vec<SliceAnatomy> = provenance.map_or(Vec::new(), Provenance::slices);
     let trained: Vec<TrainedOrgan> = provenance.map_or(Vec::new(), Provenance::trained);
-    let segmentation = ReportInput { ct, labels: &labels, slices: &slices, trained: &trained, run: &run };
-    let (file, edited) = file(export.what);
-    let contours = WriteOptions { label: "AI contours".into(), ..WriteOptions::default() };
-    let mut files = ResultFiles::single(segmentation);
+    let (file, structures) = match what {
+        Export::StatisticsCsv => (ResultFile::StatisticsCsv, None),
+        Export::AttentionCsv => (ResultFile::AttentionCsv, None),
+        Export::AttentionJson => (ResultFile::AttentionJson, None),
+        Export::ReportHtml => (ResultFile::Report, None),
+        Export::Structures(structures) => (file_of(structures.format), Some(structures)),
+    };
+    let name = structures.as_ref().map_or_else(|| file.name(), |s| s.file_name.clone());
+    let body = structures.as_ref().filter(|s| s.body && s.format.is_dicom()).map(|_| study.body());
+    let (mut edits, mut others, mut edited) = (None, Vec::new(), OrganSet::EMPTY);
+    let mut contours = WriteOptions { label: "AI contours".into(), ..WriteOptions::default() };
+    if let Some(structures) = structures {
+        let StructureExport { organs, edited: changed, extras, beneath, smooth, label, .. } = *structures;
+        let left_out = |label: u8| Organ::from_label(label).is_some_and(|organ| !organs.contains(organ));
+        labels.voxels.iter_mut().filter(|label| left_out(**label)).for_each(|label| *label = 0);
+        edits = beneath.map(|beneath| session::pack(&beneath));
+        others = extras.iter().map(other).collect();
+        edited = changed;
+        contours = WriteOptions { smooth, label, ..contours };
+    }
+    let segmentation = ReportInput { ct: &ct, labels: &labels, slices: &slices, trained: &trained, run: &run };
+    let mut files = ResultFiles::single(segmentation).with_edits(edits.as_deref()).with_others(&others);
+    if opened_from.is_some() {
+        files = files.drawn_elsewhere();
+    }
     if let Some(series) = &study.series {
-        files = files.with_dicom(DicomSource { series, contours: &contours, body: None, edited });
+        files = files.with_dicom(DicomSource { series, contours: &contours, body: body.as_deref(), edited });
     }
     let bytes = files.bytes(file)?;
-    Ok((file.name(), bytes))
+    Ok((name, bytes))
 }
 
-/// The file, and the organs that the user has changed where it says so.
-fn file(what: Export) -> (ResultFile, OrganSet) {
-    let file = match what {
-        Export::StructureSet { edited } => return (ResultFile::StructureSet, edited),
-        Export::DicomSegmentation { edited } => return (ResultFile::DicomSegmentation, edited),
-        Export::Labels { nrrd: false } => ResultFile::Labels,
-        Export::Labels { nrrd: true } => ResultFile::LabelsNrrd,
-        Export::StatisticsCsv => ResultFile::StatisticsCsv,
-        Export::AttentionCsv => ResultFile::AttentionCsv,
-        Export::AttentionJson => ResultFile::AttentionJson,
-        Export::ReportHtml => ResultFile::Report,
-    };
-    (file, OrganSet::EMPTY)
+fn file_of(format: StructureFormat) -> ResultFile {
+    match format {
+        StructureFormat::StructureSet => ResultFile::StructureSet,
+        StructureFormat::Segmentation => ResultFile::DicomSegmentation,
+        StructureFormat::Nifti => ResultFile::Labels,
+        StructureFormat::Nrrd => ResultFile::LabelsNrrd,
+    }
+}
+
+fn other(extra: &Extra) -> OtherStructure {
+    OtherStructure {
+        name: extra.name.clone(),
+        colour: Some(extra.colour),
+        interpreted_type: extra.interpreted_type.clone(),
+        voxels: extra.runs.iter().map(|[start, end]| *start as usize..*end as usize).collect(),
+    }
 }

@@ -4,8 +4,8 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `open.rs` | from inputs to files to what is in them |
-//! | `content.rs` | what a file is |
+//! | `open.rs`, `open/images.rs` | from inputs to files to what is in them |
+//! | `content.rs`, `doubts.rs` | what a file is; whether an unnamed label map has our numbers |
 //! | `compute.rs` | weights, device, engine |
 //! | `segment.rs` | the run and its clean-up |
 //! | `questions.rs` | what-if, between the slices of the run and after it |
@@ -18,6 +18,7 @@
 mod compute;
 mod content;
 mod demo;
+mod doubts;
 mod export;
 mod labels;
 mod measure;
@@ -125,6 +126,16 @@ impl Executor {
                     }
                 }
             }
+            Command::AnswerOpen { job, answer } => {
+                if let Some(opening) = self.opening.as_mut().filter(|o| o.number() == job) {
+                    opening.answered(answer);
+                }
+            }
+            Command::AssumeHu => {
+                if let Some(study) = &mut self.study {
+                    study.assume_hu = true;
+                }
+            }
             Command::CancelOpen => self.give_up_opening(),
             Command::Close => self.close(),
             Command::UseDevice(preference) => self.compute.use_device(self.platform.as_mut(), preference),
@@ -151,9 +162,14 @@ impl Executor {
                 }
             }
             Command::Compare { number, labels, reference } => self.start_comparing(number, &labels, &reference),
-            Command::Export { what, labels, notes } => self.exports.push_back(Exporting { what, labels, notes }),
+            Command::Export { what, labels, notes, opened_from } => {
+                self.exports.push_back(Exporting { what, labels, notes, opened_from });
+            }
             Command::Edit { number, edit, labels } => {
                 self.label_tasks.push_back(LabelTask::Edit { number, edit, labels });
+            }
+            Command::Combine { number, edit, labels } => {
+                self.label_tasks.push_back(LabelTask::Combine { number, edit, labels });
             }
             Command::SaveSession { head, labels } => {
                 self.label_tasks.push_back(LabelTask::SaveSession { head, labels });

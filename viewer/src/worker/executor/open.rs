@@ -4,26 +4,27 @@
 //! The size of a study is known from its headers before its voxels are decoded. Where it exceeds what the platform has,
 //! the job is parked with a question, and goes on if the answer is yes.
 
+mod images;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use attention_anatomy::formats::dicom::{SeriesChoice, SeriesInfo, SeriesReader, Stored, stored};
-use attention_anatomy::formats::{
-    self, CtOrLabels, Format, FormatError, MAX_UNPACKED, ReadOptions, Reference, archive,
-};
+use attention_anatomy::formats::dicom::{SeriesChoice, SeriesInfo, SeriesReader, SeriesSurvey};
+use attention_anatomy::formats::structures::Structures;
+use attention_anatomy::formats::{self, Format, MAX_UNPACKED, Reference, archive};
 use attention_anatomy::volume::{CtVolume, LabelVolume};
 use attention_anatomy_assets::SAMPLE_NAME;
 
 use super::compute::Weights;
-use super::content::{self, Group, Named, Sorted};
+use super::content::{self, Named, Sorted};
 use super::open_ct::OpenCt;
 use super::{Executor, Step};
-use crate::edit::ByteSlices;
+use crate::edit::{ByteSlices, Extra};
 use crate::session::{self, CtKey, Hashing, Session};
 use crate::worker::error::{FileError, OpenError, PlatformError};
 use crate::worker::platform::{self, File, Platform, Promise};
-use crate::worker::{Event, Input, OpenAs, Opened};
+use crate::worker::{Event, Input, OpenAnswer, OpenAs, OpenQuestion, Opened};
 
 /// Bytes that a voxel needs until it is on screen: read, brought to canonical order, labels on both sides, certainty.
 const BYTES_PER_VOXEL: u64 = 7;
@@ -39,6 +40,8 @@ enum OpenStage {
     Unpacking(VecDeque<Named>),
     Sorting,
     Applying(Sorted),
+    /// There are several series: the user chooses one.
+    Choosing(Box<SeriesSurvey>, Sorted),
     Series(Box<SeriesReader>, Sorted),
     /// A CT is read; what tells it from others is being found, for edits that were kept.
     Identifying(Box<Hashing>, Arc<CtVolume>, Sorted),
@@ -69,6 +72,10 @@ pub(super) struct Opening {
     listed: VecDeque<File>,
     reading: Option<Reading>,
     files: Vec<Named>,
+    /// What the user said to the last question.
+    answer: Option<OpenAnswer>,
+    /// A label map whose names the user is asked about.
+    unnamed: Option<Box<LabelVolume>>,
 }
 
 /// What a piece of work came to.
@@ -79,6 +86,8 @@ enum Progress {
     Waiting,
     /// This many bytes will be needed.
     Large(u64),
+    /// The user has to say something first.
+    Asks(OpenQuestion),
     /// A CT was read, and is to be identified.
     Read(Box<CtVolume>),
     /// Something was opened; there may be more.
@@ -90,7 +99,15 @@ enum Progress {
 /// Something that was opened.
 enum Found {
     Ct(Arc<CtVolume>, CtKey),
-    Labels(Box<LabelVolume>),
+    /// Organs, and structures that are none; what somebody edited, where the file says so.
+    Labels {
+        structures: Box<Structures>,
+        edits: Option<String>,
+    },
+    /// A label map that nothing names.
+    Unnamed(Box<LabelVolume>),
+    /// Structures that came with a CT and cannot be shown, and why.
+    LeftOut(OpenError),
     Session(Named),
     Weights(Named),
 }
@@ -116,6 +133,8 @@ impl Opening {
             listed: VecDeque::new(),
             reading: None,
             files: Vec::new(),
+            answer: None,
+            unnamed: None,
         }
     }
 
@@ -130,6 +149,17 @@ impl Opening {
     /// The user said yes.
     pub(super) fn go_on(&mut self) {
         (self.even_if_large, self.parked) = (true, false);
+    }
+
+    /// The user said something.
+    pub(super) fn answered(&mut self, answer: OpenAnswer) {
+        (self.answer, self.parked) = (Some(answer), false);
+    }
+
+    /// Waits until the user has said something.
+    fn asks(&mut self, question: OpenQuestion) -> Progress {
+        self.parked = true;
+        Progress::Asks(question)
     }
 
     /// Asks the user, once, if so much is too much.
@@ -152,6 +182,9 @@ impl Opening {
     }
 
     fn step_stage(&mut self, platform: &mut dyn Platform) -> Result<Progress, OpenError> {
+        if let Some(found) = self.answer_about_names()? {
+            return Ok(Progress::Found(found));
+        }
         match &mut self.stage {
             OpenStage::Listing(inputs) => {
                 if let Some(input) = inputs.pop_front() {
@@ -185,9 +218,9 @@ impl Opening {
             OpenStage::Applying(sorted) => {
                 let mut sorted = std::mem::take(sorted);
                 let progress = self.apply(platform, &mut sorted)?;
-                match &mut self.stage {
-                    OpenStage::Applying(rest) | OpenStage::Series(_, rest) => *rest = sorted,
-                    _ => {}
+                // A series has taken the rest along.
+                if let OpenStage::Applying(rest) = &mut self.stage {
+                    *rest = sorted;
                 }
                 Ok(progress)
             }
@@ -198,6 +231,16 @@ impl Opening {
                 let (ct, rest) = (ct.clone(), std::mem::take(rest));
                 self.stage = OpenStage::Applying(rest);
                 Ok(Progress::Found(Found::Ct(ct, key)))
+            }
+            OpenStage::Choosing(..) => {
+                let OpenStage::Choosing(survey, rest) = std::mem::replace(&mut self.stage, OpenStage::Reading) else {
+                    return Ok(Progress::Done);
+                };
+                let choice = match self.answer.take() {
+                    Some(OpenAnswer::Series(place)) => SeriesChoice::Listed(place + 1),
+                    _ => SeriesChoice::Best,
+                };
+                self.read_series(platform, *survey, choice, rest)
             }
             OpenStage::Series(reader, sorted) => {
                 if reader.step().map_err(|e| OpenError::of(&self.name, e))? {
@@ -253,7 +296,7 @@ impl Opening {
             return Ok(Progress::Found(Found::Weights(weights)));
         }
         if let Some(group) = sorted.images.first() {
-            if let Some(voxels) = header_voxels(group) {
+            if let Some(voxels) = images::header_voxels(group) {
                 let bytes = group.files.iter().map(|f| f.1.len() as u64).sum::<u64>();
                 if let Some(large) = self.fits(platform, bytes.saturating_add(voxels.saturating_mul(BYTES_PER_VOXEL))) {
                     return Ok(large);
@@ -263,49 +306,6 @@ impl Opening {
         }
         Ok(sorted.sessions.pop().map_or(Progress::Done, |session| Progress::Found(Found::Session(session))))
     }
-
-    fn image(&mut self, platform: &dyn Platform, sorted: &mut Sorted) -> Result<Progress, OpenError> {
-        let Group { files, dicom, eight_bit } = sorted.images.remove(0);
-        // A structure set or segmentation alone is labels; one beside its series is left to the reader of the series.
-        let is = |kind: Option<Stored>| files.iter().any(|(_, bytes)| stored(bytes) == kind);
-        let drawn =
-            dicom && !is(Some(Stored::Image)) && (is(Some(Stored::StructureSet)) || is(Some(Stored::Segmentation)));
-        if self.as_what == OpenAs::Reference || drawn {
-            let labels =
-                formats::read_organs_on(files, self.reference.as_ref()).map_err(|e| OpenError::of(&self.name, e))?;
-            return Ok(Progress::Found(Found::Labels(Box::new(labels))));
-        }
-        if !dicom {
-            // Unsigned bytes are always labels; of other images the values say it.
-            let image = if eight_bit {
-                formats::read_organs(files).map(CtOrLabels::Labels)
-            } else {
-                formats::read_ct_or_organs(files)
-            };
-            let ct = match image.map_err(|e| OpenError::of(&self.name, e))? {
-                CtOrLabels::Labels(labels) => return Ok(Progress::Found(Found::Labels(Box::new(labels)))),
-                CtOrLabels::Ct(ct) => ct,
-            };
-            if std::mem::replace(&mut self.has_ct, true) {
-                return Err(OpenError::of(&self.name, FormatError::SeveralImages(2)));
-            }
-            return Ok(Progress::Read(Box::new(ct)));
-        }
-        self.has_ct = true;
-        let bytes = files.iter().map(|f| f.1.len() as u64).sum::<u64>();
-        let reader = SeriesReader::open(files, SeriesChoice::default()).map_err(|e| OpenError::of(&self.name, e))?;
-        let voxels = reader.size().iter().fold(1u64, |count, &n| count.saturating_mul(n as u64));
-        self.stage = OpenStage::Series(Box::new(reader), Sorted::default());
-        // The reader holds the files: a yes goes on with it.
-        let large = self.fits(platform, bytes.saturating_add(voxels.saturating_mul(BYTES_PER_VOXEL)));
-        Ok(large.unwrap_or(Progress::Going("Decoding", Some(0.0))))
-    }
-}
-
-/// Voxels of an image by its header; `None` for DICOM, whose reader says it, and for what its reader will refuse.
-fn header_voxels(group: &Group) -> Option<u64> {
-    let header = |(_, bytes): &Named| formats::read_header(bytes, &ReadOptions::default()).ok().flatten();
-    if group.dicom { None } else { group.files.iter().find_map(header).map(|h| h.voxel_count()) }
 }
 
 /// What the inputs are called together.
@@ -369,6 +369,16 @@ impl Executor {
             }
             Progress::Going(step, part) => Event::OpenProgress { job, step: step.into(), part },
             Progress::Large(bytes) => Event::OpenLarge { job, bytes },
+            Progress::Asks(question) => Event::OpenAsks { job, question },
+            Progress::Found(Found::Unnamed(labels)) => {
+                let question = self.ask_about_names(&labels)?;
+                if let Some(opening) = &mut self.opening {
+                    opening.unnamed = Some(labels);
+                    opening.parked = true;
+                }
+                Event::OpenAsks { job, question }
+            }
+            Progress::Found(Found::LeftOut(error)) => Event::Failed(format!("{error}; the scan is shown without it")),
             Progress::Found(found) => Event::Opened { job, what: self.found(found)? },
         };
         self.events.push_back(event);
@@ -390,21 +400,42 @@ impl Executor {
             Found::Ct(ct, key) => {
                 let series = self.opening.as_mut().and_then(|opening| opening.series.take());
                 self.close();
-                self.study = Some(OpenCt::new(name.clone(), ct.clone(), key.clone(), series));
-                Opened::Ct { name, ct, key }
+                let study = OpenCt::new(name.clone(), ct.clone(), key.clone(), series);
+                let mut labels_follow = false;
+                if let Some(opening) = &mut self.opening {
+                    opening.reference = Some(study.reference());
+                    labels_follow = opening.labels_follow();
+                }
+                self.study = Some(study);
+                Opened::Ct { name, ct, key, labels_follow }
             }
-            Found::Labels(labels) => {
+            Found::Labels { structures, edits } => {
+                let Structures { labels, organs, others, warnings, .. } = *structures;
                 let ct = self.study.as_ref().map(|s| &s.ct.geometry);
                 content::check_labels(&labels.voxels, &labels.geometry, ct).map_err(|e| OpenError::of(&name, e))?;
-                let [nx, ny, _] = labels.geometry.size;
-                let warnings = labels.warnings.iter().map(|w| format!("{name}: {w}")).collect();
-                Opened::Labels { name, labels: ByteSlices::cut(&labels.voxels, nx * ny), reference, warnings }
+                let size = labels.geometry.size;
+                let mut warnings: Vec<String> = warnings.iter().map(|w| format!("{name}: {w}")).collect();
+                let mut labels = ByteSlices::cut(&labels.voxels, size[0] * size[1]);
+                let edits = edits.filter(|_| !reference).and_then(|text| {
+                    let beneath = session::unpack_slices(&text, size);
+                    if beneath.is_none() {
+                        warnings.push(format!("{name}: what was edited by hand cannot be told any more"));
+                    }
+                    let (network, edits) = content::parted(&labels, &beneath?);
+                    labels = network;
+                    Some(edits)
+                });
+                // Structures without an organ leave the organs on screen as they are.
+                let keep = others.is_empty() || !organs.is_empty();
+                let extras = others.iter().enumerate().map(|(n, other)| Extra::read(n as u64 + 1, other)).collect();
+                Opened::Labels { name, labels: keep.then_some(labels), edits, extras, reference, warnings }
             }
+            Found::Unnamed(_) | Found::LeftOut(_) => return Err(OpenError::of(&name, FileError::NoLabelMap)),
             Found::Session((name, bytes)) => {
                 let text = String::from_utf8(bytes).map_err(|_| OpenError::of(&name, FileError::SessionDamaged))?;
                 let key = self.study.as_ref().map(|study| &study.key);
-                let Session { head, network, edits, edited_voxels } = session::read(&text, key)?;
-                Opened::Session { head: Box::new(head), network, edits, edited_voxels }
+                let Session { head, network, edits, edited_voxels, extras } = session::read(&text, key)?;
+                Opened::Session { head: Box::new(head), network, edits, edited_voxels, extras }
             }
         })
     }

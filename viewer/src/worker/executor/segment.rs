@@ -140,9 +140,19 @@ impl Executor {
             }
             EngineState::Ready => {}
         }
-        if let Err(error) = self.begin_run() {
-            self.network_failed(&error.to_string(), false);
-            return Step::Worked;
+        match self.begin_run() {
+            Err(error @ NetworkError::NotHu(_)) => {
+                self.questions.clear();
+                if let Some(run) = self.end_run() {
+                    self.events.push_back(Event::NotHu { run, message: error.to_string() });
+                }
+                return Step::Worked;
+            }
+            Err(error) => {
+                self.network_failed(&error.to_string(), false);
+                return Step::Worked;
+            }
+            Ok(()) => {}
         }
         let answered = self.answer();
         let fed = self.feed();
@@ -164,6 +174,7 @@ impl Executor {
             SegmentationRequest {
                 inputs: vec![study.name.clone()],
                 cleanup: run.request.cleanup,
+                assume_hu: study.assume_hu,
                 run: RunOptions { first: Some(run.request.first), cancel: run.cancel.clone(), explain: true },
                 seconds: vec![("prepare".into(), clock.elapsed().as_secs_f64())],
                 ..SegmentationRequest::new(weights.ready.clone().into(), device, enabled)

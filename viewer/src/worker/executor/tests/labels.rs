@@ -49,7 +49,7 @@ fn edits_are_packed_and_come_back_as_they_were() {
     let Some(Event::EditsPacked { number: 12, text }) = rig.rest().pop() else { panic!("nothing is packed") };
     let record = Box::new(EditsRecord::from_text(&text, &key()).unwrap());
     rig.tell(Command::UnpackEdits { study: 3, record });
-    let Some(Event::EditsUnpacked { study: 3, edits, edited_voxels }) = rig.rest().pop() else { panic!("nothing") };
+    let Some(Event::EditsUnpacked { study: 3, edits, edited_voxels, .. }) = rig.rest().pop() else { panic!("nothing") };
     assert_eq!(edited_voxels, labels.edited_voxels());
     for (n, code) in edits.to_vec().into_iter().enumerate() {
         let at = [n % 60, n / 60 % 60, n / 3600];
@@ -73,7 +73,7 @@ fn a_session_file_is_written_and_opened_on_its_ct_alone() {
     let Some(Event::Exported { name, bytes: file }) = rig.rest().pop() else { panic!("no file") };
     assert_eq!(name, SESSION_NAME);
     match rig.open(vec![bytes("mine", file.clone())]).pop() {
-        Some(Event::Opened { what: Opened::Session { head: opened, network, edits, edited_voxels }, .. }) => {
+        Some(Event::Opened { what: Opened::Session { head: opened, network, edits, edited_voxels, .. }, .. }) => {
             assert_eq!((*opened, edited_voxels), (head, labels.edited_voxels()));
             let snapshot = labels.snapshot();
             assert!((0..SLICES).all(|k| network.slice(k) == snapshot.network_slice(k)));

@@ -14,7 +14,7 @@ use super::samples::{self, SLICES};
 use super::{Executor, Step};
 use crate::edit::ByteSlices;
 use crate::worker::platform::FakePlatform;
-use crate::worker::{Ask, Command, Event, Input, OpenAs, Opened, RunRequest};
+use crate::worker::{Ask, Command, Event, Input, OpenAnswer, OpenAs, OpenQuestion, Opened, RunRequest};
 
 /// A worker and its platform.
 struct Rig {

@@ -70,7 +70,7 @@ fn the_end_of_a_run_that_a_new_study_ends_is_said() {
 fn a_label_map_is_known_by_its_content_and_needs_its_ct() {
     let ct = samples::ct(SLICES);
     let labels = ct.with_voxels(labels_of(&ct));
-    let map = nifti::write_labels(&labels, "").unwrap();
+    let map = nifti::write_organs(&labels, "", None).unwrap();
     let mut rig = Rig::new();
     assert!(refusal(&rig.open(vec![bytes("map", map.clone())])).contains("open the CT"));
     let mut rig = Rig::with_sample();
@@ -80,9 +80,12 @@ fn a_label_map_is_known_by_its_content_and_needs_its_ct() {
         (map.clone(), OpenAs::Whatever),
         (nifti::write_ct(&wide, "").unwrap(), OpenAs::Whatever),
         (nrrd::write_labels(&labels, "").unwrap(), OpenAs::Reference),
+        (nrrd::write_organs(&labels, "", None).unwrap(), OpenAs::Reference),
     ] {
-        match rig.open_as(vec![bytes("map", file)], as_what).last() {
-            Some(Event::Opened { what: Opened::Labels { labels: found, reference, .. }, .. }) => {
+        let mut events = rig.open_as(vec![bytes("map", file)], as_what);
+        events.extend(names_are_right(&mut rig, &events));
+        match events.last() {
+            Some(Event::Opened { what: Opened::Labels { labels: Some(found), reference, .. }, .. }) => {
                 assert_eq!((&found.to_vec(), *reference), (&labels.voxels, as_what == OpenAs::Reference));
             }
             other => panic!("{other:?}"),
@@ -93,7 +96,9 @@ fn a_label_map_is_known_by_its_content_and_needs_its_ct() {
         vec![bytes("map", map.clone()), Input::Sample],
         vec![Input::Sample, bytes("map", nifti::write_ct(&wide, "").unwrap())],
     ] {
-        let events = Rig::new().open(inputs);
+        let mut rig = Rig::new();
+        let mut events = rig.open(inputs);
+        events.extend(names_are_right(&mut rig, &events));
         let opened: Vec<bool> = events
             .iter()
             .filter_map(
@@ -118,10 +123,137 @@ fn a_label_map_on_another_grid_is_refused_with_both_sizes() {
     moved.stored = Geometry::axial(moved.geometry.size, [3.0; 3], [0.0; 3]).unwrap();
     let message = rig.open(vec![bytes("map", nifti::write_labels(&moved, "").unwrap())]);
     assert!(refusal(&message).contains("another place"));
+}
+
+/// Says yes where the names of a label map are asked about.
+fn names_are_right(rig: &mut Rig, events: &[Event]) -> Vec<Event> {
+    match events.last() {
+        Some(Event::OpenAsks { question: OpenQuestion::Names { .. }, .. }) => {
+            rig.tell(Command::AnswerOpen { job: 1, answer: OpenAnswer::NamesAreRight });
+            rig.rest()
+        }
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn numbers_that_nothing_names_are_shown_under_no_name_before_the_user_has_said_so() {
     let ct = samples::ct(SLICES);
-    let foreign = ct.with_voxels(labels_of(&ct).into_iter().map(|l| if l > 0 { 99 } else { 0 }).collect());
-    let events = rig.open(vec![bytes("map", nifti::write_labels(&foreign, "").unwrap())]);
-    assert!(refusal(&events).contains("99") && refusal(&events).contains("renumber it"));
+    // The rod is 20 ml of 600 HU: no eye, and no organ has the number 99.
+    let rod: Vec<bool> = ct.voxels.iter().map(|&v| v > 300).collect();
+    let numbers = |n: usize, inside: bool| if inside { [Organ::EyeLeft.label(), 99][n % 2] } else { 0 };
+    let map = ct.with_voxels(rod.iter().enumerate().map(|(n, &inside)| numbers(n, inside)).collect());
+    let file = || vec![bytes("theirs.nii.gz", nifti::write_labels(&map, "").unwrap())];
+    let mut rig = Rig::with_sample();
+    let events = rig.open(file());
+    let Some(Event::OpenAsks { job: 1, question: OpenQuestion::Names { name, organs } }) = events.last() else {
+        panic!("{events:?}")
+    };
+    assert_eq!((name.as_str(), organs.len()), ("theirs.nii.gz", 2));
+    assert!(
+        organs[0].organ == "Eye left" && organs[0].doubts.iter().any(|doubt| doubt.contains("dense")),
+        "{organs:?}"
+    );
+    assert!(organs[1].label == 99 && organs[1].doubts[0].contains("no organ"), "{organs:?}");
+    assert!(rig.rest().is_empty(), "nothing is shown meanwhile");
+    rig.tell(Command::AnswerOpen { job: 1, answer: OpenAnswer::ByNumber });
+    let opened = rig.rest();
+    let Some(Event::Opened { what: Opened::Labels { labels: None, extras, .. }, .. }) = opened.last() else {
+        panic!("{opened:?}")
+    };
+    assert_eq!(extras.iter().map(|e| e.name.as_str()).collect::<Vec<_>>(), ["Label 5", "Label 99"]);
+    assert_eq!(extras[0].mask(map.voxels.len()), map.voxels.iter().map(|&v| u8::from(v == 5)).collect::<Vec<_>>());
+    // Who says that the names are right gets them, but for numbers that no organ has.
+    rig.open(file());
+    rig.tell(Command::AnswerOpen { job: 1, answer: OpenAnswer::NamesAreRight });
+    assert!(refusal(&rig.rest()).contains("99"));
+    // A comparison needs names.
+    rig.open_as(file(), OpenAs::Reference);
+    rig.tell(Command::AnswerOpen { job: 1, answer: OpenAnswer::ByNumber });
+    assert!(refusal(&rig.rest()).contains("under the names of organs"));
+    // And whoever gives up gets nothing.
+    rig.open(file());
+    rig.tell(Command::CancelOpen);
+    assert!(matches!(&rig.rest()[..], [Event::OpenFailed { message, .. }] if message.is_empty()));
+}
+
+/// Files of an archive of the tests, each by its name.
+fn archive(name: &str, part: &str) -> Vec<(String, Vec<u8>)> {
+    let path = format!("{}/../tests/data/{name}", env!("CARGO_MANIFEST_DIR"));
+    let files = attention_anatomy::formats::archive::unzip(&std::fs::read(path).unwrap(), 256 << 20).unwrap();
+    files.into_iter().filter(|(name, _)| name.contains(part)).collect()
+}
+
+fn inputs(files: Vec<(String, Vec<u8>)>) -> Vec<Input> {
+    files.into_iter().map(|(name, contents)| bytes(&name, contents)).collect()
+}
+
+#[test]
+fn structures_beside_their_series_are_shown_with_it_and_several_are_chosen_from() {
+    let slices = || archive("rtstruct.zip", "mock_data/ct_");
+    let structures = || archive("rtstruct.zip", "mock_data/rt.dcm");
+    let mut files = structures();
+    files.extend(slices());
+    let mut rig = Rig::new();
+    let events = rig.open(inputs(files));
+    let opened: Vec<&Opened> =
+        events.iter().filter_map(|e| if let Event::Opened { what, .. } = e { Some(what) } else { None }).collect();
+    let [Opened::Ct { labels_follow: true, ct, .. }, Opened::Labels { labels: None, extras, .. }] = &opened[..] else {
+        panic!("{opened:?}")
+    };
+    assert!(ct.warnings.iter().all(|warning| !warning.contains("left out")), "{:?}", ct.warnings);
+    assert_eq!(extras.iter().map(|e| e.name.as_str()).collect::<Vec<_>>(), ["ROI-1"]);
+
+    // Two of them: one is chosen, by its label.
+    let mut files = slices();
+    for n in 0..2 {
+        files.extend(structures().into_iter().map(|(name, contents)| (format!("{n}/{name}"), contents)));
+    }
+    for (answer, shown) in [(Some(1), 1), (None, 0)] {
+        let mut rig = Rig::new();
+        let events = rig.open(inputs(files.clone()));
+        assert!(events.iter().any(|e| matches!(e, Event::Opened { what: Opened::Ct { .. }, .. })), "the scan is there");
+        let Some(Event::OpenAsks { question: OpenQuestion::Structures(titles), .. }) = events.last() else {
+            panic!("{events:?}")
+        };
+        assert!(titles.len() == 2 && titles[0].contains("1 structure"), "{titles:?}");
+        rig.tell(Command::AnswerOpen { job: 1, answer: OpenAnswer::Structures(answer) });
+        let labels =
+            rig.rest().iter().filter(|e| matches!(e, Event::Opened { what: Opened::Labels { .. }, .. })).count();
+        assert_eq!(labels, shown);
+    }
+    // A damaged one costs no more than a sentence.
+    let mut files = slices();
+    files.extend(structures().into_iter().map(|(name, contents)| (name, contents[..contents.len() / 2].to_vec())));
+    let events = Rig::new().open(inputs(files));
+    assert!(events.iter().any(|e| matches!(e, Event::Opened { what: Opened::Ct { .. }, .. })), "{events:?}");
+}
+
+#[test]
+fn of_several_series_the_user_chooses_one_by_its_picture() {
+    let files = || inputs(archive("dicom-geometry.zip", ""));
+    let mut rig = Rig::new();
+    let events = rig.open(files());
+    let Some(Event::OpenAsks { job: 1, question: OpenQuestion::Series(series) }) = events.last() else {
+        panic!("{events:?}")
+    };
+    assert!(series.len() > 2 && series.iter().filter(|entry| entry.best.is_some()).count() == 1, "{series:?}");
+    // Every series that forms a volume has a picture that is not one grey, and its size.
+    for entry in series.iter().filter(|entry| entry.problem.is_none()) {
+        assert_eq!(entry.picture.len(), entry.picture_size[0] * entry.picture_size[1]);
+        assert!(entry.picture.iter().any(|&p| p != entry.picture[0]) && entry.spacing.is_some(), "{entry:?}");
+    }
+    let wanted = series.iter().rposition(|entry| entry.problem.is_none() && entry.best.is_none()).unwrap();
+    let [slices, columns, rows] = series[wanted].size;
+    rig.tell(Command::AnswerOpen { job: 1, answer: OpenAnswer::Series(wanted) });
+    let events = rig.rest();
+    let Some(Event::Opened { what: Opened::Ct { ct, .. }, .. }) = events.last() else { panic!("{events:?}") };
+    assert_eq!(ct.stored.size, [columns, rows, slices]);
+    assert!(ct.warnings.iter().all(|warning| !warning.contains("because")), "nobody else chose: {:?}", ct.warnings);
+    // Given up, nothing comes.
+    rig.open(files());
+    rig.tell(Command::CancelOpen);
+    assert!(matches!(&rig.rest()[..], [Event::OpenFailed { message, .. }] if message.is_empty()));
 }
 
 #[test]
@@ -143,6 +275,11 @@ fn what_does_not_fit_is_asked_before_it_is_decoded() {
     // DICOM says its size by its headers, too.
     rig.platform.state().memory_limit = 1 << 20;
     let events = rig.open(vec![file("dicom-geometry.zip")]);
+    assert!(matches!(events.last(), Some(Event::OpenAsks { .. })), "{events:?}");
+    let Some(Event::OpenAsks { question: OpenQuestion::Series(series), .. }) = events.last() else { panic!() };
+    let best = series.iter().position(|entry| entry.best.is_some()).unwrap();
+    rig.tell(Command::AnswerOpen { job: 1, answer: OpenAnswer::Series(best) });
+    let events = rig.rest();
     assert!(matches!(events.last(), Some(Event::OpenLarge { .. } | Event::OpenFailed { .. })), "{events:?}");
     rig.tell(Command::CancelOpen);
     assert!(matches!(&rig.rest()[..], [] | [Event::OpenFailed { .. }]));
@@ -252,7 +389,12 @@ proptest! {
         file.truncate((file.len() as f64 * cut) as usize);
         let mut rig = Rig::new();
         let events = rig.open(vec![bytes("damaged", file)]);
-        let ended = |e: &Event| matches!(e, Event::Opened { .. } | Event::OpenFailed { .. } | Event::OpenLarge { .. });
+        let ended = |e: &Event| {
+            matches!(
+                e,
+                Event::Opened { .. } | Event::OpenFailed { .. } | Event::OpenLarge { .. } | Event::OpenAsks { .. }
+            )
+        };
         prop_assert!(events.last().is_some_and(ended), "{events:?}");
         opened_ct(&rig.open(vec![Input::Sample]));
     }

@@ -2,7 +2,8 @@ use attention_anatomy::formats;
 
 use super::samples::ORGAN;
 use super::*;
-use crate::worker::Export;
+use crate::edit::{Dab, EditSettings, Extra, Ink, LabelStore};
+use crate::worker::{Export, StructureExport, StructureFormat};
 
 fn network_labels(rig: &mut Rig) -> Vec<u8> {
     rig.run(5, 0);
@@ -17,19 +18,25 @@ fn network_labels(rig: &mut Rig) -> Vec<u8> {
 
 fn export(rig: &mut Rig, what: Export, labels: &[u8]) -> (String, Vec<u8>) {
     let notes = vec!["edited by hand: liver".to_string()];
-    rig.tell(Command::Export { what, labels: shared(labels.to_vec()), notes });
+    rig.tell(Command::Export { what, labels: shared(labels.to_vec()), notes, opened_from: None });
     match rig.rest().pop() {
         Some(Event::Exported { name, bytes }) => (name, bytes),
         other => panic!("{other:?}"),
     }
 }
 
+/// All of it, as it is offered.
+fn structures(format: StructureFormat) -> Export {
+    let (organs, file_name) = (OrganSet::ALL, format.ending().into());
+    Export::Structures(Box::new(StructureExport { format, organs, file_name, ..StructureExport::default() }))
+}
+
 #[test]
 fn what_is_saved_names_weights_hash_device_notes_and_the_statement() {
     let mut rig = Rig::with_sample();
     let labels = network_labels(&mut rig);
-    for (nrrd, file) in [(false, "labels.nii.gz"), (true, "labels.nrrd")] {
-        let (name, bytes) = export(&mut rig, Export::Labels { nrrd }, &labels);
+    for (format, file) in [(StructureFormat::Nifti, "labels.nii.gz"), (StructureFormat::Nrrd, "labels.nrrd")] {
+        let (name, bytes) = export(&mut rig, structures(format), &labels);
         assert_eq!(name, file);
         let read = formats::read_labels(vec![(name, bytes.clone())]).unwrap();
         assert_eq!(read.voxels, labels);
@@ -57,16 +64,22 @@ fn labels_drawn_by_hand_can_be_saved_without_any_run() {
     let mut rig = Rig::with_sample();
     let mut labels = vec![0; 3600 * SLICES];
     labels[1830] = ORGAN.label();
-    for what in [Export::Labels { nrrd: false }, Export::StatisticsCsv, Export::AttentionJson, Export::ReportHtml] {
+    let labels_file = structures(StructureFormat::Nifti);
+    for what in [labels_file, Export::StatisticsCsv, Export::AttentionJson, Export::ReportHtml] {
         assert!(!export(&mut rig, what, &labels).1.is_empty());
     }
-    rig.tell(Command::Export { what: Export::ReportHtml, labels: shared(vec![0; 3]), notes: Vec::new() });
+    rig.tell(Command::Export {
+        what: Export::ReportHtml,
+        labels: shared(vec![0; 3]),
+        notes: Vec::new(),
+        opened_from: None,
+    });
     assert!(matches!(&rig.rest()[..], [Event::Failed(_)]));
 }
 
 #[test]
 fn structures_of_a_dicom_series_are_saved_and_opened_again() {
-    use attention_anatomy::anatomy::{Organ, OrganSet};
+    use attention_anatomy::anatomy::Organ;
     use attention_anatomy::formats::archive;
 
     let path = format!("{}/../tests/data/rtstruct.zip", env!("CARGO_MANIFEST_DIR"));
@@ -79,25 +92,73 @@ fn structures_of_a_dicom_series_are_saved_and_opened_again() {
     labels[100_000..100_040].fill(Organ::Liver.label());
     labels[400_000..400_002].fill(Organ::Heart.label());
     let edited: OrganSet = [Organ::Heart].into_iter().collect();
-    for (what, file) in [
-        (Export::StructureSet { edited }, "structures.dcm"),
-        (Export::DicomSegmentation { edited }, "segmentation.dcm"),
-    ] {
-        rig.tell(Command::Export { what, labels: ByteSlices::cut(&labels, 512 * 512), notes: Vec::new() });
-        let Some(Event::Exported { name, bytes: saved }) = rig.rest().pop() else { panic!("{file} is not there") };
-        assert_eq!(name, file);
-        let opened = rig.open(vec![bytes(&name, saved)]);
-        let found = opened.iter().find_map(|event| match event {
-            Event::Opened { what: Opened::Labels { labels, .. }, .. } => Some(labels.to_vec()),
-            _ => None,
-        });
-        assert_eq!(found.as_deref(), Some(&labels[..]), "{file}");
+    // A target across the liver's border, which no label map can hold.
+    let target =
+        Extra { number: 1, name: "PTV".into(), colour: [9, 8, 7], runs: vec![[100_030, 100_050]], ..Extra::default() };
+    for format in [StructureFormat::StructureSet, StructureFormat::Segmentation] {
+        let Export::Structures(whole) = structures(format) else { panic!() };
+        let whole = StructureExport { edited, extras: vec![target.clone()], body: true, ..*whole };
+        let few = StructureExport { organs: edited, extras: Vec::new(), body: false, ..whole.clone() };
+        for (export, organs, others) in
+            [(whole, labels.clone(), &["PTV", "BODY"][..]), (few, only(&labels, Organ::Heart), &[])]
+        {
+            let what = Export::Structures(Box::new(export));
+            let labels = ByteSlices::cut(&labels, 512 * 512);
+            rig.tell(Command::Export { what, labels, notes: Vec::new(), opened_from: None });
+            let Some(Event::Exported { name, bytes: saved }) = rig.rest().pop() else {
+                panic!("{format:?} is not there")
+            };
+            assert_eq!(name, format.ending());
+            let opened = rig.open(vec![bytes(&name, saved)]);
+            let Some(Event::Opened { what: Opened::Labels { labels, extras, .. }, .. }) = opened.last() else {
+                panic!("{opened:?}")
+            };
+            assert_eq!(labels.as_ref().map(ByteSlices::to_vec), Some(organs), "{format:?}");
+            assert_eq!(extras.iter().map(|extra| extra.name.as_str()).collect::<Vec<_>>(), others, "{format:?}");
+            if let Some(found) = extras.first() {
+                assert_eq!(found.runs, target.runs, "{format:?}");
+            }
+        }
     }
     // A CT that is no series has no slices to refer to.
     let mut rig = Rig::with_sample();
     let labels = shared(vec![ORGAN.label(); 3600 * SLICES]);
-    rig.tell(Command::Export { what: Export::StructureSet { edited }, labels, notes: Vec::new() });
+    let what = structures(StructureFormat::StructureSet);
+    rig.tell(Command::Export { what, labels, notes: Vec::new(), opened_from: None });
     assert!(matches!(&rig.rest()[..], [Event::Failed(why)] if why.contains("DICOM series")));
+}
+
+fn only(labels: &[u8], organ: attention_anatomy::anatomy::Organ) -> Vec<u8> {
+    labels.iter().map(|&label| if label == organ.label() { label } else { 0 }).collect()
+}
+
+#[test]
+fn a_label_map_opened_again_says_what_was_edited_and_nothing_else_counts_as_edited() {
+    let mut rig = Rig::with_sample();
+    let mut store = LabelStore::new(std::sync::Arc::new(samples::ct(SLICES)));
+    for k in 0..SLICES {
+        store.apply_run_slice(k, &[ORGAN.label(); 3600]);
+    }
+    let dab = Dab { way: [[30.0, 30.0, 4.0]; 2], radius_mm: 9.0, plane: None };
+    store.stroke(&dab, Ink::Erase(None), &EditSettings::default());
+    let edited = store.edited_voxels();
+    assert!(edited > 50);
+    for format in [StructureFormat::Nifti, StructureFormat::Nrrd] {
+        let Export::Structures(whole) = structures(format) else { panic!() };
+        let what = Export::Structures(Box::new(StructureExport { beneath: store.snapshot().beneath(), ..*whole }));
+        let labels = store.layer().share();
+        rig.tell(Command::Export { what, labels, notes: Vec::new(), opened_from: None });
+        let Some(Event::Exported { name, bytes: saved }) = rig.rest().pop() else { panic!("{format:?}") };
+        let opened = rig.open(vec![bytes(&name, saved)]).pop();
+        let Some(Event::Opened { what: Opened::Labels { labels, edits, warnings, .. }, .. }) = opened else {
+            panic!("{opened:?}")
+        };
+        assert_eq!(warnings, [""; 0]);
+        let mut again = LabelStore::new(std::sync::Arc::new(samples::ct(SLICES)));
+        again.open_labels(&name, labels.unwrap(), edits, Vec::new());
+        while again.advance(std::time::Duration::MAX) {}
+        assert_eq!((again.edited_voxels(), again.snapshot()), (edited, store.snapshot()), "{format:?}");
+    }
 }
 
 #[test]

@@ -1,0 +1,394 @@
+//! What will be written, before it is: which structures under which names, what is empty or was edited, what the scan's end cuts, and in
+//! which format. Nothing is written before "Save".
+
+use attention_anatomy::anatomy::{Organ, OrganSet};
+use attention_anatomy::volume::Modality;
+use egui::{Button, Grid, Label, Modal, RichText, ScrollArea, TextEdit, Ui, vec2};
+
+use super::context::{Context, Panel};
+use super::widgets::{millilitres, swatch_here};
+use crate::document::{Document, RunPhase, Study};
+use crate::edit::Extra;
+use crate::theme;
+use crate::worker::{Command, Export, StructureExport, StructureFormat};
+
+/// Characters of a structure set's label (3006,0002).
+const LABEL_CHARACTERS: usize = 16;
+/// Interpreted types that are expected to reach the scan's end.
+const WHOLE_BODY: [&str; 2] = ["EXTERNAL", "SUPPORT"];
+
+/// The dialog.
+#[derive(Clone, Debug, Default)]
+pub struct ExportDialog {
+    open: Option<Draft>,
+    /// How contours were written last.
+    smooth: bool,
+    body: bool,
+}
+
+/// What is chosen so far.
+#[derive(Clone, Debug)]
+struct Draft {
+    format: StructureFormat,
+    /// Organs and other structures that are left out.
+    without: OrganSet,
+    without_extras: Vec<u64>,
+    label: String,
+    /// What the user wrote in place of the usual name.
+    file_name: Option<String>,
+}
+
+/// What is told of a structure.
+struct Row {
+    name: String,
+    /// As it is written.
+    written: String,
+    colour: [u8; 3],
+    ml: f64,
+    edited: bool,
+    /// Which ends of the scan it reaches.
+    cut: Option<&'static str>,
+    what: What,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What {
+    Organ(Organ),
+    Extra(u64),
+}
+
+impl Panel for ExportDialog {
+    fn show(&mut self, ui: &mut Ui, cx: &mut Context<'_>) {
+        if let Some(format) = cx.arrangement.export.take() {
+            self.open = Some(Draft {
+                format,
+                without: OrganSet::EMPTY,
+                without_extras: Vec::new(),
+                label: "AI contours".into(),
+                file_name: None,
+            });
+        }
+        let Some(study) = &cx.document.study else {
+            self.open = None;
+            return;
+        };
+        let Some(mut draft) = self.open.take() else { return };
+        let rows = rows(study, draft.format.is_dicom());
+        let modal = Modal::new(egui::Id::unique("export")).show(ui.ctx(), |ui| {
+            ui.set_width((ui.ctx().content_rect().width() - 60.0).clamp(260.0, 620.0));
+            self.contents(ui, cx.document, &mut draft, &rows)
+        });
+        match modal.inner {
+            Answer::Save => self.save(cx, draft, &rows),
+            Answer::Cancel => {}
+            Answer::None if modal.should_close() => {}
+            Answer::None => self.open = Some(draft),
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    None,
+    Save,
+    Cancel,
+}
+
+/// Where an organ or structure is cut by the scan.
+fn cut(first_last: Option<(usize, usize)>, slices: usize) -> Option<&'static str> {
+    let (first, last) = first_last?;
+    match (first == 0, last + 1 == slices) {
+        (true, true) => Some("reaches both ends of the scan"),
+        (true, false) => Some("reaches the lower end of the scan"),
+        (false, true) => Some("reaches the upper end of the scan"),
+        (false, false) => None,
+    }
+}
+
+/// All that has a voxel.
+fn rows(study: &Study, with_extras: bool) -> Vec<Row> {
+    let [nx, ny, slices] = study.geometry().size;
+    let edited = study.labels.edited_organs();
+    let organ = |organ: Organ| Row {
+        name: organ.name().into(),
+        written: organ.tg263().into(),
+        colour: organ.colour(),
+        ml: study.labels.volume_ml(organ),
+        edited: edited.contains(organ),
+        cut: cut(study.labels.first_last_slice(organ), slices),
+        what: What::Organ(organ),
+    };
+    let organs = Organ::ALL.into_iter().filter(|&o| study.labels.voxel_count(o) > 0).map(organ);
+    let extra = |extra: &std::sync::Arc<Extra>| Row {
+        name: extra.name.clone(),
+        written: extra.name.clone(),
+        colour: extra.colour,
+        ml: extra.voxel_count() as f64 * study.geometry().voxel_ml(),
+        edited: extra.edited,
+        cut: cut(extra.first_last_slice(nx * ny), slices)
+            .filter(|_| !WHOLE_BODY.contains(&extra.interpreted_type.as_str())),
+        what: What::Extra(extra.number),
+    };
+    let extras = study.labels.extras().iter().filter(|extra| with_extras && extra.voxel_count() > 0).map(extra);
+    organs.chain(extras).collect()
+}
+
+impl Draft {
+    fn has(&self, what: What) -> bool {
+        match what {
+            What::Organ(organ) => !self.without.contains(organ),
+            What::Extra(number) => !self.without_extras.contains(&number),
+        }
+    }
+
+    fn set(&mut self, what: What, on: bool) {
+        match (what, on) {
+            (What::Organ(organ), true) => self.without = self.without.iter().filter(|o| *o != organ).collect(),
+            (What::Organ(organ), false) => self.without = self.without.iter().chain([organ]).collect(),
+            (What::Extra(number), true) => self.without_extras.retain(|n| *n != number),
+            (What::Extra(number), false) => self.without_extras.push(number),
+        }
+    }
+
+    /// What it is called unless the user wants otherwise.
+    fn usual_name(&self, study: &Study) -> String {
+        study.file_name(self.format.ending())
+    }
+}
+
+impl ExportDialog {
+    fn contents(&mut self, ui: &mut Ui, document: &Document, draft: &mut Draft, rows: &[Row]) -> Answer {
+        let Some(study) = &document.study else { return Answer::Cancel };
+        ui.heading("Save structures");
+        // Only DICOM names a modality, and only its slices can be referred to.
+        let series = study.ct.modality != Modality::Unknown;
+        if !series && draft.format.is_dicom() {
+            draft.format = StructureFormat::Nifti;
+        }
+        formats(ui, draft, series);
+        ui.separator();
+        self.table(ui, study, draft, rows);
+        ui.separator();
+        self.options(ui, study, draft);
+        ui.add_space(4.0);
+        let chosen: Vec<&Row> = rows.iter().filter(|row| draft.has(row.what)).collect();
+        summary(ui, document, &chosen);
+        ui.add_space(6.0);
+        let mut answer = Answer::None;
+        ui.horizontal(|ui| {
+            let size = vec2(96.0, theme::TOUCH);
+            let body = self.body && draft.format.is_dicom();
+            let save = ui.add_enabled(!chosen.is_empty() || body, Button::new("Save").min_size(size));
+            if save.accessible_name("Save the file").clicked() {
+                answer = Answer::Save;
+            }
+            if ui.add(Button::new("Cancel").min_size(size)).clicked() {
+                answer = Answer::Cancel;
+            }
+            ui.add(
+                Label::new(RichText::new("Not a medical device: every contour needs review.").small().weak()).wrap(),
+            );
+        });
+        answer
+    }
+
+    fn table(&self, ui: &mut Ui, study: &Study, draft: &mut Draft, rows: &[Row]) {
+        let named = if draft.format.is_dicom() { "Written as" } else { "Number and name" };
+        if rows.is_empty() {
+            ui.label("No organ has a voxel yet: run the segmentation, or draw one.");
+            return;
+        }
+        ui.horizontal(|ui| {
+            ui.strong(format!("{} of {}", rows.iter().filter(|r| draft.has(r.what)).count(), rows.len()));
+            for (name, on) in [("All", true), ("None", false)] {
+                if ui.small_button(name).clicked() {
+                    rows.iter().for_each(|row| draft.set(row.what, on));
+                }
+            }
+        });
+        let tallest = (ui.ctx().content_rect().height() - 380.0).clamp(90.0, 320.0);
+        ScrollArea::vertical().max_height(tallest).auto_shrink([false, true]).show(ui, |ui| {
+            Grid::new("structures").num_columns(4).striped(true).spacing([12.0, 3.0]).show(ui, |ui| {
+                for title in ["Structure", named, "Volume", ""] {
+                    ui.label(RichText::new(title).small().weak());
+                }
+                ui.end_row();
+                for row in rows {
+                    let mut on = draft.has(row.what);
+                    ui.horizontal(|ui| {
+                        swatch_here(ui, row.colour);
+                        if ui.checkbox(&mut on, row.name.as_str()).changed() {
+                            draft.set(row.what, on);
+                        }
+                    });
+                    let written = match row.what {
+                        What::Organ(organ) if !draft.format.is_dicom() => format!("{}, {}", organ.label(), organ.id()),
+                        _ => row.written.clone(),
+                    };
+                    ui.label(RichText::new(written).monospace());
+                    ui.label(millilitres(row.ml));
+                    ui.horizontal(|ui| {
+                        if row.edited {
+                            ui.label(RichText::new("edited").small());
+                        }
+                        if let Some(cut) = row.cut {
+                            ui.label(RichText::new(cut).small().color(ui.visuals().warn_fg_color));
+                        }
+                    });
+                    ui.end_row();
+                }
+            });
+        });
+        let empty: Vec<&str> =
+            study.enabled.iter().filter(|&o| study.labels.voxel_count(o) == 0).map(Organ::name).collect();
+        if !empty.is_empty() {
+            let text = format!("Empty, and not written: {}.", empty.join(", ").to_lowercase());
+            ui.add(Label::new(RichText::new(text).small().weak()).wrap());
+        }
+        let left = study.labels.extras().len();
+        if !draft.format.is_dicom() && left > 0 {
+            let text = format!(
+                "A label map has one number for each voxel: {left} structures that are none of the 33 organs are not in it. RTSTRUCT and \
+                 SEG hold them."
+            );
+            ui.add(Label::new(RichText::new(text).small().color(ui.visuals().warn_fg_color)).wrap());
+        }
+    }
+
+    fn options(&mut self, ui: &mut Ui, study: &Study, draft: &mut Draft) {
+        if draft.format == StructureFormat::StructureSet {
+            ui.horizontal_wrapped(|ui| {
+                ui.label("Contours");
+                ui.radio_value(&mut self.smooth, false, "along the voxels")
+                    .on_hover_text("Exactly the voxels on screen");
+                ui.radio_value(&mut self.smooth, true, "smoothed")
+                    .on_hover_text("Between the voxels, within half a voxel of their borders");
+            });
+        }
+        if draft.format.is_dicom() {
+            let text = "The outline of the body, too (BODY, of type EXTERNAL)";
+            ui.checkbox(&mut self.body, text).on_hover_text("Found in the scan; without couch and air");
+        }
+        Grid::new("names").num_columns(2).show(ui, |ui| {
+            if draft.format == StructureFormat::StructureSet {
+                let label = ui.label("Label of the set");
+                let edit = TextEdit::singleline(&mut draft.label).char_limit(LABEL_CHARACTERS).desired_width(160.0);
+                ui.add(edit).labelled_by(label.id);
+                ui.end_row();
+            }
+            let label = ui.label("File");
+            let mut name = draft.file_name.clone().unwrap_or_else(|| draft.usual_name(study));
+            let edit = TextEdit::singleline(&mut name).desired_width(ui.available_width().max(200.0));
+            if ui.add(edit).labelled_by(label.id).changed() {
+                draft.file_name = Some(name);
+            }
+            ui.end_row();
+        });
+    }
+
+    fn save(&mut self, cx: &mut Context<'_>, draft: Draft, rows: &[Row]) {
+        let Some(study) = &cx.document.study else { return };
+        let chosen = rows.iter().filter(|row| draft.has(row.what));
+        let organs = chosen.filter_map(|row| if let What::Organ(organ) = row.what { Some(organ) } else { None });
+        let extras = study.labels.extras().iter().filter(|extra| draft.has(What::Extra(extra.number)));
+        let usual = draft.usual_name(study);
+        let export = StructureExport {
+            format: draft.format,
+            organs: organs.collect(),
+            edited: study.labels.edited_organs(),
+            extras: extras.filter(|_| draft.format.is_dicom()).map(|extra| (**extra).clone()).collect(),
+            beneath: study.labels.snapshot().beneath().filter(|_| !draft.format.is_dicom()),
+            smooth: self.smooth,
+            body: self.body,
+            label: draft.label.trim().into(),
+            file_name: draft.file_name.map(|name| name.trim().to_owned()).filter(|n| !n.is_empty()).unwrap_or(usual),
+        };
+        export_file(cx, Export::Structures(Box::new(export)));
+    }
+}
+
+fn formats(ui: &mut Ui, draft: &mut Draft, series: bool) {
+    ui.horizontal_wrapped(|ui| {
+        for format in StructureFormat::ALL {
+            let (name, hint) = match format {
+                StructureFormat::StructureSet => ("RTSTRUCT", "Contours, for treatment planning systems"),
+                StructureFormat::Segmentation => ("DICOM SEG", "Voxels, for archives"),
+                StructureFormat::Nifti => ("NIfTI", "A label map with the names of its organs, and what was edited"),
+                StructureFormat::Nrrd => ("NRRD", "The same for 3D Slicer"),
+            };
+            let radio =
+                ui.add_enabled(series || !format.is_dicom(), egui::RadioButton::new(draft.format == format, name));
+            let radio = radio.on_hover_text(hint).on_disabled_hover_text("The scan is no DICOM series");
+            if radio.clicked() {
+                draft.format = format;
+                draft.file_name = None;
+            }
+        }
+    });
+    if !series {
+        let text = "RTSTRUCT and DICOM SEG refer to the slices of a DICOM series, and this scan is none.";
+        ui.add(Label::new(RichText::new(text).small().weak()).wrap());
+    }
+}
+
+fn summary(ui: &mut Ui, document: &Document, chosen: &[&Row]) {
+    let edited = chosen.iter().filter(|row| row.edited).count();
+    let cut = chosen.iter().filter(|row| row.cut.is_some()).count();
+    let mut text = match chosen.len() {
+        0 => "No structure is written".to_string(),
+        1 => "1 structure is written".into(),
+        n => format!("{n} structures are written"),
+    };
+    if edited > 0 {
+        text.push_str(&format!(", {edited} of them edited by hand"));
+    }
+    ui.strong(format!("{text}."));
+    if cut > 0 {
+        let what = if cut == 1 { "1 structure reaches".to_string() } else { format!("{cut} structures reach") };
+        let text = format!("{what} an end of the scan: volume and dose are those of the part that was scanned.");
+        ui.add(Label::new(RichText::new(text).color(ui.visuals().warn_fg_color)).wrap());
+    }
+    if document.run.is_active() {
+        let text = format!(
+            "The segmentation is still under way: {} of {} slices are done, and only these are written.",
+            document.run.done, document.run.total
+        );
+        ui.add(Label::new(RichText::new(text).color(ui.visuals().warn_fg_color)).wrap());
+    }
+    if let Some(file) = document.study.as_ref().and_then(|study| study.labels.opened_from()) {
+        let text = format!("What was not edited here comes from {file}.");
+        ui.add(Label::new(RichText::new(text).small().weak()).wrap());
+    }
+}
+
+/// Facts of the user's side that every export carries, one sentence each.
+fn notes(document: &Document) -> Vec<String> {
+    let Some(study) = &document.study else { return Vec::new() };
+    let mut notes = Vec::new();
+    let edited: Vec<String> = study.labels.edited_organs().iter().map(|o| o.name().to_lowercase()).collect();
+    if !edited.is_empty() {
+        notes.push(format!("Edited by hand: {} ({} voxels in all).", edited.join(", "), study.labels.edited_voxels()));
+    }
+    if let Some(file) = study.labels.opened_from() {
+        notes.push(format!("The labels were opened from {file}; what was not edited here comes from there."));
+    }
+    match &document.run.phase {
+        RunPhase::Finished | RunPhase::Idle => {}
+        _ => notes.push(format!(
+            "The segmentation is incomplete: {} of {} slices were done.",
+            document.run.done, document.run.total
+        )),
+    }
+    if document.model.all_organs {
+        notes.push("Organs that these weights learned too weakly were drawn because the user asked for them.".into());
+    }
+    notes
+}
+
+/// Has the worker make a file of the labels on screen.
+pub fn export_file(cx: &mut Context<'_>, what: Export) {
+    let Some(study) = &cx.document.study else { return };
+    let (labels, opened_from) = (study.labels.layer().share(), study.labels.opened_from().map(str::to_owned));
+    let notes = notes(cx.document);
+    cx.outbox.send(Command::Export { what, labels, notes, opened_from });
+}
