@@ -191,3 +191,42 @@ fn the_cost_of_a_list_is_said_and_nothing_is_written() {
     assert!(said.stdout.contains("4 scans"), "{said:#?}");
     assert!(!output.exists());
 }
+
+#[test]
+fn a_cohort_is_collected_in_tables_and_a_page_and_who_is_missing_is_named() {
+    let (root, list) = cohort();
+    let [results, summary] = ["results", "summary"].map(|name| root.path().join(name));
+    let collect = || {
+        let mut call = program("collect");
+        call.arg(&list).arg(&results).arg("-o").arg(&summary);
+        call
+    };
+    let early = run(&mut collect());
+    assert!(early.code == Some(1) && early.errors()[0].contains("not a folder"), "{early:#?}");
+    run(&mut call(&list, &results));
+    let said = succeed(&mut collect());
+    assert!(said.stdout.contains("4 scans with results") && said.stdout.contains("2 failed"), "{said:#?}");
+    let read = |name: &str| std::fs::read_to_string(summary.join(name)).unwrap();
+    // The volumes are those of each scan's own table, row by row.
+    let table = read("organs.csv");
+    for n in 0..4 {
+        let own = std::fs::read_to_string(results.join(format!("scan{n}/statistics.csv"))).unwrap();
+        for row in own.lines().skip(1) {
+            let fields: Vec<&str> = row.split(',').collect();
+            let wanted = format!("scan{n},{},{},", fields[0], fields[4]);
+            assert!(table.lines().any(|line| line.starts_with(&wanted)), "{wanted} is not in\n{table}");
+        }
+    }
+    let failures = read("failures.csv");
+    assert!(failures.contains("broken,") && failures.contains("lost,") && failures.lines().count() == 3, "{failures}");
+    let page = read("cohort.html");
+    assert!(page.contains("href=\"../results/scan1/report.html\"") && page.contains("nowhere.nii.gz"), "{page}");
+
+    // A scan that was never run is named, and is in no table.
+    let longer = std::fs::read_to_string(&list).unwrap() + "later\tscans/scan3.nii.gz\n";
+    std::fs::write(&list, longer).unwrap();
+    let said = run(&mut collect());
+    assert_eq!(said.code, Some(1), "{said:#?}");
+    assert!(said.stderr.contains("later") && read("cohort.html").contains("not run yet"), "{said:#?}");
+    assert_eq!(read("organs.csv"), table);
+}

@@ -8,6 +8,7 @@ pub mod convert;
 pub mod crossval;
 pub mod demo;
 pub mod evaluate;
+pub mod explain;
 pub mod figure;
 pub mod gauge;
 pub mod info;

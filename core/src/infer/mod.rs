@@ -20,6 +20,7 @@
 //! | `model.rs` | a weights file, ready to be put on devices |
 //! | `router.rs` | a network for each region, for comparison |
 //! | `cleanup.rs` | pieces of organs: the largest ones stay |
+//! | `words.rs` | a slice in words |
 
 pub mod burn_engine;
 pub mod cleanup;
@@ -35,6 +36,7 @@ pub mod router;
 pub mod session;
 pub mod tile;
 pub mod volume_run;
+mod words;
 
 pub use burn_engine::BurnEngine;
 pub use cleanup::{keep_largest_components, removal_warning, remove_stray_components};
@@ -49,3 +51,4 @@ pub use router::RegionRouter;
 pub use session::{ChoiceError, OrganChoice, SegmentationError, SegmentationRequest, SegmentationSession, Segmented};
 pub use tile::{Tile, TilePlace};
 pub use volume_run::{Explanation, Message, RunOptions, VolumeRun};
+pub use words::in_words;

@@ -1,0 +1,83 @@
+//! `attention-anatomy explain`: what the network says of one slice, in words.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use attention_anatomy::infer::volume_run::request;
+use attention_anatomy::infer::{SliceAnatomy, Wait, in_words};
+use attention_anatomy::preprocess::ModelSlices;
+use attention_anatomy::volume::require_ct;
+
+use super::segment::ReadCt;
+use crate::device::DeviceChoice;
+use crate::{model, progress};
+
+/// Says in words what the network makes of one slice: its region, and which organs attention lets pass.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A NIfTI or NRRD file, a zip archive, or a folder with a DICOM series.
+    input: PathBuf,
+    /// The slice, counted from 0 at the most inferior, as in the tables of `segment`; the middle one where not given.
+    #[arg(long, conflicts_with = "z_mm")]
+    slice: Option<usize>,
+    /// The slice nearest to this height (patient S, mm).
+    #[arg(long, allow_negative_numbers = true, value_parser = crate::number::height_mm)]
+    z_mm: Option<f64>,
+    /// Weights file; the bundled weights where not given.
+    #[arg(long)]
+    weights: Option<PathBuf>,
+    /// Where the network runs.
+    #[arg(long, value_enum, default_value_t)]
+    device: DeviceChoice,
+    /// The DICOM series to read, by its number in the list of `info` or by its UID; what suits best where not given.
+    #[arg(long, value_name = "NUMBER|UID")]
+    series: Option<String>,
+    /// Take the values as HU although they do not look like it.
+    #[arg(long)]
+    assume_hu: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What the user is told.
+pub fn run(args: Args) -> Result<ExitCode> {
+    let named = || args.input.display().to_string();
+    let model = model::open(args.weights.as_deref())?;
+    let mut ct = ReadCt::open(&args.input, args.series.as_deref())?.ct;
+    require_ct(&mut ct, args.assume_hu).with_context(named)?;
+    let geometry = ct.geometry.clone();
+    let depth = geometry.size[2];
+    let height = |k: usize| geometry.slice_mm(k);
+    let slice = match (args.slice, args.z_mm) {
+        (Some(slice), _) if slice >= depth => bail!("{}: there are the slices 0 to {}", named(), depth - 1),
+        (Some(slice), _) => slice,
+        (None, Some(z)) => {
+            let off = |k: &usize| (height(*k) - z).abs();
+            (0..depth).min_by(|a, b| off(a).total_cmp(&off(b))).unwrap_or(0)
+        }
+        (None, None) => depth / 2,
+    };
+    let known = model.info.organs(true);
+    let device = args.device.open()?;
+    let mut engine = model.engine(&device, known).with_context(|| model.name.clone())?;
+    let slices = ModelSlices::new(Arc::new(ct), &model.info.input).with_context(named)?;
+    let Some(request) = request(&slices, slice) else {
+        progress::print_line(&format!("Slice {slice} (z = {:.1} mm). There is no body on it.", height(slice)));
+        return Ok(ExitCode::SUCCESS);
+    };
+    engine.submit(request);
+    let found = engine.poll(Wait::Yes).context("the device gave no answer")?.outcome?;
+    let anatomy = SliceAnatomy {
+        slice,
+        position_mm: height(slice),
+        regions: found.regions.unwrap_or_default(),
+        attention: found.attention,
+    };
+    for line in in_words(&anatomy, known, model.info.gauge.is_some()) {
+        progress::print_line(&line);
+    }
+    Ok(ExitCode::SUCCESS)
+}
