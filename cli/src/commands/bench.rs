@@ -307,6 +307,7 @@ pub fn made_up_batch(config: &TrainingConfig) -> Batch {
         target: Target {
             labels,
             size: [crop, crop],
+            outside: 0,
             weights: vec![[true; ORGAN_COUNT]; config.batch],
             regions: vec![Some(head); config.batch],
         },

@@ -1,12 +1,12 @@
 //! The stacks and targets of a batch.
 
 use super::{Augmentation, Hpa, PreparedCase, SliceRef, Target};
-use crate::preprocess::{InputConfig, crop_stack_hu};
+use crate::preprocess::{AIR_HU, FieldBox, InputConfig, crop_stack_hu};
 
 /// A batch on the host.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    /// `[B, S, crop, crop]` intensities in `[0, 1]`.
+    /// `[B, S, H, W]` intensities in `[0, 1]`, of the fields or of boxes within them.
     pub stacks: Vec<f32>,
     /// Labels, re-calibration weights, region targets.
     pub target: Target,
@@ -37,6 +37,7 @@ pub fn make_batch(
         target: Target {
             labels: Vec::with_capacity(slices.len() * crop * crop),
             size: [crop, crop],
+            outside: 0,
             weights: slices.iter().map(|r| cases[r.case].weights(r.slice, hpa)).collect(),
             regions: slices.iter().map(|r| cases[r.case].regions[r.slice]).collect(),
         },
@@ -53,6 +54,43 @@ pub fn make_batch(
         batch.target.labels.extend(labels);
     }
     batch
+}
+
+impl Batch {
+    /// The same slices on boxes of one size, the smallest on multiples of `granularity` in which there is room for what each slice
+    /// shows, with a margin; each lies around the middle of that. All that is left out is air and unlabelled.
+    pub fn on_boxes(self, input: &InputConfig, granularity: usize) -> Self {
+        let (crop, whole) = (input.crop, FieldBox::whole(input.crop));
+        let (slices, air) = (self.target.len(), input.intensity(AIR_HU));
+        let stacks = || self.stacks.chunks_exact(self.stacks.len() / slices.max(1));
+        let labels = || self.target.labels.chunks_exact(crop * crop);
+        let seen: Vec<FieldBox> = stacks()
+            .zip(labels())
+            .map(|(stack, labels)| {
+                let seen = FieldBox::around(stack, crop, air);
+                if labels.iter().all(|&label| label == 0) {
+                    return seen;
+                }
+                let labelled: Vec<f32> = labels.iter().map(|&label| f32::from(label)).collect();
+                seen.hull(&FieldBox::around(&labelled, crop, 0.0))
+            })
+            .collect();
+        let side = |axis: usize| {
+            let most = seen.iter().map(|seen| seen.size[axis]).max().unwrap_or(crop);
+            most.next_multiple_of(granularity).min(crop)
+        };
+        let size = [side(0), side(1)];
+        let boxes: Vec<FieldBox> = seen.iter().map(|seen| seen.grown_to(size)).collect();
+        Self {
+            stacks: stacks().zip(&boxes).flat_map(|(stack, b)| b.cut(stack, &whole, air)).collect(),
+            target: Target {
+                labels: labels().zip(&boxes).flat_map(|(labels, b)| b.cut(labels, &whole, 0)).collect(),
+                size: [size[1], size[0]],
+                outside: crop * crop - size[0] * size[1],
+                ..self.target
+            },
+        }
+    }
 }
 
 /// Labels `[crop, crop]` from `[h, w]` labels; 0 outside the field of view.

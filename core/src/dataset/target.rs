@@ -9,6 +9,8 @@ pub struct Target {
     pub labels: Vec<u8>,
     /// H and W.
     pub size: [usize; 2],
+    /// Pixels of each slice's field beside these: air, hence background.
+    pub outside: usize,
     /// w of equation (4) for every slice.
     pub weights: Vec<[bool; ORGAN_COUNT]>,
     /// Soft region targets; `None` in unknown bands.
@@ -19,6 +21,11 @@ impl Target {
     /// Number of slices.
     pub fn len(&self) -> usize {
         self.weights.len()
+    }
+
+    /// Pixels of all fields that are left out.
+    pub fn left_out(&self) -> u64 {
+        (self.len() * self.outside) as u64
     }
 
     /// Whether there is no slice.
@@ -32,6 +39,7 @@ impl Target {
         Self {
             labels: self.labels[range.start * n..range.end * n].to_vec(),
             size: self.size,
+            outside: self.outside,
             weights: self.weights[range.clone()].to_vec(),
             regions: self.regions[range].to_vec(),
         }
@@ -48,9 +56,10 @@ pub struct BatchCounts {
 }
 
 impl BatchCounts {
-    /// Counts of a whole batch.
+    /// Counts of a whole batch, on its whole fields.
     pub fn of(target: &Target) -> Self {
         let mut voxels = [0; CLASS_COUNT];
+        voxels[0] = target.left_out();
         for &label in &target.labels {
             voxels[usize::from(label)] += 1;
         }

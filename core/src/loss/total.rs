@@ -115,7 +115,9 @@ impl Voxels {
         match fused_sums(&output.logits, shift, &target.labels, &target.weights) {
             Some(sums) => {
                 let row = |n: usize| sums.clone().slice(n..n + 1).reshape([CLASS_COUNT]);
-                let truth: Vec<f32> = BatchCounts::of(target).voxels.iter().map(|&n| n as f32).collect();
+                let mut truth = BatchCounts::of(target).voxels;
+                truth[0] -= target.left_out();
+                let truth: Vec<f32> = truth.iter().map(|&n| n as f32).collect();
                 let truth = Tensor::from_data(TensorData::new(truth, [CLASS_COUNT]), &device);
                 Self::Sums { probability: row(0), intersection: row(1), focal: row(2), truth }
             }
@@ -133,17 +135,25 @@ impl Voxels {
         }
     }
 
-    fn dice_sums(self) -> DiceSums {
-        match self {
+    /// `left_out` voxels beside these are background, and known to be.
+    fn dice_sums(self, left_out: u64) -> DiceSums {
+        let sums = match self {
             Self::Maps { p, truth } => DiceSums::of(p.probability, truth),
             Self::Sums { probability, intersection, truth, .. } => DiceSums { intersection, probability, truth },
+        };
+        if left_out == 0 {
+            return sums;
         }
+        let mut air = vec![0.0f32; CLASS_COUNT];
+        air[0] = left_out as f32;
+        let air = Tensor::from_data(TensorData::new(air, [CLASS_COUNT]), &sums.truth.device());
+        sums.plus(DiceSums { intersection: air.clone(), probability: air.clone(), truth: air })
     }
 }
 
 /// The Dice sums of a micro-batch, for the first pass of the accumulation.
 pub fn dice_sums(output: &NetworkOutput, target: &Target) -> DiceSums {
-    Voxels::of(output, target).dice_sums()
+    Voxels::of(output, target).dice_sums(target.left_out())
 }
 
 /// Equation (2). `counts` are those of the whole batch. `whole` holds the whole batch's Dice sums when `target` is only
@@ -172,7 +182,7 @@ pub fn total(
             focal_term = Some(term);
         }
         if loss.dice != 0.0 {
-            let sums = voxels.dice_sums();
+            let sums = voxels.dice_sums(target.left_out());
             let term = match whole {
                 None => batch_dice(sums, &present),
                 Some(whole) => micro_batch_surrogate(sums, whole, &present),

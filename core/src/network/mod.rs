@@ -27,11 +27,11 @@ pub mod unet;
 pub mod weights;
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, ExecutionError, Tensor};
 
 pub use config::NetworkConfig;
 use gauge::AttentionGauge;
-use region::{RegionBranch, RegionOutput};
+use region::{Outside, RegionBranch, RegionOutput};
 pub use unet::ORGAN_LOGIT;
 use unet::{Decoder, Encoder};
 
@@ -81,6 +81,27 @@ impl AttentionAnatomy {
     pub fn forward_region(&self, stack: Tensor<4>) -> Option<RegionOutput> {
         let branch = self.region.as_ref()?;
         self.encoder.forward(stack).pop().map(|deepest| branch.forward(deepest))
+    }
+
+    /// With inputs that are boxes of a field, as regions and attention see it: the rest is air. Without one they are whole fields.
+    pub fn within(self, outside: Option<Outside>) -> Self {
+        Self { region: self.region.map(|region| region.within(outside)), ..self }
+    }
+
+    /// What the region branch sees of a field of air of `stack` slices of `side` x `side` pixels with intensity `air`; `None` for the
+    /// plain U-Net.
+    ///
+    /// # Errors
+    /// The device gives no answer.
+    pub async fn air(&self, stack: usize, side: usize, air: f64) -> Result<Option<Outside>, ExecutionError> {
+        let Some(branch) = &self.region else { return Ok(None) };
+        let field = Tensor::full([1, stack, side, side], air, &self.decoder.device());
+        let Some(features) = self.encoder.forward(field).pop() else { return Ok(None) };
+        let maps = branch.maps(features);
+        let [_, channels, height, width] = maps.dims();
+        let mean = maps.reshape([channels, height * width]).mean_dim(1);
+        let air = mean.into_data_async().await?.try_to_vec::<f32>().unwrap_or_default();
+        Ok(Some(Outside { air, positions: height * width }))
     }
 
     /// The same encoder and decoder without region branch: what the network draws when attention is off.

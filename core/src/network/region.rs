@@ -8,7 +8,7 @@
 
 use burn::module::{Module, Param};
 use burn::nn::{Initializer, Linear, LinearConfig};
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Device, Tensor, TensorData, activation};
 
 use super::block::ConvNorm;
 use super::gauge::AttentionGauge;
@@ -30,6 +30,18 @@ pub struct RegionBranch {
     /// Units of attention, for inference: training knows none.
     #[module(skip)]
     gauge: Option<AttentionGauge>,
+    /// What stands outside the maps, where they are those of a box of the field.
+    #[module(skip)]
+    outside: Option<Outside>,
+}
+
+/// What the branch pools besides what it is given: the rest of a field, which is air.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outside {
+    /// Mean of each of the branch's last maps over a field of air, `[64]`.
+    pub air: Vec<f32>,
+    /// Positions of the whole field.
+    pub positions: usize,
 }
 
 /// What the branch says of a batch.
@@ -55,6 +67,7 @@ impl RegionBranch {
             region: LinearConfig::new(BRANCH_CHANNELS, REGION_COUNT).init(device),
             attention,
             gauge: None,
+            outside: None,
         }
     }
 
@@ -63,10 +76,24 @@ impl RegionBranch {
     /// # Shapes
     /// `[B, C, h, w]` to `[B, 5]` and `[B, 33]`.
     pub fn forward(&self, features: Tensor<4>) -> RegionOutput {
+        self.answer(self.maps(features))
+    }
+
+    /// The branch's last maps.
+    ///
+    /// # Shapes
+    /// `[B, C, h, w]` to `[B, 64, h, w]`.
+    pub fn maps(&self, features: Tensor<4>) -> Tensor<4> {
         let x = activation::relu(self.reduce.forward(features));
-        let x = activation::relu(self.conv.forward(x));
-        let [batch, channels, height, width] = x.dims();
-        let pooled = x.reshape([batch, channels, height * width]).mean_dim(2).reshape([batch, channels]);
+        activation::relu(self.conv.forward(x))
+    }
+
+    /// From the branch's last maps.
+    ///
+    /// # Shapes
+    /// `[B, 64, h, w]` to `[B, 5]` and `[B, 33]`.
+    pub fn answer(&self, x: Tensor<4>) -> RegionOutput {
+        let pooled = self.pool(x);
         let x = activation::relu(self.shared.forward(pooled));
         let attention = activation::sigmoid(self.attention.forward(x.clone()));
         RegionOutput {
@@ -76,6 +103,27 @@ impl RegionBranch {
                 None => attention,
             },
         }
+    }
+
+    /// The mean over the field: of all positions, or of those that there are and air for the rest.
+    fn pool(&self, x: Tensor<4>) -> Tensor<2> {
+        let [batch, channels, height, width] = x.dims();
+        let here = height * width;
+        let pooled = x.reshape([batch, channels, here]).mean_dim(2).reshape([batch, channels]);
+        match &self.outside {
+            Some(Outside { air, positions }) if *positions > here => {
+                let part = here as f64 / *positions as f64;
+                let air = TensorData::new(air.clone(), [1, channels]);
+                let air = Tensor::from_data(air, &pooled.device());
+                pooled * part + air * (1.0 - part)
+            }
+            _ => pooled,
+        }
+    }
+
+    /// With a field around what it is given; without one the maps are all of it.
+    pub fn within(self, outside: Option<Outside>) -> Self {
+        Self { outside, ..self }
     }
 
     /// The units of attention, if it has any.
@@ -91,5 +139,41 @@ impl RegionBranch {
     /// With the normalisations folded into the convolutions.
     pub fn fold(self) -> Self {
         Self { reduce: self.reduce.fold(), conv: self.conv.fold(), ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mean_of_a_box_with_air_around_it_is_that_of_the_field() {
+        let device = Device::flex();
+        let branch = RegionBranch::new(8, &device);
+        let air: Vec<f32> = (0..BRANCH_CHANNELS).map(|c| (c * 29 % 13) as f32 / 10.0).collect();
+        // Two rows and three columns of a field of five by six are not air.
+        let value = |c: usize, y: usize, x: usize| {
+            if (1..3).contains(&y) && (2..5).contains(&x) { (c * 7 + y * 5 + x * 3) as f32 % 11.0 } else { air[c] }
+        };
+        let maps = |rows: std::ops::Range<usize>, columns: std::ops::Range<usize>| {
+            let shape = [1, BRANCH_CHANNELS, rows.len(), columns.len()];
+            let pixels = |c: usize| {
+                let columns = columns.clone();
+                rows.clone().flat_map(move |y| columns.clone().map(move |x| (c, y, x)))
+            };
+            let values: Vec<f32> = (0..BRANCH_CHANNELS).flat_map(pixels).map(|(c, y, x)| value(c, y, x)).collect();
+            Tensor::<4>::from_data(TensorData::new(values, shape), &device)
+        };
+        let (field, part) = (maps(0..5, 0..6), maps(1..3, 2..5));
+        let whole = branch.answer(field.clone());
+        let surrounded = branch.clone().within(Some(Outside { air, positions: 30 }));
+        let off = |a: &RegionOutput| {
+            let attention = (a.attention.clone() - whole.attention.clone()).abs().max().into_scalar::<f32>();
+            attention.max((a.regions.clone() - whole.regions.clone()).abs().max().into_scalar::<f32>())
+        };
+        assert!(off(&surrounded.answer(part.clone())) < 1e-5);
+        assert!(off(&branch.answer(part)) > 1e-3, "the mean of the box alone is another");
+        // Around a whole field there is nothing.
+        assert_eq!(surrounded.answer(field).regions.into_data(), whole.regions.clone().into_data());
     }
 }

@@ -100,6 +100,11 @@ impl Decoder {
         convolve(&self.head, x)
     }
 
+    /// Where its parameters are.
+    pub fn device(&self) -> Device {
+        self.head.weight.device()
+    }
+
     /// With `bias`, `[34]`, added to the logits.
     pub fn add_bias(mut self, bias: [f32; CLASS_COUNT]) -> Self {
         self.head.bias = self.head.bias.map(|own| {

@@ -57,6 +57,23 @@ impl FieldBox {
         Self { field, offset: [x, y], size: [right - x, bottom - y] }
     }
 
+    /// The smallest box that holds both.
+    pub fn hull(&self, other: &Self) -> Self {
+        let offset = [0, 1].map(|a| self.offset[a].min(other.offset[a]));
+        let end = |b: &Self, a: usize| b.offset[a] + b.size[a];
+        let size = [0, 1].map(|a| end(self, a).max(end(other, a)) - offset[a]);
+        Self { field: self.field, offset, size }
+    }
+
+    /// A box of `size` columns and rows with this one in its middle, or nearer to an edge where the field ends.
+    pub fn grown_to(&self, size: [usize; 2]) -> Self {
+        let offset = [0, 1].map(|a| {
+            let before = size[a].saturating_sub(self.size[a]) / 2;
+            self.offset[a].saturating_sub(before).min(self.field - size[a])
+        });
+        Self { field: self.field, offset, size }
+    }
+
     /// Planes of this box from planes of `other`, which may cover more or less of the same field; `outside` where `other` has
     /// nothing.
     pub fn cut<T: Copy>(&self, planes: &[T], other: &Self, outside: T) -> Vec<T> {
@@ -114,6 +131,15 @@ mod tests {
         let faint: Vec<f32> = stack(160, 30..40, 30..40).iter().map(|v| 0.1 + 1e-3 * v).collect();
         assert_eq!(FieldBox::around(&faint, 160, 0.1), nothing);
         assert!(FieldBox::around(&[0.5; 16 * 16], 16, 0.0).is_whole());
+    }
+
+    #[test]
+    fn a_box_grows_around_itself_and_stays_in_the_field() {
+        let small = FieldBox { field: 64, offset: [2, 40], size: [10, 12] };
+        assert_eq!(small.grown_to([16, 32]), FieldBox { field: 64, offset: [0, 30], size: [16, 32] });
+        assert_eq!(small.grown_to([64, 48]), FieldBox { field: 64, offset: [0, 16], size: [64, 48] });
+        let other = FieldBox { field: 64, offset: [8, 10], size: [20, 4] };
+        assert_eq!(small.hull(&other), FieldBox { field: 64, offset: [2, 10], size: [26, 42] });
     }
 
     #[test]

@@ -33,6 +33,9 @@ pub struct TrainingConfig {
     /// What the focal loss is divided by.
     #[serde(default)]
     pub focal_norm: FocalNorm,
+    /// Whether a batch is computed on boxes of one size around what its slices show, in place of whole fields.
+    #[serde(default)]
+    pub boxes: bool,
     /// Whether every batch mixes the sets; each batch is of one set otherwise.
     #[serde(default = "default_mixed")]
     pub mixed: bool,

@@ -61,7 +61,7 @@ pub use variant::{PAPER_ROWS, PaperRow, Trials, TrialsError, Variant};
 
 use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
 
 use crate::dataset::{Batch, BatchCounts, PreparedCase, Sampler, make_batch};
 use crate::loss::batch_dice::{DiceSums, batch_dice};
@@ -69,6 +69,7 @@ use crate::loss::total;
 use crate::loss::total::dice_sums;
 use crate::network::weights::{self, ModelInfo, WeightsError};
 use crate::network::{AttentionAnatomy, NetworkOutput};
+use crate::preprocess::AIR_HU;
 use adam::Adam;
 
 /// A training in progress.
@@ -181,19 +182,19 @@ impl Trainer {
 
     /// The network in validation state: batch statistics settled, no gradients.
     pub fn network(&self) -> AttentionAnatomy {
-        self.network.valid()
+        self.network.valid().within(None)
     }
 
     /// The batch of step number `step` (0 is the first). A pure function, so that a loader may work ahead.
     pub fn batch(config: &TrainingConfig, cases: &[PreparedCase], sampler: &Sampler, step: u64) -> Batch {
         let (phase, _) = config.phase_at(step);
         let slices = sampler.draw(cases, step, config.batch);
-        make_batch(cases, &slices, &config.input(), config.hpa, &phase.augmentation)
+        let batch = make_batch(cases, &slices, &config.input(), config.hpa, &phase.augmentation);
+        if config.boxes { batch.on_boxes(&config.input(), config.network.granularity()) } else { batch }
     }
 
-    fn forward(&self, stacks: &[f32], slices: usize, segments: bool) -> NetworkOutput {
-        let crop = self.config.input().crop;
-        let shape = [slices, self.config.network.stack, crop, crop];
+    fn forward(&self, stacks: &[f32], slices: usize, [height, width]: [usize; 2], segments: bool) -> NetworkOutput {
+        let shape = [slices, self.config.network.stack, height, width];
         let x = Tensor::<4>::from_data(TensorData::new(stacks.to_vec(), shape), &self.device);
         if segments {
             return self.network.forward(x);
@@ -201,6 +202,18 @@ impl Trainer {
         // Pre-training: the decoder is not run, so there are no logits to speak of.
         let region = self.network.forward_region(x);
         NetworkOutput { logits: Tensor::zeros([slices, 1, 1, 1], &self.device), region }
+    }
+
+    /// Tells the region branch what lies around boxes; nothing does around whole fields.
+    async fn surround(&mut self, batch: &Batch) -> Result<(), ExecutionError> {
+        let outside = if batch.target.outside == 0 {
+            None
+        } else {
+            let (input, air) = (self.config.input(), AIR_HU);
+            self.network.valid().air(input.stack, input.crop, f64::from(input.intensity(air))).await?
+        };
+        self.network = self.network.clone().within(outside);
+        Ok(())
     }
 
     /// [`step_async`](Self::step_async) for where one may wait.
@@ -221,8 +234,11 @@ impl Trainer {
         let (phase, _) = self.config.phase_at(self.step);
         let phase = phase.clone();
         let loss = phase.loss;
+        let step = self.step + 1;
+        let lost = |reason: String| StepError::Read { step, reason };
         let counts = BatchCounts::of(&batch.target);
-        let slices = batch.target.len();
+        let (slices, size) = (batch.target.len(), batch.target.size);
+        self.surround(batch).await.map_err(|e| lost(e.to_string()))?;
         let micro = self.config.micro_batch.unwrap_or(slices).clamp(1, slices);
         let per_slice = batch.stacks.len() / slices;
         let ranges: Vec<_> = (0..slices).step_by(micro).map(|a| a..(a + micro).min(slices)).collect();
@@ -232,7 +248,9 @@ impl Trainer {
             .then(|| {
                 ranges
                     .iter()
-                    .map(|r| dice_sums(&self.forward(cut(r), r.len(), true), &batch.target.narrow(r.clone())).detach())
+                    .map(|r| {
+                        dice_sums(&self.forward(cut(r), r.len(), size, true), &batch.target.narrow(r.clone())).detach()
+                    })
                     .reduce(DiceSums::plus)
             })
             .flatten();
@@ -241,7 +259,7 @@ impl Trainer {
         let mut terms = [false; 3];
         let mut values: Vec<Tensor<1>> = Vec::new();
         for r in &ranges {
-            let output = self.forward(cut(r), r.len(), loss.segments());
+            let output = self.forward(cut(r), r.len(), size, loss.segments());
             let target = batch.target.narrow(r.clone());
             let parts = total(&output, &target, &counts, &loss, self.config.focal_norm, whole.as_ref());
             let of_parts = [&parts.dice, &parts.focal, &parts.region];
@@ -254,7 +272,6 @@ impl Trainer {
         values.extend(whole.map(|sums| batch_dice(sums, &counts.present()).inner()));
         self.network = self.adam.step(self.network.clone(), gradients.grads(), phase.learning_rate);
 
-        let lost = |reason: String| StepError::Read { step: self.step + 1, reason };
         let values = Tensor::cat(values, 0).into_data_async().await.map_err(|e| lost(e.to_string()))?;
         let values = values.try_to_vec::<f32>().map_err(|e| lost(format!("{e:?}")))?;
         let mut values = values.into_iter();

@@ -27,6 +27,7 @@ pub fn config() -> TrainingConfig {
         validation_slices: 6,
         hpa: Hpa::SourceRegion,
         focal_norm: FocalNorm::PresentClasses,
+        boxes: false,
         mixed: true,
         organ_logit: ORGAN_LOGIT,
         network: NetworkConfig { base: 4, levels: 3, stack: 5, attention: true },

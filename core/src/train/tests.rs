@@ -6,6 +6,8 @@ use crate::network::{NetworkConfig, ORGAN_LOGIT};
 use crate::preprocess::{InputConfig, ModelGrid};
 use crate::volume::Geometry;
 
+mod boxes;
+
 const CROP: usize = 32;
 
 fn input() -> InputConfig {
@@ -30,6 +32,7 @@ fn config(micro_batch: Option<usize>) -> TrainingConfig {
         validation_slices: 10,
         hpa: Hpa::SourceRegion,
         focal_norm: FocalNorm::PresentClasses,
+        boxes: false,
         mixed: true,
         organ_logit: ORGAN_LOGIT,
         network: NetworkConfig { base: 4, levels: 3, stack: 5, attention: true },
@@ -202,6 +205,7 @@ fn finite_differences(device: &Device, stride: usize) {
     let target = Target {
         labels: vec![0, 1, 1, 9, 0, 0, 3, 0, 0, 3, 3, 0],
         size: [height, width],
+        outside: 0,
         weights,
         regions: vec![Some([0.7, 0.3, 0.0, 0.0, 0.0]), None],
     };

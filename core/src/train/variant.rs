@@ -30,6 +30,8 @@ pub struct Variant {
     pub augmentation: Option<Augmentation>,
     /// Whether every batch mixes the sets.
     pub mixed: Option<bool>,
+    /// Whether batches are computed on boxes in place of whole fields.
+    pub boxes: Option<bool>,
     /// Where the logits of organs begin.
     pub organ_logit: Option<f64>,
     /// Steps that count as an epoch: a longer or shorter training.
@@ -56,6 +58,7 @@ impl Variant {
         config.network.attention = self.attention.unwrap_or(config.network.attention);
         config.hpa = self.hpa.unwrap_or(config.hpa);
         config.mixed = self.mixed.unwrap_or(config.mixed);
+        config.boxes = self.boxes.unwrap_or(config.boxes);
         config.organ_logit = self.organ_logit.unwrap_or(config.organ_logit);
         config.steps_per_epoch = self.steps_per_epoch.unwrap_or(config.steps_per_epoch);
         for (set, weight) in config.data.iter_mut().zip(self.weights.iter().flatten()) {

@@ -37,6 +37,7 @@ fn a_variant_changes_what_it_names_and_nothing_else() {
     assert_eq!(plain, TrainingConfig { name: "test, as it is".into(), ..base.clone() });
     let variant = Variant {
         mixed: Some(false),
+        boxes: Some(true),
         organ_logit: Some(-3.0),
         steps_per_epoch: Some(2),
         weights: Some(vec![2.0, 0.5]),

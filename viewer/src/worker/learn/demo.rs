@@ -167,6 +167,7 @@ impl DemoTraining {
             validation_slices: 0,
             hpa: settings.hpa,
             focal_norm: FocalNorm::PresentClasses,
+            boxes: false,
             mixed: true,
             organ_logit: ORGAN_LOGIT,
             network: NetworkConfig { base: self.base, levels: 4, stack: 5, attention: settings.attention },
