@@ -42,14 +42,6 @@ pub fn count(text: &str) -> Result<usize, String> {
     counted(text, 1, 1_000_000)
 }
 
-/// A height in the patient, in mm.
-///
-/// # Errors
-/// What may be given.
-pub fn height_mm(text: &str) -> Result<f64, String> {
-    within(text, "a height in mm", -1e5..=1e5)
-}
-
 /// Seconds of something.
 ///
 /// # Errors

@@ -20,11 +20,8 @@ pub struct Args {
     /// A NIfTI or NRRD file, a zip archive, or a folder with a DICOM series.
     input: PathBuf,
     /// The slice, counted from 0 at the most inferior, as in the tables of `segment`; the middle one where not given.
-    #[arg(long, conflicts_with = "z_mm")]
+    #[arg(long)]
     slice: Option<usize>,
-    /// The slice nearest to this height (patient S, mm).
-    #[arg(long, allow_negative_numbers = true, value_parser = crate::number::height_mm)]
-    z_mm: Option<f64>,
     /// Weights file; the bundled weights where not given.
     #[arg(long)]
     weights: Option<PathBuf>,
@@ -51,15 +48,10 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let geometry = ct.geometry.clone();
     let depth = geometry.size[2];
     let height = |k: usize| geometry.slice_mm(k);
-    let slice = match (args.slice, args.z_mm) {
-        (Some(slice), _) if slice >= depth => bail!("{}: there are the slices 0 to {}", named(), depth - 1),
-        (Some(slice), _) => slice,
-        (None, Some(z)) => {
-            let off = |k: &usize| (height(*k) - z).abs();
-            (0..depth).min_by(|a, b| off(a).total_cmp(&off(b))).unwrap_or(0)
-        }
-        (None, None) => depth / 2,
-    };
+    let slice = args.slice.unwrap_or(depth / 2);
+    if slice >= depth {
+        bail!("{}: there are the slices 0 to {}", named(), depth - 1);
+    }
     let known = model.info.organs(true);
     let device = args.device.open()?;
     let mut engine = model.engine(&device, known).with_context(|| model.name.clone())?;

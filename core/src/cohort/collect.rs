@@ -349,7 +349,7 @@ mod tests {
         assert_eq!(order[..2], [4, 7], "{:?}", all.odd);
         assert!(order[2..].iter().all(|&n| all.odd[n].is_empty()), "{:?}", all.odd);
         let odd = &all.odd[4][0];
-        assert!(odd.what.starts_with("150.0 ml, where the median is 15"), "{odd:?}");
+        assert!(odd.what.starts_with("150.0 ml, where the median is 1600.0"), "{odd:?}");
         assert!(odd.score < -FAR && odd.slice == Some(3));
         assert!(all.odd[7][0].what.starts_with("a mean of -300 HU, where the median is"), "{:?}", all.odd[7]);
         let csv = all.csv();
