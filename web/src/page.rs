@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use attention_anatomy::infer::DevicePreference;
+use attention_anatomy_viewer::document::Severity;
 use attention_anatomy_viewer::worker::{self, Input};
 use attention_anatomy_viewer::{Launch, ViewerApp};
 use eframe::egui_wgpu::{WgpuSetup, WgpuSetupCreateNew, wgpu};
@@ -113,7 +114,7 @@ fn viewer(cc: &CreationContext<'_>, options: &Options) -> ViewerApp {
     let inputs = if options.sample() { vec![Input::Sample] } else { Vec::new() };
     let mut viewer = ViewerApp::new(cc, worker, Launch { inputs, device, remember: true });
     if !options.webgpu() {
-        viewer.outbox.notices.warn(NO_WEBGPU);
+        viewer.outbox.notices.lasting(Severity::Warning, NO_WEBGPU);
     }
     viewer
 }

@@ -138,6 +138,7 @@ pub(crate) fn series(stored: &crate::volume::Geometry) -> super::dicom::SeriesIn
         number: Some(3),
         image_type: Vec::new(),
         kernel: String::new(),
+        window: None,
         slices: stored.size[2],
         size: [stored.size[0], stored.size[1]],
         spacing: Some(spacing),

@@ -31,6 +31,8 @@ pub struct Preferences {
     pub interpolate: bool,
     /// Paths of recent scans, the newest first (desktop only).
     pub recent: Vec<String>,
+    /// Whether the line that says whose scan it is stays hidden, as before a class.
+    pub hide_patient: bool,
     /// Whether the guided tour has been offered.
     pub tour_seen: bool,
 }
@@ -44,6 +46,7 @@ impl Default for Preferences {
             run_after_opening: true,
             interpolate: true,
             recent: Vec::new(),
+            hide_patient: false,
             tour_seen: false,
         }
     }

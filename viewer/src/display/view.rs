@@ -276,6 +276,12 @@ impl View {
         self.measurements.clear();
     }
 
+    /// Takes the window of another scan: width and level as its files say, else that of soft tissue.
+    pub fn set_window_of_scan(&mut self, window: Option<[f32; 2]>) {
+        self.window = window.map_or(WINDOW_PRESETS[1].window, |[width, level]| DisplayWindow { width, level });
+        self.inverted = false;
+    }
+
     /// Goes `by` slices on in a plane, as far as there are slices.
     pub fn scroll(&mut self, plane: Plane, by: isize, size: [usize; 3]) {
         let axis = plane.axes()[2];

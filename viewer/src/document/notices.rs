@@ -18,6 +18,8 @@ pub struct Notice {
     pub severity: Severity,
     /// The sentence.
     pub text: String,
+    /// Whether it is about this computer, and so holds whatever is open.
+    pub lasting: bool,
 }
 
 /// Notices, the newest last, until the user closes them.
@@ -32,7 +34,20 @@ const MOST: usize = 20;
 impl Notices {
     /// Adds a notice; one that is already shown is not shown twice.
     pub fn push(&mut self, severity: Severity, text: impl Into<String>) {
-        let notice = Notice { severity, text: text.into() };
+        self.add(Notice { severity, text: text.into(), lasting: false });
+    }
+
+    /// Adds one that holds whatever is open.
+    pub fn lasting(&mut self, severity: Severity, text: impl Into<String>) {
+        self.add(Notice { severity, text: text.into(), lasting: true });
+    }
+
+    /// Another scan is open: what was said of the last one goes.
+    pub fn begin_scan(&mut self) {
+        self.list.retain(|notice| notice.lasting);
+    }
+
+    fn add(&mut self, notice: Notice) {
         self.list.retain(|n| *n != notice);
         self.list.push(notice);
         if self.list.len() > MOST {

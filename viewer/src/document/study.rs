@@ -9,12 +9,27 @@ use attention_anatomy::volume::{CtVolume, Geometry};
 
 use crate::edit::{ByteLayer, LabelStore};
 use crate::session::CtKey;
+use crate::worker::AboutScan;
+
+/// Most letters of a study's description in the name of a file.
+const LONGEST_STEM: usize = 60;
+
+/// The name of a scan's file without what says its format.
+fn without_extension(name: &str) -> &str {
+    let name = name.strip_suffix(".gz").unwrap_or(name);
+    [".nii", ".nrrd", ".nhdr", ".zip", ".dcm", ".img", ".hdr"]
+        .iter()
+        .find_map(|end| name.strip_suffix(end))
+        .unwrap_or(name)
+}
 
 /// A CT with its labels.
 #[derive(Debug)]
 pub struct Study {
     /// File or folder it came from. Never written to a log: it may name the patient.
     pub name: String,
+    /// Whose scan it is, where its files say so. Never written to a log.
+    pub about: Option<Box<AboutScan>>,
     /// HU in canonical order.
     pub ct: Arc<CtVolume>,
     /// What tells the CT from others.
@@ -71,6 +86,7 @@ impl Study {
         let size = ct.geometry.size;
         Self {
             name,
+            about: None,
             labels: LabelStore::new(ct.clone()),
             anatomy: vec![None; size[2]],
             margin: ByteLayer::filled(size, u8::MAX),
@@ -91,10 +107,25 @@ impl Study {
         Self::new(number, name, ct, key)
     }
 
-    /// The name of a file with this content, `labels.nii.gz` for instance: after what was opened.
+    /// What it is called: after its series or its study, else after its file.
+    pub fn title(&self) -> &str {
+        self.about.as_ref().map(|about| about.title()).filter(|title| !title.is_empty()).unwrap_or(&self.name)
+    }
+
+    /// The name under which a file with `content` of this study is offered for saving:
+    /// `thorax-routine-2024-02-29-labels.nii.gz`. It holds study and content, and never the patient's name or number.
     pub fn file_name(&self, content: &str) -> String {
-        let stem = self.name.split(['.', '/']).next().unwrap_or_default();
-        format!("{stem}-{content}")
+        let date = self.about.as_ref().map_or("", |about| &about.study_date);
+        let title = match self.about.as_ref().map(|about| about.title()).filter(|title| !title.is_empty()) {
+            Some(title) => title,
+            None => without_extension(&self.name),
+        };
+        let words = |text: &str| {
+            text.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).collect::<Vec<_>>().join("-")
+        };
+        let stem: String = words(title).chars().take(LONGEST_STEM).collect();
+        let parts = [stem, words(date), content.to_owned()];
+        parts.iter().filter(|part| !part.is_empty()).map(String::as_str).collect::<Vec<_>>().join("-")
     }
 
     /// The canonical grid.
@@ -121,5 +152,27 @@ impl Study {
             anatomy.regions.iter().chain(anatomy.attention.iter().flatten()).for_each(|v| take(v.to_bits()));
         }
         hash
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edit::samples::ct;
+
+    #[test]
+    fn files_are_named_after_study_and_content_and_never_after_the_patient() {
+        let mut study = Study::of_ct(1, "neck chest.nii.gz".into(), ct([2; 3], [1.0; 3]));
+        assert_eq!(study.file_name("labels.nii.gz"), "neck-chest-labels.nii.gz");
+        study.about = Some(Box::new(AboutScan {
+            patient: "Yamada, Tarou".into(),
+            id: "007".into(),
+            study_date: "2024-02-29".into(),
+            series: "Thorax  3.0/B31f".into(),
+            ..AboutScan::default()
+        }));
+        assert_eq!(study.file_name("report.html"), "Thorax-3-0-B31f-2024-02-29-report.html");
+        study.about = Some(Box::default());
+        assert_eq!(study.file_name("session.json"), "neck-chest-session.json");
     }
 }

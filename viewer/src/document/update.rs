@@ -4,10 +4,13 @@ use attention_anatomy::metrics::OrganMetrics;
 use web_time::{Duration, Instant};
 
 use super::study::{Reference, Study};
-use super::{Document, FileRequest, Opening, Outbox, Question, RunPhase, RunState};
+use super::{Document, FileRequest, Opening, Outbox, Question, RunPhase, RunState, Severity};
 use crate::edit::ByteLayer;
 use crate::session::Session;
 use crate::worker::{Command, Event, Input, OpenAs, Opened, RunRequest};
+
+/// What the worker calls files by their content alone.
+const CONTENTS: [&str; 5] = ["statistics.csv", "attention.csv", "attention.json", "report.html", "session.json"];
 
 impl Document {
     /// Applies an event; those of runs and questions that are over change nothing.
@@ -15,7 +18,7 @@ impl Document {
         match event {
             Event::Device(device) => {
                 for note in &device.notes {
-                    outbox.notices.warn(note.clone());
+                    outbox.notices.lasting(Severity::Warning, note.clone());
                 }
                 self.model.device = Some(device);
             }
@@ -102,7 +105,13 @@ impl Document {
                 self.question = Some(Question::NotHu(message));
             }
             Event::NotHu { .. } => {}
-            Event::Exported { name, bytes } => outbox.request(FileRequest::Save { name, bytes }),
+            Event::Exported { name, bytes } => {
+                // Names that come from a dialog are whole.
+                let is_content = CONTENTS.contains(&name.as_str());
+                let study = self.study.as_ref().filter(|_| is_content);
+                let name = study.map_or(name.clone(), |study| study.file_name(&name));
+                outbox.request(FileRequest::Save { name, bytes });
+            }
             Event::Failed(message) => outbox.notices.error(message),
             Event::Edited { number, changes } => {
                 if let Some(study) = self.study.as_mut() {
@@ -191,13 +200,16 @@ impl Document {
 
     fn opened(&mut self, what: Opened, outbox: &mut Outbox) {
         match what {
-            Opened::Ct { name, ct, key, labels_follow } => {
+            Opened::Ct { name, ct, key, about, labels_follow } => {
+                // What is still said of the last scan is not said of this one.
+                outbox.notices.begin_scan();
                 for warning in &ct.warnings {
                     outbox.notices.warn(warning.clone());
                 }
                 self.view.reset(ct.geometry.size);
+                self.view.set_window_of_scan(about.as_ref().and_then(|about| about.window));
                 let number = outbox.next_number();
-                self.study = Some(Study::new(number, name, ct, key));
+                self.study = Some(Study { about, ..Study::new(number, name, ct, key) });
                 self.run = RunState::default();
                 // What comes with it is shown, and not replaced at once.
                 if self.preferences.run_after_opening && !labels_follow {
@@ -290,16 +302,19 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
+    use crate::display::WINDOW_PRESETS;
     use crate::document::bench::Bench;
     use crate::edit::samples::ct;
     use crate::session::CtKey;
+    use crate::worker::AboutScan;
 
     fn open(bench: &mut Bench, paths: &[&str]) {
         bench.open(paths.iter().map(|path| Input::Path(PathBuf::from(path))).collect(), OpenAs::Whatever);
         let job = bench.opening.as_ref().unwrap().job;
         let ct = ct([2; 3], [1.0; 3]);
         let key = CtKey::of(&ct);
-        bench.apply(Event::Opened { job, what: Opened::Ct { name: "scan".into(), ct, key, labels_follow: false } });
+        let what = Opened::Ct { name: "scan".into(), ct, key, about: None, labels_follow: false };
+        bench.apply(Event::Opened { job, what });
     }
 
     #[test]
@@ -311,6 +326,32 @@ mod tests {
         let here = std::env::current_dir().unwrap();
         let recent: Vec<PathBuf> = bench.preferences.recent.iter().map(PathBuf::from).collect();
         assert_eq!(recent, [here.join("a"), here.join("b")]);
+    }
+
+    #[test]
+    fn a_new_scan_begins_with_its_own_window_and_without_what_was_said_of_the_last() {
+        let mut bench = Bench::default();
+        open(&mut bench, &["a"]);
+        (bench.view.window, bench.view.inverted) = (WINDOW_PRESETS[2].window, true);
+        bench.outbox.notices.warn("slices of the last scan are oblique");
+        bench.outbox.notices.lasting(Severity::Warning, "there is no GPU");
+        let about = AboutScan { window: Some([80.0, 40.0]), ..AboutScan::default() };
+        bench.open(vec![Input::Path("b".into())], OpenAs::Whatever);
+        let job = bench.opening.as_ref().unwrap().job;
+        let ct = ct([2; 3], [1.0; 3]);
+        let what = Opened::Ct {
+            name: "b".into(),
+            key: CtKey::of(&ct),
+            ct,
+            about: Some(Box::new(about)),
+            labels_follow: false,
+        };
+        bench.apply(Event::Opened { job, what });
+        assert_eq!((bench.view.window.width, bench.view.window.level, bench.view.inverted), (80.0, 40.0, false));
+        let said: Vec<&str> = bench.outbox.notices.iter().map(|n| n.text.as_str()).collect();
+        assert_eq!(said, ["there is no GPU"]);
+        open(&mut bench, &["c"]);
+        assert_eq!(bench.view.window, WINDOW_PRESETS[1].window, "soft tissue where the files name none");
     }
 
     #[test]

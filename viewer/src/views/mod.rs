@@ -8,6 +8,7 @@
 //! | `keys.rs` | the table of keys |
 //! | `extras.rs` | outlines of structures that are none of the 33 organs |
 //! | `marks.rs` | letters, scale bar, crosshair, measurements |
+//! | `subject.rs` | whose scan it is |
 //! | `start.rs` | what is shown while nothing is open |
 //! | `picture.rs` | the views as a PNG |
 
@@ -18,6 +19,7 @@ mod marks;
 mod picture;
 mod pointer;
 mod start;
+mod subject;
 #[cfg(not(target_family = "wasm"))]
 #[cfg(test)]
 mod tests;
@@ -54,6 +56,7 @@ pub fn show(ui: &mut Ui, document: &mut Document, outbox: &mut Outbox) {
         start::show(ui, document, outbox);
         return;
     };
+    let room = whose(ui, document, room);
     picture::deliver(ui.ctx(), document, outbox, room);
     for axis in 0..3 {
         document.view.cursor[axis] = document.view.cursor[axis].min(size[axis] - 1);
@@ -99,6 +102,15 @@ pub fn show(ui: &mut Ui, document: &mut Document, outbox: &mut Outbox) {
             outbox.send(Command::Focus { slice });
         }
     }
+}
+
+/// Draws the line above the views; the room that it leaves.
+fn whose(ui: &mut Ui, document: &mut Document, room: Rect) -> Rect {
+    let Some(study) = &document.study else { return room };
+    let (line, rest) = room.split_top_bottom_at_y(room.top() + subject::HEIGHT);
+    let mut ui = ui.new_child(UiBuilder::new().max_rect(line.shrink2(vec2(8.0, 0.0))).id_salt("whose"));
+    subject::show(&mut ui, study, &mut document.preferences.hide_patient);
+    rest
 }
 
 fn projection(document: &Document, plane: Plane, rect: Rect) -> Option<Projection> {

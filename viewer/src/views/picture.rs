@@ -32,6 +32,7 @@ pub fn deliver(ctx: &Context, document: &Document, outbox: &mut Outbox, rect: Re
     match encode(&picture, &model) {
         Ok(bytes) => {
             let name = format!("{}-{}.png", document.view.main.name().to_lowercase(), document.view.slice() + 1);
+            let name = document.study.as_ref().map_or(name.clone(), |study| study.file_name(&name));
             outbox.request(FileRequest::Save { name, bytes });
         }
         Err(error) => outbox.notices.error(format!("the picture could not be made ({error})")),

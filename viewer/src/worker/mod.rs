@@ -32,9 +32,9 @@ pub use executor::{Executor, Step};
 #[cfg(not(target_family = "wasm"))]
 pub use native::{Options, Repaint, spawn, spawn_worker};
 pub use protocol::{
-    Ask, Command, DeviceInfo, DoubtfulOrgan, Event, Export, Input, LearnAnswer, LearnCommand, LearnEvaluation,
-    LearnEvent, LearnPlan, LearnSettings, LearnSlice, LearnUpdate, OpenAnswer, OpenAs, OpenQuestion, Opened,
-    RunRequest, SeriesEntry, StructureExport, StructureFormat, WeightsInfo,
+    AboutScan, Ask, Command, DeviceInfo, DoubtfulOrgan, Event, Export, Input, LearnAnswer, LearnCommand,
+    LearnEvaluation, LearnEvent, LearnPlan, LearnSettings, LearnSlice, LearnUpdate, OpenAnswer, OpenAs, OpenQuestion,
+    Opened, RunRequest, SeriesEntry, StructureExport, StructureFormat, WeightsInfo,
 };
 #[cfg(target_family = "wasm")]
 pub use wasm::{spawn_worker, worker_main};

@@ -4,6 +4,7 @@
 //! runs and questions that are over. Large data are shared natively and transferred in the browser: the fields marked
 //! `codec` travel beside the text that everything else becomes.
 
+mod about;
 mod export;
 mod learn;
 mod questions;
@@ -18,6 +19,7 @@ use attention_anatomy::metrics::OrganMetrics;
 use attention_anatomy::network::weights::ModelInfo;
 use attention_anatomy::volume::CtVolume;
 
+pub use about::AboutScan;
 pub use export::{Export, StructureExport, StructureFormat};
 pub use learn::{
     LearnAnswer, LearnCommand, LearnEvaluation, LearnEvent, LearnPlan, LearnSettings, LearnSlice, LearnUpdate,
@@ -250,6 +252,8 @@ pub enum Opened {
         ct: Arc<CtVolume>,
         /// What tells it from other CTs.
         key: CtKey,
+        /// Whose it is, where the files say so.
+        about: Option<Box<AboutScan>>,
         /// Whether labels or structures follow that were opened with it.
         labels_follow: bool,
     },

@@ -14,11 +14,11 @@ use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 use dicom_transfer_syntax_registry::{TransferSyntaxIndex, TransferSyntaxRegistry};
 
-use super::unknown;
 use super::walk::{
     EXPLICIT_BE, EXPLICIT_LE, Element, Encoding, IMPLICIT_LE, ITEM, UNDEFINED, Unreadable, check_sequence, contain,
     damaged, element, plain_end, sequence_end,
 };
+use super::{characters, unknown};
 
 /// Deflated data sets are inflated up to here.
 const MAX_INFLATED: u64 = 1 << 29;
@@ -154,9 +154,18 @@ impl<'a> DataSet<'a> {
         let (mut picked, mut unknown): (Vec<u8>, Vec<u8>) = (Vec::new(), Vec::new());
         let bytes = &*self.bytes;
         let mut problem = None;
+        // The parser goes by the first of several character sets; without it, a character of its texts is a byte.
+        let mut character_sets = None;
         let pixels = self.walk(&mut |range, element| {
             if !wanted.contains(&element.tag) {
                 return;
+            }
+            if element.tag == tags::SPECIFIC_CHARACTER_SET && element.length != UNDEFINED {
+                let value = trimmed(&bytes[element.value..range.end]);
+                if !characters::is_plain(&value) {
+                    character_sets = Some(value);
+                    return;
+                }
             }
             let is_unknown = element.vr == VR::UN && unknown::is_known(element.tag);
             let encoding = if is_unknown { IMPLICIT_LE } else { self.encoding };
@@ -182,7 +191,12 @@ impl<'a> DataSet<'a> {
         };
         let parsed = contain(|| InMemDicomObject::read_dataset_with_ts(picked.as_slice(), syntax).ok()).flatten();
         match parsed.and_then(|object| unknown::resolve(object, &unknown)) {
-            Some(object) => Ok((object, pixels)),
+            Some(mut object) => {
+                if let Some(value) = character_sets {
+                    characters::put_back(&mut object, &value);
+                }
+                Ok((object, pixels))
+            }
             None => damaged("an element of its header cannot be parsed"),
         }
     }

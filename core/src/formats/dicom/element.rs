@@ -6,6 +6,8 @@ use dicom_core::{DataDictionary, Tag};
 use dicom_object::InMemDicomObject;
 use dicom_object::mem::InMemElement;
 
+use super::characters;
+
 /// The items of a sequence; none when absent.
 pub(in crate::formats) fn items(object: &InMemDicomObject, tag: Tag) -> &[InMemDicomObject] {
     object.get(tag).and_then(|e| e.items()).unwrap_or_default()
@@ -14,7 +16,8 @@ pub(in crate::formats) fn items(object: &InMemDicomObject, tag: Tag) -> &[InMemD
 /// A text value without its padding, empty when absent.
 pub(in crate::formats) fn text(object: &InMemDicomObject, tag: Tag) -> String {
     let trim = |s: &str| s.trim_matches(|c: char| c.is_whitespace() || c == '\0').to_owned();
-    object.get(tag).and_then(|e| e.to_str().ok()).map(|s| trim(&s)).unwrap_or_default()
+    let parsed = object.get(tag).and_then(|e| e.to_str().ok()).map(|s| trim(&s)).unwrap_or_default();
+    characters::meant(object, parsed)
 }
 
 /// All values of a text element, without their padding.

@@ -16,7 +16,7 @@ use super::walk::Unreadable;
 const MAX_FRAMES: usize = 1 << 16;
 
 /// What is picked from a file.
-const WANTED: [Tag; 38] = [
+const WANTED: [Tag; 40] = [
     tags::SPECIFIC_CHARACTER_SET,
     tags::IMAGE_TYPE,
     tags::SOP_CLASS_UID,
@@ -55,6 +55,8 @@ const WANTED: [Tag; 38] = [
     tags::ACCESSION_NUMBER,
     tags::REFERRING_PHYSICIAN_NAME,
     tags::STUDY_ID,
+    tags::WINDOW_CENTER,
+    tags::WINDOW_WIDTH,
 ];
 
 /// Where one slice lies and how its values are scaled; `None` is missing or unreadable.
@@ -91,6 +93,8 @@ pub(super) struct Header {
     pub(super) image_type: Vec<String>,
     /// ConvolutionKernel (0018,1210), the first, empty when absent.
     pub(super) kernel: String,
+    /// WindowWidth (0028,1051) and WindowCenter (0028,1050), the first of each, where the file has both.
+    pub(super) window: Option<[f64; 2]>,
     /// RescaleType (0028,1054), empty when absent.
     pub(super) rescale_type: String,
     /// GantryDetectorTilt (0018,1120), degrees.
@@ -218,6 +222,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<FileKind, Unreadable> {
         patient_position: text(&object, tags::PATIENT_POSITION),
         image_type: texts(&object, tags::IMAGE_TYPE),
         kernel: texts(&object, tags::CONVOLUTION_KERNEL).into_iter().next().unwrap_or_default(),
+        window: window(&object),
         rescale_type: text(&object, tags::RESCALE_TYPE),
         tilt: numbers(&object, tags::GANTRY_DETECTOR_TILT).map_or(0.0, |[tilt]| tilt),
         columns: columns.clamp(0, u16::MAX.into()) as usize,
@@ -229,6 +234,12 @@ pub(super) fn read(bytes: &[u8]) -> Result<FileKind, Unreadable> {
         pixels,
         syntax: set.syntax,
     })))
+}
+
+/// The first window of the file; none where its numbers make no sense.
+fn window(object: &InMemDicomObject) -> Option<[f64; 2]> {
+    let first = |tag| object.get(tag)?.to_multi_float64().ok()?.first().copied().filter(|v| v.is_finite());
+    Some([first(tags::WINDOW_WIDTH).filter(|&width| width >= 1.0)?, first(tags::WINDOW_CENTER)?])
 }
 
 /// The frame attributes, each from the first object that has it.

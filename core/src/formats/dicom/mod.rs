@@ -7,6 +7,7 @@
 //! that its slices form a grid or refuse them with the numbers (`stacking`), and only then decode pixels (`pixels`), slice
 //! by slice into the volume (`reader`).
 
+mod characters;
 mod choice;
 mod codestream;
 pub(in crate::formats) mod dataset;
@@ -19,6 +20,7 @@ mod jpeg2000;
 mod kind;
 pub(in crate::formats) mod nested;
 mod patient;
+mod person;
 mod pixel_format;
 mod pixels;
 mod reader;
@@ -36,6 +38,7 @@ pub use derived::{Author, Derivation, ExportError, Moment, can_refer, new_uid};
 pub use error::DicomError;
 pub use kind::{Stored, stored};
 pub use patient::PatientStudy;
+pub use person::{date, person_name};
 pub use reader::{SeriesReader, SeriesSurvey};
 pub use series::{SeriesInfo, SliceReference};
 

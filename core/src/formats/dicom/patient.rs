@@ -1,6 +1,6 @@
 //! Who and which study the slices belong to. An RTSTRUCT or SEG made from them has to repeat it, or no planning system
-//! puts the two together. It goes from file to file and nowhere else: `Debug` shows nothing, and it is not
-//! serialisable.
+//! puts the two together; and whoever looks at the slices must see whose they are. It goes from file to file and to the
+//! screen, and nowhere else: `Debug` shows nothing, and it is not serialisable.
 
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;

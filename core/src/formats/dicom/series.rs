@@ -41,6 +41,8 @@ pub struct SeriesInfo {
     pub image_type: Vec<String>,
     /// ConvolutionKernel (0018,1210) of the first slice, empty when absent.
     pub kernel: String,
+    /// WindowWidth (0028,1051) and WindowCenter (0028,1050) of the first slice, HU, where it has both.
+    pub window: Option<[f64; 2]>,
     /// Slices of the volume.
     pub slices: usize,
     /// Columns (i) and rows (j) of a slice.
@@ -169,6 +171,7 @@ fn one_series(images: &[ImageFile], members: Vec<usize>, unread: &str) -> Series
         number: first.series_number,
         image_type: first.image_type.clone(),
         kernel: first.kernel.clone(),
+        window: first.window,
         slices: slices.len(),
         size: [first.columns, first.rows],
         spacing: stack.as_ref().ok().map(|s| s.geometry.spacing()),

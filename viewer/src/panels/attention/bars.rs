@@ -19,7 +19,7 @@ pub struct Bars<'a> {
     pub own: [f32; ORGAN_COUNT],
     /// How they are laid out.
     pub scale: Scale,
-    /// Organs that the weights know; the others are dimmed and cannot be dragged.
+    /// Organs that the weights know; the others have no bar, for their values mean nothing.
     pub known: OrganSet,
     /// Colours, by organ.
     pub colours: &'a dyn Fn(Organ) -> [u8; 3],
@@ -40,9 +40,9 @@ pub enum Done {
 impl Bars<'_> {
     /// The order of the rows. It follows the network's own values, so that no row runs away while it is dragged.
     fn order(&self) -> Vec<Organ> {
-        let mut organs = Organ::ALL.to_vec();
+        let mut organs: Vec<Organ> = self.known.iter().collect();
         if self.sorted {
-            let key = |o: Organ| if self.known.contains(o) { self.own[o.index()] } else { -1.0 };
+            let key = |o: Organ| self.own[o.index()];
             organs.sort_by(|&a, &b| key(b).total_cmp(&key(a)));
         }
         organs
@@ -61,13 +61,12 @@ impl Bars<'_> {
     fn row(&self, ui: &mut Ui, organ: Organ) -> Option<Done> {
         let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::hover());
         let id = ui.scope_id().with(("attention", organ.label()));
-        let known = self.known.contains(organ);
         let mut value = self.values[organ.index()];
         let name_rect = Rect::from_min_size(rect.min, vec2(NAME, ROW));
         let bar = Rect::from_min_max(pos2(rect.left() + NAME, rect.top()), pos2(rect.right() - NUMBER, rect.bottom()));
         let name = format!("Attention of {}", organ.name().to_lowercase());
         let mut place = self.scale.place(value);
-        let (response, changed) = drag_bar(ui, bar, id, &name, &mut place, known);
+        let (response, changed) = drag_bar(ui, bar, id, &name, &mut place, true);
         if changed {
             value = self.scale.value(place);
         }
@@ -75,13 +74,8 @@ impl Bars<'_> {
         if ui.is_rect_visible(rect) {
             self.paint(ui, organ, value, rect, bar.shrink2(vec2(2.0, 4.0)), &response);
         }
-        let hint = match known {
-            true => {
-                let (shown, own) = (scale::number(value), scale::number(self.own[organ.index()]));
-                format!("{organ}: {shown} (the network says {own})\nDrag to ask what if")
-            }
-            false => format!("{organ} is not in these weights: its value means nothing"),
-        };
+        let (shown, own) = (scale::number(value), scale::number(self.own[organ.index()]));
+        let hint = format!("{organ}: {shown} (the network says {own})\nDrag to ask what if");
         response.on_hover_text(hint);
         match () {
             () if changed => Some(Done::Set(organ, value)),
@@ -91,16 +85,15 @@ impl Bars<'_> {
     }
 
     fn paint(&self, ui: &Ui, organ: Organ, value: f32, rect: Rect, bar: Rect, response: &egui::Response) {
-        let known = self.known.contains(organ);
         let own = self.own[organ.index()];
         let painter = ui.painter();
         let visuals = ui.visuals();
         if self.selected == Some(organ) {
             painter.rect_filled(rect, CornerRadius::same(3), visuals.faint_bg_color);
         }
-        let ink = if known { visuals.text_color() } else { visuals.weak_text_color().gamma_multiply(0.7) };
+        let ink = visuals.text_color();
         let colour = (self.colours)(organ);
-        swatch(ui, Rect::from_center_size(pos2(rect.left() + 7.0, rect.center().y), vec2(9.0, 9.0)), colour, !known);
+        swatch(ui, Rect::from_center_size(pos2(rect.left() + 7.0, rect.center().y), vec2(9.0, 9.0)), colour, false);
         let name = elided(ui, &short_name(organ), TextStyle::Small, ink, NAME - 18.0);
         painter.galley(pos2(rect.left() + 16.0, rect.center().y - name.size().y / 2.0), name, ink);
 
@@ -108,11 +101,10 @@ impl Bars<'_> {
         let x = |v: f32| egui::lerp(bar.x_range(), self.scale.place(v));
         let mut filled = bar;
         filled.set_right(x(value));
-        let fill = theme::colour(colour).gamma_multiply(if known { 1.0 } else { 0.25 });
-        painter.rect_filled(filled, CornerRadius::same(2), fill);
+        painter.rect_filled(filled, CornerRadius::same(2), theme::colour(colour));
         let edge = match () {
             () if response.has_focus() => Stroke::new(1.5, theme::accent_of(ui)),
-            () if response.hovered() && known => Stroke::new(1.0, visuals.weak_text_color()),
+            () if response.hovered() => Stroke::new(1.0, visuals.weak_text_color()),
             () => Stroke::new(1.0, visuals.widgets.noninteractive.bg_stroke.color),
         };
         painter.rect_stroke(bar, CornerRadius::same(2), edge, StrokeKind::Outside);
@@ -122,7 +114,7 @@ impl Bars<'_> {
             let mark = Stroke::new(2.0, visuals.strong_text_color());
             painter.vline(x(own), (bar.top() - 2.0)..=(bar.bottom() + 2.0), mark);
         }
-        let number = if known { scale::number(value) } else { "\u{2013}".to_string() };
+        let number = scale::number(value);
         let font = TextStyle::Small.resolve(ui.style());
         let ink = if moved { theme::accent_of(ui) } else { ink };
         painter.text(pos2(rect.right() - 2.0, rect.center().y), Align2::RIGHT_CENTER, number, font, ink);

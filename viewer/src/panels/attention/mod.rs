@@ -10,7 +10,7 @@ mod bars;
 mod removed;
 mod uncertain;
 
-use attention_anatomy::anatomy::Region;
+use attention_anatomy::anatomy::{ORGAN_COUNT, Region};
 use attention_anatomy::infer::SliceAnatomy;
 use attention_anatomy::report::region_order_warnings;
 use egui::{Align2, CornerRadius, Rect, RichText, Sense, Stroke, StrokeKind, TextStyle, Ui, pos2, vec2};
@@ -234,6 +234,16 @@ fn values(panel: &Attention, ui: &mut Ui, cx: &mut Context<'_>, own: [f32; 33]) 
     let height = (ui.clip_rect().bottom() - ui.cursor().top() - BELOW_BARS).max(SHORTEST_BARS);
     let scroll = egui::ScrollArea::vertical().id_salt("bars").max_height(height).auto_shrink([false, true]);
     let done = scroll.show(ui, |ui| bars.show(ui)).inner;
+    let unlearned = ORGAN_COUNT - known.len();
+    if unlearned > 0 {
+        let organs = if unlearned == 1 {
+            "1 organ is not in these weights and has".to_string()
+        } else {
+            format!("{unlearned} organs are not in these weights and have")
+        };
+        let text = format!("{organs} no bars.");
+        ui.add(egui::Label::new(RichText::new(text).small().weak()).wrap());
+    }
     match done {
         Some(bars::Done::Set(organ, value)) => cx.document.wish.set[organ.index()] = Some(value),
         Some(bars::Done::Chosen(organ)) => cx.document.view.selected = Some(organ),

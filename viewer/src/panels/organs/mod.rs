@@ -3,6 +3,7 @@
 //! Rows are painted by hand, two lines at most, so that all of them cost less than a millisecond each frame.
 
 mod detail;
+mod groups;
 mod known;
 mod others;
 mod row;
@@ -15,13 +16,17 @@ use super::icons::Icon;
 use super::widgets::{icon_button_at, remark};
 use crate::theme;
 
+use groups::{Group, Heading, groups};
+
 /// The panel.
 #[derive(Clone, Debug, Default)]
 pub struct Organs {
     /// What is searched for.
     search: String,
-    /// Groups that are folded, by region.
-    folded: [bool; 5],
+    /// Groups that are folded otherwise than they start.
+    turned: Vec<Heading>,
+    /// The region on screen by which the groups are ordered.
+    on_screen: Option<Region>,
     /// The organ that was last scrolled to.
     shown: Option<Organ>,
 }
@@ -33,9 +38,33 @@ pub fn matches(organ: Organ, search: &str) -> bool {
     search.split_whitespace().all(|word| names.iter().any(|name| name.contains(word)))
 }
 
-/// The region under which an organ stands: the uppermost one that it lies in.
-fn group(organ: Organ) -> Option<Region> {
-    organ.regions().first().copied()
+impl Organs {
+    fn is_folded(&self, heading: Heading) -> bool {
+        heading.starts_folded() != self.turned.contains(&heading)
+    }
+
+    fn turn(&mut self, heading: Heading) {
+        match self.turned.iter().position(|&h| h == heading) {
+            Some(at) => drop(self.turned.remove(at)),
+            None => self.turned.push(heading),
+        }
+    }
+
+    /// Follows the slice on screen, but not while the mouse is over the list: rows do not run away from it.
+    fn follow(&mut self, ui: &Ui, cx: &Context<'_>) {
+        let Some(study) = &cx.document.study else {
+            self.on_screen = None;
+            return;
+        };
+        let is_pointed_at = ui.rect_contains_pointer(ui.max_rect());
+        if self.on_screen.is_some() && is_pointed_at {
+            return;
+        }
+        let anatomy = study.anatomy_near(cx.document.view.slice());
+        if let Some((region, _)) = anatomy.and_then(|anatomy| anatomy.most_likely_region()) {
+            self.on_screen = Some(region);
+        }
+    }
 }
 
 impl Panel for Organs {
@@ -52,20 +81,29 @@ fn show(panel: &mut Organs, ui: &mut Ui, cx: &mut Context<'_>) {
         let frame = egui::Frame::side_top_panel(ui.style()).inner_margin(egui::Margin::symmetric(0, 6));
         egui::Panel::bottom("organ").frame(frame).show(ui, |ui| detail::show(ui, cx, organ));
     }
+    panel.follow(ui, cx);
     let scroll = egui::ScrollArea::vertical().auto_shrink(false);
     scroll.show(ui, |ui| {
         ui.spacing_mut().item_spacing.y = 1.0;
         let search = panel.search.clone();
+        let is_searching = !search.trim().is_empty();
         let mut found = 0;
-        for region in Region::ALL {
-            let all: Vec<Organ> = Organ::ALL.into_iter().filter(|&o| group(o) == Some(region)).collect();
-            let shown: Vec<Organ> = all.iter().copied().filter(|&o| matches(o, &search)).collect();
+        for group in groups(cx.document, panel.on_screen) {
+            let shown: Vec<Organ> = group.organs.iter().copied().filter(|&o| matches(o, &search)).collect();
             if shown.is_empty() {
                 continue;
             }
             found += shown.len();
-            header(&mut panel.folded[region.index()], ui, cx, region, &all);
-            if !panel.folded[region.index()] || !search.is_empty() {
+            let is_folded = panel.is_folded(group.heading);
+            if header(ui, cx, &group, is_folded) {
+                panel.turn(group.heading);
+            }
+            // Whoever chose an organ in the views wants to see its row.
+            let is_chosen = cx.document.view.selected.is_some_and(|o| panel.shown != Some(o) && shown.contains(&o));
+            if is_chosen && is_folded {
+                panel.turn(group.heading);
+            }
+            if !is_folded || is_searching || is_chosen {
                 for organ in shown {
                     row::show(ui, cx, organ, &mut panel.shown);
                 }
@@ -77,7 +115,7 @@ fn show(panel: &mut Organs, ui: &mut Ui, cx: &mut Context<'_>) {
         }
         if found == 0 {
             ui.weak(format!("No organ is called \u{201c}{}\u{201d}.", search.trim()));
-        } else if search.is_empty() {
+        } else if !is_searching {
             weak_organs(ui, cx);
         }
     });
@@ -110,42 +148,47 @@ fn controls(panel: &mut Organs, ui: &mut Ui, cx: &mut Context<'_>) {
     ui.add_space(2.0);
 }
 
-fn header(fold: &mut bool, ui: &mut Ui, cx: &mut Context<'_>, region: Region, organs: &[Organ]) {
-    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 26.0), Sense::click());
-    let found = match &cx.document.study {
-        Some(study) => organs.iter().filter(|&&o| study.labels.voxel_count(o) > 0).count(),
-        None => 0,
+/// Draws the heading of a group; whether it was clicked.
+fn header(ui: &mut Ui, cx: &mut Context<'_>, group: &Group, is_folded: bool) -> bool {
+    let Group { heading, organs } = group;
+    let id = ui.scope_id().with(heading.name());
+    let rect = ui.allocate_space(vec2(ui.available_width(), 26.0)).1;
+    let response = ui.interact(rect, id, Sense::click());
+    let name = match organs.len() {
+        1 => format!("{}, 1 organ", heading.name()),
+        n => format!("{}, {n} organs", heading.name()),
     };
-    let folded = *fold;
-    response.widget_info(|| WidgetInfo::selected(Role::DisclosureTriangle, true, !folded, region.name()));
+    response.widget_info(|| WidgetInfo::selected(Role::DisclosureTriangle, true, !is_folded, &name));
     if ui.is_rect_visible(rect) {
         let painter = ui.painter();
         if response.hovered() || response.has_focus() {
             painter.rect_filled(rect, CornerRadius::same(4), ui.visuals().faint_bg_color);
         }
-        let bar = Rect::from_min_size(rect.min + vec2(2.0, 5.0), vec2(4.0, 16.0));
-        painter.rect_filled(bar, CornerRadius::same(2), theme::colour(region.colour()));
+        if let Heading::Region(region) = heading {
+            let bar = Rect::from_min_size(rect.min + vec2(2.0, 5.0), vec2(4.0, 16.0));
+            painter.rect_filled(bar, CornerRadius::same(2), theme::colour(region.colour()));
+        }
         let arrow = Rect::from_center_size(pos2(rect.left() + 17.0, rect.center().y), vec2(8.0, 8.0));
-        let turn = if folded { -std::f32::consts::FRAC_PI_2 } else { 0.0 };
+        let turn = if is_folded { -std::f32::consts::FRAC_PI_2 } else { 0.0 };
         painter.add(egui::Shape::rotated_triangle(arrow, turn, ui.visuals().weak_text_color()));
         let font = TextStyle::Body.resolve(ui.style());
         let at = pos2(rect.left() + 28.0, rect.center().y);
-        let name = painter.text(at, Align2::LEFT_CENTER, region.name(), font, ui.visuals().strong_text_color());
-        let count = format!("{found} of {}", organs.len());
+        let name = painter.text(at, Align2::LEFT_CENTER, heading.name(), font, ui.visuals().strong_text_color());
+        let count = organs.len().to_string();
         let small = TextStyle::Small.resolve(ui.style());
         let weak = ui.visuals().weak_text_color();
         painter.text(pos2(name.right() + 8.0, rect.center().y + 1.0), Align2::LEFT_CENTER, count, small, weak);
     }
-    if response.clicked() {
-        *fold = !folded;
+    if matches!(heading, Heading::Region(_)) {
+        let all = organs.iter().all(|o| cx.document.view.styles[o.index()].visible);
+        let eye = Rect::from_center_size(pos2(rect.right() - 14.0, rect.center().y), vec2(26.0, 26.0));
+        let name = format!("Show all of {}", heading.name().to_lowercase());
+        let icon = if all { Icon::Eye } else { Icon::EyeShut };
+        if icon_button_at(ui, eye, id.with("eye"), icon, &name, Some(all)).clicked() {
+            organs.iter().for_each(|o| cx.document.view.styles[o.index()].visible = !all);
+        }
     }
-    let all = organs.iter().all(|o| cx.document.view.styles[o.index()].visible);
-    let eye = Rect::from_center_size(pos2(rect.right() - 14.0, rect.center().y), vec2(26.0, 26.0));
-    let name = format!("Show all of {}", region.name().to_lowercase());
-    let icon = if all { Icon::Eye } else { Icon::EyeShut };
-    if icon_button_at(ui, eye, response.id.with("eye"), icon, &name, Some(all)).clicked() {
-        organs.iter().for_each(|o| cx.document.view.styles[o.index()].visible = !all);
-    }
+    response.clicked()
 }
 
 /// Organs that these weights have learned too badly to be drawn unasked, and how to have them all the same.
@@ -182,12 +225,5 @@ mod tests {
         assert_eq!(found("Glnd_Submand_R"), [Organ::SubmandibularGlandRight]);
         assert_eq!(found(" kidney "), [Organ::KidneyLeft, Organ::KidneyRight]);
         assert!(found("prostate").is_empty());
-    }
-
-    #[test]
-    fn every_organ_stands_in_one_group() {
-        assert!(Organ::ALL.into_iter().all(|o| group(o).is_some()));
-        assert_eq!(group(Organ::SpinalCord), Some(Region::Head));
-        assert_eq!(group(Organ::Heart), Some(Region::Chest));
     }
 }

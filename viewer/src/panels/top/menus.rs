@@ -112,6 +112,10 @@ fn view(ui: &mut Ui, cx: &mut Context<'_>) {
     ui.checkbox(&mut cx.document.view.labels, "Labels");
     ui.checkbox(&mut cx.document.view.inverted, "Black for white");
     ui.checkbox(&mut cx.document.preferences.interpolate, "Smooth between voxels");
+    let mut shown = !cx.document.preferences.hide_patient;
+    if ui.checkbox(&mut shown, "Whose scan it is").on_hover_text("The line above the pictures").changed() {
+        cx.document.preferences.hide_patient = !shown;
+    }
     ui.separator();
     let hidden = &mut cx.arrangement.hidden;
     for (name, hidden) in [

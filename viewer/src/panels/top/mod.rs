@@ -31,9 +31,9 @@ fn show(ui: &mut Ui, cx: &mut Context<'_>) {
         run::show(ui, cx);
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             menus::model(ui, cx);
-            if let Some(study) = &cx.document.study {
-                let name = egui::Label::new(egui::RichText::new(study.name.as_str()).weak()).truncate();
-                ui.add(name).on_hover_text(study.name.as_str());
+            if let Some(study) = cx.document.study.as_ref().filter(|_| !cx.document.preferences.hide_patient) {
+                let name = egui::Label::new(egui::RichText::new(study.title()).weak()).truncate();
+                ui.add(name).on_hover_text(study.title());
             }
         });
     });

@@ -246,7 +246,13 @@ fn every_event_survives() {
             },
         },
         Event::NotHu { run: 2, message: "m".into() },
-        opened(Opened::Ct { name: "c".into(), ct: ct.clone(), key: head().ct, labels_follow: true }),
+        opened(Opened::Ct {
+            name: "c".into(),
+            ct: ct.clone(),
+            key: head().ct,
+            about: Some(Box::default()),
+            labels_follow: true,
+        }),
         opened(Opened::Labels {
             name: "l".into(),
             labels: Some(slices()),
@@ -356,7 +362,7 @@ fn a_damaged_parcel_is_an_error() {
     let ct = Arc::new(Volume::from_stored(geometry, vec![0i16; 8], Modality::Ct).unwrap());
     let encoded = encode(&Event::Opened {
         job: 1,
-        what: Opened::Ct { name: "c".into(), ct, key: head().ct, labels_follow: false },
+        what: Opened::Ct { name: "c".into(), ct, key: head().ct, about: None, labels_follow: false },
     })
     .unwrap();
     assert!(decode::<Event>(&encoded.text, vec![Received::Voxels(vec![0; 7])]).is_err());

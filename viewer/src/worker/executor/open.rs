@@ -24,7 +24,7 @@ use crate::edit::{ByteSlices, Extra};
 use crate::session::{self, CtKey, Hashing, Session};
 use crate::worker::error::{FileError, OpenError, PlatformError};
 use crate::worker::platform::{self, File, Platform, Promise};
-use crate::worker::{Event, Input, OpenAnswer, OpenAs, OpenQuestion, Opened};
+use crate::worker::{AboutScan, Event, Input, OpenAnswer, OpenAs, OpenQuestion, Opened};
 
 /// Bytes that a voxel needs until it is on screen: read, brought to canonical order, labels on both sides, certainty.
 const BYTES_PER_VOXEL: u64 = 7;
@@ -324,9 +324,10 @@ fn name_of(inputs: &[Input]) -> String {
         Some(Input::Browser(file)) => file.name(),
         Some(Input::Sample) => SAMPLE_NAME.into(),
     };
+    // Which of several files comes first is chance, and says nothing.
     match inputs.len() {
         0 | 1 => name,
-        n => format!("{name} and {} more", n - 1),
+        n => format!("{n} files"),
     }
 }
 
@@ -399,6 +400,7 @@ impl Executor {
             }
             Found::Ct(ct, key) => {
                 let series = self.opening.as_mut().and_then(|opening| opening.series.take());
+                let about = series.as_deref().map(AboutScan::of).map(Box::new);
                 self.close();
                 let study = OpenCt::new(name.clone(), ct.clone(), key.clone(), series);
                 let mut labels_follow = false;
@@ -407,7 +409,7 @@ impl Executor {
                     labels_follow = opening.labels_follow();
                 }
                 self.study = Some(study);
-                Opened::Ct { name, ct, key, labels_follow }
+                Opened::Ct { name, ct, key, about, labels_follow }
             }
             Found::Labels { structures, edits } => {
                 let Structures { labels, organs, others, warnings, .. } = *structures;

@@ -3,7 +3,7 @@
 //! Rows are read through [`read_series`], as every front end does it. The values of slice k are k + 1, so that a slice
 //! that is lost, doubled or exchanged shows.
 
-use dicom_core::VR;
+use dicom_core::{DataElement, PrimitiveValue, VR};
 use dicom_dictionary_std::{tags, uids};
 
 use super::super::{DicomError, SeriesChoice, list_series, read_series};
@@ -369,4 +369,21 @@ fn thirty_two_series_are_counted_and_a_number_that_is_none_is_named() {
     assert!(matches!(&error, DicomError::UnknownSeries { .. }));
     let said = error.to_string();
     assert!(said.contains("number 33") && said.ends_with("and 22 more"), "{said}");
+}
+
+#[test]
+fn a_japanese_name_and_the_window_of_the_scanner_come_with_the_series() {
+    // PS3.5 H.3.1; all its bytes are ASCII.
+    let name = "Yamada^Tarou=\x1b$B;3ED\x1b(B^\x1b$BB@O:\x1b(B=\x1b$B$d$^$@\x1b(B^\x1b$B$?$m$&\x1b(B";
+    let sets = PrimitiveValue::Strs(["", "ISO 2022 IR 87"].map(String::from).into_iter().collect());
+    let files = series(4, 2.0, |_, slice| {
+        slice
+            .element(DataElement::new(tags::SPECIFIC_CHARACTER_SET, VR::CS, sets.clone()))
+            .text(tags::PATIENT_NAME, VR::PN, name)
+            .numbers(tags::WINDOW_WIDTH, &[400.0, 1500.0])
+            .numbers(tags::WINDOW_CENTER, &[40.0, -600.0])
+    });
+    let (_, info, _) = read_series(files, SeriesChoice::default()).unwrap();
+    assert_eq!(info.patient.name, "Yamada^Tarou=山田^太郎=やまだ^たろう");
+    assert_eq!(info.window, Some([400.0, 40.0]));
 }
