@@ -14,6 +14,7 @@
 //! | `render/` | the GPU's side of the views: textures and the drawing of slices |
 //! | `panels/` | everything around the views; each panel owns its state |
 //! | `edit/` | the label map and all that changes it, with undo |
+//! | `focus` | what has the keyboard |
 //! | `files/` | dialogs, drops and downloads of each platform |
 //! | `session/` | what of a study is written down: session files, edits that were not saved |
 //! | `store/` | what survives the program: preferences, autosave |
@@ -26,6 +27,7 @@ pub mod display;
 pub mod document;
 pub mod edit;
 pub mod files;
+pub mod focus;
 pub mod panels;
 pub mod render;
 pub mod session;

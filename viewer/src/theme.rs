@@ -1,7 +1,7 @@
 //! How the window looks: calm greys around pictures that must be the brightest thing on screen, one accent colour, text
 //! that stays legible at arm's length, targets that a finger can hit.
 
-use egui::{Color32, CornerRadius, FontFamily, FontId, Margin, Shadow, Stroke, TextStyle, Theme, Vec2, Visuals, vec2};
+use egui::{Color32, CornerRadius, FontFamily, FontId, Margin, Shadow, Stroke, TextStyle, Theme, Visuals, vec2};
 
 use crate::display::Preferences;
 
@@ -10,16 +10,31 @@ pub const TOUCH: f32 = 28.0;
 /// Room that a zoom may take: beyond it nothing fits on the screen, below it nothing can be read.
 const ZOOM: std::ops::RangeInclusive<f32> = 0.6..=2.5;
 
+/// Side of what a finger must hit on a small screen.
+const FINGER: f32 = 40.0;
+
+/// What screen and system ask of the looks, whatever the user prefers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Fingers touch it: everything is large enough for them.
+    pub touch: bool,
+    /// Nothing moves by itself (`prefers-reduced-motion`).
+    pub still: bool,
+    /// Black, white and edges around everything that can be pressed (`forced-colors`, `prefers-contrast`).
+    pub contrast: bool,
+}
+
 /// Looks that were last applied, so that a frame without a change costs nothing.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Applied {
     dark: bool,
     zoom: f32,
+    needs: Needs,
 }
 
 /// Brings the window to the look that the preferences ask for. A zoom that the user has made by keyboard (ctrl with plus or
 /// minus) goes into the preferences instead.
-pub fn apply(ctx: &egui::Context, preferences: &mut Preferences, applied: &mut Option<Applied>) {
+pub fn apply(ctx: &egui::Context, preferences: &mut Preferences, needs: Needs, applied: &mut Option<Applied>) {
     if let Some(last) = applied
         && last.zoom == preferences.zoom
         && ctx.zoom_factor() != last.zoom
@@ -28,15 +43,16 @@ pub fn apply(ctx: &egui::Context, preferences: &mut Preferences, applied: &mut O
     }
     preferences.zoom = if preferences.zoom.is_finite() { preferences.zoom } else { 1.0 };
     preferences.zoom = preferences.zoom.clamp(*ZOOM.start(), *ZOOM.end());
-    let wanted = Applied { dark: preferences.dark, zoom: preferences.zoom };
+    let wanted = Applied { dark: preferences.dark, zoom: preferences.zoom, needs };
     if *applied == Some(wanted) {
         return;
     }
-    if applied.is_none() {
+    if applied.is_none_or(|last| last.needs != needs) {
         for theme in [Theme::Dark, Theme::Light] {
             ctx.style_mut_of(theme, |style| {
                 style.visuals = visuals(theme == Theme::Dark);
                 spacing(style);
+                adapt(style, needs);
             });
         }
     }
@@ -71,6 +87,46 @@ fn spacing(style: &mut egui::Style) {
     s.tooltip_width = 340.0;
     style.interaction.tooltip_delay = 0.35;
     style.interaction.selectable_labels = false;
+}
+
+/// What screen and system ask for, over the usual looks.
+fn adapt(style: &mut egui::Style, needs: Needs) {
+    if needs.touch {
+        let s = &mut style.spacing;
+        s.interact_size = vec2(FINGER, FINGER);
+        s.icon_width = 22.0;
+        s.icon_width_inner = 13.0;
+        s.slider_rail_height = 8.0;
+        style.interaction.resize_grab_radius_side = 14.0;
+    }
+    style.animation_time = if needs.still { 0.0 } else { egui::Style::default().animation_time };
+    if needs.still {
+        style.scroll_animation = egui::style::ScrollAnimation::none();
+    }
+    if needs.contrast {
+        let v = &mut style.visuals;
+        let (ground, ink) =
+            if v.dark_mode { (Color32::BLACK, Color32::WHITE) } else { (Color32::WHITE, Color32::BLACK) };
+        for fill in [&mut v.panel_fill, &mut v.window_fill, &mut v.extreme_bg_color, &mut v.faint_bg_color] {
+            *fill = ground;
+        }
+        (v.weak_text_color, v.warn_fg_color, v.error_fg_color) = (Some(ink), ink, ink);
+        v.window_stroke = Stroke::new(2.0, ink);
+        (v.selection.bg_fill, v.selection.stroke) = (ink, Stroke::new(1.0, ground));
+        let w = &mut v.widgets;
+        for (state, width) in
+            [(&mut w.noninteractive, 1.0), (&mut w.inactive, 1.0), (&mut w.hovered, 2.0), (&mut w.active, 3.0)]
+        {
+            (state.bg_fill, state.weak_bg_fill) = (ground, ground);
+            (state.bg_stroke, state.fg_stroke) = (Stroke::new(width, ink), Stroke::new(1.5, ink));
+        }
+        w.open = w.hovered;
+    }
+}
+
+/// Height and width of what is pressed: at least what a finger hits, on a small screen.
+pub fn target(ui: &egui::Ui) -> f32 {
+    ui.spacing().interact_size.y.max(TOUCH)
 }
 
 /// Colours of one of the two looks.
@@ -148,9 +204,6 @@ pub fn ink_on([r, g, b]: [u8; 3]) -> Color32 {
     if light > 125.0 { Color32::from_gray(20) } else { Color32::from_gray(245) }
 }
 
-/// Side of a square icon button in a toolbar.
-pub const ICON: Vec2 = vec2(TOUCH, TOUCH);
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,7 +241,8 @@ mod tests {
         let mut preferences = Preferences { zoom: f32::NAN, dark: false, ..Default::default() };
         let mut applied = None;
         let frame = |preferences: &mut Preferences, applied: &mut Option<Applied>| {
-            ctx.run_ui(Default::default(), |ui| apply(ui.ctx(), preferences, applied)).drop_without_applying_deltas();
+            ctx.run_ui(Default::default(), |ui| apply(ui.ctx(), preferences, Needs::default(), applied))
+                .drop_without_applying_deltas();
         };
         for _ in 0..2 {
             frame(&mut preferences, &mut applied);

@@ -104,6 +104,7 @@ async function run() {
   // For whoever drives the page from outside: what it shows, as data.
   window.attention_anatomy_status = () => JSON.parse(viewer.status());
   window.attention_anatomy_labels = (slice) => viewer.labels(slice);
+  import("./mirror.js" + version).then(({ keepMirror }) => keepMirror(viewer));
   keepForOffline();
 }
 

@@ -3,13 +3,18 @@
 //! | called by | what |
 //! |---|---|
 //! | `page/app.js` | [`start`]: the viewer on a canvas; [`status`] and [`labels`]: what it shows, as data |
+//! | `page/mirror.js` | [`mirror`], [`act`], [`needs`]: the same for a screen reader, and what the system asks for |
 //! | `page/worker.js` | [`worker_main`]: the other side, in a Web Worker |
 
 #[cfg(target_family = "wasm")]
 mod constructors;
 #[cfg(target_family = "wasm")]
+mod mirror;
+#[cfg(target_family = "wasm")]
 mod page;
 #[cfg(target_family = "wasm")]
 mod summary;
+#[cfg(target_family = "wasm")]
+pub use mirror::{act, mirror, needs};
 #[cfg(target_family = "wasm")]
 pub use page::{labels, start, status, worker_main};

@@ -98,7 +98,7 @@ pub fn labels(slice: usize) -> Option<Vec<u8>> {
     labels.flatten().filter(|labels| !labels.is_empty())
 }
 
-fn with_viewer<T>(act: impl FnOnce(&mut ViewerApp) -> T) -> Option<T> {
+pub fn with_viewer<T>(act: impl FnOnce(&mut ViewerApp) -> T) -> Option<T> {
     RUNNER.with_borrow(|runner| Some(act(&mut *runner.as_ref()?.app_mut::<ViewerApp>()?)))
 }
 

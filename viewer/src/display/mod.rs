@@ -4,15 +4,18 @@
 //! | file | what |
 //! |---|---|
 //! | `plane.rs` | the three patient planes |
+//! | `form.rs` | desk, tablet or telephone |
 //! | `view.rs` | cameras, window and level, tools, colours of the organs |
 //! | `measurement.rs` | distances and ellipses drawn into a view |
 //! | `preferences.rs` | what is remembered from one start of the program to the next |
 
+mod form;
 mod measurement;
 mod plane;
 mod preferences;
 mod view;
 
+pub use form::Form;
 pub use measurement::{HuStatistics, Measurement, MeasurementKind};
 pub use plane::Plane;
 pub use preferences::{Layout, Preferences};

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use attention_anatomy::anatomy::{ORGAN_COUNT, Organ};
 
+use super::form::Form;
 use super::measurement::Measurement;
 use super::plane::Plane;
 
@@ -148,6 +149,12 @@ pub enum Drag {
     },
     /// Draws with brush, eraser or fill.
     Stroke,
+    /// A finger that has neither moved nor rested yet.
+    Touch,
+    /// A finger that turns slices.
+    Slices,
+    /// A finger that has rested, and reads the voxel under it.
+    Probe,
 }
 
 /// A mouse button that is down in a view.
@@ -161,6 +168,10 @@ pub struct Gesture {
     pub at: [f64; 3],
     /// Where the crosshair was when the button went down.
     pub cursor_before: [usize; 3],
+    /// Where on the screen that was, points.
+    pub pressed_at: [f32; 2],
+    /// When, seconds of the program's clock.
+    pub pressed: f64,
 }
 
 /// How the study is looked at.
@@ -196,6 +207,10 @@ pub struct View {
     pub selected: Option<Organ>,
     /// The voxel under the mouse, in which view.
     pub hover: Option<(Plane, [usize; 3])>,
+    /// The voxel that a resting finger reads, in which view; it stays until the next touch.
+    pub probe: Option<(Plane, [usize; 3])>,
+    /// How the window is arranged.
+    pub form: Form,
     /// What was drawn with brush, eraser or fill in this frame; emptied by the editing.
     pub strokes: Vec<Stroke>,
     /// Radius of brush and eraser, mm.
@@ -237,6 +252,8 @@ impl Default for View {
             solo: None,
             selected: None,
             hover: None,
+            probe: None,
+            form: Form::default(),
             strokes: Vec::new(),
             brush_radius_mm: 6.0,
             measurements: Vec::new(),
@@ -270,7 +287,7 @@ impl View {
         self.focused = self.cursor[2];
         self.cameras = [Camera::default(); 3];
         self.hidden_extras.clear();
-        self.hover = None;
+        (self.hover, self.probe) = (None, None);
         self.gesture = None;
         self.strokes.clear();
         self.measurements.clear();

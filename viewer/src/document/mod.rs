@@ -4,6 +4,7 @@
 //! | file | what |
 //! |---|---|
 //! | `study.rs` | the CT that is open, with everything that belongs to it |
+//! | `readout.rs` | what a voxel is, for people |
 //! | `run.rs` | the segmentation under way |
 //! | `questions.rs` | what the user has to say before something goes on |
 //! | `session.rs` | what goes into a session file, and comes back |
@@ -18,6 +19,7 @@ mod model;
 mod notices;
 mod outbox;
 mod questions;
+mod readout;
 mod run;
 mod session;
 mod study;

@@ -57,6 +57,31 @@ impl Tab {
     }
 }
 
+/// A panel of a small screen, which comes up from below.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sheet {
+    /// The list of organs.
+    Organs,
+    /// The strip along the body.
+    AlongBody,
+    /// Layout, tools, window and overlay.
+    Tools,
+    /// The tabs that stand on the right of a large screen.
+    Side,
+}
+
+impl Sheet {
+    /// For people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Organs => "Organs",
+            Self::AlongBody => "Along the body",
+            Self::Tools => "Tools",
+            Self::Side => "Panels",
+        }
+    }
+}
+
 /// Panels that the user has put away, so that the views have the room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hidden {
@@ -90,6 +115,10 @@ pub struct Arrangement {
     pub tab: Tab,
     /// Panels that are put away.
     pub hidden: Hidden,
+    /// Whether panels are sheets, because the screen is small.
+    pub has_sheets: bool,
+    /// The sheet that is up.
+    pub sheet: Option<Sheet>,
     /// Whether the list of shortcuts is open.
     pub help: bool,
     /// Whether the guided tour is asked for; it takes the flag back when it begins.
@@ -103,6 +132,16 @@ pub struct Arrangement {
 }
 
 impl Arrangement {
+    /// Brings up the sheet that a place of the guided tour is on.
+    pub fn bring_up(&mut self, spot: Spot) {
+        self.sheet = match spot {
+            Spot::Views => None,
+            Spot::Organs => Some(Sheet::Organs),
+            Spot::AlongBody => Some(Sheet::AlongBody),
+            Spot::Attention | Spot::Uncertain => Some(Sheet::Side),
+        };
+    }
+
     /// A place of the guided tour was drawn here.
     pub fn saw(&mut self, spot: Spot, rect: Rect) {
         self.spots.retain(|(s, _)| *s != spot);
@@ -118,6 +157,6 @@ impl Arrangement {
 
     /// Whether a panel takes the place of the views.
     pub fn has_board(&self) -> bool {
-        self.tab == Tab::Learn
+        self.tab == Tab::Learn && (!self.has_sheets || self.sheet == Some(Sheet::Side))
     }
 }

@@ -9,6 +9,7 @@ use super::context::{Context, Panel};
 use super::widgets::voxels;
 use crate::display::Tool;
 use crate::edit::{AT_ONCE, Between, EditSettings, HU_LIMITS, OrganEdit, OrganTool, PaintOver, RADIUS_MM};
+use crate::focus;
 use crate::worker::Command;
 
 const UNDO: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::Z);
@@ -51,6 +52,7 @@ impl Panel for Correct {
             self.combine.show(ui, cx, self.settings.over);
             ui.separator();
             edited(ui, cx);
+            focus::keep_in_sight(ui);
         });
     }
 

@@ -66,7 +66,7 @@ fn list(ui: &mut Ui, cx: &mut Context<'_>) {
     // Over the views, not over the panels beside them.
     let (views, window) = (ui.available_rect_before_wrap(), ui.ctx().content_rect());
     let width = (views.width() - 40.0).clamp(240.0, 460.0);
-    let offset = vec2(views.center().x - window.center().x, -44.0);
+    let offset = vec2(views.center().x - window.center().x, views.bottom() - window.bottom() - 16.0);
     let area = Area::new(Id::unique("notices")).order(Order::Foreground).anchor(Align2::CENTER_BOTTOM, offset);
     area.accessible_name("Notices").show(ui.ctx(), |ui| {
         ui.set_width(width);
@@ -100,7 +100,7 @@ fn list(ui: &mut Ui, cx: &mut Context<'_>) {
 
 fn notice_card(ui: &mut Ui, notice: &Notice, n: usize) -> bool {
     card(ui, notice.severity, |ui, word| {
-        let width = ui.available_width() - theme::ICON.x - ui.spacing().item_spacing.x;
+        let width = ui.available_width() - theme::target(ui) - ui.spacing().item_spacing.x;
         ui.vertical(|ui| {
             ui.set_width(width);
             said(ui, notice.severity, &notice.text);
@@ -207,7 +207,7 @@ fn question(ui: &mut Ui, cx: &mut Context<'_>, bytes: u64) {
         ui.add(Label::new(text).wrap());
         ui.add_space(8.0);
         ui.horizontal(|ui| {
-            let size = vec2(90.0, theme::TOUCH);
+            let size = vec2(90.0, theme::target(ui));
             let cancel = ui.add(egui::Button::new("Cancel").min_size(size));
             let go = ui.add(egui::Button::new("Go on").min_size(size));
             (cancel.clicked(), go.clicked())

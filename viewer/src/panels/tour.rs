@@ -131,7 +131,10 @@ impl Tour {
     fn go(&mut self, cx: &mut Context<'_>, step: Option<usize>) {
         self.step = step;
         match step.and_then(|n| STEPS.get(n)) {
-            Some(step) => (step.arrange)(cx),
+            Some(step) => {
+                (step.arrange)(cx);
+                cx.arrangement.bring_up(step.spot);
+            }
             None => {
                 cx.document.view.overlay = Overlay::None;
                 cx.document.wish.reset();
@@ -177,8 +180,9 @@ impl Panel for Tour {
 }
 
 fn area(ui: &Ui) -> Area {
-    let left = ui.available_rect_before_wrap().left() + 16.0;
-    Area::new(Id::unique("tour")).order(Order::Foreground).anchor(Align2::LEFT_BOTTOM, vec2(left, -44.0))
+    let (views, window) = (ui.available_rect_before_wrap(), ui.ctx().content_rect());
+    let offset = vec2(views.left() + 16.0, views.bottom() - window.bottom() - 16.0);
+    Area::new(Id::unique("tour")).order(Order::Foreground).anchor(Align2::LEFT_BOTTOM, offset)
 }
 
 /// Draws a step; which one comes then.
@@ -196,7 +200,7 @@ fn card(ui: &mut Ui, n: usize, step: &Step) -> Option<usize> {
             ui.add(egui::Label::new(step.text).wrap());
             ui.add_space(6.0);
             ui.horizontal(|ui| {
-                let size = vec2(72.0, theme::TOUCH);
+                let size = vec2(72.0, theme::target(ui));
                 if ui.add_enabled(n > 0, egui::Button::new("Back").min_size(size)).clicked() {
                     to = n.checked_sub(1);
                 }

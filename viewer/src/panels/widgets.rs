@@ -15,7 +15,7 @@ const STEP: f32 = 0.05;
 /// A button that is only a picture. `on` is drawn pressed, for switches.
 pub fn icon_button(ui: &mut Ui, icon: Icon, name: &str, hint: &str, on: Option<bool>, enabled: bool) -> Response {
     let sense = if enabled { Sense::click() } else { Sense::hover() };
-    let (rect, response) = ui.allocate_exact_size(theme::ICON, sense);
+    let (rect, response) = ui.allocate_exact_size(vec2(theme::target(ui), theme::target(ui)), sense);
     paint_icon_button(ui, rect, &response, icon, on.unwrap_or(false), enabled);
     name_button(&response, name, on, enabled);
     if hint.is_empty() { response.on_hover_text(name) } else { response.on_hover_text(format!("{name}\n{hint}")) }

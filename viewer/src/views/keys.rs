@@ -84,6 +84,7 @@ pub const GESTURES: &[(&str, &str)] = &[
     ("Right drag", "window (across) and level (down)"),
     ("Middle drag, Shift or Space + drag, two fingers", "move the picture"),
     ("Double click", "make this view the large one, or the only one"),
+    ("One finger", "turn slices; tap: crosshair there; rest: HU under it"),
 ];
 
 /// How often a key was pressed since the last frame, which may have taken long. Space acts when it is let go: held down it

@@ -13,6 +13,9 @@ const MEASURE: Color32 = Color32::from_rgb(120, 255, 160);
 /// Half of the hole in the crosshair, so that it hides nothing of what it points at.
 const HOLE: f32 = 7.0;
 
+/// What a fingertip hides, points around its middle.
+const FINGER_HIDES: f32 = 64.0;
+
 /// Room that the crosshair leaves for the letters at the edges: a line through an `I` hides it.
 const EDGE: f32 = 26.0;
 
@@ -71,6 +74,27 @@ pub fn legend(painter: &Painter, study: &Study, view: &View, plane: Plane, proje
         text(painter, at, Align2::RIGHT_TOP, &window, 12.0, TEXT);
     }
     scale_bar(painter, projection);
+}
+
+/// What the voxel under a resting finger is, where the finger does not hide it.
+pub fn probe(painter: &Painter, study: &Study, voxel: [usize; 3], projection: &Projection) {
+    if voxel[projection.axes[2]] != projection.slice {
+        return;
+    }
+    let Some(said) = study.short_readout(voxel) else { return };
+    let at = projection.to_screen(voxel.map(|n| n as f64));
+    painter.circle_stroke(at, 5.0, Stroke::new(3.5, Color32::from_black_alpha(170)));
+    painter.circle_stroke(at, 5.0, Stroke::new(1.5, MEASURE));
+    let galley = painter.layout_no_wrap(said, FontId::proportional(18.0), MEASURE);
+    let half = galley.size().x / 2.0 + 8.0;
+    let middle =
+        at.x.clamp(projection.rect.left() + half, (projection.rect.right() - half).max(projection.rect.left() + half));
+    // Above the finger, or below it where there is no room.
+    let above = at.y - FINGER_HIDES > projection.rect.top() + 20.0;
+    let centre = pos2(middle, if above { at.y - FINGER_HIDES } else { at.y + FINGER_HIDES });
+    let ground = Rect::from_center_size(centre, galley.size() + vec2(16.0, 10.0));
+    painter.rect_filled(ground, 6.0, Color32::from_black_alpha(210));
+    painter.galley(centre - galley.size() / 2.0, galley, MEASURE);
 }
 
 /// Length of the scale bar: a round number of millimetres that takes at most a quarter of the width.

@@ -8,7 +8,6 @@
 //! | `keys.rs` | the table of keys |
 //! | `extras.rs` | outlines of structures that are none of the 33 organs |
 //! | `marks.rs` | letters, scale bar, crosshair, measurements |
-//! | `subject.rs` | whose scan it is |
 //! | `start.rs` | what is shown while nothing is open |
 //! | `picture.rs` | the views as a PNG |
 
@@ -19,7 +18,6 @@ mod marks;
 mod picture;
 mod pointer;
 mod start;
-mod subject;
 #[cfg(not(target_family = "wasm"))]
 #[cfg(test)]
 mod tests;
@@ -30,8 +28,9 @@ use egui::{Color32, CursorIcon, Rect, Response, Role, Sense, Stroke, StrokeKind,
 pub use keys::{GESTURES, KeyAction, SHORTCUTS, Shortcut};
 pub use picture::request_picture;
 
-use crate::display::{Drag, Plane, Tool};
+use crate::display::{Drag, Form, Layout, Plane, Tool};
 use crate::document::{Document, Outbox};
+use crate::focus;
 use crate::render::{self, Projection};
 use crate::worker::Command;
 
@@ -56,14 +55,18 @@ pub fn show(ui: &mut Ui, document: &mut Document, outbox: &mut Outbox) {
         start::show(ui, document, outbox);
         return;
     };
-    let room = whose(ui, document, room);
     picture::deliver(ui.ctx(), document, outbox, room);
     for axis in 0..3 {
         document.view.cursor[axis] = document.view.cursor[axis].min(size[axis] - 1);
     }
-    let views = layout::place(document.preferences.layout, document.view.main, room);
+    let is_small = document.view.form == Form::Phone;
+    let layout = if is_small { Layout::Single } else { document.preferences.layout };
+    let views = layout::place(layout, document.view.main, room);
     let ids: Vec<_> = views.iter().map(|(plane, _)| ui.scope_id().with(plane)).collect();
 
+    if let Some(&main) = ids.first() {
+        focus::first_stop(ui, main);
+    }
     let focused = ui.memory(|memory| memory.focused());
     let mouse = ui.input(|i| i.pointer.hover_pos());
     let under_mouse = views.iter().find(|(_, rect)| mouse.is_some_and(|at| rect.contains(at)));
@@ -102,15 +105,6 @@ pub fn show(ui: &mut Ui, document: &mut Document, outbox: &mut Outbox) {
             outbox.send(Command::Focus { slice });
         }
     }
-}
-
-/// Draws the line above the views; the room that it leaves.
-fn whose(ui: &mut Ui, document: &mut Document, room: Rect) -> Rect {
-    let Some(study) = &document.study else { return room };
-    let (line, rest) = room.split_top_bottom_at_y(room.top() + subject::HEIGHT);
-    let mut ui = ui.new_child(UiBuilder::new().max_rect(line.shrink2(vec2(8.0, 0.0))).id_salt("whose"));
-    subject::show(&mut ui, study, &mut document.preferences.hide_patient);
-    rest
 }
 
 fn projection(document: &Document, plane: Plane, rect: Rect) -> Option<Projection> {
@@ -154,7 +148,13 @@ fn draw(ui: &mut Ui, document: &mut Document, plane: Plane, rect: Rect, response
         }
         ui.set_cursor_icon(cursor_icon(document));
     }
-    slider(ui, document, plane, &projection);
+    if let (Some((_, voxel)), Some(study)) = (document.view.probe.filter(|(of, _)| *of == plane), &document.study) {
+        marks::probe(&painter, study, voxel, &projection);
+    }
+    // A finger turns slices over all of the picture.
+    if document.view.form != Form::Phone {
+        slider(ui, document, plane, &projection);
+    }
     if response.has_focus() {
         painter.rect_stroke(rect, 0.0, Stroke::new(1.0, plane_colour(plane)), StrokeKind::Inside);
     }

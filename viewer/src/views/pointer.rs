@@ -2,7 +2,9 @@
 
 use egui::{MouseWheelSource, MouseWheelUnit, PointerButton, Pos2, Response, Ui, Vec2};
 
-use crate::display::{Drag, Gesture, Layout, Measurement, MeasurementKind, Plane, Stroke, StrokePhase, Tool};
+use crate::display::{
+    Camera, Drag, Form, Gesture, Layout, Measurement, MeasurementKind, Plane, Stroke, StrokePhase, Tool,
+};
 use crate::document::Document;
 use crate::render::Projection;
 
@@ -11,6 +13,12 @@ const POINTS_PER_SLICE: f32 = 24.0;
 
 /// How near to an end of a measurement takes it, points. Fingers are wider than the tip of an arrow.
 const GRAB: f32 = 9.0;
+
+/// A finger trembles by so many points and still rests.
+const SLOP: f32 = 8.0;
+
+/// A finger that rests for so long reads the voxel under it.
+const REST_SECONDS: f64 = 0.5;
 
 /// Drag points that change window or level by the window's own width.
 const POINTS_PER_WIDTH: f32 = 400.0;
@@ -34,6 +42,11 @@ pub fn interact(ui: &Ui, response: &Response, document: &mut Document, plane: Pl
 }
 
 fn enlarge(document: &mut Document, plane: Plane) {
+    // Where one plane fills the screen, it shows all of it again.
+    if document.view.form == Form::Phone {
+        document.view.cameras[plane.index()] = Camera::default();
+        return;
+    }
     let layout = &mut document.preferences.layout;
     let is_main = document.view.main == plane;
     *layout = match layout {
@@ -51,8 +64,9 @@ fn two_fingers(ui: &Ui, document: &mut Document, plane: Plane, projection: &Proj
     }
     if let Some(gesture) = document.view.gesture.filter(|g| g.plane == plane) {
         // The first finger came to move the picture, not the crosshair.
-        if gesture.drag == Drag::Crosshair {
+        if matches!(gesture.drag, Drag::Crosshair | Drag::Slices | Drag::Touch) {
             document.view.cursor = gesture.cursor_before;
+            document.view.gesture = None;
         }
         finish(document, projection);
     }
@@ -110,8 +124,10 @@ fn drag(ui: &Ui, response: &Response, document: &mut Document, plane: Plane, pro
 
 fn begin(ui: &Ui, document: &mut Document, plane: Plane, projection: &Projection, button: PointerButton, at: Pos2) {
     let (space, shift) = ui.input(|i| (i.key_down(egui::Key::Space), i.modifiers.shift));
+    let (is_finger, pressed) = ui.input(|i| (i.any_touches(), i.time));
     let voxel = projection.to_voxel(at);
     let view = &mut document.view;
+    view.probe = None;
     let drag = match button {
         PointerButton::Secondary => Drag::Window,
         PointerButton::Middle => Drag::Pan,
@@ -135,12 +151,14 @@ fn begin(ui: &Ui, document: &mut Document, plane: Plane, projection: &Projection
                         view.measurements.push(Measurement::at(plane, kind, voxel));
                         Drag::Measure { index: view.measurements.len() - 1, end: 1 }
                     }
+                    (None, None) if is_finger => Drag::Touch,
                     (None, None) => Drag::Crosshair,
                 }
             }
         },
     };
-    view.gesture = Some(Gesture { plane, drag, at: voxel, cursor_before: view.cursor });
+    let (cursor_before, pressed_at) = (view.cursor, at.into());
+    view.gesture = Some(Gesture { plane, drag, at: voxel, cursor_before, pressed_at, pressed });
     if drag == Drag::Stroke {
         let erase_all = ui.input(|i| i.modifiers.alt);
         view.strokes.push(Stroke { plane, from: voxel, to: voxel, phase: StrokePhase::Begin, erase_all });
@@ -155,7 +173,31 @@ fn end_at(measurements: &[Measurement], plane: Plane, projection: &Projection, a
     })
 }
 
+/// What a finger does that has not been told yet: it moves, or it rests.
+fn told(ui: &Ui, gesture: Gesture, at: Pos2) -> Gesture {
+    if gesture.drag != Drag::Touch {
+        return gesture;
+    }
+    let rested = ui.input(|i| i.time) - gesture.pressed;
+    let drag = match () {
+        () if at.distance(gesture.pressed_at.into()) > SLOP => Drag::Slices,
+        () if rested >= REST_SECONDS => Drag::Probe,
+        () => {
+            ui.ctx().request_repaint_after_secs((REST_SECONDS - rested) as f32);
+            Drag::Touch
+        }
+    };
+    Gesture { drag, ..gesture }
+}
+
+/// Points that a finger moves for a slice: a short scan is not turned through by a tremble, a long one not only in part.
+fn points_per_turn(projection: &Projection) -> f32 {
+    let slices = projection.size[projection.axes[2]].max(1) as f32;
+    (projection.rect.height() / slices).clamp(4.0, 16.0)
+}
+
 fn proceed(ui: &Ui, document: &mut Document, projection: &Projection, gesture: Gesture, at: Pos2, moved: Vec2) {
+    let gesture = told(ui, gesture, at);
     let voxel = projection.to_voxel(at);
     let plane = gesture.plane;
     let view = &mut document.view;
@@ -175,6 +217,17 @@ fn proceed(ui: &Ui, document: &mut Document, projection: &Projection, gesture: G
                 && measurement.ends[end] != voxel
             {
                 measurement.move_end(end, voxel, &study.ct);
+            }
+        }
+        Drag::Touch => {}
+        Drag::Slices => {
+            let turned = (gesture.pressed_at[1] - at.y) / points_per_turn(projection);
+            view.cursor = gesture.cursor_before;
+            view.scroll(plane, turned.trunc() as isize, projection.size);
+        }
+        Drag::Probe => {
+            if let Some(voxel) = projection.voxel_at(at) {
+                view.probe = Some((plane, voxel));
             }
         }
         Drag::Stroke => {
@@ -207,6 +260,11 @@ pub fn finish(document: &mut Document, projection: &Projection) {
                 view.measurements.remove(index);
             }
         }
-        Drag::Crosshair | Drag::Window | Drag::Pan => {}
+        // A tap.
+        Drag::Touch => {
+            let axes = 0..3;
+            axes.for_each(|n| view.cursor[n] = (gesture.at[n].round().max(0.0) as usize).min(projection.size[n] - 1));
+        }
+        Drag::Crosshair | Drag::Window | Drag::Pan | Drag::Slices | Drag::Probe => {}
     }
 }

@@ -3,6 +3,7 @@
 use egui::{Align, Layout, RichText, Ui, vec2};
 
 use crate::document::{Document, FileRequest, Outbox};
+use crate::focus;
 use crate::worker::{Command, Input, OpenAs};
 
 /// Draws the start screen in all of `ui`.
@@ -30,9 +31,11 @@ pub fn show(ui: &mut Ui, document: &Document, outbox: &mut Outbox) {
 }
 
 fn buttons(ui: &mut Ui, outbox: &mut Outbox) {
-    let size = vec2(260.0, 38.0);
+    let size = vec2(260.0, 44.0);
     let big = |text: &str| egui::Button::new(RichText::new(text).size(16.0)).min_size(size);
-    if ui.add(big("Open the sample CT")).on_hover_text("A neck and chest CT that comes with the program").clicked() {
+    let sample = ui.add(big("Open the sample CT")).on_hover_text("A neck and chest CT that comes with the program");
+    focus::first_stop(ui, sample.id);
+    if sample.clicked() {
         let job = outbox.next_number();
         let (inputs, as_what) = (vec![Input::Sample], OpenAs::Whatever);
         outbox.send(Command::Open { job, inputs, as_what, even_if_large: false });

@@ -5,9 +5,11 @@ use egui::{Align2, CornerRadius, Rect, Sense, Stroke, StrokeKind, TextStyle, Ui,
 
 use super::super::scale::{self, Scale};
 use super::super::widgets::{drag_bar, elided, short_name, swatch};
-use crate::theme;
+use crate::{focus, theme};
 
+/// Height of a row; of one that a finger drags.
 const ROW: f32 = 21.0;
+const TOUCHED_ROW: f32 = 40.0;
 const NAME: f32 = 132.0;
 const NUMBER: f32 = 42.0;
 
@@ -55,14 +57,16 @@ impl Bars<'_> {
         for organ in self.order() {
             done = self.row(ui, organ).or(done);
         }
+        focus::keep_in_sight(ui);
         done
     }
 
     fn row(&self, ui: &mut Ui, organ: Organ) -> Option<Done> {
-        let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::hover());
+        let height = if theme::target(ui) > theme::TOUCH { TOUCHED_ROW } else { ROW };
+        let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::hover());
         let id = ui.scope_id().with(("attention", organ.label()));
         let mut value = self.values[organ.index()];
-        let name_rect = Rect::from_min_size(rect.min, vec2(NAME, ROW));
+        let name_rect = Rect::from_min_size(rect.min, vec2(NAME, height));
         let bar = Rect::from_min_max(pos2(rect.left() + NAME, rect.top()), pos2(rect.right() - NUMBER, rect.bottom()));
         let name = format!("Attention of {}", organ.name().to_lowercase());
         let mut place = self.scale.place(value);

@@ -21,7 +21,7 @@ use super::scale::Scale;
 use super::widgets::{grouped, heading, remark, slice_number};
 use crate::display::Overlay;
 use crate::document::{Study, changes};
-use crate::theme;
+use crate::{focus, theme};
 
 /// Below this probability of the likeliest region the network does not know where it is.
 const SURE: f32 = 0.5;
@@ -99,6 +99,7 @@ fn show(panel: &mut Attention, ui: &mut Ui, cx: &mut Context<'_>) {
             }
         }
         uncertain_slices(panel, ui, cx);
+        focus::keep_in_sight(ui);
     });
 }
 
@@ -273,7 +274,7 @@ fn uncertain_slices(panel: &Attention, ui: &mut Ui, cx: &mut Context<'_>) {
                 let text = format!("{} \u{b7} {score:.2}", slice_number(slice));
                 let button = egui::Button::selectable(here, RichText::new(text).small())
                     .frame_when_inactive(true)
-                    .min_size(vec2(0.0, 26.0));
+                    .min_size(vec2(0.0, theme::target(ui)));
                 let name = format!("Go to uncertain slice {}", slice_number(slice));
                 if ui.add(button).accessible_name(name).clicked() {
                     cx.document.go_to_slice(slice);

@@ -14,7 +14,7 @@ use egui::{Align2, CornerRadius, Rect, Role, Sense, TextStyle, Ui, WidgetInfo, p
 use super::context::{Context, Panel, Spot};
 use super::icons::Icon;
 use super::widgets::{icon_button_at, remark};
-use crate::theme;
+use crate::{focus, theme};
 
 use groups::{Group, Heading, groups};
 
@@ -77,7 +77,8 @@ fn show(panel: &mut Organs, ui: &mut Ui, cx: &mut Context<'_>) {
     let whole = ui.available_rect_before_wrap();
     cx.arrangement.saw(Spot::Organs, whole);
     controls(panel, ui, cx);
-    if let Some(organ) = cx.document.view.selected {
+    // A sheet has no height for it.
+    if let Some(organ) = cx.document.view.selected.filter(|_| !cx.arrangement.has_sheets) {
         let frame = egui::Frame::side_top_panel(ui.style()).inner_margin(egui::Margin::symmetric(0, 6));
         egui::Panel::bottom("organ").frame(frame).show(ui, |ui| detail::show(ui, cx, organ));
     }
@@ -118,6 +119,7 @@ fn show(panel: &mut Organs, ui: &mut Ui, cx: &mut Context<'_>) {
         } else if !is_searching {
             weak_organs(ui, cx);
         }
+        focus::keep_in_sight(ui);
     });
 }
 
@@ -152,7 +154,7 @@ fn controls(panel: &mut Organs, ui: &mut Ui, cx: &mut Context<'_>) {
 fn header(ui: &mut Ui, cx: &mut Context<'_>, group: &Group, is_folded: bool) -> bool {
     let Group { heading, organs } = group;
     let id = ui.scope_id().with(heading.name());
-    let rect = ui.allocate_space(vec2(ui.available_width(), 26.0)).1;
+    let rect = ui.allocate_space(vec2(ui.available_width(), theme::target(ui))).1;
     let response = ui.interact(rect, id, Sense::click());
     let name = match organs.len() {
         1 => format!("{}, 1 organ", heading.name()),
@@ -165,7 +167,7 @@ fn header(ui: &mut Ui, cx: &mut Context<'_>, group: &Group, is_folded: bool) -> 
             painter.rect_filled(rect, CornerRadius::same(4), ui.visuals().faint_bg_color);
         }
         if let Heading::Region(region) = heading {
-            let bar = Rect::from_min_size(rect.min + vec2(2.0, 5.0), vec2(4.0, 16.0));
+            let bar = Rect::from_center_size(pos2(rect.left() + 4.0, rect.center().y), vec2(4.0, 16.0));
             painter.rect_filled(bar, CornerRadius::same(2), theme::colour(region.colour()));
         }
         let arrow = Rect::from_center_size(pos2(rect.left() + 17.0, rect.center().y), vec2(8.0, 8.0));
@@ -181,7 +183,10 @@ fn header(ui: &mut Ui, cx: &mut Context<'_>, group: &Group, is_folded: bool) -> 
     }
     if matches!(heading, Heading::Region(_)) {
         let all = organs.iter().all(|o| cx.document.view.styles[o.index()].visible);
-        let eye = Rect::from_center_size(pos2(rect.right() - 14.0, rect.center().y), vec2(26.0, 26.0));
+        let eye = Rect::from_center_size(
+            pos2(rect.right() - rect.height() / 2.0, rect.center().y),
+            vec2(rect.height(), rect.height()),
+        );
         let name = format!("Show all of {}", heading.name().to_lowercase());
         let icon = if all { Icon::Eye } else { Icon::EyeShut };
         if icon_button_at(ui, eye, id.with("eye"), icon, &name, Some(all)).clicked() {

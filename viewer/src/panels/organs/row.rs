@@ -12,8 +12,6 @@ use super::known::{Known, known};
 use crate::document::Document;
 use crate::theme;
 
-const BUTTON: f32 = 28.0;
-
 /// What was measured of an organ, in one short line; `None` where it was not found.
 pub fn measures(document: &Document, organ: Organ) -> Option<String> {
     let labels = &document.study.as_ref()?.labels;
@@ -53,7 +51,8 @@ pub fn show(ui: &mut Ui, cx: &mut Context<'_>, organ: Organ, scrolled_to: &mut O
     let sentence = knowledge.sentence();
     let drawable = present || matches!(knowledge, Known::On(_) | Known::NoWeights);
 
-    let height = if second.is_some() { 37.0 } else { 28.0 };
+    let button = theme::target(ui);
+    let height = if second.is_some() { 37.0_f32 } else { 28.0 }.max(button);
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::click());
     let name = spoken(cx.document, organ, tag.as_deref());
     let selected = cx.document.view.selected == Some(organ);
@@ -76,7 +75,7 @@ pub fn show(ui: &mut Ui, cx: &mut Context<'_>, organ: Organ, scrolled_to: &mut O
             ui.painter().rect(rect, CornerRadius::same(4), fill, stroke, StrokeKind::Inside);
         }
         swatch(ui, square, style.colour, !present || !cx.document.view.shows(organ));
-        let width = rect.width() - 28.0 - 2.0 * BUTTON - 4.0;
+        let width = rect.width() - 28.0 - 2.0 * button - 4.0;
         let v = ui.visuals();
         let (ink, weak) = match () {
             () if selected => (v.selection.stroke.color, v.selection.stroke.color),
@@ -88,7 +87,7 @@ pub fn show(ui: &mut Ui, cx: &mut Context<'_>, organ: Organ, scrolled_to: &mut O
         match second {
             Some(second) => {
                 let second =
-                    elided(ui, &second, TextStyle::Small, weak, width + if drawable { 0.0 } else { 2.0 * BUTTON });
+                    elided(ui, &second, TextStyle::Small, weak, width + if drawable { 0.0 } else { 2.0 * button });
                 ui.painter().galley(pos2(left, rect.center().y - name.size().y + 1.0), name, ink);
                 ui.painter().galley(pos2(left, rect.center().y + 2.0), second, weak);
             }
@@ -137,9 +136,10 @@ fn colour(ui: &Ui, cx: &mut Context<'_>, organ: Organ, rect: Rect, id: egui::Id)
 }
 
 fn buttons(ui: &Ui, cx: &mut Context<'_>, organ: Organ, rect: Rect, id: egui::Id) {
+    let side = theme::target(ui);
     let spot = |n: f32| {
-        let centre = pos2(rect.right() - BUTTON * (n + 0.5), rect.center().y);
-        Rect::from_center_size(centre, vec2(BUTTON, BUTTON.min(rect.height())))
+        let centre = pos2(rect.right() - side * (n + 0.5), rect.center().y);
+        Rect::from_center_size(centre, vec2(side, side.min(rect.height())))
     };
     let lower = organ.name().to_lowercase();
     let alone = cx.document.view.solo == Some(organ);

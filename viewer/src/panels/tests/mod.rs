@@ -2,6 +2,7 @@
 
 mod dialogs;
 pub mod sample;
+mod small;
 
 use std::ops::{Deref, DerefMut};
 

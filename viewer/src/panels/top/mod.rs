@@ -2,10 +2,12 @@
 //!
 //! | file | what |
 //! |---|---|
+//! | `compact.rs` | the one line of a small screen |
 //! | `menus.rs` | open, save, view, model and device |
 //! | `run.rs` | run, pause, cancel; progress |
 //! | `tools.rs` | layout, window presets, tools, overlay, panels |
 
+mod compact;
 mod menus;
 mod run;
 mod tools;
@@ -20,7 +22,18 @@ pub struct Top;
 
 impl Panel for Top {
     fn show(&mut self, ui: &mut Ui, cx: &mut Context<'_>) {
-        show(ui, cx);
+        if cx.arrangement.has_sheets {
+            compact::show(ui, cx);
+        } else {
+            show(ui, cx);
+        }
+    }
+}
+
+impl Top {
+    /// The line of tools alone, which is a sheet of a small screen.
+    pub fn show_tools(&mut self, ui: &mut Ui, cx: &mut Context<'_>) {
+        ui.horizontal_wrapped(|ui| tools::show(ui, cx));
     }
 }
 

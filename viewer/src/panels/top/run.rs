@@ -64,7 +64,13 @@ fn progress(ui: &mut Ui, run: &RunState, before: &str) {
     if run.total == 0 {
         text = "starting\u{2026}".to_string();
     }
-    ui.add(ProgressBar::new(part).desired_width(120.0).desired_height(10.0)).accessible_name("Segmentation, done");
+    // A telephone has room for the number alone.
+    let is_narrow = ui.available_width() < 420.0;
+    if is_narrow {
+        text = format!("{before}{}/{}", run.done, run.total);
+    }
+    let width = if is_narrow { 44.0 } else { 120.0 };
+    ui.add(ProgressBar::new(part).desired_width(width).desired_height(10.0)).accessible_name("Segmentation, done");
     ui.label(RichText::new(text).small());
     // The time left changes although nothing is heard.
     ui.ctx().request_repaint_after_secs(0.5);

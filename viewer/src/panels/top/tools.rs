@@ -5,7 +5,7 @@ use egui::{ComboBox, Ui};
 use super::super::context::Context;
 use super::super::icons::Icon;
 use super::super::widgets::icon_button;
-use crate::display::{Layout, Overlay, Tool, WINDOW_PRESETS};
+use crate::display::{Form, Layout, Overlay, Tool, WINDOW_PRESETS};
 
 const LAYOUTS: [(Layout, Icon, &str); 3] = [
     (Layout::OneBig, Icon::OneBig, "One view large"),
@@ -37,7 +37,9 @@ fn overlay_name(overlay: Overlay) -> &'static str {
 /// Draws the line.
 pub fn show(ui: &mut Ui, cx: &mut Context<'_>) {
     ui.spacing_mut().item_spacing.x = 2.0;
-    for (layout, icon, name) in LAYOUTS {
+    let form = cx.document.view.form;
+    // Where one plane fills the screen there is nothing to lay out.
+    for (layout, icon, name) in LAYOUTS.into_iter().filter(|_| form != Form::Phone) {
         let on = cx.document.preferences.layout == layout;
         if icon_button(ui, icon, name, "", Some(on), true).clicked() {
             cx.document.preferences.layout = layout;
@@ -51,11 +53,24 @@ pub fn show(ui: &mut Ui, cx: &mut Context<'_>) {
         }
     }
     ui.separator();
-    ui.spacing_mut().interact_size.y = crate::theme::TOUCH;
+    ui.spacing_mut().interact_size.y = crate::theme::target(ui);
     windows(ui, cx);
     ui.add_space(4.0);
     overlays(ui, cx);
     ui.separator();
+    if !form.has_sheets() {
+        panels(ui, cx);
+        ui.separator();
+    }
+    let dark = cx.document.preferences.dark;
+    let (icon, name) = if dark { (Icon::Sun, "Light look") } else { (Icon::Moon, "Dark look") };
+    if icon_button(ui, icon, name, "", None, true).clicked() {
+        cx.document.preferences.dark = !dark;
+    }
+}
+
+/// Switches of the panels beside the views.
+fn panels(ui: &mut Ui, cx: &mut Context<'_>) {
     let hidden = &mut cx.arrangement.hidden;
     for (name, hidden) in
         [("Organs", &mut hidden.organs), ("Along body", &mut hidden.along_body), ("Side", &mut hidden.side)]
@@ -66,12 +81,6 @@ pub fn show(ui: &mut Ui, cx: &mut Context<'_>) {
         if response.accessible_name(format!("Panel {}", name.to_lowercase())).clicked() {
             *hidden = !*hidden;
         }
-    }
-    ui.separator();
-    let dark = cx.document.preferences.dark;
-    let (icon, name) = if dark { (Icon::Sun, "Light look") } else { (Icon::Moon, "Dark look") };
-    if icon_button(ui, icon, name, "", None, true).clicked() {
-        cx.document.preferences.dark = !dark;
     }
 }
 

@@ -2,14 +2,24 @@
 
 use egui::{Align, Layout, RichText, Ui, vec2};
 
+use super::context::{Context, Panel};
 use crate::document::Study;
+use crate::theme;
 use crate::worker::AboutScan;
 
-/// Height of the line.
-pub const HEIGHT: f32 = 26.0;
+/// The line.
+#[derive(Clone, Debug, Default)]
+pub struct Subject;
+
+impl Panel for Subject {
+    fn show(&mut self, ui: &mut Ui, cx: &mut Context<'_>) {
+        let Some(study) = &cx.document.study else { return };
+        ui.horizontal(|ui| show(ui, study, &mut cx.document.preferences.hide_patient));
+    }
+}
 
 /// What the line says: patient first, then study and series. One part each.
-pub fn parts(study: &Study) -> Vec<String> {
+fn parts(study: &Study) -> Vec<String> {
     let Some(about) = &study.about else { return vec![study.name.clone()] };
     let AboutScan { patient, id, birth_date, sex, study_date, study, series, position, window: _ } = &**about;
     let said = |before: &str, value: &String| (!value.is_empty()).then(|| format!("{before}{value}"));
@@ -24,6 +34,11 @@ pub fn parts(study: &Study) -> Vec<String> {
         said("", position),
     ];
     parts.into_iter().flatten().collect()
+}
+
+/// The same as one sentence, for a screen reader.
+pub fn spoken(study: &Study) -> String {
+    format!("{}.", parts(study).join(", "))
 }
 
 /// PatientPosition (0018,5100) in words; empty for codes that are no position of a CT.
@@ -41,15 +56,21 @@ fn position_in_words(code: &str) -> &'static str {
     }
 }
 
-/// Draws the line in `ui`, and turns `hidden` where its switch is clicked.
-pub fn show(ui: &mut Ui, study: &Study, hidden: &mut bool) {
+/// Draws the line, and turns `hidden` where its switch is clicked.
+fn show(ui: &mut Ui, study: &Study, hidden: &mut bool) {
     ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
         ui.spacing_mut().item_spacing.x = 8.0;
+        if theme::target(ui) <= theme::TOUCH {
+            ui.spacing_mut().button_padding.y = 1.0;
+            ui.spacing_mut().interact_size.y = 20.0;
+        }
         let (word, hint) = match *hidden {
             true => ("Show patient", "Show whose scan this is"),
             false => ("Hide patient", "Before a class: hide name, dates and descriptions, here and in the title"),
         };
-        let button = egui::Button::new(RichText::new(word).small()).min_size(vec2(0.0, HEIGHT - 4.0));
+        let tall = if theme::target(ui) > theme::TOUCH { theme::target(ui) } else { theme::TOUCH - 6.0 };
+        ui.set_min_height(tall);
+        let button = egui::Button::new(RichText::new(word).small()).min_size(vec2(0.0, tall));
         if ui.add(button).on_hover_text(hint).clicked() {
             *hidden = !*hidden;
         }

@@ -1,0 +1,94 @@
+//! The panels on a telephone and a tablet, and by keyboard alone.
+
+use egui::accesskit::Role;
+use egui_kittest::Harness;
+use egui_kittest::kittest::NodeT;
+
+use super::{Desk, Window, click, reads, sample, sees};
+use crate::display::Form;
+use crate::panels::{Sheet, Tab};
+
+fn screen<'a>(desk: impl Into<Desk>, size: [f32; 2]) -> Window<'a> {
+    let show = |ui: &mut egui::Ui, desk: &mut Desk| desk.show(ui);
+    let mut harness = Harness::builder().with_size(size).build_ui_state(show, desk.into());
+    harness.run_steps(8);
+    harness
+}
+
+/// What can be pressed on screen and is smaller than a finger, with its size.
+fn too_small(window: &Window<'_>) -> Vec<(String, egui::Rect)> {
+    let pressed = [Role::Button, Role::CheckBox, Role::RadioButton, Role::ColorWell, Role::DisclosureTriangle];
+    let screen = window.ctx.content_rect();
+    let small = |rect: &egui::Rect| rect.height() < 39.5 || rect.width() < 39.5;
+    let nodes = window.root().children_recursive().filter(|n| pressed.contains(&n.accesskit_node().role()));
+    let named = nodes.map(|n| (n.accesskit_node().label().unwrap_or_default(), n.rect()));
+    // What is scrolled half out of sight is no smaller for that, but its rectangle may be.
+    named.filter(|(_, rect)| screen.contains_rect(*rect) && small(rect)).collect()
+}
+
+#[test]
+fn on_small_screens_panels_come_as_sheets_and_a_finger_hits_every_button() {
+    for size in [[390.0, 844.0], [844.0, 390.0], [820.0, 1180.0]] {
+        let mut window = screen(sample::bench(), size);
+        assert_eq!(window.state().view.form == Form::Tablet, size[0] == 820.0);
+        let views = window.ctx.content_rect();
+        assert!(!sees(&window, "Liver, ") && sees(&window, "Open organs"), "{size:?}: {views:?}");
+        assert_eq!(too_small(&window), [], "{size:?}");
+        for (name, text) in [
+            ("Open organs", "Liver, "),
+            ("Open attention", "Attention of liver"),
+            ("Open correct", "Undo"),
+            ("Open along body", "Slice along the body"),
+            ("Open tools", "Window preset"),
+        ] {
+            click(&mut window, name);
+            window.run_steps(4);
+            assert!(sees(&window, text), "{size:?}: {name}");
+            assert_eq!(too_small(&window), [], "{size:?}: {name}");
+        }
+        assert!(!sees(&window, "Liver, "), "one sheet at a time");
+        click(&mut window, "Close panel");
+        assert!(window.state().panels.arrangement.sheet.is_none() && !sees(&window, "Window preset"));
+        assert!(reads(&window, "Not a medical device"));
+    }
+}
+
+#[test]
+fn a_network_learns_on_a_telephone_without_a_scan() {
+    let mut bench = sample::bench();
+    bench.document.study = None;
+    let mut window = screen(bench, [390.0, 844.0]);
+    click(&mut window, "Open learn");
+    let arrangement = &window.state().panels.arrangement;
+    assert!(arrangement.sheet == Some(Sheet::Side) && arrangement.tab == Tab::Learn && arrangement.has_board());
+    click(&mut window, "Close panel");
+    assert!(!window.state().panels.arrangement.has_board(), "the start screen comes back");
+}
+
+#[test]
+fn whose_scan_it_is_stands_above_the_views_until_it_is_hidden() {
+    let mut window = screen(sample::bench(), [1280.0, 720.0]);
+    assert!(reads(&window, "neck-to-abdomen.nii.gz"));
+    click(&mut window, "Hide patient");
+    assert!(window.state().preferences.hide_patient);
+    assert!(!reads(&window, "neck-to-abdomen.nii.gz") && reads(&window, "is hidden"));
+    click(&mut window, "Show patient");
+    assert!(reads(&window, "neck-to-abdomen.nii.gz"));
+}
+
+#[test]
+fn what_has_the_keyboard_is_in_sight_wherever_it_was_scrolled_to() {
+    let mut window = screen(sample::bench(), [1280.0, 720.0]);
+    let mut outside = Vec::new();
+    for _ in 0..160 {
+        window.key_press(egui::Key::Tab);
+        window.run_steps(30);
+        let Some(id) = window.ctx.memory(|memory| memory.focused()) else { continue };
+        let Some(focused) = window.ctx.read_response(id) else { continue };
+        if !window.ctx.content_rect().contains_rect(focused.rect) || !focused.interact_rect.is_positive() {
+            let node = window.root().children_recursive().find(|n| n.accesskit_node().is_focused());
+            outside.push((node.and_then(|n| n.accesskit_node().label()), focused.rect));
+        }
+    }
+    assert_eq!(outside, []);
+}
