@@ -1,15 +1,13 @@
 //! `attention-anatomy bench`: milliseconds per slice of each engine there is, beside the floor that the machine's measured
 //! peak sets; and a large synthetic CT for the measurement of memory.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Result, bail};
-use attention_anatomy::anatomy::{CLASS_COUNT, ORGAN_COUNT, OrganSet, REGION_COUNT};
-use attention_anatomy::dataset::Batch;
-use attention_anatomy::dataset::Target;
+use anyhow::Result;
+use attention_anatomy::anatomy::{CLASS_COUNT, OrganSet};
 use attention_anatomy::formats::nifti;
 use attention_anatomy::infer::prediction::NEGLIGIBLE;
 use attention_anatomy::infer::{
@@ -20,13 +18,13 @@ use attention_anatomy::kernels::processor::{Processor, Threads};
 use attention_anatomy::network::count::multiply_adds;
 use attention_anatomy::network::{pytorch, weights};
 use attention_anatomy::preprocess::AIR_HU;
-use attention_anatomy::train::{Phase, Trainer, TrainingConfig};
 use attention_anatomy::volume::{Geometry, Modality, Volume};
 use burn::tensor::{Device, Distribution, Tensor};
 
+use super::bench_training;
 use crate::device::DeviceChoice;
 use crate::output::{Overwrite, SingleFile};
-use crate::{data, model, number, progress};
+use crate::{model, number, progress};
 
 /// Measures milliseconds per slice of each engine there is, or a step of a training.
 #[derive(Debug, clap::Args)]
@@ -40,24 +38,25 @@ pub struct Args {
     /// Columns and rows of the body, as 90x70; the rest of the field is air. Without it the whole field is body.
     #[arg(long, value_name = "WxH", value_parser = body, conflicts_with = "training")]
     body: Option<[usize; 2]>,
-    /// Instead: milliseconds and GFLOP/s of every operation of a slice on the processor.
-    #[arg(long, conflicts_with = "training")]
-    profile: bool,
+    /// Instead: milliseconds and GFLOP/s of every operation of a slice on the processor; with --training, of every kind of work of
+    /// a step.
+    #[arg(long)]
+    pub(super) profile: bool,
     /// The profile of one thread alone.
-    #[arg(long, requires = "profile")]
+    #[arg(long, requires = "profile", conflicts_with = "training")]
     one_thread: bool,
     /// Instead: seconds and memory of an optimiser step of this training file, on made-up slices.
     #[arg(long, value_name = "CONFIG")]
     training: Option<PathBuf>,
     /// Slices in a batch, instead of those of the training file.
     #[arg(long, requires = "training", value_parser = number::batch)]
-    batch: Option<usize>,
+    pub(super) batch: Option<usize>,
     /// Steps to time, after one that is not timed; with 0 that one is all.
     #[arg(long, default_value_t = 3, requires = "training", value_parser = clap::value_parser!(u64).range(..=100_000))]
-    steps: u64,
+    pub(super) steps: u64,
     /// Device of the training.
     #[arg(long, default_value = "cpu", requires = "training")]
-    device: DeviceChoice,
+    pub(super) device: DeviceChoice,
 }
 
 /// `90x70`.
@@ -72,7 +71,7 @@ fn body(text: &str) -> Result<[usize; 2], String> {
 /// What the user is told.
 pub fn run(args: Args) -> Result<ExitCode> {
     if let Some(config) = &args.training {
-        return training(config, &args);
+        return bench_training::run(config, &args);
     }
     let model = model::open(None)?;
     if args.profile {
@@ -245,81 +244,6 @@ fn profile(model: &Model, args: &Args) -> Result<ExitCode> {
     best.iter().for_each(|t| row(&t.name, t.seconds, t.multiply_adds));
     row("all", seconds, operations);
     Ok(ExitCode::SUCCESS)
-}
-
-/// Seconds and memory of a step that has all losses.
-fn training(path: &Path, args: &Args) -> Result<ExitCode> {
-    let (_, mut config) = data::training_file(path)?;
-    config.batch = args.batch.unwrap_or(config.batch);
-    let all = |phase: &Phase| phase.loss.dice > 0.0 && phase.loss.focal > 0.0;
-    let Some(phase) = config.phases.iter().find(|phase| all(phase)).cloned() else {
-        bail!("{}: no phase has both Dice and focal loss", path.display());
-    };
-    config.phases = vec![phase];
-    let device = args.device.open()?;
-    let batch = made_up_batch(&config);
-    let mut trainer = Trainer::new(config.clone(), &device.burn);
-    let clock = Instant::now();
-    trainer.step(&batch)?;
-    let mut seconds = clock.elapsed().as_secs_f64();
-    if args.steps > 0 {
-        let clock = Instant::now();
-        for _ in 0..args.steps {
-            trainer.step(&batch)?;
-        }
-        seconds = clock.elapsed().as_secs_f64() / args.steps as f64;
-    }
-    progress::print_line(&format!(
-        "{}: batch of {} ({} at once), {crop} x {crop} pixels, base {}, on {}",
-        config.name,
-        config.batch,
-        config.micro_batch.unwrap_or(config.batch).min(config.batch),
-        config.network.base,
-        device.name,
-        crop = config.input().crop,
-    ));
-    progress::print_line(&format!(
-        "seconds per step{}: {seconds:.2}",
-        if args.steps > 0 { "" } else { " (the first)" }
-    ));
-    match device.burn.memory_pool_usage() {
-        Some(usage) => {
-            progress::print_line(&format!("device memory reserved: {:.2} GB", usage.bytes_reserved as f64 * 1e-9))
-        }
-        None => match peak_resident_bytes() {
-            Some(bytes) => progress::print_line(&format!("peak memory of the process: {:.2} GB", bytes as f64 * 1e-9)),
-            None => progress::print_line("memory: not measured (the device does not tell)"),
-        },
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Noise under labels in stripes: every class is there, as in a batch of mixed sets.
-pub fn made_up_batch(config: &TrainingConfig) -> Batch {
-    let crop = config.input().crop;
-    let pixels = crop * crop;
-    let stacks = (0..config.batch * config.network.stack * pixels).map(|n| (n * 7919 % 251) as f32 / 250.0).collect();
-    let labels = (0..config.batch * pixels).map(|n| if n % 3 == 0 { (n / 97 % 34) as u8 } else { 0 }).collect();
-    let mut head = [0.0; REGION_COUNT];
-    head[0] = 1.0;
-    Batch {
-        stacks,
-        target: Target {
-            labels,
-            size: [crop, crop],
-            outside: 0,
-            weights: vec![[true; ORGAN_COUNT]; config.batch],
-            regions: vec![Some(head); config.batch],
-        },
-    }
-}
-
-/// `VmHWM` of /proc/self/status (proc(5)); `None` elsewhere than on Linux.
-fn peak_resident_bytes() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/self/status").ok()?;
-    let kib: u64 =
-        text.lines().find_map(|l| l.strip_prefix("VmHWM:"))?.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024)
 }
 
 /// Multiply-adds per second of the best of several large matrix products on the device: what its library can do.

@@ -2,6 +2,7 @@
 
 pub mod ablation;
 pub mod bench;
+pub mod bench_training;
 pub mod collect;
 pub mod compare;
 pub mod convert;

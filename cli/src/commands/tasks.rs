@@ -10,7 +10,7 @@ use attention_anatomy::infer::ComputeDevice;
 use attention_anatomy::train::{Choice, Part, PlannedTask, Trainer, TrainingConfig, TrainingRun};
 use serde_json::json;
 
-use super::bench::made_up_batch;
+use super::bench_training::made_up_batch;
 use crate::{interrupt, number, progress, threads};
 
 /// Which trainings are done.

@@ -39,6 +39,20 @@ impl Pending {
             self.outcome = Some(outcome);
         }
     }
+
+    /// Sleeps until the result has arrived: whoever completes the read wakes this thread.
+    #[cfg(not(target_family = "wasm"))]
+    fn wait(&mut self) {
+        if self.outcome.is_none() {
+            self.outcome = Some(pollster::block_on(&mut self.reading));
+        }
+    }
+
+    /// In a browser nobody may wait; what a processor computes is there at the first question.
+    #[cfg(target_family = "wasm")]
+    fn wait(&mut self) {
+        self.poll();
+    }
 }
 
 /// An engine on a burn device.
@@ -173,13 +187,12 @@ impl Engine for BurnEngine {
 
     fn poll(&mut self, wait: Wait) -> Option<SliceResult> {
         let pending = self.queue.front_mut()?;
-        pending.poll();
-        while pending.outcome.is_none() {
-            if wait == Wait::No {
-                return None;
-            }
-            std::thread::yield_now();
-            pending.poll();
+        match wait {
+            Wait::Yes => pending.wait(),
+            Wait::No => pending.poll(),
+        }
+        if pending.outcome.is_none() {
+            return None;
         }
         let Pending { ticket, slice, outcome, .. } = self.queue.pop_front()?;
         let outcome = outcome?.map(|raw| {

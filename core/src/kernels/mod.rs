@@ -26,6 +26,8 @@ pub mod processor;
 #[cfg(not(target_family = "wasm"))]
 #[cfg(test)]
 mod tests;
+#[cfg(not(target_family = "wasm"))]
+pub mod training;
 
 use burn::nn::BatchNorm;
 use burn::nn::conv::Conv2d;

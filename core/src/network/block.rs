@@ -42,6 +42,11 @@ impl ConvNorm {
         }
     }
 
+    /// The normalisation, under the name of its field.
+    pub(super) fn norms<'a>(&'a self, name: &str, found: &mut Vec<(String, &'a BatchNorm)>) {
+        found.extend(self.norm.as_ref().map(|norm| (format!("{name}.norm"), norm)));
+    }
+
     /// w' = w gamma / sqrt(var + eps), b' = beta - mean gamma / sqrt(var + eps): the running statistics become part of
     /// the convolution.
     pub fn fold(mut self) -> Self {
@@ -85,6 +90,13 @@ impl ResidualBlock {
         };
         let y = relu(self.first.forward(x));
         relu(self.second.forward(y) + shortcut)
+    }
+
+    /// The normalisations, under the names of the fields.
+    pub(super) fn norms<'a>(&'a self, name: &str, found: &mut Vec<(String, &'a BatchNorm)>) {
+        self.first.norms(&format!("{name}.first"), found);
+        self.second.norms(&format!("{name}.second"), found);
+        self.shortcut.iter().for_each(|shortcut| shortcut.norms(&format!("{name}.shortcut"), found));
     }
 
     /// With the normalisations folded into the convolutions.

@@ -26,8 +26,11 @@ pub mod region;
 pub mod unet;
 pub mod weights;
 
+use std::collections::BTreeMap;
+
 use burn::module::Module;
-use burn::tensor::{Device, ExecutionError, Tensor};
+use burn::nn::BatchNorm;
+use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
 
 pub use config::NetworkConfig;
 use gauge::AttentionGauge;
@@ -104,6 +107,43 @@ impl AttentionAnatomy {
         Ok(Some(Outside { air, positions: height * width }))
     }
 
+    /// What the region branch says of its last maps, for whoever computes the layers before them by other means. `None` for the
+    /// plain U-Net.
+    ///
+    /// # Shapes
+    /// `[B, 64, h, w]`.
+    pub fn region_of(&self, maps: Tensor<4>) -> Option<RegionOutput> {
+        self.region.as_ref().map(|branch| branch.answer(maps))
+    }
+
+    /// What the normalisations add to variances.
+    pub fn epsilon(&self) -> f64 {
+        self.norms().first().map_or(0.0, |(_, norm)| norm.epsilon)
+    }
+
+    /// Takes mean and variance that normalisations saw of a batch, by name, into the running ones: for whoever computes the layers
+    /// by other means.
+    pub fn update_statistics(&self, seen: impl IntoIterator<Item = (String, [Vec<f32>; 2])>) {
+        let norms: BTreeMap<String, &BatchNorm> = self.norms().into_iter().collect();
+        for (name, now) in seen {
+            let Some(norm) = norms.get(&name) else { continue };
+            for (running, now) in [&norm.running_mean, &norm.running_var].into_iter().zip(now) {
+                let before = running.value_sync();
+                let now = Tensor::<1>::from_data(TensorData::new(now, before.dims()), &before.device());
+                running.update((before * (1.0 - norm.momentum) + now * norm.momentum).detach());
+            }
+        }
+    }
+
+    /// All normalisations, under the names of the fields.
+    fn norms(&self) -> Vec<(String, &BatchNorm)> {
+        let mut found = Vec::new();
+        self.encoder.norms("encoder", &mut found);
+        self.decoder.norms("decoder", &mut found);
+        self.region.iter().for_each(|region| region.norms("region", &mut found));
+        found
+    }
+
     /// The same encoder and decoder without region branch: what the network draws when attention is off.
     pub fn without_attention(self) -> Self {
         Self { region: None, ..self }
@@ -133,7 +173,7 @@ mod tests {
     use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT};
     use crate::network::attention::modulate;
     use burn::module::Module;
-    use burn::tensor::{Distribution, TensorData};
+    use burn::tensor::Distribution;
 
     fn tiny() -> NetworkConfig {
         NetworkConfig { base: 4, levels: 3, stack: 5, attention: true }

@@ -7,7 +7,7 @@
 //! Where the paper is silent: z4 is a sigmoid, and its bias starts at +2 so that no organ starts suppressed.
 
 use burn::module::{Module, Param};
-use burn::nn::{Initializer, Linear, LinearConfig};
+use burn::nn::{BatchNorm, Initializer, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, TensorData, activation};
 
 use super::block::ConvNorm;
@@ -124,6 +124,12 @@ impl RegionBranch {
     /// With a field around what it is given; without one the maps are all of it.
     pub fn within(self, outside: Option<Outside>) -> Self {
         Self { outside, ..self }
+    }
+
+    /// The normalisations, under the names of the fields.
+    pub(super) fn norms<'a>(&'a self, name: &str, found: &mut Vec<(String, &'a BatchNorm)>) {
+        self.reduce.norms(&format!("{name}.reduce"), found);
+        self.conv.norms(&format!("{name}.conv"), found);
     }
 
     /// The units of attention, if it has any.

@@ -1,6 +1,7 @@
 //! Encoder and decoder of the residual U-Net.
 
 use burn::module::{Module, Param};
+use burn::nn::BatchNorm;
 use burn::nn::conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig};
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -40,6 +41,13 @@ impl Encoder {
             features.push(x.clone());
         }
         features
+    }
+
+    /// The normalisations, under the names of the fields.
+    pub(super) fn norms<'a>(&'a self, name: &str, found: &mut Vec<(String, &'a BatchNorm)>) {
+        for (n, level) in self.levels.iter().enumerate() {
+            level.norms(&format!("{name}.levels.{n}"), found);
+        }
     }
 
     /// With the normalisations folded into the convolutions.
@@ -114,6 +122,13 @@ impl Decoder {
             })
         });
         self
+    }
+
+    /// The normalisations, under the names of the fields.
+    pub(super) fn norms<'a>(&'a self, name: &str, found: &mut Vec<(String, &'a BatchNorm)>) {
+        for (n, step) in self.steps.iter().enumerate() {
+            step.block.norms(&format!("{name}.steps.{n}.block"), found);
+        }
     }
 
     /// With the normalisations folded into the convolutions.

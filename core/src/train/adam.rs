@@ -11,6 +11,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::network::AttentionAnatomy;
 
+/// Gradients by the path of the parameter, flattened.
+pub type Gradients = BTreeMap<String, Vec<f32>>;
+
 const BETA_1: f64 = 0.9;
 const BETA_2: f64 = 0.999;
 const EPSILON: f64 = 1e-8;
@@ -34,9 +37,15 @@ pub struct Adam {
 }
 
 impl Adam {
-    /// One update of every parameter that has a gradient.
-    pub fn step(&mut self, network: AttentionAnatomy, gradients: GradientsParams, rate: f64) -> AttentionAnatomy {
-        network.map(&mut Update { adam: self, gradients, rate, path: Vec::new() })
+    /// One update of every parameter that has a gradient, from burn or among the `plain` ones.
+    pub fn step(
+        &mut self,
+        network: AttentionAnatomy,
+        gradients: GradientsParams,
+        plain: Gradients,
+        rate: f64,
+    ) -> AttentionAnatomy {
+        network.map(&mut Update { adam: self, gradients, plain, rate, path: Vec::new() })
     }
 
     /// A moment tensor from stored numbers.
@@ -49,8 +58,42 @@ impl Adam {
 struct Update<'a> {
     adam: &'a mut Adam,
     gradients: GradientsParams,
+    plain: Gradients,
     rate: f64,
     path: Vec<String>,
+}
+
+impl Update<'_> {
+    /// The same, of a parameter on this processor: every number is read and written once.
+    fn in_one_pass<const D: usize>(
+        &mut self,
+        path: String,
+        gradient: &[f32],
+        param: Param<Tensor<D>>,
+    ) -> Param<Tensor<D>> {
+        let (id, tensor, mapper) = param.consume();
+        let tensor = tensor.inner();
+        let (shape, device) = (tensor.shape(), tensor.device());
+        let plain = |data: TensorData| data.try_into_vec::<f32>().expect("the parameters of a training are f32");
+        let zeros = || vec![0.0; gradient.len()];
+        let (mut first, mut second, updates) = match self.adam.moments.remove(&path) {
+            Some(m) => (plain(m.first.into_data()), plain(m.second.into_data()), m.updates + 1),
+            None => (zeros(), zeros(), 1),
+        };
+        let mut values = plain(tensor.into_data());
+        let [mean, deviation] = [BETA_1, BETA_2].map(|beta| (1.0 / (1.0 - beta.powi(updates as i32))) as f32);
+        let [beta_1, beta_2, epsilon, rate] = [BETA_1, BETA_2, EPSILON, self.rate].map(|number| number as f32);
+        let [new_1, new_2] = [BETA_1, BETA_2].map(|beta| (1.0 - beta) as f32);
+        for (((value, gradient), first), second) in values.iter_mut().zip(gradient).zip(&mut first).zip(&mut second) {
+            *first = *first * beta_1 + gradient * new_1;
+            *second = *second * beta_2 + gradient * gradient * new_2;
+            *value -= *first * mean / ((*second * deviation).sqrt() + epsilon) * rate;
+        }
+        let moments = Moments { first: Adam::moment(first, &device), second: Adam::moment(second, &device), updates };
+        self.adam.moments.insert(path, moments);
+        let tensor = Tensor::from_inner(Tensor::from_data(TensorData::new(values, shape), &device)).require_grad();
+        Param::from_mapped_value(id, tensor, mapper)
+    }
 }
 
 impl ModuleMapper for Update<'_> {
@@ -63,12 +106,16 @@ impl ModuleMapper for Update<'_> {
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let path = self.path.join(".");
+        if let Some(gradient) = self.plain.remove(&path) {
+            return self.in_one_pass(path, &gradient, param);
+        }
         let Some(gradient) = self.gradients.remove::<D>(param.id) else { return param };
         let (id, tensor, mapper) = param.consume();
         let tensor = tensor.inner();
         let shape = tensor.shape();
         let gradient: Tensor<1> = gradient.flatten(0, D - 1);
-        let moments = self.adam.moments.remove(&self.path.join("."));
+        let moments = self.adam.moments.remove(&path);
         let (first, second, updates) = match moments {
             Some(m) => (m.first, m.second, m.updates + 1),
             None => (gradient.zeros_like(), gradient.zeros_like(), 1),
@@ -79,7 +126,7 @@ impl ModuleMapper for Update<'_> {
         let mean = first.clone() / (1.0 - BETA_1.powi(t));
         let deviation = (second.clone() / (1.0 - BETA_2.powi(t))).sqrt() + EPSILON;
         let delta: Tensor<D> = (mean / deviation * self.rate).reshape(shape);
-        self.adam.moments.insert(self.path.join("."), Moments { first, second, updates });
+        self.adam.moments.insert(path, Moments { first, second, updates });
         let tensor = Tensor::from_inner(tensor - delta).require_grad();
         Param::from_mapped_value(id, tensor, mapper)
     }

@@ -17,6 +17,7 @@
 //! | `start.rs` | start weights that the seed alone determines |
 //! | `checkpoint.rs` | one SafeTensors file: network, optimiser, step |
 //! | `log.rs` | the lines of `metrics.jsonl` |
+//! | `processor/` | the layers of a step where the device is this processor |
 //! | `predict.rs` | labels, regions and attention of a batch of slices |
 //! | `gauge.rs` | the height of attention on slices that show an organ |
 //! | `validation.rs` | Dice of held-out slices while training |
@@ -31,6 +32,7 @@ pub mod gauge;
 pub mod log;
 pub mod persistent;
 pub mod predict;
+mod processor;
 #[cfg(not(target_family = "wasm"))]
 pub mod router;
 #[cfg(test)]
@@ -62,8 +64,11 @@ pub use variant::{PAPER_ROWS, PaperRow, Trials, TrialsError, Variant};
 use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
+use web_time::Instant;
 
 use crate::dataset::{Batch, BatchCounts, PreparedCase, Sampler, make_batch};
+#[cfg(not(target_family = "wasm"))]
+use crate::kernels::training::{Kind, Spent};
 use crate::loss::batch_dice::{DiceSums, batch_dice};
 use crate::loss::total;
 use crate::loss::total::dice_sums;
@@ -71,6 +76,7 @@ use crate::network::weights::{self, ModelInfo, WeightsError};
 use crate::network::{AttentionAnatomy, NetworkOutput};
 use crate::preprocess::AIR_HU;
 use adam::Adam;
+use processor::Layers;
 
 /// A training in progress.
 #[derive(Debug)]
@@ -80,6 +86,8 @@ pub struct Trainer {
     adam: Adam,
     device: Device,
     step: u64,
+    /// What computes the layers in place of burn, on a device for which there is something.
+    layers: Option<Layers>,
 }
 
 /// What one step did. Terms that the phase does not use are `None`.
@@ -124,7 +132,9 @@ impl Trainer {
     pub fn new(config: TrainingConfig, device: &Device) -> Self {
         let device = device.clone().autodiff();
         let network = start::seeded(config.network.init(&device), config.seed, config.organ_logit);
-        Self { config, network, adam: Adam::default(), device, step: 0 }
+        // Until its tests have run on every machine, on request only.
+        let layers = Layers::for_device(&device).filter(|_| std::env::var_os("ATTENTION_ANATOMY_STATIC").is_some());
+        Self { config, network, adam: Adam::default(), device, step: 0, layers }
     }
 
     /// A new training that begins with the weights of another one, its optimiser afresh.
@@ -185,6 +195,13 @@ impl Trainer {
         self.network.valid().within(None)
     }
 
+    /// Where the time of the steps since the last time of asking went, where they are computed by the processor's own plan: nanoseconds
+    /// of all threads together, and multiply-adds.
+    #[cfg(not(target_family = "wasm"))]
+    pub fn spent(&self) -> Option<Vec<(Kind, Spent)>> {
+        self.layers.as_ref().map(Layers::spent)
+    }
+
     /// The batch of step number `step` (0 is the first). A pure function, so that a loader may work ahead.
     pub fn batch(config: &TrainingConfig, cases: &[PreparedCase], sampler: &Sampler, step: u64) -> Batch {
         let (phase, _) = config.phase_at(step);
@@ -193,8 +210,11 @@ impl Trainer {
         if config.boxes { batch.on_boxes(&config.input(), config.network.granularity()) } else { batch }
     }
 
-    fn forward(&self, stacks: &[f32], slices: usize, [height, width]: [usize; 2], segments: bool) -> NetworkOutput {
+    fn forward(&mut self, stacks: &[f32], slices: usize, [height, width]: [usize; 2], segments: bool) -> NetworkOutput {
         let shape = [slices, self.config.network.stack, height, width];
+        if let Some(layers) = &mut self.layers {
+            return layers.forward(&self.network, stacks, shape, segments);
+        }
         let x = Tensor::<4>::from_data(TensorData::new(stacks.to_vec(), shape), &self.device);
         if segments {
             return self.network.forward(x);
@@ -244,6 +264,9 @@ impl Trainer {
         let ranges: Vec<_> = (0..slices).step_by(micro).map(|a| a..(a + micro).min(slices)).collect();
         let cut = |r: &std::ops::Range<usize>| &batch.stacks[r.start * per_slice..r.end * per_slice];
 
+        if let Some(layers) = &mut self.layers {
+            layers.load(&self.network);
+        }
         let whole: Option<DiceSums> = (ranges.len() > 1 && loss.dice != 0.0)
             .then(|| {
                 ranges
@@ -265,12 +288,19 @@ impl Trainer {
             let of_parts = [&parts.dice, &parts.focal, &parts.region];
             terms = of_parts.map(Option::is_some);
             values.extend(of_parts.into_iter().flatten().chain([&parts.total]).map(|t| t.clone().inner()));
-            let of_part = GradientsParams::from_grads(parts.total.backward(), &self.network);
+            let mut of_part = parts.total.backward();
+            if let Some(layers) = &mut self.layers {
+                layers.backward(&mut of_part);
+            }
+            let of_part = GradientsParams::from_grads(of_part, &self.network);
             gradients.accumulate(&self.network, of_part);
         }
         let accumulated = whole.is_some();
         values.extend(whole.map(|sums| batch_dice(sums, &counts.present()).inner()));
-        self.network = self.adam.step(self.network.clone(), gradients.grads(), phase.learning_rate);
+        let clock = Instant::now();
+        let plain = self.layers.as_mut().map(Layers::gradients).unwrap_or_default();
+        self.network = self.adam.step(self.network.clone(), gradients.grads(), plain, phase.learning_rate);
+        self.layers.iter().for_each(|layers| layers.updated(clock.elapsed()));
 
         let values = Tensor::cat(values, 0).into_data_async().await.map_err(|e| lost(e.to_string()))?;
         let values = values.try_to_vec::<f32>().map_err(|e| lost(format!("{e:?}")))?;

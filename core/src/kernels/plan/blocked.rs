@@ -139,13 +139,21 @@ pub fn surround(maps: Shape, part: Part, to: &mut [f32], around: Option<(Maps<'_
 /// The same way back.
 #[cfg(test)]
 pub fn to_planes(maps: Maps<'_>) -> Vec<f32> {
-    let Shape { channels, size: [rows, columns] } = maps.part.shape;
-    let mut planes = Vec::with_capacity(channels * rows * columns);
-    for channel in 0..channels {
-        for row in 0..rows {
+    let mut planes = vec![0.0; maps.part.shape.channels * maps.part.shape.size[0] * maps.part.shape.size[1]];
+    write_planes(maps, &mut planes);
+    planes
+}
+
+/// The same way back, into `[channels, rows, columns]`.
+#[cfg(not(target_family = "wasm"))]
+pub fn write_planes(maps: Maps<'_>, planes: &mut [f32]) {
+    let [rows, columns] = maps.part.shape.size;
+    for (channel, plane) in planes.chunks_exact_mut(rows * columns).enumerate() {
+        for (row, values) in plane.chunks_exact_mut(columns).enumerate() {
             let pixels = maps.row(channel / BLOCK, row + BORDER).as_chunks::<BLOCK>().0;
-            planes.extend(pixels[BORDER..][..columns].iter().map(|pixel| pixel[channel % BLOCK]));
+            for (value, pixel) in values.iter_mut().zip(&pixels[BORDER..]) {
+                *value = pixel[channel % BLOCK];
+            }
         }
     }
-    planes
 }

@@ -2,7 +2,8 @@
 //!
 //! One operation adds up any number of inputs under kernels of 3x3 or 1x1: two maps in place of their concatenation, and a
 //! block's shortcut beside its second convolution. A transposed convolution of 2x2 at stride 2 is four kernels of one
-//! pixel, each writing every other pixel of every other row.
+//! pixel, each writing every other pixel of every other row; the way back through a convolution at stride 2 is likewise four
+//! sums. A kernel of 2x2 has its first pixel where a kernel of 3x3 has its middle.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -23,7 +24,7 @@ fn worth_transforming([inputs, outputs]: [usize; 2]) -> bool {
 /// Weights in the order in which they are used.
 #[derive(Clone, Debug)]
 pub struct Filter {
-    /// Rows and columns of the kernel: 1 or 3.
+    /// Rows and columns of the kernel: 1, 2 or 3.
     kernel: usize,
     /// Step of the output in the input: 1 or 2.
     stride: usize,
@@ -97,7 +98,7 @@ pub struct Term {
 /// A sum of terms, or (at step 2) four of them side by side.
 #[derive(Clone, Debug)]
 pub struct Convolution {
-    /// At step 1 all terms are added up; at step 2 each has pixels of its own.
+    /// Terms of one offset are added up, and stand behind each other; at step 2 each offset has pixels of its own.
     pub terms: Vec<Term>,
     /// Of whole blocks of channels.
     pub bias: Vec<f32>,
@@ -244,7 +245,7 @@ impl Job<'_> {
     fn end<const B: usize>(&self, block: usize, rows: &Range<usize>) -> End<'_, B> {
         let residual = self.residual.map(|maps| {
             let Part { pitch, block_len, start, .. } = maps.part;
-            let first = start + (rows.start + BORDER) * pitch;
+            let first = start + (rows.start * self.convolution.step + BORDER) * pitch;
             (std::array::from_fn(|b| &maps.values[(block + b) * block_len + first..]), pitch)
         });
         End { residual, relu: self.convolution.relu }
@@ -265,8 +266,9 @@ impl Job<'_> {
             let input = self.inputs[term.input];
             let blocks = input.part.shape.blocks();
             for source in 0..blocks {
-                let first = source == 0 && (n == 0 && !begun || step > 1);
-                let last = source + 1 == blocks && (n + 1 == terms.len() || step > 1);
+                let other = |neighbour: Option<&&Term>| neighbour.is_none_or(|other| other.offset != term.offset);
+                let first = source == 0 && !begun && other(n.checked_sub(1).map(|n| &terms[n]));
+                let last = source + 1 == blocks && other(terms.get(n + 1));
                 macro_rules! rows {
                     ($kernel:literal, $stride:literal, $step:literal) => {
                         self.processor.dispatch(Rows::<B, $kernel, $stride, $step> {
@@ -289,6 +291,10 @@ impl Job<'_> {
                     (1, 1, 1) => rows!(1, 1, 1),
                     (1, 2, 1) => rows!(1, 2, 1),
                     (1, 1, 2) => rows!(1, 1, 2),
+                    #[cfg(not(target_family = "wasm"))]
+                    (2, 1, 2) => rows!(2, 1, 2),
+                    #[cfg(not(target_family = "wasm"))]
+                    (2, 2, 1) => rows!(2, 2, 1),
                     (kernel, stride, step) => unreachable!("no kernel of {kernel} at stride {stride}, step {step}"),
                 }
             }

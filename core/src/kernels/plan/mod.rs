@@ -20,9 +20,9 @@
 //! | `run.rs` | carrying it out, and timing it |
 
 mod air;
-mod blocked;
+pub(super) mod blocked;
 mod compile;
-mod convolution;
+pub(super) mod convolution;
 mod error;
 mod head;
 pub(super) mod layout;

@@ -129,8 +129,8 @@ impl<const B: usize, const K: usize, const STRIDE: usize, const STEP: usize> Row
                 }
             }
         }
-        // A kernel of one pixel begins behind the border.
-        let before = BORDER - K / 2;
+        // A kernel of one or two pixels begins behind the border.
+        let before = BORDER - (K - 1) / 2;
         let offsets: usize = K * K;
         let channels = self.weights[0].len() / (offsets * BLOCK);
         for ky in 0..K {
