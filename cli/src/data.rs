@@ -6,11 +6,12 @@ use std::sync::Mutex;
 
 use anyhow::{Context, Result, anyhow, bail};
 use attention_anatomy::dataset::{CaseSource, DataSet, LoadError, LoadedSet, NamedFiles, Patients, Prepared, Scans};
+use attention_anatomy::formats::dicom::SeriesRequest;
 use attention_anatomy::formats::{self, FormatError, Reference};
 use attention_anatomy::train::{TrainEvent, TrainingConfig, TrainingData};
 use attention_anatomy::volume::LabelVolume;
 
-use crate::{files, progress};
+use crate::{files, progress, series};
 
 /// The text of a training file, and what it says.
 ///
@@ -40,7 +41,17 @@ pub fn beside(file: &Path, path: &str) -> PathBuf {
 /// # Errors
 /// A scan that cannot be read.
 pub fn read_reference(path: &Path) -> Result<Reference> {
-    Reference::read(files::collect(path)?).with_context(|| path.display().to_string())
+    chosen_reference(path, &series::named(None))
+}
+
+/// As [`read_reference`], of the series that is asked for.
+///
+/// # Errors
+/// A scan that cannot be read.
+pub fn chosen_reference(path: &Path, asked: &SeriesRequest) -> Result<Reference> {
+    Reference::choose(files::collect(path)?, asked)
+        .map_err(|error| series::hint(error, asked))
+        .with_context(|| path.display().to_string())
 }
 
 /// The organs of two label maps of one CT, in any format; what was assumed is said. Where one of them has no grid of its own, that

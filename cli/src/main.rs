@@ -7,13 +7,16 @@ mod evaluation;
 mod files;
 mod interrupt;
 mod model;
+mod node;
 mod number;
 mod output;
 mod progress;
 mod results;
+mod series;
 mod store;
 mod threads;
 mod training;
+mod watch;
 mod window;
 
 use std::any::TypeId;
@@ -36,6 +39,8 @@ struct Cli {
 enum Command {
     View(commands::view::Args),
     Segment(commands::segment::Args),
+    Watch(commands::watch::Args),
+    Listen(commands::watch::ListenArgs),
     Demo(commands::demo::Args),
     Info(commands::info::InfoArgs),
     Devices(commands::info::DevicesArgs),
@@ -44,6 +49,7 @@ enum Command {
     Train(commands::train::Args),
     Evaluate(commands::evaluate::Args),
     Gauge(commands::gauge::Args),
+    Check(commands::check::Args),
     Collect(commands::collect::Args),
     Compare(commands::compare::Args),
     Convert(commands::convert::Args),
@@ -104,6 +110,8 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::View(args) => commands::view::run(args),
         Command::Segment(args) => commands::segment::run(args),
+        Command::Watch(args) => commands::watch::run(args),
+        Command::Listen(args) => commands::watch::listen(args),
         Command::Demo(args) => commands::demo::run(args),
         Command::Info(args) => commands::info::info(args),
         Command::Devices(args) => commands::info::devices(args),
@@ -112,6 +120,7 @@ fn main() -> ExitCode {
         Command::Train(args) => commands::train::run(args),
         Command::Evaluate(args) => commands::evaluate::run(args),
         Command::Gauge(args) => commands::gauge::run(args),
+        Command::Check(args) => commands::check::run(args),
         Command::Collect(args) => commands::collect::run(args),
         Command::Compare(args) => commands::compare::run(args),
         Command::Convert(args) => commands::convert::run(args),

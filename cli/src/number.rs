@@ -34,6 +34,14 @@ pub fn slice_mm(text: &str) -> Result<f64, String> {
     within(text, "the slice distance in mm", 0.2..=50.0)
 }
 
+/// How long nothing may change, in seconds.
+///
+/// # Errors
+/// What may be given.
+pub fn quiet(text: &str) -> Result<f64, String> {
+    within(text, "a time in seconds", 0.1..=86_400.0)
+}
+
 /// How many of something: at least one, and no more than can be meant.
 ///
 /// # Errors

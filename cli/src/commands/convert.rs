@@ -4,15 +4,19 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow, bail};
-use attention_anatomy::formats::dicom::{Author, Derivation, Moment, SeriesChoice, SeriesInfo, new_uid};
+use attention_anatomy::anatomy::{Organ, OrganSet};
+use attention_anatomy::formats::dicom::{
+    Author, Deidentifier, Derivation, Moment, SeriesInfo, SeriesRequest, Uids, new_uid,
+};
 use attention_anatomy::formats::rtstruct::{Holes, WriteOptions};
 use attention_anatomy::formats::structures::{Drawn, Structure, Structures};
-use attention_anatomy::formats::{self, FormatError, Reference, nifti, nrrd, rtstruct, seg};
+use attention_anatomy::formats::{self, FormatError, Reference, Rule, nifti, nrrd, rtstruct, seg};
 use attention_anatomy::preprocess::Body;
 
 use crate::output::{Overwrite, SingleFile};
 use crate::results::inputs;
-use crate::{files, progress};
+use crate::series::RepairOptions;
+use crate::{data, files, progress};
 
 /// Converts structures between label maps (NIfTI, NRRD), RT Structure Sets and DICOM Segmentations.
 #[derive(Debug, clap::Args)]
@@ -33,7 +37,18 @@ pub struct Args {
     #[arg(long, requires = "reference")]
     series: Option<String>,
     #[command(flatten)]
+    repairs: RepairOptions,
+    /// Make a structure of others, in this order: "NAME = A or B", "A and B", "A minus B", "A grow 5", "A shrink 3 left 0", with
+    /// parentheses; lengths in mm. BODY is the outline of the body.
+    #[arg(long, value_name = "RULE")]
+    make: Vec<String>,
+    /// Write only these structures, by name.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    only: Vec<String>,
+    #[command(flatten)]
     contours: Contours,
+    #[command(flatten)]
+    deidentify: Deidentify,
     /// Also write the outline of the body, found in the CT of `--reference`, as BODY of type EXTERNAL.
     #[arg(long, requires = "reference")]
     body: bool,
@@ -73,6 +88,38 @@ impl Contours {
     }
 }
 
+/// Whether DICOM files name the patient.
+#[derive(Clone, Copy, Debug, Default, clap::Args, serde::Serialize)]
+pub struct Deidentify {
+    /// Leave patient and study out of RTSTRUCT and SEG, by the basic profile of PS3.15. Identifiers are replaced; with `keep-uids` they
+    /// stay, so that the file still belongs to its CT.
+    #[arg(long, value_enum, num_args = 0..=1, default_missing_value = "basic", require_equals = true)]
+    pub deidentify: Option<Identifiers>,
+}
+
+/// What becomes of identifiers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Serialize)]
+pub enum Identifiers {
+    /// Replaced.
+    Basic,
+    /// Kept.
+    KeepUids,
+}
+
+impl Deidentify {
+    /// What takes the patient out of files, where that was asked for.
+    ///
+    /// # Errors
+    /// A system that gives no random numbers.
+    pub fn open(self) -> Result<Option<Deidentifier>> {
+        let uids = self.deidentify.map(|identifiers| match identifiers {
+            Identifiers::Basic => Uids::Replace,
+            Identifiers::KeepUids => Uids::Keep,
+        });
+        Ok(uids.map(Deidentifier::new).transpose()?)
+    }
+}
+
 /// What is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum To {
@@ -103,17 +150,26 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let to = args.to.map_or_else(|| To::of(&args.output), Ok)?;
     let read = inputs([Some(&args.input), args.reference.as_ref()]);
     let file = SingleFile::claim(&args.output, read, args.overwrite)?;
-    let choice = args.series.as_deref().map(SeriesChoice::from_text).unwrap_or_default();
-    let reference = args.reference.as_deref().map(|path| self::reference(path, &choice)).transpose()?;
+    let rules = args.make.iter().map(|rule| Ok(Rule::parse(rule)?)).collect::<Result<Vec<Rule>>>()?;
+    let request = args.repairs.request(args.series.as_deref());
+    let reference = args.reference.as_deref().map(|path| data::chosen_reference(path, &request));
+    let reference = reference.transpose()?;
     let contents = files::collect_labels(&args.input)?;
     let named = || args.input.display().to_string();
     // The CT may lie beside the structures.
-    let beside = (reference.is_none() && matches!(to, To::Rtstruct | To::Seg)).then(|| contents.clone());
+    let needs_body = args.body || rules.iter().any(Rule::needs_body);
+    let is_dicom = matches!(to, To::Rtstruct | To::Seg);
+    let beside = (reference.is_none() && (is_dicom || needs_body)).then(|| contents.clone());
     let found = formats::read_structures(contents, reference.as_ref()).map_err(|error| match error {
         FormatError::NeedsReference => anyhow!("{error} (--reference)"),
         error => error.into(),
     });
-    let found = found.with_context(named)?;
+    let mut found = found.with_context(named)?;
+    let body = if needs_body { body(args.reference.as_deref(), beside.as_deref(), &request)? } else { None };
+    for rule in &rules {
+        rule.apply(&mut found, body.as_deref()).with_context(named)?;
+    }
+    keep_only(&mut found, &args.only).with_context(named)?;
     for warning in &found.warnings {
         progress::warn(&format!("{}: {warning}", named()));
     }
@@ -132,8 +188,12 @@ pub fn run(args: Args) -> Result<ExitCode> {
                     named()
                 )
             })?;
-            let body = if args.body { body(args.reference.as_deref(), &choice)? } else { None };
-            write(&found, body.as_deref(), &series, to, args.contours)?
+            let body = body.as_deref().filter(|_| args.body);
+            let bytes = write(&found, body, &series, to, args.contours)?;
+            match args.deidentify.open()? {
+                Some(deidentifier) => deidentifier.apply(&bytes)?,
+                None => bytes,
+            }
         }
     };
     file.write(&bytes)?;
@@ -141,8 +201,29 @@ pub fn run(args: Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn reference(path: &Path, choice: &SeriesChoice) -> Result<Reference> {
-    Reference::choose(files::collect(path)?, choice).with_context(|| path.display().to_string())
+/// Leaves out what is not named.
+fn keep_only(found: &mut Structures, only: &[String]) -> Result<()> {
+    if only.is_empty() {
+        return Ok(());
+    }
+    let (mut organs, mut others) = (OrganSet::EMPTY, Vec::new());
+    for name in only {
+        match Organ::from_name(name).filter(|&organ| found.organs.contains(organ)) {
+            _ if found.others.iter().any(|o| o.name == *name) => others.push(name.clone()),
+            Some(organ) => {
+                organs.insert(organ);
+            }
+            None => bail!("there is no structure {name}"),
+        }
+    }
+    found.others.retain(|other| others.contains(&other.name));
+    for voxel in &mut found.labels.voxels {
+        if Organ::from_label(*voxel).is_none_or(|organ| !organs.contains(organ)) {
+            *voxel = 0;
+        }
+    }
+    found.organs = organs;
+    Ok(())
 }
 
 /// The organs alone; says what a label map has no number for.
@@ -157,11 +238,20 @@ fn labels_only(found: &Structures) -> Result<attention_anatomy::volume::LabelVol
     Ok(found.labels.clone())
 }
 
-/// The body in the CT: 1 inside.
-fn body(path: Option<&Path>, choice: &SeriesChoice) -> Result<Option<Vec<u8>>> {
-    let Some(path) = path else { return Ok(None) };
-    let (ct, ..) = formats::dicom::read_series(files::collect(path)?, choice.clone())
-        .with_context(|| path.display().to_string())?;
+/// The body in the CT, which is the reference or lies beside the structures: 1 inside.
+fn body(path: Option<&Path>, beside: Option<&[(String, Vec<u8>)]>, request: &SeriesRequest) -> Result<Option<Vec<u8>>> {
+    let ct = match (path, beside) {
+        (Some(path), _) => {
+            let read = formats::read_ct_and_series(files::collect(path)?, request);
+            read.with_context(|| path.display().to_string())?.0
+        }
+        (None, Some(files)) => match formats::read_ct_and_series(files.to_vec(), request) {
+            // A label map is no CT.
+            Ok((ct, Some(_))) => ct,
+            Ok(_) | Err(_) => return Ok(None),
+        },
+        (None, None) => return Ok(None),
+    };
     Ok(Some(Body::find(&ct).mask()))
 }
 

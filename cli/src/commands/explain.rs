@@ -12,7 +12,7 @@ use attention_anatomy::volume::require_ct;
 
 use super::segment::ReadCt;
 use crate::device::DeviceChoice;
-use crate::{model, progress};
+use crate::{model, progress, series};
 
 /// Says in words what the network makes of one slice: its region, and which organs attention lets pass.
 #[derive(Debug, clap::Args)]
@@ -43,7 +43,7 @@ pub struct Args {
 pub fn run(args: Args) -> Result<ExitCode> {
     let named = || args.input.display().to_string();
     let model = model::open(args.weights.as_deref())?;
-    let mut ct = ReadCt::open(&args.input, args.series.as_deref())?.ct;
+    let mut ct = ReadCt::open(&args.input, &series::named(args.series.as_deref()))?.ct;
     require_ct(&mut ct, args.assume_hu).with_context(named)?;
     let geometry = ct.geometry.clone();
     let depth = geometry.size[2];

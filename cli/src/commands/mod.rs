@@ -3,6 +3,7 @@
 pub mod ablation;
 pub mod bench;
 pub mod bench_training;
+pub mod check;
 pub mod collect;
 pub mod compare;
 pub mod convert;
@@ -22,3 +23,4 @@ pub mod tasks;
 pub mod train;
 pub mod trials;
 pub mod view;
+pub mod watch;

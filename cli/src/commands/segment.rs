@@ -14,7 +14,7 @@ use anyhow::{Context, Result, anyhow};
 use attention_anatomy::anatomy::OrganSet;
 use attention_anatomy::cohort::{self, InputKey, Request};
 use attention_anatomy::formats;
-use attention_anatomy::formats::dicom::{ExportError, SeriesChoice, SeriesInfo, can_refer};
+use attention_anatomy::formats::dicom::{Deidentifier, ExportError, SeriesInfo, SeriesRequest, can_refer};
 use attention_anatomy::infer::{
     ComputeDevice, Engine, Model, OrganChoice, RunOptions, SegmentationRequest, SegmentationSession, Segmented,
 };
@@ -23,10 +23,11 @@ use attention_anatomy::train::Part;
 use attention_anatomy::volume::{CtVolume, NotCt, require_ct};
 use serde_json::{Map, Value};
 
-use super::convert::Contours;
+use super::convert::{Contours, Deidentify};
 use crate::device::DeviceChoice;
 use crate::output::{Output, Overwrite};
-use crate::{data, files, interrupt, model, progress, results};
+use crate::series::RepairOptions;
+use crate::{data, files, interrupt, model, progress, results, series};
 
 /// Outlines the organs on one or several CTs and writes masks, tables and a report.
 #[derive(Debug, clap::Args)]
@@ -82,6 +83,8 @@ pub struct Options {
     /// The DICOM series to read, by its number in the list of `info` or by its UID; what suits best where not given.
     #[arg(long, value_name = "NUMBER|UID")]
     pub series: Option<String>,
+    #[command(flatten)]
+    pub repairs: RepairOptions,
     /// DICOM files besides the label map, separated by commas. Where not given: an RTSTRUCT of a DICOM series, nothing of other
     /// files.
     #[arg(long, value_enum, value_delimiter = ',')]
@@ -91,9 +94,18 @@ pub struct Options {
     pub reference: Option<PathBuf>,
     #[command(flatten)]
     pub contours: Contours,
+    #[command(flatten)]
+    pub deidentify: Deidentify,
     /// Also write the outline of the body into RTSTRUCT and SEG, as BODY of type EXTERNAL.
     #[arg(long)]
     pub body: bool,
+}
+
+impl Options {
+    /// The series to read, and what may be mended of it.
+    pub fn asked(&self) -> SeriesRequest {
+        self.repairs.request(self.series.as_deref())
+    }
 }
 
 /// DICOM files of a segmentation.
@@ -196,8 +208,10 @@ impl Session {
             let body = self.options.body.then_some(&*body);
             files = files.with_dicom(DicomSource { series, contours: &contours, body, edited: OrganSet::EMPTY });
         }
+        let deidentifier = self.options.deidentify.open()?;
         for file in files.all(self.options.organ_files).into_iter().chain(dicom_files) {
             match files.bytes(file) {
+                Ok(bytes) if is_dicom(file) => output.stage(&file.name(), &without_patient(&deidentifier, bytes)?)?,
                 Ok(bytes) => output.stage(&file.name(), &bytes)?,
                 // Nothing was found, which the tables say.
                 Err(ResultFileError::Dicom(ExportError::Empty)) => {
@@ -232,7 +246,12 @@ impl Session {
         series: Option<SeriesInfo>,
         name: &str,
     ) -> Result<(Option<SeriesInfo>, Vec<ResultFile>)> {
-        let given = self.options.reference.as_deref().map(data::read_reference).transpose()?;
+        let given = self
+            .options
+            .reference
+            .as_deref()
+            .map(|path| data::chosen_reference(path, &self.options.repairs.request(None)))
+            .transpose()?;
         let series = given.map_or(series, |reference| reference.series);
         let wanted = DicomFormat::files(&self.options.format, series.is_some());
         if wanted.is_empty() {
@@ -261,6 +280,18 @@ impl Session {
         let names = ResultFile::names(options.organ_files).into_iter().chain(dicom);
         results::claim("segment", output, names, read, overwrite)
     }
+}
+
+fn is_dicom(file: ResultFile) -> bool {
+    matches!(file, ResultFile::StructureSet | ResultFile::DicomSegmentation)
+}
+
+/// A DICOM file, without its patient where that was asked for.
+fn without_patient(deidentifier: &Option<Deidentifier>, bytes: Vec<u8>) -> Result<Vec<u8>> {
+    Ok(match deidentifier {
+        Some(deidentifier) => deidentifier.apply(&bytes)?,
+        None => bytes,
+    })
 }
 
 /// What is said of a finished input.
@@ -310,7 +341,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     progress::note(&format!("{} on {}", session.model.name, session.device.name));
     let mut failed = 0;
     for (input, output) in args.inputs.iter().zip(&outputs) {
-        let result = ReadCt::open(input, args.options.series.as_deref()).and_then(|ct| {
+        let result = ReadCt::open(input, &args.options.asked()).and_then(|ct| {
             let output = claim(input, output)?;
             session.segment(ct, &files::file_name(input), output).with_context(|| input.display().to_string())
         });
@@ -355,12 +386,22 @@ impl ReadCt {
     ///
     /// # Errors
     /// A scan that cannot be read.
-    pub fn open(input: &Path, series: Option<&str>) -> Result<Self> {
+    pub fn open(input: &Path, asked: &SeriesRequest) -> Result<Self> {
         let clock = Instant::now();
         let (key, files) = (files::key(input)?, files::collect(input)?);
+        let read = Self::of_files(files, key, asked).with_context(|| input.display().to_string())?;
+        Ok(Self { seconds: clock.elapsed().as_secs_f64(), ..read })
+    }
+
+    /// As [`open`](Self::open), of files that are read; `key` tells them from others.
+    ///
+    /// # Errors
+    /// A scan that cannot be read.
+    pub fn of_files(files: files::NamedFiles, key: InputKey, asked: &SeriesRequest) -> Result<Self> {
+        let clock = Instant::now();
         let key = key.with_contents(files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())));
-        let read = formats::read_ct_and_series(files, series.map(SeriesChoice::from_text).unwrap_or_default());
-        let (ct, series) = read.with_context(|| input.display().to_string())?;
+        let read = formats::read_ct_and_series(files, asked);
+        let (ct, series) = read.map_err(|error| series::hint(error, asked))?;
         Ok(Self { ct, series, key, seconds: clock.elapsed().as_secs_f64() })
     }
 }

@@ -144,6 +144,7 @@ pub(crate) fn series(stored: &crate::volume::Geometry) -> super::dicom::SeriesIn
         spacing: Some(spacing),
         orientation: Some([d[0][0], d[1][0], d[2][0], d[0][1], d[1][1], d[2][1]]),
         grid: Some(stored.clone()),
+        corrected_tilt: None,
         problem: None,
         study_uid: "1.2".into(),
         frame_of_reference_uid: "1.2.4".into(),
@@ -154,6 +155,7 @@ pub(crate) fn series(stored: &crate::volume::Geometry) -> super::dicom::SeriesIn
                 sop_instance_uid: format!("1.2.3.{}", k + 1),
                 frame: None,
                 position: Some(stored.to_patient([0.0, 0.0, k as f64])),
+                interpolated: false,
             })
             .collect(),
         patient: PatientStudy {

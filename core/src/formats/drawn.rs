@@ -1,7 +1,7 @@
 //! What was drawn, whoever drew it and in whatever format: a label map has its own grid, an RT Structure Set is drawn on the
 //! grid of the CT that it belongs to, and a DICOM Segmentation has a grid of its own where no CT is given.
 
-use super::dicom::{self, DicomError, SeriesChoice, SeriesInfo, Stored};
+use super::dicom::{self, DicomError, SeriesChoice, SeriesInfo, SeriesRequest, Stored};
 use super::open::{FormatError, Opened, classify, numbers_of, organs_of};
 use super::structures::{SeriesLink, Structures, TargetGrid};
 use super::{ReadOptions, nifti, nrrd, rtstruct, seg};
@@ -27,21 +27,21 @@ impl Reference {
     /// # Errors
     /// As [`read_ct`](super::read_ct).
     pub fn read(files: Vec<(String, Vec<u8>)>) -> Result<Self, FormatError> {
-        Self::choose(files, &SeriesChoice::default())
+        Self::choose(files, SeriesRequest::default())
     }
 
-    /// As [`read`](Self::read), of a certain series.
+    /// As [`read`](Self::read), of a certain series, mended as [`read_ct_and_series`](super::read_ct_and_series) would.
     ///
     /// # Errors
     /// As [`read`](Self::read).
-    pub fn choose(files: Vec<(String, Vec<u8>)>, choice: &SeriesChoice) -> Result<Self, FormatError> {
+    pub fn choose(files: Vec<(String, Vec<u8>)>, request: impl Into<SeriesRequest>) -> Result<Self, FormatError> {
         let options = ReadOptions::default();
         Ok(match classify(files)?.0 {
             Opened::Nifti(bytes) => Self::of(&nifti::read_ct(&bytes, &options)?, None),
             Opened::NiftiPair { header, image } => Self::of(&nifti::read_pair_ct(&header, &image, &options)?, None),
             Opened::Nrrd(bytes) => Self::of(&nrrd::read_ct(&bytes, &options)?, None),
             Opened::NrrdDetached { header, data } => Self::of(&nrrd::read_detached_ct(&header, &data, &options)?, None),
-            Opened::Dicom(files) => Self::of_series(dicom::find_series(&files, choice)?)?,
+            Opened::Dicom(files) => Self::of_series(dicom::find_series(&files, request)?)?,
         })
     }
 
@@ -147,12 +147,12 @@ fn series_of(set: &rtstruct::StructureSet, files: &[(String, Vec<u8>)]) -> Resul
         return Err(FormatError::NeedsReference);
     }
     for uid in &set.series_uids {
-        match dicom::find_series(files, &SeriesChoice::Uid(uid.clone())) {
+        match dicom::find_series(files, SeriesChoice::Uid(uid.clone())) {
             Err(DicomError::UnknownSeries { .. }) => {}
             found => return Reference::of_series(found?),
         }
     }
-    Reference::of_series(dicom::find_series(files, &SeriesChoice::default())?)
+    Reference::of_series(dicom::find_series(files, SeriesRequest::default())?)
 }
 
 #[cfg(test)]

@@ -12,9 +12,12 @@ pub mod rtstruct;
 pub mod seg;
 pub mod structures;
 
+mod check;
 mod drawn;
 #[cfg(test)]
 mod exchange;
+mod expression;
+mod finding;
 mod image_header;
 mod label_names;
 mod naming;
@@ -26,7 +29,10 @@ mod undecided;
 #[cfg(test)]
 pub(crate) mod analytic;
 
+pub use check::check;
 pub use drawn::{Reference, read_labels, read_numbered, read_organs, read_organs_on, read_structures};
+pub use expression::{ExpressionError, Rule};
+pub use finding::{Finding, Weight};
 pub(crate) use image_header::printable;
 pub use image_header::{Format, ImageHeader, ReadOptions};
 pub(crate) use label_names::organ_named;

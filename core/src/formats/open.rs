@@ -4,7 +4,7 @@
 //! none.
 
 use super::archive::{self, ArchiveError};
-use super::dicom::{self, DicomError, SeriesChoice, SeriesInfo};
+use super::dicom::{self, DicomError, SeriesChoice, SeriesInfo, SeriesRequest};
 use super::image_header::{Format, ImageHeader, ReadOptions};
 use super::label_names::{self, LabelError, LabelNames};
 use super::nifti::{self, NiftiError};
@@ -249,18 +249,19 @@ pub fn read_ct(files: Vec<(String, Vec<u8>)>) -> Result<CtVolume, FormatError> {
     Ok(read_ct_and_series(files, SeriesChoice::default())?.0)
 }
 
-/// As [`read_ct`], with the DICOM series that the CT is, if it is one: what structure sets and segmentations refer to. `choice`
-/// says which of several series is read.
+/// As [`read_ct`], with the DICOM series that the CT is, if it is one: what structure sets and segmentations refer to. `request`
+/// says which of several series is read, and what may be mended of it.
 ///
 /// # Errors
 /// As [`read_ct`]; a choice where there are no series.
 pub fn read_ct_and_series(
     files: Vec<(String, Vec<u8>)>,
-    choice: SeriesChoice,
+    request: impl Into<SeriesRequest>,
 ) -> Result<(CtVolume, Option<SeriesInfo>), FormatError> {
+    let request = request.into();
     let options = ReadOptions::default();
     let (opened, _) = classify(files)?;
-    if !matches!(opened, Opened::Dicom(_)) && choice != SeriesChoice::Best {
+    if !matches!(opened, Opened::Dicom(_)) && request.choice != SeriesChoice::Best {
         return Err(FormatError::NoSeries);
     }
     let ct = match opened {
@@ -269,7 +270,7 @@ pub fn read_ct_and_series(
         Opened::Nrrd(bytes) => nrrd::read_ct(&bytes, &options)?,
         Opened::NrrdDetached { header, data } => nrrd::read_detached_ct(&header, &data, &options)?,
         Opened::Dicom(files) => {
-            let (ct, series, _) = dicom::read_series(files, choice)?;
+            let (ct, series, _) = dicom::read_series(files, request)?;
             return Ok((ct, Some(series)));
         }
     };
@@ -303,19 +304,21 @@ pub(super) fn organs_of(opened: &Opened, beside: &[Named]) -> Result<LabelVolume
 /// # Errors
 /// As [`read_ct`] and [`read_organs`](super::read_organs).
 pub fn read_ct_or_organs(files: Vec<(String, Vec<u8>)>) -> Result<CtOrLabels, FormatError> {
+    match classify(files)? {
+        (Opened::Dicom(files), _) => Ok(CtOrLabels::Ct(dicom::read_series(files, SeriesChoice::default())?.0)),
+        (opened, beside) => ct_or_organs(opened, &beside),
+    }
+}
+
+/// As [`read_ct_or_organs`], of what is no DICOM; `beside` is what lies beside it.
+pub(super) fn ct_or_organs(opened: Opened, beside: &[Named]) -> Result<CtOrLabels, FormatError> {
     let options = ReadOptions::default();
-    let (opened, beside) = match classify(files)? {
-        (Opened::Dicom(files), _) => {
-            return Ok(CtOrLabels::Ct(dicom::read_series(files, SeriesChoice::default())?.0));
-        }
-        other => other,
-    };
     if let Some(organs) = segments_of(&opened)? {
         return Ok(CtOrLabels::Labels(organs));
     }
     let names = opened.header().and_then(nifti::read_label_names);
     if names.is_some() {
-        return Ok(CtOrLabels::Labels(named_organs(numbers_of(&opened)?, names, &opened, &beside)?));
+        return Ok(CtOrLabels::Labels(named_organs(numbers_of(&opened)?, names, &opened, beside)?));
     }
     let image = match &opened {
         Opened::Nifti(bytes) => nifti::read_undecided(bytes, &options)?,
@@ -325,7 +328,7 @@ pub fn read_ct_or_organs(files: Vec<(String, Vec<u8>)>) -> Result<CtOrLabels, Fo
         Opened::Dicom(_) => return Err(FormatError::NoStructures),
     };
     Ok(match image {
-        CtOrLabels::Labels(labels) => CtOrLabels::Labels(named_organs(labels, None, &opened, &beside)?),
+        CtOrLabels::Labels(labels) => CtOrLabels::Labels(named_organs(labels, None, &opened, beside)?),
         ct => ct,
     })
 }

@@ -175,7 +175,12 @@ impl From<&SeriesInfo> for SeriesLink {
         Self {
             frame_of_reference_uid: series.frame_of_reference_uid.clone(),
             series_uid: series.uid.clone(),
-            instances: series.instances.iter().map(|i| i.sop_instance_uid.clone()).collect(),
+            instances: series
+                .instances
+                .iter()
+                .filter(|i| !i.interpolated)
+                .map(|i| i.sop_instance_uid.clone())
+                .collect(),
         }
     }
 }
@@ -308,7 +313,7 @@ impl Collected {
 }
 
 /// Runs of voxels that are not 0.
-fn runs(voxels: &[u8]) -> Vec<Range<usize>> {
+pub(super) fn runs(voxels: &[u8]) -> Vec<Range<usize>> {
     let mut runs = Vec::new();
     let mut at = 0;
     while let Some(start) = voxels[at..].iter().position(|&v| v != 0).map(|n| at + n) {

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+use attention_anatomy::formats::dicom::SeriesRequest;
 use attention_anatomy::formats::{self, ImageHeader, ReadOptions};
 
 use super::list::{SOME_FAILED, Task, claim};
@@ -55,10 +56,10 @@ impl Rate {
 /// # Errors
 /// Where no scan can be read, or nothing can be written for the measurement.
 pub fn run(tasks: &[Task], session: &mut Session) -> Result<ExitCode> {
-    let series = session.options.series.clone();
+    let asked = session.options.asked();
     let (mut extents, mut failed) = (Vec::new(), 0);
     for task in tasks {
-        match extent(task, series.as_deref()) {
+        match extent(task, &asked) {
             Ok(extent) => extents.push((task, extent)),
             Err(error) => {
                 failed += 1;
@@ -93,7 +94,7 @@ pub fn run(tasks: &[Task], session: &mut Session) -> Result<ExitCode> {
     Ok(if failed > 0 { SOME_FAILED.into() } else { ExitCode::SUCCESS })
 }
 
-fn extent(task: &Task, series: Option<&str>) -> Result<Extent> {
+fn extent(task: &Task, asked: &SeriesRequest) -> Result<Extent> {
     let bytes = files::key(&task.input)?.bytes;
     if task.input.is_file() {
         let cannot = || format!("{}: cannot be read", task.input.display());
@@ -108,7 +109,7 @@ fn extent(task: &Task, series: Option<&str>) -> Result<Extent> {
             return Ok(Extent { size, bytes });
         }
     }
-    Ok(Extent { size: ReadCt::open(&task.input, series)?.ct.geometry.size, bytes })
+    Ok(Extent { size: ReadCt::open(&task.input, asked)?.ct.geometry.size, bytes })
 }
 
 /// Voxels with the axis last that runs most along the patient: its planes are the slices.
@@ -126,7 +127,7 @@ fn along_patient(header: &ImageHeader) -> Option<[usize; 3]> {
 fn measure(task: &Task, session: &mut Session) -> Result<Rate> {
     let folder = tempfile::tempdir().context("there is no folder for temporary files")?;
     let clock = Instant::now();
-    let read = ReadCt::open(&task.input, session.options.series.as_deref())?;
+    let read = ReadCt::open(&task.input, &session.options.asked())?;
     let size = read.ct.geometry.size;
     let output = claim(&session.options.clone(), folder.path(), &task.input, Default::default())?;
     let network = session.segment(read, &files::file_name(&task.input), output)?.network_seconds;

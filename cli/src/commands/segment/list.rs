@@ -24,6 +24,7 @@ use std::time::{Instant, SystemTime};
 
 use anyhow::{Context, Result, anyhow};
 use attention_anatomy::cohort::{Outcome, Request, Scan, StatusLine, parse_list, status_file};
+use attention_anatomy::formats::dicom::SeriesRequest;
 
 use super::{Args, Options, REQUEST, ReadCt, STATUS, Session, Summary, cost};
 use crate::output::{self, Overwrite};
@@ -93,7 +94,7 @@ pub fn run(args: &Args, list: &Path) -> Result<ExitCode> {
     ));
     sweep(&args.output.join(UNFINISHED));
     let wanted = session.request(Default::default())?;
-    let series = args.options.series.clone();
+    let asked = args.options.asked();
     let cancel = interrupt::flag()?;
     let stopped = std::thread::scope(|scope| -> Result<bool> {
         // No room in between: one scan is held ready, no more.
@@ -101,7 +102,7 @@ pub fn run(args: &Args, list: &Path) -> Result<ExitCode> {
         scope.spawn({
             let (wanted, cancel) = (&wanted, cancel.clone());
             let overwrite = args.overwrite;
-            move || read_ahead(tasks, wanted, series.as_deref(), overwrite, &cancel, &sender)
+            move || read_ahead(tasks, wanted, &asked, overwrite, &cancel, &sender)
         });
         for ready in ready {
             if session.cancelled() {
@@ -117,7 +118,7 @@ pub fn run(args: &Args, list: &Path) -> Result<ExitCode> {
 fn read_ahead(
     tasks: Vec<Task>,
     wanted: &Request,
-    series: Option<&str>,
+    asked: &SeriesRequest,
     overwrite: Overwrite,
     cancel: &std::sync::atomic::AtomicBool,
     sender: &SyncSender<Ready>,
@@ -127,7 +128,7 @@ fn read_ahead(
             return;
         }
         let clock = Instant::now();
-        let ready = match read(&task, wanted, series, overwrite) {
+        let ready = match read(&task, wanted, asked, overwrite) {
             Ok(None) => Ready::Kept(task),
             Ok(Some(ct)) => Ready::Read(task, Box::new(Ok(ct)), clock.elapsed().as_secs_f64()),
             Err(error) => Ready::Read(task, Box::new(Err(error)), clock.elapsed().as_secs_f64()),
@@ -140,7 +141,7 @@ fn read_ahead(
 }
 
 /// Reads a scan, unless its results are there.
-fn read(task: &Task, wanted: &Request, series: Option<&str>, overwrite: Overwrite) -> Result<Option<ReadCt>> {
+fn read(task: &Task, wanted: &Request, asked: &SeriesRequest, overwrite: Overwrite) -> Result<Option<ReadCt>> {
     let made = (!overwrite.overwrite).then(|| made_from(&task.folder)).flatten();
     let made = made.filter(|made| wanted.same_but_input(made));
     if let Some(made) = &made
@@ -148,7 +149,7 @@ fn read(task: &Task, wanted: &Request, series: Option<&str>, overwrite: Overwrit
     {
         return Ok(None);
     }
-    let ct = caught(&task.input, || ReadCt::open(&task.input, series))?;
+    let ct = caught(&task.input, || ReadCt::open(&task.input, asked))?;
     let same = made.is_some_and(|made| ct.key.same_content(&made.input));
     Ok((!same).then_some(ct))
 }

@@ -31,6 +31,8 @@ pub(in crate::formats) struct DataSet<'a> {
     pub(in crate::formats) class: String,
     /// How its elements and native pixels are written.
     pub(in crate::formats) encoding: Encoding,
+    /// Where it begins in the file, behind the meta group.
+    pub(in crate::formats) start: usize,
     /// The elements, without the file meta group.
     pub(in crate::formats) bytes: Cow<'a, [u8]>,
 }
@@ -84,8 +86,13 @@ impl<'a> DataSet<'a> {
                     } else {
                         uids::IMPLICIT_VR_LITTLE_ENDIAN
                     };
-                    let set =
-                        Self { syntax: syntax.into(), class: String::new(), encoding, bytes: Cow::Borrowed(bytes) };
+                    let set = Self {
+                        syntax: syntax.into(),
+                        class: String::new(),
+                        encoding,
+                        start: 0,
+                        bytes: Cow::Borrowed(bytes),
+                    };
                     return if set.walk(&mut |_, _| {}).is_ok() { Ok(set) } else { Err(Unreadable::NotDicom) };
                 }
             }
@@ -103,7 +110,8 @@ impl<'a> DataSet<'a> {
             }
             at = end;
         }
-        let rest = &bytes[at.min(bytes.len())..];
+        let start = at.min(bytes.len());
+        let rest = &bytes[start..];
         // Without a transfer syntax: what the first element looks like.
         let Some(syntax) = syntax else {
             return match bare_encoding(rest) {
@@ -111,12 +119,14 @@ impl<'a> DataSet<'a> {
                     syntax: uids::EXPLICIT_VR_LITTLE_ENDIAN.into(),
                     class,
                     encoding: EXPLICIT_LE,
+                    start,
                     bytes: Cow::Borrowed(rest),
                 }),
                 Some(_) => Ok(Self {
                     syntax: uids::IMPLICIT_VR_LITTLE_ENDIAN.into(),
                     class,
                     encoding: IMPLICIT_LE,
+                    start,
                     bytes: Cow::Borrowed(rest),
                 }),
                 None => damaged("its transfer syntax is not given"),
@@ -132,7 +142,23 @@ impl<'a> DataSet<'a> {
             // and its series named even where its pixels cannot be decoded.
             _ => (EXPLICIT_LE, Cow::Borrowed(rest)),
         };
-        Ok(Self { syntax, class, encoding, bytes })
+        Ok(Self { syntax, class, encoding, start, bytes })
+    }
+
+    /// The data set of a file that was opened before, without looking at it again: `start`, `syntax` and `encoding` are what was found
+    /// then.
+    pub(in crate::formats) fn known(
+        bytes: &'a [u8],
+        start: usize,
+        syntax: &str,
+        encoding: Encoding,
+    ) -> Result<Self, Unreadable> {
+        let rest = bytes.get(start..).unwrap_or_default();
+        let bytes = match syntax {
+            uids::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN => Cow::Owned(inflate(rest)?),
+            _ => Cow::Borrowed(rest),
+        };
+        Ok(Self { syntax: syntax.into(), class: String::new(), encoding, start, bytes })
     }
 
     /// The text of an element, empty where it is not there; as far as the elements of a damaged file can be followed.

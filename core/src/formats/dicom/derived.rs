@@ -14,8 +14,10 @@ use crate::volume::{AxisMap, Geometry, GeometryError};
 
 /// Voxels of labels and series may be this far apart, mm.
 const SAME_GRID_MM: f64 = 0.1;
+/// Implementation Version Name (PS3.7 D.3.3.2), at most 16 characters.
+pub(super) const IMPLEMENTATION_NAME: &str = "ATTENTIONANATOMY";
 /// Implementation Class UID (PS3.7 D.3.3.2), a UUID of this program.
-const IMPLEMENTATION_UID: &str = "2.25.337136878421013166361004263896809217025";
+pub(super) const IMPLEMENTATION_UID: &str = "2.25.337136878421013166361004263896809217025";
 
 /// Why nothing was written.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -58,10 +60,14 @@ pub enum ExportError {
 pub fn new_uid() -> Result<String, ExportError> {
     let mut bytes = [0u8; 16];
     getrandom::fill(&mut bytes).map_err(|e| ExportError::Random(e.to_string()))?;
-    // Version 4, variant 1 (RFC 9562).
+    Ok(uid_of(bytes))
+}
+
+/// The UID of a UUID of these bits (PS3.5 B.2): version 4, variant 1 (RFC 9562).
+pub(super) fn uid_of(mut bytes: [u8; 16]) -> String {
     bytes[6] = bytes[6] & 0x0F | 0x40;
     bytes[8] = bytes[8] & 0x3F | 0x80;
-    Ok(format!("2.25.{}", u128::from_be_bytes(bytes)))
+    format!("2.25.{}", u128::from_be_bytes(bytes))
 }
 
 /// A date and a time as DICOM writes them.
@@ -144,6 +150,8 @@ pub(in crate::formats) struct Slices<'a> {
     pub axes: AxisMap,
     /// Unit vectors along a row and down a column.
     pub directions: [[f64; 3]; 2],
+    /// Whether the pixels of the grid are not those of the slices.
+    pub resampled: bool,
     instances: &'a [SliceReference],
 }
 
@@ -172,22 +180,31 @@ impl<'a> Slices<'a> {
         if let Some((_, attribute)) = needed.iter().find(|(value, _)| value.is_empty()) {
             return Err(ExportError::Missing(attribute));
         }
-        let unnamed = |i: &SliceReference| i.sop_class_uid.is_empty() || i.sop_instance_uid.is_empty();
+        let unnamed =
+            |i: &SliceReference| !i.interpolated && (i.sop_class_uid.is_empty() || i.sop_instance_uid.is_empty());
         if series.instances.len() != stored.size[2] || series.instances.iter().any(unnamed) {
             return Err(ExportError::Missing("SOPInstanceUID (0008,0018)"));
         }
         let d = stored.direction();
         let directions = [0, 1].map(|axis| std::array::from_fn(|r| d[r][axis]));
-        Ok(Self { stored, axes, directions, instances: &series.instances })
+        let resampled = series.corrected_tilt.is_some();
+        Ok(Self { stored, axes, directions, resampled, instances: &series.instances })
     }
 
     pub fn instance(&self, k: usize) -> &SliceReference {
         &self.instances[k]
     }
 
-    /// The centre of the first pixel of slice `k` as its file gives it, patient LPS mm.
+    /// Whether there is a file with slice `k`, so that something can be drawn on it.
+    pub fn is_acquired(&self, k: usize) -> bool {
+        !self.instances[k].interpolated
+    }
+
+    /// The centre of the first pixel of slice `k` as its file gives it, patient LPS mm; of resampled slices, that of the grid, in the
+    /// same plane.
     pub fn position(&self, k: usize) -> [f64; 3] {
-        self.instances[k].position.unwrap_or_else(|| self.stored.to_patient([0.0, 0.0, k as f64]))
+        let own = self.instances[k].position.filter(|_| !self.resampled);
+        own.unwrap_or_else(|| self.stored.to_patient([0.0, 0.0, k as f64]))
     }
 }
 
@@ -279,7 +296,7 @@ pub(in crate::formats) fn reference(slice: &SliceReference, frame: bool) -> Vec<
 /// References to every instance of the series, each once.
 pub(in crate::formats) fn instances(series: &SeriesInfo) -> Vec<InMemDicomObject> {
     let mut seen = std::collections::BTreeSet::new();
-    let fresh = series.instances.iter().filter(|i| seen.insert(&i.sop_instance_uid));
+    let fresh = series.instances.iter().filter(|i| !i.interpolated && seen.insert(&i.sop_instance_uid));
     fresh.map(|slice| item(reference(slice, false))).collect()
 }
 
@@ -339,7 +356,7 @@ pub(in crate::formats) fn file(mut object: InMemDicomObject, syntax: &str) -> Re
     let meta = FileMetaTableBuilder::new()
         .transfer_syntax(syntax)
         .implementation_class_uid(IMPLEMENTATION_UID)
-        .implementation_version_name("ATTENTIONANATOMY");
+        .implementation_version_name(IMPLEMENTATION_NAME);
     let encode = |e: &dyn std::error::Error| ExportError::Encode(e.to_string());
     let object = object.with_meta(meta).map_err(|e| encode(&e))?;
     let mut bytes = Vec::new();

@@ -45,8 +45,11 @@ pub enum DicomError {
         /// Keyword and tag.
         attribute: &'static str,
     },
-    /// The series has a single slice: its thickness would have to be guessed.
-    #[error("the series has 1 slice and a volume needs at least 2; choose the folder that holds the whole series")]
+    /// The series has a single slice, and nothing says how thick it is.
+    #[error(
+        "the series has 1 slice, and its file says neither SliceThickness (0018,0050) nor SpacingBetweenSlices (0018,0088), so it has no \
+         extent; choose the folder that holds the whole series"
+    )]
     SingleSlice,
     /// Several slices lie in the same place.
     #[error(

@@ -10,13 +10,13 @@ use super::dataset::{DataSet, PixelBytes};
 use super::element::{integer, items, numbers, text, texts};
 use super::patient::{self, PatientStudy};
 use super::pixel_format::PixelFormat;
-use super::walk::Unreadable;
+use super::walk::{Encoding, Unreadable};
 
 /// Frames that are read from one file; an enhanced CT has a few thousand.
 const MAX_FRAMES: usize = 1 << 16;
 
 /// What is picked from a file.
-const WANTED: [Tag; 40] = [
+const WANTED: [Tag; 42] = [
     tags::SPECIFIC_CHARACTER_SET,
     tags::IMAGE_TYPE,
     tags::SOP_CLASS_UID,
@@ -38,6 +38,8 @@ const WANTED: [Tag; 40] = [
     tags::ROWS,
     tags::COLUMNS,
     tags::PIXEL_SPACING,
+    tags::SLICE_THICKNESS,
+    tags::SPACING_BETWEEN_SLICES,
     tags::BITS_ALLOCATED,
     tags::BITS_STORED,
     tags::HIGH_BIT,
@@ -68,6 +70,9 @@ pub(super) struct Frame {
     pub(super) orientation: Option<[f64; 6]>,
     /// PixelSpacing (0028,0030): between rows first, then between columns, mm.
     pub(super) spacing: Option<[f64; 2]>,
+    /// SliceThickness (0018,0050), or SpacingBetweenSlices (0018,0088) where that is absent, mm; above 0. Asked only of a series of
+    /// one slice: of several, the positions tell.
+    pub(super) thickness: Option<f64>,
     /// RescaleSlope (0028,1053).
     pub(super) slope: Option<f64>,
     /// RescaleIntercept (0028,1052).
@@ -79,6 +84,10 @@ pub(super) struct Frame {
 pub(super) struct Header {
     /// Transfer syntax UID.
     pub(super) syntax: String,
+    /// Where the data set begins in the file.
+    pub(super) start: usize,
+    /// How its elements are written.
+    pub(super) encoding: Encoding,
     pub(super) series_uid: String,
     pub(super) study_uid: String,
     pub(super) frame_of_reference_uid: String,
@@ -147,6 +156,8 @@ const NO_SLICES: [(&str, &str); 16] = [
     ("200.", "implant"),
     ("68.", "surface"),
 ];
+/// What the UIDs of secondary captures start with (PS3.4 B.5).
+const SECONDARY_CAPTURE: &str = "1.2.840.10008.5.1.4.1.1.7";
 /// Modalities of such objects, for files that do not say their class.
 const NO_SLICES_MODALITIES: [&str; 12] =
     ["RTDOSE", "RTSTRUCT", "RTPLAN", "RTIMAGE", "RTRECORD", "SR", "SEG", "REG", "PR", "KO", "DOC", "ECG"];
@@ -159,6 +170,11 @@ fn without_slices(class: &str, modality: &str) -> Option<String> {
     known
         .map(|(_, name)| (*name).to_owned())
         .or_else(|| NO_SLICES_MODALITIES.contains(&modality).then(|| modality.to_owned()))
+}
+
+/// Whether it is a secondary capture, of one frame or several.
+fn is_secondary_capture(class: &str) -> bool {
+    class.strip_prefix(SECONDARY_CAPTURE).is_some_and(|end| end.is_empty() || end.starts_with('.'))
 }
 
 /// Reads the header of a file.
@@ -210,11 +226,16 @@ pub(super) fn read(bytes: &[u8]) -> Result<FileKind, Unreadable> {
         }
         per_frame.iter().map(|own| grouped_frame(own, shared, &classic)).collect()
     };
+    let class = text(&object, tags::SOP_CLASS_UID);
+    // Screenshots and scanned pages; some archives keep slices as such, but then with their places.
+    if is_secondary_capture(&class) && frames.iter().all(|frame: &Frame| frame.position.is_none()) {
+        return Ok(FileKind::Other("secondary capture".into()));
+    }
     Ok(FileKind::Image(Box::new(Header {
         series_uid: text(&object, tags::SERIES_INSTANCE_UID),
         study_uid: text(&object, tags::STUDY_INSTANCE_UID),
         frame_of_reference_uid: text(&object, tags::FRAME_OF_REFERENCE_UID),
-        sop_class_uid: text(&object, tags::SOP_CLASS_UID),
+        sop_class_uid: class,
         sop_instance_uid: text(&object, tags::SOP_INSTANCE_UID),
         modality,
         description: text(&object, tags::SERIES_DESCRIPTION),
@@ -232,6 +253,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<FileKind, Unreadable> {
         multi_frame: frames.len() > 1 || !per_frame.is_empty(),
         frames,
         pixels,
+        start: set.start,
+        encoding: set.encoding,
         syntax: set.syntax,
     })))
 }
@@ -251,6 +274,9 @@ fn frame(objects: &[&InMemDicomObject]) -> Frame {
         position: first(objects, tags::IMAGE_POSITION_PATIENT),
         orientation: first(objects, tags::IMAGE_ORIENTATION_PATIENT),
         spacing: first(objects, tags::PIXEL_SPACING),
+        thickness: [tags::SLICE_THICKNESS, tags::SPACING_BETWEEN_SLICES]
+            .into_iter()
+            .find_map(|tag| first(objects, tag).map(|[mm]| mm).filter(|&mm: &f64| mm > 0.0)),
         slope: first(objects, tags::RESCALE_SLOPE).map(|[v]| v),
         intercept: first(objects, tags::RESCALE_INTERCEPT).map(|[v]| v),
     }
@@ -274,6 +300,7 @@ fn grouped_frame(own: &InMemDicomObject, shared: Option<&InMemDicomObject>, clas
         position: found.position.or(classic.position),
         orientation: found.orientation.or(classic.orientation),
         spacing: found.spacing.or(classic.spacing),
+        thickness: found.thickness.or(classic.thickness),
         slope: found.slope.or(classic.slope),
         intercept: found.intercept.or(classic.intercept),
     }

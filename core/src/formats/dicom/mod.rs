@@ -8,9 +8,11 @@
 //! by slice into the volume (`reader`).
 
 mod characters;
+mod check;
 mod choice;
 mod codestream;
 pub(in crate::formats) mod dataset;
+mod deidentify;
 pub(in crate::formats) mod derived;
 pub(in crate::formats) mod element;
 mod error;
@@ -24,23 +26,32 @@ mod person;
 mod pixel_format;
 mod pixels;
 mod reader;
+mod repairs;
+mod request;
 mod series;
 mod stacking;
 mod survey;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod unknown;
 pub(in crate::formats) mod walk;
 
+pub(in crate::formats) use check::check;
 pub use choice::SeriesChoice;
 pub use dataset::looks_like_dicom;
+pub use deidentify::{Deidentifier, Uids};
 pub use derived::{Author, Derivation, ExportError, Moment, can_refer, new_uid};
 pub use error::DicomError;
 pub use kind::{Stored, stored};
 pub use patient::PatientStudy;
 pub use person::{date, person_name};
 pub use reader::{SeriesReader, SeriesSurvey};
+pub use repairs::Repairs;
+pub use request::SeriesRequest;
 pub use series::{SeriesInfo, SliceReference};
+
+pub use transfer::{CT_CLASSES, READ_SYNTAXES, Transfer, is_uid, series_of};
 
 use crate::volume::CtVolume;
 use survey::survey;
@@ -59,9 +70,9 @@ use survey::survey;
 /// grid.
 pub fn read_series(
     files: Vec<(String, Vec<u8>)>,
-    choice: SeriesChoice,
+    request: impl Into<SeriesRequest>,
 ) -> Result<(CtVolume, SeriesInfo, Vec<SeriesInfo>), DicomError> {
-    let mut reader = SeriesReader::open(files, choice)?;
+    let mut reader = SeriesReader::open(files, request)?;
     while reader.step()? {}
     reader.finish()
 }
@@ -71,7 +82,7 @@ pub fn read_series(
 /// # Errors
 /// [`DicomError::NoImages`], [`DicomError::Damaged`].
 pub fn list_series(files: &[(String, Vec<u8>)]) -> Result<Vec<SeriesInfo>, DicomError> {
-    Ok(survey(files)?.series.into_iter().map(|s| s.info).collect())
+    Ok(survey(files, Repairs::default())?.series.into_iter().map(|s| s.info).collect())
 }
 
 /// The series that [`read_series`] would read, with its grid, without decoding any pixels: what an RTSTRUCT or SEG refers
@@ -79,9 +90,10 @@ pub fn list_series(files: &[(String, Vec<u8>)]) -> Result<Vec<SeriesInfo>, Dicom
 ///
 /// # Errors
 /// [`DicomError`]: nothing to read, a damaged file, or slices that form no rectangular grid.
-pub fn find_series(files: &[(String, Vec<u8>)], choice: &SeriesChoice) -> Result<SeriesInfo, DicomError> {
-    let survey = survey(files)?;
-    let (chosen, _) = choice::choose(&survey.series, choice)?;
+pub fn find_series(files: &[(String, Vec<u8>)], request: impl Into<SeriesRequest>) -> Result<SeriesInfo, DicomError> {
+    let request = request.into();
+    let survey = survey(files, request.repairs)?;
+    let (chosen, _) = choice::choose(&survey.series, &request.choice)?;
     chosen.stack.as_ref().map_err(Clone::clone)?;
     Ok(chosen.info.clone())
 }

@@ -7,6 +7,8 @@ use super::choice::{self, SeriesChoice};
 use super::dataset::DataSet;
 use super::error::DicomError;
 use super::pixels::{self, Clipping};
+use super::repairs::{Repairs, fill};
+use super::request::SeriesRequest;
 use super::series::{ImageFile, Series, SeriesInfo};
 use super::survey::{Survey, hounsfield_doubt, survey};
 use crate::volume::{CtVolume, Geometry, Modality, Volume};
@@ -27,6 +29,8 @@ pub struct SeriesReader {
     /// Why that one; empty where there is no other, or it was asked for.
     reasons: String,
     stored: Geometry,
+    /// Columns and rows of a slice as the files have it, and slices of the grid.
+    acquired: [usize; 3],
     /// Files of the series that are still to be decoded, by their image.
     left: VecDeque<(usize, Vec<u8>)>,
     files: usize,
@@ -46,13 +50,15 @@ impl SeriesReader {
     ///
     /// # Errors
     /// [`DicomError`]: nothing to read, a damaged file, or slices that form no rectangular grid.
-    pub fn open(files: Vec<(String, Vec<u8>)>, choice: SeriesChoice) -> Result<Self, DicomError> {
-        SeriesSurvey::of(files)?.read(choice)
+    pub fn open(files: Vec<(String, Vec<u8>)>, request: impl Into<SeriesRequest>) -> Result<Self, DicomError> {
+        let SeriesRequest { choice, repairs } = request.into();
+        SeriesSurvey::mended(files, repairs)?.read(choice)
     }
 
     fn begin(survey: Survey, files: Vec<(String, Vec<u8>)>, choice: SeriesChoice) -> Result<Self, DicomError> {
         let (chosen, reasons) = choice::choose(&survey.series, &choice)?;
         let stored = chosen.stack.as_ref().map_err(Clone::clone)?.geometry.clone();
+        let acquired = [chosen.info.size[0], chosen.info.size[1], stored.size[2]];
         for &(n, _) in &chosen.slices {
             let image = &survey.images[n];
             pixels::check(&image.header, &image.name)?;
@@ -66,7 +72,7 @@ impl SeriesReader {
             .filter_map(|(index, (_, bytes))| Some((by_index.remove(&index)?, bytes)))
             .collect();
         let chosen = survey.series.iter().position(|s| std::ptr::eq(s, chosen)).unwrap_or(0);
-        Ok(Self { chosen, reasons, stored, files: left.len(), left, voxels: Vec::new(), clipped: 0, survey })
+        Ok(Self { chosen, reasons, stored, acquired, files: left.len(), left, voxels: Vec::new(), clipped: 0, survey })
     }
 
     /// Voxels of the volume along the stored axes.
@@ -84,10 +90,11 @@ impl SeriesReader {
     /// # Errors
     /// [`DicomError`]: pixels that cannot be decoded, or a volume that does not fit in memory.
     pub fn step(&mut self) -> Result<bool, DicomError> {
-        let [nx, ny, nz] = self.stored.size;
+        let [nx, ny, nz] = self.acquired;
         let count = nx * ny * nz;
+        let whole = self.stored.voxel_count();
         if self.voxels.is_empty() {
-            if count > MAX_VOXELS || self.voxels.try_reserve_exact(count).is_err() {
+            if whole > MAX_VOXELS || count > MAX_VOXELS || self.voxels.try_reserve_exact(count).is_err() {
                 return Err(DicomError::TooLarge(self.stored.size));
             }
             self.voxels.resize(count, 0);
@@ -95,7 +102,10 @@ impl SeriesReader {
         let batch: BTreeMap<usize, Vec<u8>> = self.left.drain(..self.left.len().min(FILES_PER_STEP)).collect();
         let chosen = &self.survey.series[self.chosen];
         let mut slices: BTreeMap<usize, Vec<(usize, &mut [i16])>> = BTreeMap::new();
-        for (&(image, frame), out) in chosen.slices.iter().zip(self.voxels.chunks_mut(nx * ny)) {
+        let at = chosen.stack.as_ref().map_err(Clone::clone)?.at.as_slice();
+        let mut wanted = chosen.slices.iter().zip(at).peekable();
+        for (k, out) in self.voxels.chunks_mut(nx * ny).enumerate() {
+            let Some((&(image, frame), _)) = wanted.next_if(|(_, at)| **at == k) else { continue };
             if batch.contains_key(&image) {
                 slices.entry(image).or_default().push((frame, out));
             }
@@ -125,7 +135,13 @@ impl SeriesReader {
     pub fn finish(self) -> Result<(CtVolume, SeriesInfo, Vec<SeriesInfo>), DicomError> {
         let Survey { images, series, notes } = self.survey;
         let chosen: &Series = &series[self.chosen];
-        let mut volume = Volume::from_stored(self.stored, self.voxels, chosen.info.modality.clone())?;
+        let stack = chosen.stack.as_ref().map_err(Clone::clone)?;
+        let mut voxels = match &stack.shear {
+            Some(shear) => shear.apply(&self.voxels),
+            None => self.voxels,
+        };
+        fill(&mut voxels, self.stored.size, &stack.missing());
+        let mut volume = Volume::from_stored(self.stored, voxels, chosen.info.modality.clone())?;
         if self.clipped > 0 {
             volume.warnings.push(format!("{} voxels were outside -32768 to 32767 and were clipped", self.clipped));
         }
@@ -166,7 +182,15 @@ impl SeriesSurvey {
     /// # Errors
     /// [`DicomError`]: nothing to read, or a damaged file.
     pub fn of(files: Vec<(String, Vec<u8>)>) -> Result<Self, DicomError> {
-        Ok(Self { survey: survey(&files)?, files })
+        Self::mended(files, Repairs::default())
+    }
+
+    /// As [`of`](Self::of), with series mended.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub fn mended(files: Vec<(String, Vec<u8>)>, repairs: Repairs) -> Result<Self, DicomError> {
+        Ok(Self { survey: survey(&files, repairs)?, files })
     }
 
     /// The series, in the order in which [`SeriesChoice::Listed`] counts them.
@@ -236,7 +260,7 @@ impl Job<'_> {
     fn run(self) -> Result<Clipping, DicomError> {
         let ImageFile { name, header, .. } = self.image;
         let damaged = || DicomError::Damaged { file: name.clone(), reason: "it cannot be read a second time".into() };
-        let set = DataSet::open(&self.bytes).map_err(|_| damaged())?;
+        let set = DataSet::known(&self.bytes, header.start, &header.syntax, header.encoding).map_err(|_| damaged())?;
         let pixels = header.pixels.as_ref().ok_or_else(damaged)?;
         let mut all = Clipping::default();
         for (frame, out) in self.slices {

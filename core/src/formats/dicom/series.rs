@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::error::DicomError;
 use super::header::Header;
 use super::patient::PatientStudy;
+use super::repairs::Repairs;
 use super::stacking::{self, Slice, Stack};
 use crate::volume::{Geometry, Modality};
 
@@ -24,6 +25,8 @@ pub struct SliceReference {
     pub frame: Option<u32>,
     /// ImagePositionPatient (0020,0032) as the file gives it: centre of the first pixel, patient LPS mm.
     pub position: Option<[f64; 3]>,
+    /// Whether no file has the slice, and it was interpolated between its neighbours; its identifiers are empty then.
+    pub interpolated: bool,
 }
 
 /// A series found among the files.
@@ -53,6 +56,9 @@ pub struct SeriesInfo {
     pub orientation: Option<[f64; 6]>,
     /// The stored grid, patient LPS mm: i along a row, j down a column, k as `instances`; if the slices form a volume.
     pub grid: Option<Geometry>,
+    /// Gantry tilt that was corrected, degrees: the slices were shifted along themselves and resampled onto `grid`, so that slice k of
+    /// the grid lies in the plane of instance k, but not on its pixels.
+    pub corrected_tilt: Option<f64>,
     /// Why the slices form no volume, if they do not.
     pub problem: Option<DicomError>,
     /// StudyInstanceUID (0020,000D).
@@ -78,7 +84,7 @@ pub(super) struct ImageFile {
 /// A series with its grid.
 pub(super) struct Series {
     pub(super) info: SeriesInfo,
-    /// Slices as (index in the list of images, frame), in the order of `info.instances`.
+    /// Slices as (index in the list of images, frame), in the order of `info.instances`, without those that were interpolated.
     pub(super) slices: Vec<(usize, usize)>,
     pub(super) stack: Result<Stack, DicomError>,
     /// Images of the series that are no part of the volume, and what else a user should know.
@@ -90,14 +96,14 @@ pub(super) struct Series {
 }
 
 /// Groups images into series, ordered by series number, then UID. `unread` names files that may be what a series lacks.
-pub(super) fn group(images: &[ImageFile], unread: &str) -> Vec<Series> {
+pub(super) fn group(images: &[ImageFile], unread: &str, repairs: Repairs) -> Vec<Series> {
     let mut by_uid: BTreeMap<(Option<i32>, &str), Vec<usize>> = BTreeMap::new();
     for (n, image) in images.iter().enumerate() {
         // The number of the first file orders the series; files of one series never make two.
         let key = by_uid.keys().find(|key| key.1 == image.header.series_uid).copied();
         by_uid.entry(key.unwrap_or((image.header.series_number, &image.header.series_uid))).or_default().push(n);
     }
-    by_uid.into_values().map(|members| one_series(images, members, unread)).collect()
+    by_uid.into_values().map(|members| one_series(images, members, unread, repairs)).collect()
 }
 
 impl Series {
@@ -111,7 +117,7 @@ impl Series {
     }
 }
 
-fn one_series(images: &[ImageFile], members: Vec<usize>, unread: &str) -> Series {
+fn one_series(images: &[ImageFile], members: Vec<usize>, unread: &str, repairs: Repairs) -> Series {
     let (slices, odd, mixed) = main_stack(images, &members);
     let described: Vec<Slice> = slices
         .iter()
@@ -125,7 +131,7 @@ fn one_series(images: &[ImageFile], members: Vec<usize>, unread: &str) -> Series
     let places = heights(images, &slices);
     let stack = match mixed {
         Some(error) => Err(error),
-        None => stacking::stack(&described, first.columns, first.rows).map_err(|error| {
+        None => stacking::stack(&described, first.columns, first.rows, repairs).map_err(|error| {
             match (error, odd.iter().find_map(|odd| odd.within(images, &slices, &places))) {
                 (DicomError::MissingSlices { .. }, Some(named)) => named,
                 (DicomError::MissingSlices { missing, spacing, gaps, .. }, None) => {
@@ -147,8 +153,18 @@ fn one_series(images: &[ImageFile], members: Vec<usize>, unread: &str) -> Series
             sop_instance_uid: header.sop_instance_uid.clone(),
             frame: header.multi_frame.then_some(frame as u32 + 1),
             position: header.frames[frame].position,
+            interpolated: false,
         }
     };
+    let mut instances: Vec<SliceReference> = slices.iter().map(reference).collect();
+    if let Ok(stack) = &stack {
+        for k in stack.missing() {
+            let position = Some(stack.geometry.to_patient([0.0, 0.0, k as f64]));
+            let (sop_class_uid, sop_instance_uid) = Default::default();
+            let slice = SliceReference { sop_class_uid, sop_instance_uid, frame: None, position, interpolated: true };
+            instances.insert(k, slice);
+        }
+    }
     let mut notes = Vec::new();
     if let Ok(stack) = &stack {
         let step = stack.geometry.spacing()[2];
@@ -160,7 +176,7 @@ fn one_series(images: &[ImageFile], members: Vec<usize>, unread: &str) -> Series
         if !scouts.is_empty() {
             notes.push(format!("scouts or images of another size were left out of the series: {}", scouts.len()));
         }
-        notes.extend(stack.note.clone());
+        notes.extend(stack.notes.clone());
     }
     let orientation = slices.first().and_then(|&(n, frame)| images[n].header.frames[frame].orientation);
     let from_axial = orientation.and_then(stacking::angle_to_axial);
@@ -172,16 +188,17 @@ fn one_series(images: &[ImageFile], members: Vec<usize>, unread: &str) -> Series
         image_type: first.image_type.clone(),
         kernel: first.kernel.clone(),
         window: first.window,
-        slices: slices.len(),
+        slices: instances.len(),
         size: [first.columns, first.rows],
         spacing: stack.as_ref().ok().map(|s| s.geometry.spacing()),
         orientation,
         grid: stack.as_ref().ok().map(|s| s.geometry.clone()),
+        corrected_tilt: stack.as_ref().ok().and_then(|s| s.shear.as_ref()).map(|shear| shear.degrees),
         problem: stack.as_ref().err().cloned(),
         study_uid: first.study_uid.clone(),
         frame_of_reference_uid: first.frame_of_reference_uid.clone(),
         patient_position: first.patient_position.clone(),
-        instances: slices.iter().map(reference).collect(),
+        instances,
         patient: first.patient.clone(),
     };
     let is_axial = from_axial.is_some_and(|degrees| degrees <= OTHER_VIEW_DEGREES);

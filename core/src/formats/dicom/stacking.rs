@@ -1,10 +1,12 @@
 //! Do the slices form a rectangular grid, and which one? PS3.3 C.7.6.2.1.1: a slice lies where ImagePositionPatient
 //! and ImageOrientationPatient put it. File names, instance numbers, SliceLocation, SliceThickness and
 //! SpacingBetweenSlices all lie in real archives, so none of them is asked; nor is GantryDetectorTilt, which stays in the files
-//! of a series that was corrected for it. What is not a grid is refused with the numbers that show it.
+//! of a series that was corrected for it. (One slice alone has only its thickness.) What is not a grid is refused with the numbers
+//! that show it, unless somebody asked for a repair.
 
 use super::error::DicomError;
 use super::header::Frame;
+use super::repairs::{MOST_FILLED, MOST_TILTED_DEGREES, Repairs, Shear};
 use crate::volume::Geometry;
 
 /// Two slices closer than this lie in the same place, mm.
@@ -97,10 +99,21 @@ pub(super) struct Slice<'a> {
 pub(super) struct Stack {
     /// Indices of the slices, ascending along the normal (row x column direction).
     pub(super) order: Vec<usize>,
+    /// Where each of them lies on the grid; those between are missing.
+    pub(super) at: Vec<usize>,
     /// i along a row, j along a column, k along the normal.
     pub(super) geometry: Geometry,
+    /// How slices of a tilted gantry come onto the grid.
+    pub(super) shear: Option<Shear>,
     /// What a user should know of it.
-    pub(super) note: Option<String>,
+    pub(super) notes: Vec<String>,
+}
+
+impl Stack {
+    /// The slices of the grid that no file has, ascending.
+    pub(super) fn missing(&self) -> Vec<usize> {
+        (0..self.geometry.size[2]).filter(|k| self.at.binary_search(k).is_err()).collect()
+    }
 }
 
 /// Where a slice lies along the normal of an orientation, mm; `None` where its vectors have no length.
@@ -133,10 +146,11 @@ enum Sideways {
     Jitter { worst: usize, count: usize, shift_mm: f64 },
 }
 
-/// The step from slice to slice. `heights` along `normal` rise; `aside` is what is left of each position besides, 0 for the first.
+/// The step from slice to slice, of `steps` in all. `heights` along `normal` rise; `aside` is what is left of each position besides, 0
+/// for the first.
 ///
 /// Slices lean only where they all stand on the line from the first to the last; otherwise some were moved.
-fn straight_step(heights: &[f64], aside: &[Vector], normal: Vector) -> Result<Vector, Sideways> {
+fn straight_step(heights: &[f64], aside: &[Vector], normal: Vector, steps: f64) -> Result<Vector, Sideways> {
     let (Some(&low), Some(&high), Some(&last)) = (heights.first(), heights.last(), aside.last()) else {
         return Ok(normal);
     };
@@ -155,7 +169,6 @@ fn straight_step(heights: &[f64], aside: &[Vector], normal: Vector) -> Result<Ve
         return Err(Sideways::Jitter { worst, count, shift_mm: shifts[worst] });
     }
     let degrees = (length(last) / rise).atan().to_degrees();
-    let steps = (heights.len() - 1) as f64;
     if degrees <= UPRIGHT_DEGREES {
         return Ok(std::array::from_fn(|r| (normal[r] * rise + last[r]) / steps));
     }
@@ -171,7 +184,7 @@ fn straight_step(heights: &[f64], aside: &[Vector], normal: Vector) -> Result<Ve
 ///
 /// # Errors
 /// Every variant of [`DicomError`] that speaks of geometry.
-pub(super) fn stack(slices: &[Slice], columns: usize, rows: usize) -> Result<Stack, DicomError> {
+pub(super) fn stack(slices: &[Slice], columns: usize, rows: usize, repairs: Repairs) -> Result<Stack, DicomError> {
     let mut positions = Vec::with_capacity(slices.len());
     let mut axes: Vec<Axes> = Vec::with_capacity(slices.len());
     let mut spacing: Option<[f64; 2]> = None;
@@ -201,7 +214,14 @@ pub(super) fn stack(slices: &[Slice], columns: usize, rows: usize) -> Result<Sta
         return Err(DicomError::MixedOrientation { odd: few.len(), slices: slices.len(), degrees, file });
     }
     if slices.len() < 2 {
-        return Err(DicomError::SingleSlice);
+        let mm = slices.first().and_then(|s| s.frame.thickness).ok_or(DicomError::SingleSlice)?;
+        let step = scaled(plane.normal, mm);
+        let affine = std::array::from_fn(|r| {
+            [plane.row[r] * column_spacing, plane.column[r] * row_spacing, step[r], positions[0][r]]
+        });
+        let geometry = Geometry::new([columns, rows, 1], affine)?;
+        let notes = vec![format!("the series has 1 slice; it was taken to be {mm:.2} mm thick, as its file says")];
+        return Ok(Stack { order: vec![0], at: vec![0], geometry, shear: None, notes });
     }
 
     let height = |n: usize| dot(positions[n], plane.normal);
@@ -212,7 +232,12 @@ pub(super) fn stack(slices: &[Slice], columns: usize, rows: usize) -> Result<Sta
     let along = most_along(plane.normal);
     let axis = ['x', 'y', 'z'][along];
     let place = |k: usize| positions[order[k]][along];
-    even_spacing(&gaps, axis, place, |k| slices[order[k]].file)?;
+    let missing = even_spacing(&gaps, axis, place, |k| slices[order[k]].file, repairs.fill_gaps)?;
+    let mut at = vec![0];
+    for (k, missing) in missing.iter().enumerate() {
+        at.push(at[k] + 1 + missing);
+    }
+    let count = at[at.len() - 1] + 1;
 
     let heights: Vec<f64> = order.iter().map(|&n| height(n)).collect();
     let aside: Vec<Vector> = order
@@ -220,37 +245,71 @@ pub(super) fn stack(slices: &[Slice], columns: usize, rows: usize) -> Result<Sta
         .zip(&heights)
         .map(|(&n, &h)| minus(minus(positions[n], positions[order[0]]), scaled(plane.normal, h - heights[0])))
         .collect();
-    let step = straight_step(&heights, &aside, plane.normal).map_err(|problem| match problem {
-        Sideways::Leaning(degrees) => DicomError::GantryTilt { degrees },
-        Sideways::Jitter { worst, count, shift_mm } => DicomError::ShiftedSlice {
-            file: slices[order[worst]].file.to_owned(),
-            count,
-            axis,
-            at_mm: place(worst),
-            shift_mm,
-        },
-    })?;
-    let first = positions[order[0]];
+    let mut first = positions[order[0]];
+    let (mut size, mut shear) = ([columns, rows, count], None);
+    let step = match straight_step(&heights, &aside, plane.normal, (count - 1) as f64) {
+        Ok(step) => step,
+        Err(Sideways::Leaning(degrees)) if repairs.correct_tilt && degrees <= MOST_TILTED_DEGREES => {
+            let spacing = [column_spacing, row_spacing];
+            let shift = |a: Vector| [dot(a, plane.row) / spacing[0], dot(a, plane.column) / spacing[1]];
+            let last = shift(aside[aside.len() - 1]);
+            let found = Shear::new(degrees, [columns, rows], last, count);
+            let [left, up] = found.origin;
+            first = std::array::from_fn(|r| {
+                first[r] + plane.row[r] * left * spacing[0] + plane.column[r] * up * spacing[1]
+            });
+            size = [found.size[0], found.size[1], count];
+            shear = Some(found);
+            scaled(plane.normal, (heights[heights.len() - 1] - heights[0]) / (count - 1) as f64)
+        }
+        Err(Sideways::Leaning(degrees)) => return Err(DicomError::GantryTilt { degrees }),
+        Err(Sideways::Jitter { worst, count, shift_mm }) => {
+            let file = slices[order[worst]].file.to_owned();
+            return Err(DicomError::ShiftedSlice { file, count, axis, at_mm: place(worst), shift_mm });
+        }
+    };
     let tilt = slices.iter().map(|s| s.tilt.abs()).fold(0.0, f64::max);
-    let note = (tilt > TAGGED_TILT_DEGREES).then(|| {
-        format!(
+    let mut notes = Vec::new();
+    if let Some(shear) = &shear {
+        notes.push(format!(
+            "the series was taken with the gantry tilted by {:.1} degrees; its slices were shifted back along themselves and resampled, and \
+             contours go back into the tilted slices",
+            shear.degrees
+        ));
+    } else if tilt > TAGGED_TILT_DEGREES {
+        notes.push(format!(
             "the files tell of a gantry tilt of {tilt:.1} degrees, but their slices lie straight above each other; that is believed"
-        )
-    });
+        ));
+    }
 
     // A step along a row passes one column: its length is the *column* spacing, the second number (C.7.6.3.1.1).
     let affine =
         std::array::from_fn(|r| [plane.row[r] * column_spacing, plane.column[r] * row_spacing, step[r], first[r]]);
-    Ok(Stack { geometry: Geometry::new([columns, rows, slices.len()], affine)?, order, note })
+    let stack = Stack { geometry: Geometry::new(size, affine)?, order, at, shear, notes };
+    let filled = stack.missing();
+    if filled.is_empty() {
+        return Ok(stack);
+    }
+    let places: Vec<String> = filled
+        .iter()
+        .map(|&k| format!("{axis} = {:.2} mm", stack.geometry.to_patient([0.0, 0.0, k as f64])[along]))
+        .collect();
+    let note = format!(
+        "slices are missing in the files and were interpolated between their neighbours, at {}; RTSTRUCT and SEG have nothing there",
+        places.join(" and ")
+    );
+    Ok(Stack { notes: stack.notes.into_iter().chain([note]).collect(), ..stack })
 }
 
-/// Refuses duplicates, missing slices and uneven spacing, in this order. `gaps` lie between slices `k` and `k + 1`.
+/// Refuses duplicates, missing slices and uneven spacing, in this order. `gaps` lie between slices `k` and `k + 1`. How many slices are
+/// missing in each of them: none, but where a few are let pass to be filled in.
 fn even_spacing<'a>(
     gaps: &[f64],
     axis: char,
     place: impl Fn(usize) -> f64,
     file: impl Fn(usize) -> &'a str,
-) -> Result<(), DicomError> {
+    fill: bool,
+) -> Result<Vec<usize>, DicomError> {
     let same = |gap: &f64| *gap < SAME_PLACE_MM;
     if let Some(k) = gaps.iter().position(same) {
         let count = gaps.iter().filter(|gap| same(gap)).count();
@@ -264,7 +323,7 @@ fn even_spacing<'a>(
     let tolerance = SPACING_MM.max(SPACING_FRACTION * usual);
     let differs = |gap: &f64| (gap - usual).abs() > tolerance;
     let Some(first_off) = gaps.iter().position(differs) else {
-        return Ok(());
+        return Ok(vec![0; gaps.len()]);
     };
     let whole = |gap: f64| {
         let steps = (gap / usual).round();
@@ -282,6 +341,9 @@ fn even_spacing<'a>(
             told.push(format!("and {} more gaps", holes.len() - told.len()));
         }
         let missing = holes.iter().map(|h| h.1).sum();
+        if fill && missing <= MOST_FILLED {
+            return Ok(gaps.iter().map(|&g| whole(g).map_or(0, |n| n - 1)).collect());
+        }
         return Err(DicomError::MissingSlices {
             missing,
             spacing: usual,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::dataset::{DataSet, PixelBytes};
 use super::error::DicomError;
 use super::header::{self, FileKind, Header};
+use super::repairs::Repairs;
 use super::series::{self, ImageFile, Series};
 use super::walk::Unreadable;
 
@@ -23,12 +24,12 @@ pub(super) struct Survey {
 ///
 /// A file that should have been slices and is damaged is an error, because nobody can say which slices it had. Anything else
 /// that is damaged costs no more than a note.
-pub(super) fn survey(files: &[(String, Vec<u8>)]) -> Result<Survey, DicomError> {
+pub(super) fn survey(files: &[(String, Vec<u8>)], repairs: Repairs) -> Result<Survey, DicomError> {
     let mut images = Vec::new();
     let mut others: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     let mut notes = Vec::new();
-    for (index, (name, bytes)) in files.iter().enumerate() {
-        match header::read(bytes) {
+    for (index, ((name, _), read)) in files.iter().zip(headers(files)).enumerate() {
+        match read {
             Ok(FileKind::Image(header)) => images.push(ImageFile { index, name: name.clone(), header: *header }),
             Ok(FileKind::Other(kind)) => others.entry(kind).or_default().push(name),
             Ok(FileKind::OtherDamaged(kind, reason)) => {
@@ -60,8 +61,19 @@ pub(super) fn survey(files: &[(String, Vec<u8>)]) -> Result<Survey, DicomError> 
         notes.push(format!("the slices are of {} patients; check that the right one was read", patients.len()));
     }
     let unread = others.get(NOT_DICOM).map(|names| meant_as_slices(names, &images)).unwrap_or_default();
-    let series = series::group(&images, &unread);
+    let series = series::group(&images, &unread, repairs);
     Ok(Survey { images, series, notes })
+}
+
+/// The header of every file, read side by side where there are processors for it.
+fn headers(files: &[(String, Vec<u8>)]) -> Vec<Result<FileKind, Unreadable>> {
+    #[cfg(not(target_family = "wasm"))]
+    {
+        use rayon::prelude::*;
+        files.par_iter().map(|(_, bytes)| header::read(bytes)).collect()
+    }
+    #[cfg(target_family = "wasm")]
+    files.iter().map(|(_, bytes)| header::read(bytes)).collect()
 }
 
 const NOT_DICOM: &str = "not DICOM";

@@ -1,37 +1,21 @@
-//! The 348 bytes: what is in the file, and where it lies in the patient.
+//! The header: what is in the file, and where it lies in the patient.
 
-use ::nifti::{Endianness, NiftiHeader, NiftiType};
+use ::nifti::NiftiType;
 
 use super::NiftiError;
+use super::fields::{FIRST_BYTES, Fields, SECOND_BYTES, is_pair_header, is_second, is_single_file};
 use crate::formats::samples::{ByteOrder, Encoding, SampleType};
 use crate::formats::source::{Source, read_up_to};
 use crate::formats::{Format, ImageHeader, ReadOptions, printable};
 use crate::volume::{Affine, Geometry};
 
-/// Length of a NIfTI-1 header, which it says itself in `sizeof_hdr`.
-pub(super) const HEADER_BYTES: usize = 348;
-/// Header and extender: where the voxels of a single file start at the earliest.
-pub(super) const SINGLE_FILE_OFFSET: usize = 352;
-
 /// sform and qform may put the corners of the image this far apart before the user is told, in mm. Quaternions in f32
 /// cost up to 0.3 mm at the far side of a body.
 const FORMS_AGREE_MM: f64 = 1.0;
 
-const MAGIC_AT: std::ops::Range<usize> = 344..348;
-
-/// Whether `head` (unpacked) is the start of a single NIfTI-1 or NIfTI-2 file.
-pub(in crate::formats) fn is_single_file(head: &[u8]) -> bool {
-    head.get(MAGIC_AT) == Some(b"n+1\0") || head.get(4..8) == Some(b"n+2\0")
-}
-
-/// Whether `head` (unpacked) is a header that has its voxels in another file.
-pub(in crate::formats) fn is_pair_header(head: &[u8]) -> bool {
-    head.get(MAGIC_AT) == Some(b"ni1\0") || head.get(4..8) == Some(b"ni2\0")
-}
-
 /// A header with its claims checked, except for what the bytes behind it must back.
 pub(super) struct Parsed {
-    pub header: NiftiHeader,
+    pub header: Fields,
     pub size: [usize; 3],
     pub encoding: Encoding,
     /// Whether the voxels are in another file.
@@ -42,40 +26,49 @@ pub(super) struct Parsed {
 
 /// Reads the header from the start of `source`, which then stands behind it.
 pub(super) fn parse(source: &mut Source<'_>) -> Result<Parsed, NiftiError> {
-    let mut head = [0; HEADER_BYTES];
-    let got = read_up_to(source, &mut head).map_err(|e| NiftiError::NotNifti(e.to_string()))?;
-    if matches!(head.get(4..8), Some(b"n+2\0" | b"ni2\0")) {
-        return Err(NiftiError::Version2);
+    let mut head = [0; SECOND_BYTES];
+    let (first, rest) = head.split_at_mut(FIRST_BYTES);
+    let failed = |e: std::io::Error| NiftiError::NotNifti(e.to_string());
+    let mut got = read_up_to(source, first).map_err(failed)?;
+    let second = is_second(first);
+    if second && got == FIRST_BYTES {
+        got += read_up_to(source, rest).map_err(failed)?;
     }
-    if got < HEADER_BYTES {
-        return Err(NiftiError::NotNifti(format!("it has {got} bytes, and the header alone has {HEADER_BYTES}")));
+    let (needed, other) = if second { (SECOND_BYTES, "NIfTI-2 ") } else { (FIRST_BYTES, "") };
+    if got < needed {
+        return Err(NiftiError::NotNifti(format!("it has {got} bytes, and the {other}header alone has {needed}")));
     }
     if !is_single_file(&head) && !is_pair_header(&head) {
         return Err(NiftiError::NotNifti("the magic `n+1` or `ni1` is missing at byte 344".into()));
     }
-    let header = NiftiHeader::from_reader(head.as_slice()).map_err(|e| NiftiError::NotNifti(e.to_string()))?;
-    if header.sizeof_hdr != HEADER_BYTES as i32 {
-        return Err(NiftiError::NotNifti(format!("its header size is given as {}, not 348", header.sizeof_hdr)));
-    }
+    let header = if second {
+        Fields::second(&head).ok_or_else(|| NiftiError::NotNifti("its header size is not given as 540".into()))?
+    } else {
+        Fields::first(&head[..FIRST_BYTES])?
+    };
     let pair = is_pair_header(&head);
     Ok(Parsed { size: size(&header)?, encoding: encoding(&header)?, offset: offset(&header, pair)?, pair, header })
 }
 
 /// `dim`: one volume, whose further dimensions may only be 1.
-fn size(header: &NiftiHeader) -> Result<[usize; 3], NiftiError> {
+fn size(header: &Fields) -> Result<[usize; 3], NiftiError> {
     let [count, dims @ ..] = header.dim;
-    let used = dims.get(..usize::from(count)).unwrap_or(&dims);
-    let refused = || NiftiError::Dimensions(used.iter().map(u16::to_string).collect::<Vec<_>>().join(" x "));
-    let size = [dims[0], dims[1], if count == 2 { 1 } else { dims[2] }].map(usize::from);
+    let used = usize::try_from(count).ok().and_then(|count| dims.get(..count)).unwrap_or(&dims);
+    let refused = || NiftiError::Dimensions(used.iter().map(i64::to_string).collect::<Vec<_>>().join(" x "));
+    let size = [dims[0], dims[1], if count == 2 { 1 } else { dims[2] }];
     // Some writers leave 0 in dimensions that they do not mean.
     let one_volume = (2..=7).contains(&count) && used.iter().skip(3).all(|&n| n <= 1);
-    if one_volume && size.iter().all(|&n| n > 0) { Ok(size) } else { Err(refused()) }
+    if !one_volume || size.iter().any(|&n| n < 1) {
+        return Err(refused());
+    }
+    let [x, y, z] = size.map(usize::try_from);
+    x.and_then(|x| Ok([x, y?, z?])).map_err(|_| refused())
 }
 
 /// `datatype`, `scl_slope`, `scl_inter` ("DATA SCALING": a slope of 0 means none). `bitpix` says nothing new.
-fn encoding(header: &NiftiHeader) -> Result<Encoding, NiftiError> {
-    let unknown = |_| NiftiError::DataType(format!("{} (unknown)", header.datatype));
-    let sample = match header.data_type().map_err(unknown)? {
+fn encoding(header: &Fields) -> Result<Encoding, NiftiError> {
+    let unknown = || NiftiError::DataType(format!("{} (unknown)", header.datatype));
+    let sample = match header.voxel_type().ok_or_else(unknown)? {
         NiftiType::Uint8 => SampleType::U8,
         NiftiType::Int8 => SampleType::I8,
         NiftiType::Uint16 => SampleType::U16,
@@ -92,24 +85,24 @@ fn encoding(header: &NiftiHeader) -> Result<Encoding, NiftiError> {
     let (slope, intercept) = if slope == 0.0 || slope.is_nan() {
         (1.0, 0.0)
     } else if slope.is_finite() && intercept.is_finite() {
-        (f64::from(slope), f64::from(intercept))
+        (slope, intercept)
     } else {
-        return Err(NiftiError::Scaling(slope, intercept));
+        return Err(NiftiError::Scaling(slope as f32, intercept as f32));
     };
-    let order = if header.endianness == Endianness::Big { ByteOrder::Big } else { ByteOrder::Little };
+    let order = if header.big_endian { ByteOrder::Big } else { ByteOrder::Little };
     Ok(Encoding { sample, order, slope, intercept })
 }
 
-/// `vox_offset`, a float for the sake of ANALYZE. In a single file 0 stands for "right behind the header".
-fn offset(header: &NiftiHeader, pair: bool) -> Result<u64, NiftiError> {
+/// `vox_offset`, in NIfTI-1 a float for the sake of ANALYZE. In a single file 0 stands for "right behind the header".
+fn offset(header: &Fields, pair: bool) -> Result<u64, NiftiError> {
     let offset = header.vox_offset;
-    let first = if pair { 0.0 } else { SINGLE_FILE_OFFSET as f32 };
+    let first = if pair { 0.0 } else { header.first_voxel() as f64 };
     if offset == 0.0 {
         Ok(first as u64)
-    } else if offset >= first && offset <= i32::MAX as f32 && offset.fract() == 0.0 {
+    } else if offset >= first && offset <= f64::from(i32::MAX) && offset.fract() == 0.0 {
         Ok(offset as u64)
     } else {
-        Err(NiftiError::Offset(offset))
+        Err(NiftiError::Offset(offset as f32))
     }
 }
 
@@ -125,9 +118,9 @@ impl Parsed {
     pub fn geometry(&self, options: &ReadOptions) -> Result<(Geometry, Vec<String>), NiftiError> {
         let h = &self.header;
         let mut warnings = Vec::new();
-        let sform = || self.grid(&[h.srow_x, h.srow_y, h.srow_z].map(|row| row.map(f64::from)));
+        let sform = || self.grid(&h.srow);
         // Some writers set the code and leave the matrix empty.
-        let no_sform = [h.srow_x, h.srow_y, h.srow_z].iter().all(|row| row.iter().take(3).all(|&v| v == 0.0));
+        let no_sform = h.srow.iter().all(|row| row.iter().take(3).all(|&v| v == 0.0));
         let geometry = if h.sform_code > 0 && no_sform && h.qform_code > 0 {
             warnings.push("the sform of the file is empty; its qform is used".into());
             self.qform()?
@@ -157,9 +150,7 @@ impl Parsed {
     fn qform(&self) -> Result<Geometry, NiftiError> {
         let h = &self.header;
         let qfac = if h.pixdim[0] < 0.0 { -1.0 } else { 1.0 };
-        let quaternion = [h.quatern_b, h.quatern_c, h.quatern_d].map(f64::from);
-        let shift = [h.quatern_x, h.quatern_y, h.quatern_z].map(f64::from);
-        self.grid(&qform_affine(quaternion, self.voxel_size()?, qfac, shift))
+        self.grid(&qform_affine(h.quaternion, self.voxel_size()?, qfac, h.qoffset))
     }
 
     /// `pixdim[1..=3]`. A single slice needs no distance to the next; it gets 1.
@@ -167,9 +158,9 @@ impl Parsed {
         let [_, x, y, z, ..] = self.header.pixdim;
         let z = if self.size[2] == 1 && z == 0.0 { 1.0 } else { z };
         if [x, y, z].iter().all(|s| s.is_finite() && *s > 0.0) {
-            Ok([x, y, z].map(f64::from))
+            Ok([x, y, z])
         } else {
-            Err(NiftiError::VoxelSize(x, y, z))
+            Err(NiftiError::VoxelSize(x as f32, y as f32, z as f32))
         }
     }
 
@@ -237,6 +228,6 @@ pub(super) fn peek(bytes: &[u8]) -> Result<Parsed, NiftiError> {
 
 /// The source after its first `offset` bytes, of which [`parse`] has read the header.
 pub(super) fn to_voxels(source: &mut Source<'_>, parsed: &Parsed) -> Result<(), NiftiError> {
-    let read = if parsed.pair { 0 } else { HEADER_BYTES as u64 };
+    let read = if parsed.pair { 0 } else { parsed.header.bytes as u64 };
     source.skip(parsed.offset.saturating_sub(read)).map_err(|e| crate::formats::samples::damaged(e).into())
 }

@@ -1,10 +1,11 @@
-//! NIfTI-1 (`.nii`, `.nii.gz`, `.hdr` + `.img`): bytes to volume and back.
+//! NIfTI-1 (`.nii`, `.nii.gz`, `.hdr` + `.img`): bytes to volume and back; NIfTI-2: bytes to volume.
 //!
 //! Sources: nifti1.h of the NIfTI Data Format Working Group, whose sections are named where they matter. The header's
-//! fields come from the `nifti` crate; geometry and voxels are ours, because a wrong side of the patient must not be
+//! fields come from the `nifti` crate, those of NIfTI-2 from `fields`; geometry and voxels are ours, because a wrong side of the patient must not be
 //! possible: the standard's RAS frame becomes patient LPS here and nowhere else, and an image that does not say how it
 //! lies is refused.
 
+mod fields;
 mod header;
 mod read;
 mod write;
@@ -15,7 +16,7 @@ mod tests;
 pub use read::{read, read_ct, read_header, read_label_names, read_labels, read_pair_ct, read_pair_labels};
 pub use write::{write_ct, write_labels, write_organs};
 
-pub(super) use header::{is_pair_header, is_single_file};
+pub(super) use fields::{is_pair_header, is_single_file};
 pub(super) use read::{read_note, read_pair_undecided, read_undecided};
 
 use super::samples::SampleError;
@@ -25,11 +26,8 @@ use crate::volume::GeometryError;
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum NiftiError {
     /// The magic is missing.
-    #[error("this is not a NIfTI-1 file: {0}")]
+    #[error("this is not a NIfTI file: {0}")]
     NotNifti(String),
-    /// A file of the second version, with its 540-byte header.
-    #[error("this is a NIfTI-2 file, which is not supported; convert it to NIfTI-1 (in FSL: fslchfiletype NIFTI_GZ)")]
-    Version2,
     /// A header without its image.
     #[error("this is only the header of a pair; open the .img file together with the .hdr file")]
     ImageMissing,

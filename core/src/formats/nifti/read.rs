@@ -1,7 +1,7 @@
 //! Voxels in.
 
 use super::NiftiError;
-use super::header::{HEADER_BYTES, Parsed, parse, peek, to_voxels};
+use super::header::{Parsed, parse, peek, to_voxels};
 use crate::formats::label_names::LabelNames;
 use crate::formats::samples::{Converter, ToHu, ToLabel, ToNearest, decode};
 use crate::formats::source::{Source, read_up_to};
@@ -39,7 +39,7 @@ pub(in crate::formats) fn read_note(bytes: &[u8], start: &str, end: &str) -> Opt
 fn extensions(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut source = Source::open(bytes);
     let parsed = parse(&mut source).ok()?;
-    let between = parsed.offset.checked_sub(HEADER_BYTES as u64).filter(|_| !parsed.pair)?;
+    let between = parsed.offset.checked_sub(parsed.header.bytes as u64).filter(|_| !parsed.pair)?;
     let mut extensions = vec![0; usize::try_from(between.min(LONGEST_EXTENSION)).ok()?];
     let count = read_up_to(&mut source, &mut extensions).ok()?;
     extensions.truncate(count);

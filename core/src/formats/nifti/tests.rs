@@ -264,15 +264,44 @@ fn dimensions_of_one_are_accepted_and_a_series_is_refused_with_its_numbers() {
 }
 
 #[test]
-fn colours_complex_numbers_and_nifti_2_are_refused_by_name() {
+fn colours_and_complex_numbers_are_refused_by_name() {
     for (code, name) in [(128, "Rgb24"), (2304, "Rgba32"), (32, "Complex64"), (1536, "Float128"), (1, "unknown")] {
         let error = read_ct(&encode([1; 3], code, &[0; 64], false), &LENIENT).unwrap_err();
         assert!(matches!(&error, NiftiError::DataType(text) if text.contains(name)), "{error}");
     }
-    let mut second = vec![0; 560];
-    put(&mut second, 0, &540i32.to_le_bytes());
-    put(&mut second, 4, b"n+2\0\r\n\x1a\n");
-    assert_eq!(read_ct(&gzip(&second), &LENIENT), Err(NiftiError::Version2));
+}
+
+/// What nibabel wrote as NIfTI-2 (`tests/data/nifti/second.py`): oblique by 10 degrees about x, values in steps of 37.
+#[test]
+fn the_second_version_is_read_as_nibabel_wrote_it() {
+    let (sin, cos) = 10f64.to_radians().sin_cos();
+    // RAS of nibabel to LPS: x and y change their sign.
+    let expected = [[0.9, 0.0, 0.0, -11.25], [0.0, 1.3 * cos, 2.5 * sin, 7.5], [0.0, -1.3 * sin, 2.5 * cos, 103.125]];
+    let grid = Geometry::new([5, 4, 3], expected).unwrap();
+    for (name, close_mm) in [("nifti/second.nii.gz", 1e-12), ("nifti/second-big-endian.nii", 1e-9)] {
+        let ct = read_ct(&data(name), &STRICT).unwrap();
+        assert!(ct.stored.same_grid(&grid, close_mm), "{name}: {:?}", ct.stored);
+        // Every stored axis runs as the canonical one.
+        assert_eq!(ct.voxels, (0..60).map(|n| 37 * n - 1000).collect::<Vec<i16>>(), "{name}");
+        let header = read_header(&data(name), &STRICT).unwrap();
+        assert_eq!((header.size, header.sample), ([5, 4, 3], SampleType::I16));
+    }
+    assert_eq!(read_header(&data("nifti/second.nii.gz"), &STRICT).unwrap().description, "second version");
+    let plain = gunzip(&data("nifti/second.nii.gz"));
+    assert!(matches!(read_ct(&plain[..500], &STRICT), Err(NiftiError::NotNifti(_))));
+    for (at, bytes) in [(0, [1, 0, 0, 0].as_slice()), (16, &[9]), (24, &[0xff; 8]), (168, &[1, 0]), (400, &[0xff; 8])] {
+        let mut wrong = plain.clone();
+        put(&mut wrong, at, bytes);
+        assert!(read_ct(&wrong, &STRICT).is_err(), "byte {at}");
+    }
+    // More voxels than any memory holds: said by the header, not by an allocation.
+    let mut bomb = plain.clone();
+    (0..3).for_each(|n| put(&mut bomb, 24 + 8 * n, &(1i64 << 20).to_le_bytes()));
+    assert!(read_ct(&bomb, &STRICT).is_err());
+    for damaged in damaged_versions(&plain, 400) {
+        let _ = read_ct(&damaged, &LENIENT);
+        let _ = read_labels(&damaged, &LENIENT);
+    }
 }
 
 #[test]

@@ -5,10 +5,14 @@ use std::io::Write;
 use flate2::{Compression, write::GzEncoder};
 
 use super::NiftiError;
-use super::header::{HEADER_BYTES, SINGLE_FILE_OFFSET, qform_affine};
+use super::fields::FIRST_BYTES;
+use super::header::qform_affine;
 use crate::anatomy::Organ;
 use crate::formats::samples::{SampleType, Stored, damaged, write_voxels};
 use crate::volume::{Affine, CtVolume, Geometry, LabelVolume, Volume};
+
+/// Header and extender: where the voxels of a single file start at the earliest.
+const SINGLE_FILE_OFFSET: usize = FIRST_BYTES + 4;
 
 /// `NIFTI_INTENT_LABEL`: each voxel is an index into some set of labels.
 const INTENT_LABEL: i16 = 1002;
@@ -94,7 +98,7 @@ fn write_with<T: Stored>(
     let mut head = Header(header(&volume.stored, T::SAMPLE, intent, description)?);
     if !extensions.is_empty() {
         head.f32s(108, &[(SINGLE_FILE_OFFSET + extensions.len()) as f32]); // vox_offset
-        head.put(HEADER_BYTES, &[1]);
+        head.put(FIRST_BYTES, &[1]);
     }
     let voxels = volume.stored_order(volume.voxels.clone());
     let mut output = GzEncoder::new(Vec::new(), Compression::default());
@@ -131,7 +135,7 @@ fn header(
     let has_qform = grid.same_grid(&qform, QFORM_TOLERANCE_MM);
 
     let mut head = Header([0; SINGLE_FILE_OFFSET]);
-    head.put(0, &(HEADER_BYTES as i32).to_le_bytes());
+    head.put(0, &(FIRST_BYTES as i32).to_le_bytes());
     head.put(38, b"r"); // `regular`, which ANALYZE readers want
     head.i16s(40, &dim);
     head.i16s(68, &[intent, datatype(sample), 8 * sample.bytes() as i16]);

@@ -137,7 +137,7 @@ fn trace(
         }
     }
     let mut found: Vec<Vec<(usize, Vec<Curve>)>> = vec![Vec::new(); structures.len()];
-    for k in 0..depth {
+    for k in (0..depth).filter(|&k| slices.is_acquired(k)) {
         for (labels, members) in &maps {
             let plane = slices.axes.stored_slice(labels, geometry.size, k);
             let boxes = boxes(&plane, columns);

@@ -138,7 +138,7 @@ type Boxes = Vec<Option<[usize; 4]>>;
 fn planes(structures: &[Structure], geometry: &Geometry, slices: &Slices) -> Vec<Vec<usize>> {
     let [columns, _, depth] = slices.stored.size;
     let mut planes = vec![Vec::new(); structures.len()];
-    for k in 0..depth {
+    for k in (0..depth).filter(|&k| slices.is_acquired(k)) {
         let mut seen: Option<(&[u8], Boxes)> = None;
         for (structure, planes) in structures.iter().zip(&mut planes) {
             if seen.as_ref().is_none_or(|(labels, _)| !std::ptr::eq(*labels, structure.labels)) {
@@ -192,7 +192,8 @@ fn segment(structure: &Structure, number: usize, sentence: &str) -> InMemDicomOb
 /// The functional groups of a frame.
 fn frame(segment: usize, place: u32, k: usize, slices: &Slices) -> InMemDicomObject {
     let mut source = reference(slices.instance(k), true);
-    source.push(text(tags::SPATIAL_LOCATIONS_PRESERVED, VR::CS, "YES"));
+    let preserved = if slices.resampled { "NO" } else { "YES" };
+    source.push(text(tags::SPATIAL_LOCATIONS_PRESERVED, VR::CS, preserved));
     source.push(code(
         tags::PURPOSE_OF_REFERENCE_CODE_SEQUENCE,
         "121322",

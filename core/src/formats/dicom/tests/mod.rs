@@ -1,11 +1,12 @@
 //! What the reader promises, on files of other programs (`real`), on a phantom with a closed form (`phantom`), on slices
-//! that are made wrong one way at a time (`refusals`), on folders as people reported them (`reported`) and on damaged bytes
+//! that are made wrong one way at a time (`refusals`) and mended (`repairs`), on folders as people reported them (`reported`) and on damaged bytes
 //! (`fuzz`).
 
 mod fuzz;
 mod phantom;
 mod real;
 mod refusals;
+mod repairs;
 mod reported;
 
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR, dicom_value};

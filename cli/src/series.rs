@@ -1,0 +1,43 @@
+//! Which series of a folder is read, and what may be mended of it.
+
+use anyhow::{Error, anyhow};
+use attention_anatomy::formats::FormatError;
+use attention_anatomy::formats::dicom::{DicomError, Repairs, SeriesChoice, SeriesRequest};
+
+/// What may be mended of a series that is refused otherwise.
+#[derive(Clone, Copy, Debug, Default, clap::Args, serde::Serialize)]
+pub struct RepairOptions {
+    /// Interpolate missing slices of a DICOM series, at most two; they are named in the warnings, and RTSTRUCT and SEG have nothing
+    /// there.
+    #[arg(long)]
+    pub fill_gaps: bool,
+    /// Correct a tilted gantry: slices are shifted along themselves and resampled; contours go back into the tilted slices.
+    #[arg(long)]
+    pub correct_tilt: bool,
+}
+
+impl RepairOptions {
+    /// The series with this number or UID, what suits best where none is given, with these repairs.
+    pub fn request(self, series: Option<&str>) -> SeriesRequest {
+        SeriesRequest {
+            choice: series.map(SeriesChoice::from_text).unwrap_or_default(),
+            repairs: Repairs { fill_gaps: self.fill_gaps, correct_tilt: self.correct_tilt },
+        }
+    }
+}
+
+/// The series that a user names, or what suits best.
+pub fn named(series: Option<&str>) -> SeriesRequest {
+    RepairOptions::default().request(series)
+}
+
+/// The error, with the option that would mend it.
+pub fn hint(error: FormatError, asked: &SeriesRequest) -> Error {
+    let Repairs { fill_gaps, correct_tilt } = asked.repairs;
+    let option = match &error {
+        FormatError::Dicom(DicomError::MissingSlices { missing: 1 | 2, .. }) if !fill_gaps => "--fill-gaps",
+        FormatError::Dicom(DicomError::GantryTilt { .. }) if !correct_tilt => "--correct-tilt",
+        _ => return error.into(),
+    };
+    anyhow!("{error}; or have it mended with {option}")
+}

@@ -1,0 +1,128 @@
+//! What lies in a watched folder: each folder directly in it is a scan, each file that is no DICOM is one, and DICOM files that lie there
+//! loose belong together by series. Hidden things, results and the log are none.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::UNIX_EPOCH;
+
+use anyhow::{Context, Result};
+use attention_anatomy::formats::dicom::series_of;
+use attention_anatomy::formats::{Format, sniff};
+use attention_anatomy_assets as assets;
+use sha2::{Digest, Sha256};
+
+use super::log::LOG;
+use crate::files;
+
+/// What the folder of a scan's results ends with.
+const RESULTS: &str = ".outlined";
+
+/// A scan.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// Of the folder or file; the UID of a series whose files lie loose.
+    pub name: String,
+    /// Its files: their names for messages, and where they lie.
+    pub files: Vec<(String, PathBuf)>,
+    /// Tells whether anything changed: names, lengths and times.
+    pub signature: String,
+}
+
+/// The folder for the results of a scan.
+pub fn output_name(name: &str) -> String {
+    format!("{name}{RESULTS}")
+}
+
+/// What lies in the folder, in the order of names.
+pub fn list(folder: &Path) -> Result<Vec<Arrival>> {
+    let cannot = || format!("{}: cannot be read", folder.display());
+    let (mut found, mut loose) = (Vec::new(), BTreeMap::<String, Vec<(String, PathBuf)>>::new());
+    let mut children: Vec<PathBuf> = std::fs::read_dir(folder)
+        .with_context(cannot)?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<std::io::Result<_>>()
+        .with_context(cannot)?;
+    children.sort();
+    for path in children {
+        let name = files::file_name(&path);
+        if name.starts_with('.') || name.ends_with(RESULTS) || name == LOG {
+            continue;
+        }
+        if path.is_dir() {
+            // An empty folder is one that is about to be filled.
+            let Ok(files) = assets::list(&path) else { continue };
+            found.extend(arrival(name, files));
+        } else {
+            match kind(&path) {
+                Kind::Slice(series) => loose.entry(series).or_default().push((name, path)),
+                Kind::Image => found.extend(arrival(name.clone(), vec![(name, path)])),
+                Kind::Nothing => {}
+            }
+        }
+    }
+    found.extend(loose.into_iter().filter_map(|(series, files)| arrival(series, files)));
+    Ok(found)
+}
+
+/// `None` where a file has gone meanwhile.
+fn arrival(name: String, files: Vec<(String, PathBuf)>) -> Option<Arrival> {
+    let mut hash = Sha256::new();
+    for (name, path) in &files {
+        let stamp = stamp(path)?;
+        hash.update(format!("{name}\0{}\0{}\n", stamp.0, stamp.1));
+    }
+    Some(Arrival { name, files, signature: hexadecimal(&hash.finalize()) })
+}
+
+/// Length, and time of the last change in ns.
+fn stamp(path: &Path) -> Option<(u64, u128)> {
+    let metadata = std::fs::metadata(path).ok()?;
+    let time = metadata.modified().ok()?.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos());
+    Some((metadata.len(), time))
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    /// Of a series.
+    Slice(String),
+    Image,
+    Nothing,
+}
+
+/// What a file is, looked up once for each state of it.
+fn kind(path: &Path) -> Kind {
+    type Known = BTreeMap<PathBuf, ((u64, u128), Kind)>;
+    static KNOWN: Mutex<Known> = Mutex::new(BTreeMap::new());
+    let Some(stamp) = stamp(path) else { return Kind::Nothing };
+    let mut known = KNOWN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some((_, kind)) = known.get(path).filter(|(at, _)| *at == stamp) {
+        return kind.clone();
+    }
+    let Ok(bytes) = std::fs::read(path) else { return Kind::Nothing };
+    let kind = match sniff(&bytes) {
+        Some(Format::DicomFile) => series_of(&bytes).map_or(Kind::Nothing, Kind::Slice),
+        Some(_) => Kind::Image,
+        None => Kind::Nothing,
+    };
+    known.insert(path.to_path_buf(), (stamp, kind.clone()));
+    kind
+}
+
+impl Arrival {
+    /// Reads its files.
+    pub fn read(&self) -> Result<Vec<(String, Vec<u8>)>> {
+        self.files.iter().map(|(name, path)| Ok((name.clone(), files::read(path)?))).collect()
+    }
+}
+
+/// The same for the same files, whatever they are called and in whatever order they came.
+pub fn content(files: &[(String, Vec<u8>)]) -> String {
+    let mut each: Vec<String> = files.iter().map(|(_, bytes)| hexadecimal(&Sha256::digest(bytes))).collect();
+    each.sort_unstable();
+    hexadecimal(&Sha256::digest(each.join("\n")))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
