@@ -164,24 +164,28 @@ fn entries(transfer: &DataTransfer) -> (Vec<FileSystemEntry>, Vec<File>) {
     (entries, files)
 }
 
+/// Files of a folder that are asked for at the same time: each answer takes a turn of the browser's, and of some folders there are
+/// thousands.
+const AT_ONCE: usize = 64;
+
 /// Collects all files of the entries and of the folders below them.
 async fn walk(mut entries: Vec<FileSystemEntry>, files: &mut Vec<File>) -> Result<(), JsValue> {
     while let Some(entry) = entries.pop() {
         if entry.is_file() {
-            let entry: FileSystemFileEntry = entry.unchecked_into();
-            let ask = |done: &Function, failed: &Function| {
-                entry.file_with_callback_and_callback(done, failed);
-                Ok(())
-            };
-            let file = answer(ask).await?;
-            files.push(file.dyn_into()?);
+            let mut asked = vec![file_of(entry)];
+            while let Some(next) = entries.pop_if(|next| next.is_file() && asked.len() < AT_ONCE) {
+                asked.push(file_of(next));
+            }
+            for file in asked {
+                files.push(JsFuture::from(file).await?.dyn_into()?);
+            }
         } else {
             let reader = entry.unchecked_into::<FileSystemDirectoryEntry>().create_reader();
             // A folder comes in portions; an empty one is the end.
             loop {
                 let ask =
                     |done: &Function, failed: &Function| reader.read_entries_with_callback_and_callback(done, failed);
-                let portion: Array = answer(ask).await?.dyn_into()?;
+                let portion: Array = JsFuture::from(answer(ask)).await?.dyn_into()?;
                 if portion.length() == 0 {
                     break;
                 }
@@ -192,13 +196,21 @@ async fn walk(mut entries: Vec<FileSystemEntry>, files: &mut Vec<File>) -> Resul
     Ok(())
 }
 
+/// The file of an entry that is one.
+fn file_of(entry: FileSystemEntry) -> Promise {
+    let entry: FileSystemFileEntry = entry.unchecked_into();
+    answer(|done: &Function, failed: &Function| {
+        entry.file_with_callback_and_callback(done, failed);
+        Ok(())
+    })
+}
+
 /// The value that a function with two callbacks gives to the first, or the error that it gives to the second.
-async fn answer(ask: impl Fn(&Function, &Function) -> Result<(), JsValue>) -> Result<JsValue, JsValue> {
-    let asked = Promise::new(&mut |done, failed| {
+fn answer(ask: impl Fn(&Function, &Function) -> Result<(), JsValue>) -> Promise {
+    Promise::new(&mut |done, failed| {
         if let Err(error) = ask(&done, &failed) {
             // Rejecting a promise does not fail.
             failed.call1(&JsValue::NULL, &error).ok();
         }
-    });
-    JsFuture::from(asked).await
+    })
 }

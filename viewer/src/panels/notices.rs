@@ -164,7 +164,8 @@ fn card<R>(ui: &mut Ui, severity: Severity, body: impl FnOnce(&mut Ui, &str) -> 
 }
 
 fn opening(ui: &mut Ui, cx: &mut Context<'_>) {
-    let Some(opening) = cx.document.opening.clone() else { return };
+    // Not a copy of it: that would hold all files of a folder, once a frame.
+    let Some(opening) = &cx.document.opening else { return };
     if let Some(bytes) = opening.large {
         return question(ui, cx, bytes);
     }

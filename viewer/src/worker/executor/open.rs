@@ -15,6 +15,7 @@ use attention_anatomy::formats::structures::Structures;
 use attention_anatomy::formats::{self, Format, MAX_UNPACKED, Reference, archive};
 use attention_anatomy::volume::{CtVolume, LabelVolume};
 use attention_anatomy_assets::SAMPLE_NAME;
+use web_time::Instant;
 
 use super::compute::Weights;
 use super::content::{self, Named, Sorted};
@@ -28,6 +29,16 @@ use crate::worker::{AboutScan, Event, Input, OpenAnswer, OpenAs, OpenQuestion, O
 
 /// Bytes that a voxel needs until it is on screen: read, brought to canonical order, labels on both sides, certainty.
 const BYTES_PER_VOXEL: u64 = 7;
+
+/// Files that are read at the same time, and bytes above which no further one is begun: a browser takes milliseconds for each
+/// file, however small it is, and passes them waiting.
+const READ_AHEAD: usize = 48;
+const READ_AHEAD_BYTES: u64 = 64_000_000;
+/// Files that a step takes over at most, and how long it begins and takes any.
+const FILES_PER_STEP: usize = 16;
+const READING_TIME: Duration = Duration::from_millis(10);
+/// What more of a step must be done to be told again.
+const WORTH_TELLING: f32 = 0.005;
 
 /// How long a step identifies a CT.
 const PIECE: Duration = Duration::from_millis(50);
@@ -50,7 +61,31 @@ enum OpenStage {
 /// A file on its way.
 struct Reading {
     name: String,
-    promise: Promise<Result<Vec<u8>, PlatformError>>,
+    bytes: u64,
+    contents: Contents,
+}
+
+enum Contents {
+    Coming(Promise<Result<Vec<u8>, PlatformError>>),
+    There(Result<Vec<u8>, PlatformError>),
+}
+
+impl Reading {
+    /// Asked for at once: a promise does nothing before.
+    fn begin(file: File) -> Self {
+        let mut promise = (file.read)();
+        let contents = platform::ask(&mut promise).map_or(Contents::Coming(promise), Contents::There);
+        Self { name: file.name, bytes: file.bytes, contents }
+    }
+
+    fn is_there(&mut self) -> bool {
+        if let Contents::Coming(promise) = &mut self.contents
+            && let Some(contents) = platform::ask(promise)
+        {
+            self.contents = Contents::There(contents);
+        }
+        matches!(self.contents, Contents::There(_))
+    }
 }
 
 /// Something that is being opened.
@@ -70,12 +105,15 @@ pub(super) struct Opening {
     has_ct: bool,
     stage: OpenStage,
     listed: VecDeque<File>,
-    reading: Option<Reading>,
+    /// In the order of the files.
+    reading: VecDeque<Reading>,
     files: Vec<Named>,
     /// What the user said to the last question.
     answer: Option<OpenAnswer>,
     /// A label map whose names the user is asked about.
     unnamed: Option<Box<LabelVolume>>,
+    /// The step, and how much of it was done, when it was last told.
+    told: (&'static str, Option<f32>),
 }
 
 /// What a piece of work came to.
@@ -131,10 +169,11 @@ impl Opening {
             has_ct: false,
             stage: OpenStage::Listing(inputs.into()),
             listed: VecDeque::new(),
-            reading: None,
+            reading: VecDeque::new(),
             files: Vec::new(),
             answer: None,
             unnamed: None,
+            told: ("", None),
         }
     }
 
@@ -257,26 +296,48 @@ impl Opening {
         }
     }
 
-    /// One file.
+    /// Some files.
     fn read(&mut self) -> Result<Progress, OpenError> {
-        if self.reading.is_none() {
-            let Some(file) = self.listed.pop_front() else {
-                let (packed, files) = std::mem::take(&mut self.files)
-                    .into_iter()
-                    .partition(|(_, bytes)| formats::sniff(bytes) == Some(Format::Zip));
-                self.files = files;
-                self.stage = OpenStage::Unpacking(VecDeque::from(packed));
-                return Ok(Progress::Going("Unpacking", None));
-            };
-            self.reading = Some(Reading { name: file.name, promise: (file.read)() });
+        let clock = Instant::now();
+        let before = self.files.len();
+        let busy = |clock: Instant| clock.elapsed() > READING_TIME;
+        while self.files.len() < before + FILES_PER_STEP {
+            let mut ahead: u64 = self.reading.iter().map(|reading| reading.bytes).sum();
+            while self.reading.len() < READ_AHEAD && ahead < READ_AHEAD_BYTES && !busy(clock) {
+                let Some(file) = self.listed.pop_front() else { break };
+                ahead += file.bytes;
+                self.reading.push_back(Reading::begin(file));
+            }
+            let Some(next) = self.reading.pop_front_if(Reading::is_there) else { break };
+            if let Contents::There(contents) = next.contents {
+                self.files.push((next.name, contents?));
+            }
+            if busy(clock) {
+                break;
+            }
         }
-        let Some(Reading { name, promise }) = &mut self.reading else { return Ok(Progress::Waiting) };
-        let Some(bytes) = platform::ask(promise) else { return Ok(Progress::Waiting) };
-        let name = std::mem::take(name);
-        self.reading = None;
-        self.files.push((name, bytes?));
-        let part = self.files.len() as f32 / (self.files.len() + self.listed.len()) as f32;
-        Ok(Progress::Going("Reading", Some(part)))
+        let left = self.reading.len() + self.listed.len();
+        if left == 0 {
+            let (packed, files) = std::mem::take(&mut self.files)
+                .into_iter()
+                .partition(|(_, bytes)| formats::sniff(bytes) == Some(Format::Zip));
+            self.files = files;
+            self.stage = OpenStage::Unpacking(VecDeque::from(packed));
+            return Ok(Progress::Going("Unpacking", None));
+        }
+        if self.files.len() == before {
+            return Ok(Progress::Waiting);
+        }
+        Ok(Progress::Going("Reading", Some(self.files.len() as f32 / (self.files.len() + left) as f32)))
+    }
+
+    /// Whether so much of a step is worth being told.
+    fn is_news(&mut self, step: &'static str, part: Option<f32>) -> bool {
+        let news = self.told.0 != step || part.unwrap_or(0.0) - self.told.1.unwrap_or(0.0) >= WORTH_TELLING;
+        if news {
+            self.told = (step, part);
+        }
+        news
     }
 
     /// Only what was asked for.
@@ -368,7 +429,12 @@ impl Executor {
                 self.opening = None;
                 return Ok(Step::Worked);
             }
-            Progress::Going(step, part) => Event::OpenProgress { job, step: step.into(), part },
+            Progress::Going(step, part) => {
+                if !self.opening.as_mut().is_some_and(|opening| opening.is_news(step, part)) {
+                    return Ok(Step::Worked);
+                }
+                Event::OpenProgress { job, step: step.into(), part }
+            }
             Progress::Large(bytes) => Event::OpenLarge { job, bytes },
             Progress::Asks(question) => Event::OpenAsks { job, question },
             Progress::Found(Found::Unnamed(labels)) => {
