@@ -82,10 +82,12 @@ async function run() {
   step.textContent = "Starting";
   bar.removeAttribute("value");
   const wanted = new URLSearchParams(location.search);
+  const canvas = document.getElementById("viewer");
   try {
     await viewer.start({
-      canvas: document.getElementById("viewer"),
-      worker: "worker.js" + version,
+      canvas,
+      // How many of them compute, where it is not left to the viewer.
+      worker: "worker.js" + version + (wanted.has("workers") ? "#workers=" + wanted.get("workers") : ""),
       webgpu: await hasWebGpu(),
       sample: wanted.has("sample"),
       device: wanted.get("device") ?? "",

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `page/app.js` | [`start`]: the viewer on a canvas; [`status`] and [`labels`]: what it shows, as data |
 //! | `page/mirror.js` | [`mirror`], [`act`], [`needs`]: the same for a screen reader, and what the system asks for |
-//! | `page/worker.js` | [`worker_main`]: the other side, in a Web Worker |
+//! | `page/worker.js` | [`worker_main`]: the other side, in a Web Worker; [`helper_main`]: further ones, which compute slices for it |
 
 #[cfg(target_family = "wasm")]
 mod constructors;
@@ -17,4 +17,4 @@ mod summary;
 #[cfg(target_family = "wasm")]
 pub use mirror::{act, mirror, needs};
 #[cfg(target_family = "wasm")]
-pub use page::{labels, start, status, worker_main};
+pub use page::{helper_main, labels, start, status, worker_main};

@@ -85,6 +85,14 @@ pub async fn worker_main() {
     worker::worker_main().await;
 }
 
+/// One of those who compute slices for the other side. Called in a Web Worker, once, with a weights file.
+#[wasm_bindgen]
+pub fn helper_main(weights: &[u8]) {
+    constructors::run();
+    console_error_panic_hook::set_once();
+    worker::helper_main(weights);
+}
+
 /// What the viewer shows, as JSON; empty before it is started and after a fault.
 #[wasm_bindgen]
 pub fn status() -> String {

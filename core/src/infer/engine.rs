@@ -3,11 +3,13 @@
 //! Object-safe, not async, not necessarily Send: natively a factory builds an engine inside its own thread, in the
 //! browser a GPU engine is polled once a frame. Whoever listens (command line, viewer, tests) sees only this trait.
 
+use serde::{Deserialize, Serialize};
+
 use super::{SlicePrediction, Tile};
 use crate::anatomy::{ORGAN_COUNT, OrganSet};
 
 /// A slice to be computed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SliceRequest {
     /// Slice number in the volume.
     pub slice: usize,
@@ -18,7 +20,7 @@ pub struct SliceRequest {
 }
 
 /// Names a request until its result is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Ticket(pub u64);
 
 /// Whether [`Engine::poll`] may block.
@@ -31,7 +33,7 @@ pub enum Wait {
 }
 
 /// Why a slice failed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum EngineError {
     /// The device is gone.
     #[error("the device {0} stopped working; what was computed is kept, choose another device and go on")]
@@ -57,7 +59,7 @@ pub struct SliceResult {
     pub outcome: Result<SlicePrediction, EngineError>,
 }
 
-/// Something that computes slices, in the order in which they were submitted.
+/// Something that computes slices: as a rule in the order in which they were submitted.
 pub trait Engine {
     /// For people.
     fn name(&self) -> String;
@@ -80,4 +82,9 @@ pub trait Engine {
     /// What-if: the probabilities of a recently computed slice under another attention vector; `None` when the slice is no
     /// longer at hand and has to be submitted again.
     fn reweight(&mut self, slice: usize, attention: &[f32; ORGAN_COUNT]) -> Option<SlicePrediction>;
+
+    /// What there is to say of how it computes, since it was last asked. One sentence each.
+    fn take_warnings(&mut self) -> Vec<String> {
+        Vec::new()
+    }
 }

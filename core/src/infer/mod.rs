@@ -10,6 +10,7 @@
 //! | `tile.rs` | fields and boxes of a slice |
 //! | `engine.rs` | the `Engine` trait and its messages |
 //! | `plan_engine.rs` | the network on the processor |
+//! | `crew.rs` | several engines of one processor as one: Web Workers |
 //! | `burn_engine.rs` | the network on any burn device: on GPUs, and as the reference |
 //! | `prediction.rs` | attention, trained organs, tiles: from softmax to probabilities |
 //! | `reduce.rs` | probabilities to labels on the input matrix |
@@ -24,6 +25,7 @@
 
 pub mod burn_engine;
 pub mod cleanup;
+pub mod crew;
 pub mod device;
 pub mod engine;
 pub mod model;
@@ -40,9 +42,10 @@ mod words;
 
 pub use burn_engine::BurnEngine;
 pub use cleanup::{keep_largest_components, removal_warning, remove_stray_components};
+pub use crew::{Crew, Helper, HelperWord, Helpers};
 pub use device::{ComputeDevice, ComputeKind, DeviceError, DevicePreference};
 pub use engine::{Engine, EngineError, SliceRequest, SliceResult, Ticket, Wait};
-pub use model::{Model, engine_of_weights};
+pub use model::{Model, engine_of_weights, plan_engine_of_weights};
 pub use plan_engine::PlanEngine;
 pub use prediction::SlicePrediction;
 pub use provenance::{Provenance, WeightsUsed};

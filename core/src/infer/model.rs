@@ -67,6 +67,16 @@ pub fn engine_of_weights(bytes: &[u8], device: &ComputeDevice) -> Result<Box<dyn
     engine(bytes, device, |info| info.organs(true), |network| network)
 }
 
+/// The same on the processor, as what it is.
+///
+/// # Errors
+/// [`WeightsError`].
+pub fn plan_engine_of_weights(bytes: &[u8], device: &ComputeDevice) -> Result<PlanEngine, WeightsError> {
+    let (network, info) = weights::read_gauged(bytes, &device.burn)?;
+    let enabled = info.organs(true);
+    PlanEngine::new(network, info.input, enabled, device.name.clone())
+}
+
 fn engine(
     bytes: &[u8],
     device: &ComputeDevice,

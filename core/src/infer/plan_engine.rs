@@ -8,6 +8,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::engine::{Engine, EngineError, SliceRequest, SliceResult, Ticket, Wait};
 use super::prediction::{NEGLIGIBLE, RawPrediction, SlicePrediction, TileSoftmax, class_weights};
 use super::tile::{Tile, TilePlace};
@@ -50,15 +52,19 @@ impl std::fmt::Debug for PlanEngine {
 }
 
 /// What the network says of a slice, with nothing applied yet.
+#[derive(Debug, Serialize, Deserialize)]
 struct Computed {
     slice: usize,
     tiles: Vec<(TilePlace, Features)>,
     region: Option<RegionAnswer>,
+    /// Its probabilities with all attention at 1, where somebody else has had the time for them; until they are asked for.
+    without_attention: Option<SlicePrediction>,
 }
 
 /// A slice that waits to be fetched.
-struct FinishedSlice {
-    ticket: Ticket,
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct FinishedSlice {
+    pub(super) ticket: Ticket,
     computed: Computed,
     /// The organs that its outcome was made for.
     enabled: OrganSet,
@@ -152,6 +158,64 @@ impl PlanEngine {
     }
 }
 
+/// For several engines with the same weights that work as one.
+impl PlanEngine {
+    /// Whether nothing waits, to be computed or to be fetched.
+    pub(super) fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.ready.is_empty()
+    }
+
+    /// Whether a slice would be computed if one were asked for.
+    pub(super) fn would_compute(&self) -> bool {
+        self.ready.is_empty() && !self.waiting.is_empty()
+    }
+
+    /// Organs that may be labelled.
+    pub(super) fn enabled(&self) -> OrganSet {
+        self.enabled
+    }
+
+    /// Takes away a slice that waits, the next but so many.
+    pub(super) fn hand_out(&mut self, but: usize) -> Option<(Ticket, SliceRequest)> {
+        self.waiting.remove(but)
+    }
+
+    /// A slice that was taken away is the next one again.
+    pub(super) fn take_back(&mut self, ticket: Ticket, request: SliceRequest) {
+        self.waiting.push_front((ticket, request));
+    }
+
+    /// Takes what another engine made of a slice that was taken away.
+    pub(super) fn take_over(&mut self, finished: FinishedSlice) {
+        self.ready.push_back(finished);
+    }
+
+    /// Computes a slice of another engine.
+    pub(super) fn compute_for(
+        &mut self,
+        ticket: Ticket,
+        request: SliceRequest,
+        enabled: OrganSet,
+    ) -> Option<FinishedSlice> {
+        self.enabled = enabled;
+        self.paused = true;
+        self.waiting.push_front((ticket, request));
+        self.compute();
+        let mut finished = self.ready.pop_back()?;
+        if finished.computed.region.is_some() {
+            let without = self.context(Threads::All).finish(&finished.computed, Some(&[1.0; ORGAN_COUNT]));
+            finished.computed.without_attention = without.ok();
+        }
+        Some(finished)
+    }
+
+    /// Memory of what has been passed on.
+    pub(super) fn reuse(&mut self, finished: FinishedSlice) {
+        self.spare.extend(finished.computed.tiles.into_iter().map(|(_, features)| features));
+        self.spare.truncate(self.depth());
+    }
+}
+
 impl Context<'_> {
     fn compute(&self, request: SliceRequest, arena: &mut Arena, air: &Arc<Air>, mut spare: Vec<Features>) -> Computed {
         let Self { plan, processor, .. } = *self;
@@ -170,7 +234,7 @@ impl Context<'_> {
             region = region.or(answer);
             tiles.push((tile.place, arena.take_features(plan, spare.pop())));
         }
-        Computed { slice: request.slice, tiles, region }
+        Computed { slice: request.slice, tiles, region, without_attention: None }
     }
 
     /// Probabilities under `attention`, the network's own where `None`.
@@ -180,7 +244,7 @@ impl Context<'_> {
         attention: Option<&[f32; ORGAN_COUNT]>,
     ) -> Result<SlicePrediction, EngineError> {
         let Self { plan, enabled, processor, .. } = *self;
-        let Computed { slice, tiles, region } = computed;
+        let Computed { slice, tiles, region, .. } = computed;
         let bad = || EngineError::BadAnswer { slice: *slice, reason: "it contains numbers that are not finite".into() };
         let (own, regions) = (region.map(|r| r.attention), region.map(|r| r.regions));
         if own.iter().flatten().chain(regions.iter().flatten()).any(|v| !v.is_finite()) {
@@ -223,6 +287,9 @@ impl Engine for PlanEngine {
     }
 
     fn set_enabled(&mut self, enabled: OrganSet) {
+        if enabled != self.enabled {
+            self.kept.iter_mut().for_each(|kept| kept.without_attention = None);
+        }
         self.enabled = enabled;
     }
 
@@ -238,11 +305,11 @@ impl Engine for PlanEngine {
         if self.ready.is_empty() && !self.waiting.is_empty() {
             self.compute();
         }
-        let FinishedSlice { ticket, computed, enabled, outcome } = self.ready.pop_front()?;
-        let outcome = match outcome {
-            Ok(_) if enabled != self.enabled => self.context(Threads::All).finish(&computed, None),
-            outcome => outcome,
-        };
+        let FinishedSlice { ticket, mut computed, enabled, mut outcome } = self.ready.pop_front()?;
+        if enabled != self.enabled {
+            computed.without_attention = None;
+            outcome = outcome.and_then(|_| self.context(Threads::All).finish(&computed, None));
+        }
         let slice = computed.slice;
         self.keep(computed);
         Some(SliceResult { ticket, slice, outcome })
@@ -250,8 +317,9 @@ impl Engine for PlanEngine {
 
     fn reweight(&mut self, slice: usize, attention: &[f32; ORGAN_COUNT]) -> Option<SlicePrediction> {
         let at = self.kept.iter().position(|k| k.slice == slice)?;
-        let computed = self.kept.remove(at)?;
-        let prediction = self.context(Threads::All).finish(&computed, Some(attention)).ok();
+        let mut computed = self.kept.remove(at)?;
+        let without = computed.without_attention.take_if(|_| attention == &[1.0; ORGAN_COUNT]);
+        let prediction = without.or_else(|| self.context(Threads::All).finish(&computed, Some(attention)).ok());
         self.kept.push_back(computed);
         prediction
     }

@@ -4,8 +4,11 @@
 //! what-if can apply another one to the same numbers. Then organs that the weights never learned (or that are
 //! switched off) give their probability to the background, as in equation (4), before anything is chosen.
 
+use serde::{Deserialize, Serialize};
+
 use super::tile::TilePlace;
 use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT, OrganSet, REGION_COUNT};
+use crate::kernels::floats;
 use crate::network::attention::EPSILON;
 
 /// Softmax of z5 of one tile, before attention.
@@ -31,7 +34,7 @@ pub struct RawPrediction {
 }
 
 /// Probabilities of a slice on the model grid.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SlicePrediction {
     /// Slice number in the volume.
     pub slice: usize,
@@ -42,8 +45,10 @@ pub struct SlicePrediction {
     /// Classes that may win somewhere, background (0) first; all others are nowhere above [`NEGLIGIBLE`].
     pub classes: Vec<u8>,
     /// `[classes, h, w]`.
+    #[serde(with = "floats")]
     pub probabilities: Vec<f32>,
     /// z4 as applied; `None` for a plain U-Net.
+    #[serde(with = "floats::optional")]
     pub attention: Option<[f32; ORGAN_COUNT]>,
     /// Region probabilities; `None` for a plain U-Net.
     pub regions: Option<[f32; REGION_COUNT]>,

@@ -1,9 +1,12 @@
 //! What is cut out of a slice for the network.
 
+use serde::{Deserialize, Serialize};
+
+use crate::kernels::floats;
 use crate::preprocess::{AIR_HU, FieldBox, InputConfig};
 
 /// Where something lies of a slice: a field of the model grid, and a box within it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TilePlace {
     /// Top left model pixel `[x, y]` of the field.
     pub field: [i64; 2],
@@ -19,11 +22,12 @@ impl TilePlace {
 }
 
 /// A square of a slice, cut and scaled for the network: the field, of which only a box is not air.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Tile {
     /// Where it lies.
     pub place: TilePlace,
     /// `[stack, rows of the box, columns of the box]` in `[0, 1]`.
+    #[serde(with = "floats")]
     pub stack: Vec<f32>,
 }
 

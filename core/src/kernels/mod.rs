@@ -11,6 +11,7 @@
 //! |---|---|
 //! | `processor.rs` | which vectors there are, how many threads, and how work is shared among them |
 //! | `plan/` | the network for inference: folded, laid out once, without a tensor library |
+//! | `floats.rs` | numbers in messages |
 //! | `convolution.rs` | the convolution and its gradients, of slices of numbers |
 //! | `normalisation.rs` | the batch normalisation and its gradients, of slices of numbers |
 //! | `backend.rs` | both as operations of burn's CPU backend that can be differentiated |
@@ -19,6 +20,7 @@
 pub(crate) mod backend;
 #[cfg(not(target_family = "wasm"))]
 mod convolution;
+pub(crate) mod floats;
 #[cfg(not(target_family = "wasm"))]
 mod normalisation;
 pub mod plan;

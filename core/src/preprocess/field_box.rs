@@ -3,6 +3,8 @@
 //! The field (a square of the model grid, the crop) is made for the widest bodies; of a neck it is air to four fifths. A box
 //! holds everything that is not air in any channel of a stack, so that an engine can spare itself the rest.
 
+use serde::{Deserialize, Serialize};
+
 /// Air around what is seen that still belongs to the box, in pixels: where voxels between the last pixel of the body and the first
 /// one outside get their labels from both.
 const MARGIN: usize = 2;
@@ -10,7 +12,7 @@ const MARGIN: usize = 2;
 const SEEN: f32 = 2e-3;
 
 /// A box within a field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FieldBox {
     /// Side of the field in pixels.
     pub field: usize,

@@ -114,6 +114,7 @@ impl Document {
                 outbox.request(FileRequest::Save { name, bytes });
             }
             Event::Failed(message) => outbox.notices.error(message),
+            Event::Warning(message) => outbox.notices.warn(message),
             Event::Edited { number, changes } => {
                 if let Some(study) = self.study.as_mut() {
                     study.labels.apply_changes(number, changes);

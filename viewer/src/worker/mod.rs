@@ -9,6 +9,7 @@
 //! | `platform/` | what it asks of the platform: files, bundled data, devices; and a fake for tests |
 //! | `native.rs` | it runs in a thread; messages go through channels |
 //! | `wasm.rs` | it runs in a Web Worker, the network's GPU included; messages are posted |
+//! | `helpers.rs` | in the browser: further Web Workers that compute slices |
 //! | `codec.rs` | messages as they are posted |
 //!
 //! The worker owns the network and its device, apart from the window's: a device that is lost, a shader that takes
@@ -21,6 +22,8 @@ mod learn;
 pub mod platform;
 mod protocol;
 
+#[cfg(target_family = "wasm")]
+mod helpers;
 #[cfg(not(target_family = "wasm"))]
 mod native;
 #[cfg(target_family = "wasm")]
@@ -29,6 +32,8 @@ mod wasm;
 #[cfg(test)]
 pub(crate) use executor::samples;
 pub use executor::{Executor, Step};
+#[cfg(target_family = "wasm")]
+pub use helpers::helper_main;
 #[cfg(not(target_family = "wasm"))]
 pub use native::{Options, Repaint, spawn, spawn_worker};
 pub use protocol::{

@@ -482,6 +482,8 @@ pub enum Event {
     },
     /// Something that was asked cannot be done, and why.
     Failed(String),
+    /// Something goes on, but not as it should.
+    Warning(String),
     /// From the small training.
     Learn(LearnEvent),
 }

@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use js_sys::{Array, Function, Int16Array, Promise, Uint8Array};
 use wasm_bindgen::closure::Closure;
+use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{DedicatedWorkerGlobalScope, MessageEvent, WorkerOptions, WorkerType};
@@ -18,8 +19,30 @@ use super::{Command, Event, Executor, Step, Worker};
 
 /// What a worker posts when it is ready to hear: its first command would be lost before.
 const READY: &str = "ready";
+/// Milliseconds after which a GPU or a promise is asked again.
+const ASK_AGAIN: i32 = 4;
+
+#[wasm_bindgen]
+extern "C" {
+    // Not those of web-sys: all that depends on it would have to be compiled anew for a further feature of it.
+    type MessageChannel;
+    #[wasm_bindgen(constructor)]
+    fn new() -> MessageChannel;
+    #[wasm_bindgen(method, getter)]
+    fn port1(this: &MessageChannel) -> Port;
+    #[wasm_bindgen(method, getter)]
+    fn port2(this: &MessageChannel) -> Port;
+    type Port;
+    #[wasm_bindgen(method, setter)]
+    fn set_onmessage(this: &Port, heard: &Function);
+    #[wasm_bindgen(method, js_name = postMessage)]
+    fn post_message(this: &Port, message: &JsValue);
+}
 
 thread_local! {
+    /// Called when something comes while the worker rests.
+    static WAKE: Cell<Option<Function>> = const { Cell::new(None) };
+
     /// Files of the message that is being written or read: structured clones, beside the text.
     static FILES: RefCell<Vec<web_sys::File>> = const { RefCell::new(Vec::new()) };
 }
@@ -178,43 +201,67 @@ pub fn spawn_worker(ctx: &egui::Context, script: &str) -> Box<dyn Worker> {
     };
     worker.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
     worker.set_onerror(Some(failed.as_ref().unchecked_ref()));
+    // The program itself, which is loaded and compiled already. What cannot be posted shows as a worker that stops.
+    worker.post_message(&Array::of1(&wasm_bindgen::module())).ok();
     Box::new(Page { worker, events, early, _on_message: on_message, _failed: failed })
+}
+
+/// Ends the rest of this worker, if it has one.
+pub(super) fn wake() {
+    if let Some(wake) = WAKE.take() {
+        // It only resolves a promise.
+        wake.call0(&JsValue::NULL).ok();
+    }
+}
+
+/// Rests until something comes; no longer than `at_most` milliseconds.
+async fn rest(scope: &DedicatedWorkerGlobalScope, at_most: Option<i32>) {
+    let woken = Promise::new(&mut |resolve, _| {
+        if let Some(milliseconds) = at_most {
+            // Where there is no timer, what comes next wakes it.
+            scope.set_timeout_with_callback_and_timeout_and_arguments_0(&resolve, milliseconds).ok();
+        }
+        WAKE.set(Some(resolve));
+    });
+    // It is never rejected.
+    JsFuture::from(woken).await.ok();
+}
+
+/// Lets the event loop run once. Not by a timer, which a browser makes four milliseconds of.
+async fn turn(channel: &MessageChannel) {
+    let turned = Promise::new(&mut |resolve, _| {
+        channel.port1().set_onmessage(&resolve);
+        channel.port2().post_message(&JsValue::NULL);
+    });
+    // As above.
+    JsFuture::from(turned).await.ok();
 }
 
 /// The worker's end: hears commands and works for as long as the page is open. Called once, in the worker.
 pub async fn worker_main() {
     let scope: DedicatedWorkerGlobalScope = js_sys::global().unchecked_into();
     let commands: Rc<RefCell<VecDeque<Result<Command, CodecError>>>> = Rc::default();
-    // Called when a command comes while there is nothing to do.
-    let wake: Rc<Cell<Option<Function>>> = Rc::default();
     let on_message = {
-        let (commands, wake) = (commands.clone(), wake.clone());
+        let commands = commands.clone();
         Closure::<dyn FnMut(MessageEvent)>::new(move |message: MessageEvent| {
             commands.borrow_mut().push_back(unpack(&message.data()));
-            if let Some(wake) = wake.take() {
-                let _ = wake.call0(&JsValue::NULL);
-            }
+            wake();
         })
     };
     scope.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
     let _ = scope.post_message(&READY.into());
+    let channel = MessageChannel::new();
     let mut executor = Executor::new(Box::new(ThisPlatform));
     loop {
         let step = executor.step();
         while let Some(event) = executor.event() {
             post_event(&scope, &event);
         }
-        if step == Step::Idle {
+        match step {
             // No command comes between the question and the promise: only the event loop brings them.
-            if commands.borrow().is_empty() {
-                let called = Promise::new(&mut |resolve, _| wake.set(Some(resolve)));
-                let _ = JsFuture::from(called).await;
-            }
-        } else {
-            let soon = Promise::new(&mut |resolve, _| {
-                let _ = scope.set_timeout_with_callback(&resolve);
-            });
-            let _ = JsFuture::from(soon).await;
+            Step::Idle if commands.borrow().is_empty() => rest(&scope, None).await,
+            Step::Waiting if commands.borrow().is_empty() => rest(&scope, Some(ASK_AGAIN)).await,
+            _ => turn(&channel).await,
         }
         for command in commands.take() {
             match command {

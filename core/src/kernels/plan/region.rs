@@ -1,15 +1,19 @@
 //! The end of the region branch: global average pooling, three fully connected layers, softmax and sigmoid.
 
+use serde::{Deserialize, Serialize};
+
 use super::blocked::{BLOCK, BORDER, Maps};
 use super::error::PlanError;
 use crate::anatomy::{ORGAN_COUNT, REGION_COUNT};
+use crate::kernels::floats;
 
 /// What the branch says of a slice.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RegionAnswer {
     /// Region probabilities.
     pub regions: [f32; REGION_COUNT],
     /// z4, on the line that was asked for.
+    #[serde(with = "floats")]
     pub attention: [f32; ORGAN_COUNT],
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use web_time::Instant;
 
 use super::air::Air;
@@ -11,6 +12,7 @@ use super::head::Probabilities;
 use super::region::RegionAnswer;
 use super::window::{Span, Windows};
 use crate::anatomy::CLASS_COUNT;
+use crate::kernels::floats;
 use crate::kernels::processor::Processor;
 
 /// The memory of a plan, used again for every slice: as much as the largest of them took.
@@ -168,9 +170,10 @@ impl Plan {
 }
 
 /// The decoder's last maps of a slice: what its probabilities are made of, under any attention.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Features {
     size: [usize; 2],
+    #[serde(with = "floats")]
     values: Vec<f32>,
 }
 

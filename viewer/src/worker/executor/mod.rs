@@ -15,6 +15,7 @@
 //! | `labels.rs` | tools for whole organs, session files, edits that are stored |
 //! | `demo.rs` | the small training |
 
+mod coming;
 mod compute;
 mod content;
 mod demo;

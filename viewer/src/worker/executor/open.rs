@@ -15,8 +15,8 @@ use attention_anatomy::formats::structures::Structures;
 use attention_anatomy::formats::{self, Format, MAX_UNPACKED, Reference, archive};
 use attention_anatomy::volume::{CtVolume, LabelVolume};
 use attention_anatomy_assets::SAMPLE_NAME;
-use web_time::Instant;
 
+use super::coming::ComingFiles;
 use super::compute::Weights;
 use super::content::{self, Named, Sorted};
 use super::open_ct::OpenCt;
@@ -30,13 +30,6 @@ use crate::worker::{AboutScan, Event, Input, OpenAnswer, OpenAs, OpenQuestion, O
 /// Bytes that a voxel needs until it is on screen: read, brought to canonical order, labels on both sides, certainty.
 const BYTES_PER_VOXEL: u64 = 7;
 
-/// Files that are read at the same time, and bytes above which no further one is begun: a browser takes milliseconds for each
-/// file, however small it is, and passes them waiting.
-const READ_AHEAD: usize = 48;
-const READ_AHEAD_BYTES: u64 = 64_000_000;
-/// Files that a step takes over at most, and how long it begins and takes any.
-const FILES_PER_STEP: usize = 16;
-const READING_TIME: Duration = Duration::from_millis(10);
 /// What more of a step must be done to be told again.
 const WORTH_TELLING: f32 = 0.005;
 
@@ -58,36 +51,6 @@ enum OpenStage {
     Identifying(Box<Hashing>, Arc<CtVolume>, Sorted),
 }
 
-/// A file on its way.
-struct Reading {
-    name: String,
-    bytes: u64,
-    contents: Contents,
-}
-
-enum Contents {
-    Coming(Promise<Result<Vec<u8>, PlatformError>>),
-    There(Result<Vec<u8>, PlatformError>),
-}
-
-impl Reading {
-    /// Asked for at once: a promise does nothing before.
-    fn begin(file: File) -> Self {
-        let mut promise = (file.read)();
-        let contents = platform::ask(&mut promise).map_or(Contents::Coming(promise), Contents::There);
-        Self { name: file.name, bytes: file.bytes, contents }
-    }
-
-    fn is_there(&mut self) -> bool {
-        if let Contents::Coming(promise) = &mut self.contents
-            && let Some(contents) = platform::ask(promise)
-        {
-            self.contents = Contents::There(contents);
-        }
-        matches!(self.contents, Contents::There(_))
-    }
-}
-
 /// Something that is being opened.
 pub(super) struct Opening {
     job: u64,
@@ -104,9 +67,7 @@ pub(super) struct Opening {
     /// A CT was among the files: another one is too much.
     has_ct: bool,
     stage: OpenStage,
-    listed: VecDeque<File>,
-    /// In the order of the files.
-    reading: VecDeque<Reading>,
+    coming: ComingFiles,
     files: Vec<Named>,
     /// What the user said to the last question.
     answer: Option<OpenAnswer>,
@@ -168,8 +129,7 @@ impl Opening {
             parked: false,
             has_ct: false,
             stage: OpenStage::Listing(inputs.into()),
-            listed: VecDeque::new(),
-            reading: VecDeque::new(),
+            coming: ComingFiles::default(),
             files: Vec::new(),
             answer: None,
             unnamed: None,
@@ -227,10 +187,10 @@ impl Opening {
         match &mut self.stage {
             OpenStage::Listing(inputs) => {
                 if let Some(input) = inputs.pop_front() {
-                    self.listed.extend(platform.list(&input)?);
+                    self.coming.add(platform.list(&input)?);
                     return Ok(Progress::Going("Looking for files", None));
                 }
-                let bytes = self.listed.iter().map(|f| f.bytes).sum();
+                let bytes = self.coming.bytes();
                 if let Some(large) = self.fits(platform, bytes) {
                     return Ok(large);
                 }
@@ -298,25 +258,8 @@ impl Opening {
 
     /// Some files.
     fn read(&mut self) -> Result<Progress, OpenError> {
-        let clock = Instant::now();
-        let before = self.files.len();
-        let busy = |clock: Instant| clock.elapsed() > READING_TIME;
-        while self.files.len() < before + FILES_PER_STEP {
-            let mut ahead: u64 = self.reading.iter().map(|reading| reading.bytes).sum();
-            while self.reading.len() < READ_AHEAD && ahead < READ_AHEAD_BYTES && !busy(clock) {
-                let Some(file) = self.listed.pop_front() else { break };
-                ahead += file.bytes;
-                self.reading.push_back(Reading::begin(file));
-            }
-            let Some(next) = self.reading.pop_front_if(Reading::is_there) else { break };
-            if let Contents::There(contents) = next.contents {
-                self.files.push((next.name, contents?));
-            }
-            if busy(clock) {
-                break;
-            }
-        }
-        let left = self.reading.len() + self.listed.len();
+        let some = self.coming.take_into(&mut self.files)?;
+        let left = self.coming.count();
         if left == 0 {
             let (packed, files) = std::mem::take(&mut self.files)
                 .into_iter()
@@ -325,10 +268,8 @@ impl Opening {
             self.stage = OpenStage::Unpacking(VecDeque::from(packed));
             return Ok(Progress::Going("Unpacking", None));
         }
-        if self.files.len() == before {
-            return Ok(Progress::Waiting);
-        }
-        Ok(Progress::Going("Reading", Some(self.files.len() as f32 / (self.files.len() + left) as f32)))
+        let part = self.files.len() as f32 / (self.files.len() + left) as f32;
+        Ok(if some { Progress::Going("Reading", Some(part)) } else { Progress::Waiting })
     }
 
     /// Whether so much of a step is worth being told.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use attention_anatomy::infer::{
-    EngineError, Explanation, Message, RunOptions, SegmentationRequest, SegmentationSession, SliceResult, Wait,
+    Engine, EngineError, Explanation, Message, RunOptions, SegmentationRequest, SegmentationSession, SliceResult, Wait,
 };
 use web_time::Instant;
 
@@ -157,6 +157,8 @@ impl Executor {
         let answered = self.answer();
         let fed = self.feed();
         let polled = self.poll_engine();
+        let warnings = self.compute.engine().map_or(Vec::new(), Engine::take_warnings);
+        self.events.extend(warnings.into_iter().map(Event::Warning));
         answered.max(fed).max(polled)
     }
 

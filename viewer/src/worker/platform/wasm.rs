@@ -1,7 +1,8 @@
 //! The browser: files that the user gave to the page, and data that the page's own server has beside it.
 
+use attention_anatomy::infer::{ComputeDevice, ComputeKind, Crew, Engine, engine_of_weights, plan_engine_of_weights};
 use attention_anatomy_assets::{SAMPLE_NAME, SAMPLE_ON_THE_PAGE, WEIGHTS_ON_THE_PAGE};
-use js_sys::{ArrayBuffer, Reflect, Uint8Array};
+use js_sys::{ArrayBuffer, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Response, WorkerGlobalScope};
@@ -9,6 +10,7 @@ use web_sys::{Response, WorkerGlobalScope};
 use super::{File, Promise, in_memory};
 use crate::worker::Input;
 use crate::worker::error::PlatformError;
+use crate::worker::helpers::{WebHelpers, location};
 
 /// Bytes for a study: a tab has 4 GB of addresses, in which everything else lies, too.
 const LIMIT: u64 = 1_500_000_000;
@@ -50,6 +52,16 @@ impl super::Platform for Browser {
     fn memory_limit(&self) -> u64 {
         LIMIT
     }
+
+    /// On the processor as many workers compute as it has cores to spare: this one, and helpers.
+    fn engine(&mut self, bytes: &[u8], device: &ComputeDevice) -> Result<Box<dyn Engine>, PlatformError> {
+        match WebHelpers::wanted() {
+            Some(helpers) if device.kind == ComputeKind::Cpu => {
+                Ok(Box::new(Crew::new(plan_engine_of_weights(bytes, device)?, WebHelpers::new(bytes, helpers))))
+            }
+            _ => Ok(engine_of_weights(bytes, device)?),
+        }
+    }
 }
 
 fn to_bytes(buffer: JsValue) -> Vec<u8> {
@@ -61,23 +73,18 @@ fn reason(error: &JsValue) -> String {
     error.dyn_ref::<js_sys::Error>().map_or_else(|| "unknown reason".into(), |e| String::from(e.message()))
 }
 
-/// A file beside the page, of the version of this worker; never one of another origin, as the name is relative.
+/// A file beside the page, of the version that the address of this worker's script names; never one of another origin, as the name is relative.
 async fn fetch(name: &'static str) -> Result<Vec<u8>, PlatformError> {
     let failed = |e: JsValue| PlatformError::NotFetched { name, reason: reason(&e) };
     let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
-    let response: Response =
-        JsFuture::from(scope.fetch_with_str(&format!("{name}{}", version()))).await.map_err(failed)?.unchecked_into();
+    let response: Response = JsFuture::from(scope.fetch_with_str(&format!("{name}{}", location("search"))))
+        .await
+        .map_err(failed)?
+        .unchecked_into();
     if !response.ok() {
         let reason = format!("the server answers {}", response.status());
         return Err(PlatformError::NotFetched { name, reason });
     }
     let buffer = JsFuture::from(response.array_buffer().map_err(failed)?).await.map_err(failed)?;
     Ok(to_bytes(buffer))
-}
-
-/// What follows the name in the address of this worker's own script.
-fn version() -> String {
-    let location = Reflect::get(&js_sys::global(), &"location".into());
-    let query = location.and_then(|location| Reflect::get(&location, &"search".into()));
-    query.ok().and_then(|query| query.as_string()).unwrap_or_default()
 }
