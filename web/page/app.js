@@ -2,6 +2,7 @@
 
 // All files of the page are asked for under the version of this one.
 const version = new URL(import.meta.url).search;
+const { pace } = await import("./pace.js" + version);
 const script = document.querySelector("script[data-wasm-bytes]");
 const bar = document.getElementById("progress");
 const step = document.getElementById("step");
@@ -86,6 +87,7 @@ async function run() {
   try {
     await viewer.start({
       canvas,
+      repaint: pace(canvas),
       // How many of them compute, where it is not left to the viewer.
       worker: "worker.js" + version + (wanted.has("workers") ? "#workers=" + wanted.get("workers") : ""),
       webgpu: await hasWebGpu(),

@@ -11,6 +11,8 @@ mod constructors;
 #[cfg(target_family = "wasm")]
 mod mirror;
 #[cfg(target_family = "wasm")]
+mod pace;
+#[cfg(target_family = "wasm")]
 mod page;
 #[cfg(target_family = "wasm")]
 mod summary;

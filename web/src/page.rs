@@ -14,11 +14,12 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::HtmlCanvasElement;
 
-use crate::{constructors, summary};
+use crate::{constructors, pace, summary};
 
 #[wasm_bindgen]
 extern "C" {
     /// How the page wants the viewer.
+    #[derive(Clone)]
     pub type Options;
     #[wasm_bindgen(method, getter)]
     fn canvas(this: &Options) -> HtmlCanvasElement;
@@ -34,6 +35,9 @@ extern "C" {
     /// `gpu`, `cpu`, or empty for whatever is best.
     #[wasm_bindgen(method, getter)]
     fn device(this: &Options) -> String;
+    /// Hears that the viewer wants to be drawn in so many milliseconds.
+    #[wasm_bindgen(method)]
+    pub fn repaint(this: &Options, milliseconds: f64);
 }
 
 thread_local! {
@@ -111,6 +115,7 @@ pub fn with_viewer<T>(act: impl FnOnce(&mut ViewerApp) -> T) -> Option<T> {
 }
 
 fn viewer(cc: &CreationContext<'_>, options: &Options) -> ViewerApp {
+    pace::tell(options, &cc.egui_ctx);
     let worker = worker::spawn_worker(&cc.egui_ctx, &options.worker());
     let device = match options.device().as_str() {
         "gpu" => DevicePreference::Gpu,
