@@ -23,9 +23,8 @@ use super::open_ct::OpenCt;
 use super::{Executor, Step};
 use crate::edit::{ByteSlices, Extra};
 use crate::session::{self, CtKey, Hashing, Session};
-use crate::worker::error::{FileError, OpenError, PlatformError};
-use crate::worker::platform::{self, File, Platform, Promise};
-use crate::worker::{AboutScan, Event, Input, OpenAnswer, OpenAs, OpenQuestion, Opened};
+use crate::worker::error::{FileError, OpenError};
+use crate::worker::platform::Platform;
 
 /// Bytes that a voxel needs until it is on screen: read, brought to canonical order, labels on both sides, certainty.
 const BYTES_PER_VOXEL: u64 = 7;
