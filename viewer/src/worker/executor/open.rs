@@ -25,6 +25,7 @@ use crate::edit::{ByteSlices, Extra};
 use crate::session::{self, CtKey, Hashing, Session};
 use crate::worker::error::{FileError, OpenError};
 use crate::worker::platform::Platform;
+use crate::worker::{AboutScan, Event, Input, OpenAnswer, OpenAs, OpenQuestion, Opened};
 
 /// Bytes that a voxel needs until it is on screen: read, brought to canonical order, labels on both sides, certainty.
 const BYTES_PER_VOXEL: u64 = 7;
