@@ -345,7 +345,7 @@ fn every_number_option_refuses_what_is_no_number_of_its_range() {
         assert!(said.stderr.contains("required arguments were not provided"), "{said:#?}");
     }
     for wrong in ["0/3", "4/3", "1/0", "-1/3", "1/3/3", "x"] {
-        let said = run(program("crossval").arg(format!("--fold={wrong}")));
+        let said = run(program("crossval").arg(format!("--part={wrong}")));
         assert!(said.stderr.contains("give k/n, with k from 1 to n"), "{wrong}: {said:#?}");
     }
 }
