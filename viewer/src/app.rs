@@ -130,7 +130,9 @@ impl ViewerApp {
         for task in std::mem::take(&mut self.outbox.tasks) {
             match task {
                 Task::SavePicture => views::request_picture(ctx),
-                Task::RestoreEdits => self.autosave.restore(&mut self.document, &mut self.outbox),
+                Task::RestoreEdits { newest_only } => {
+                    self.autosave.restore(&mut self.document, &mut self.outbox, newest_only);
+                }
                 Task::DiscardEdits => self.autosave.discard(&mut self.document),
             }
         }

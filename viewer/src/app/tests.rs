@@ -135,7 +135,8 @@ fn a_scan_is_opened_segmented_looked_at_corrected_questioned_and_saved() {
     });
 
     click(&mut window, "Save");
-    click(&mut window, "Labels, NIfTI");
+    click(&mut window, "Labels, NIfTI\u{2026}");
+    click(&mut window, "Save the file");
     until(&mut window, "a file is made", |app| app.files.kept.as_ref().is_some_and(|k| !k.is_empty()));
     let saved = window.state_mut().files.kept.as_mut().unwrap().remove(0);
     let FileRequest::Save { name, bytes } = saved else { panic!("{saved:?}") };

@@ -80,10 +80,21 @@ pub struct Opening {
 /// Unsaved edits of the open CT that were found: for the user to restore or to discard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnsavedEdits {
+    /// Number of voxels that were edited, all together.
+    pub voxels: u64,
+    /// What was kept each time, the newest first.
+    pub kept: Vec<KeptEdits>,
+}
+
+/// Edits that were kept at one time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptEdits {
+    /// How long ago, for people.
+    pub age: String,
     /// Number of voxels that were edited.
     pub voxels: u64,
-    /// How long ago they were kept, for people.
-    pub age: String,
+    /// What they change, for people; empty where nobody knows.
+    pub holds: String,
 }
 
 impl Document {

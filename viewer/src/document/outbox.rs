@@ -31,8 +31,11 @@ pub enum FileRequest {
 pub enum Task {
     /// Make a PNG of the views and offer it for saving.
     SavePicture,
-    /// Lay the unsaved edits that were found over the labels.
-    RestoreEdits,
+    /// Lay the unsaved edits that were found over the labels: all, newer ones over older ones, or the newest alone.
+    RestoreEdits {
+        /// The others stay kept.
+        newest_only: bool,
+    },
     /// Forget the unsaved edits that were found.
     DiscardEdits,
 }

@@ -109,7 +109,8 @@ impl LabelStore {
     }
 
     /// Lays edits over the labels, in one step: the label of every edited voxel, [`NOT_EDITED`] elsewhere. Those that were
-    /// there before stay beside them if `keep`, and are given back to the network otherwise; `extras` are put beside those that there
+    /// there before stay as they are if `keep`, also where both say something, since they are newer; else they are given back to the
+    /// network. `extras` are put beside those that there
     /// are, in place of those of the same name.
     pub fn restore_edits(&mut self, edits: ByteSlices, extras: Vec<Extra>, keep: bool, name: &'static str) {
         self.lay_over(edits, None, None, keep, extras, name);
@@ -220,11 +221,14 @@ impl LabelStore {
             Kind::Codes { codes, network, keep } => {
                 if k < nz {
                     if let Some(network) = network {
-                        self.lay_beneath(k, network.slice(k));
+                        bulk.changed += self.lay_beneath(k, network.slice(k));
                     }
                     let (codes, keep) = (codes.slice(k), *keep);
                     let code = |n: usize| if codes[n] == NOT_EDITED { NOT_EDITED } else { known(codes[n]) };
-                    let wanted = |n: usize, _| Some(code(n)).filter(|&code| code != NOT_EDITED || !keep);
+                    let newer = self.shared_under(k).filter(|_| keep);
+                    let is_newer = |n: usize| newer.as_ref().is_some_and(|under| under[n] != NOT_EDITED);
+                    let wanted =
+                        |n: usize, _| Some(code(n)).filter(|&code| !keep || (code != NOT_EDITED && !is_newer(n)));
                     bulk.changed += self.set(k, 0..nx * ny, wanted);
                 }
                 k >= nz

@@ -149,26 +149,27 @@ impl LabelStore {
         self.lay_beneath(k, labels);
     }
 
-    /// Labels of a slice beneath what was edited by hand.
-    pub(super) fn lay_beneath(&mut self, k: usize, labels: &[u8]) {
+    /// Labels of a slice beneath what was edited by hand. Returns how many labels on screen are others now.
+    pub(super) fn lay_beneath(&mut self, k: usize, labels: &[u8]) -> usize {
         let area = self.area();
         if k >= self.under.len() || labels.len() != area {
-            return;
+            return 0;
         }
+        let (nx, hu) = (self.ct.geometry.size[0], &self.ct.voxels[k * area..]);
+        let mut others = 0;
         let Some(under) = self.under[k].as_mut() else {
             if self.layer.slice(k) != labels {
-                let (nx, hu) = (self.ct.geometry.size[0], &self.ct.voxels[k * area..]);
                 for (n, label) in self.layer.slice_mut(k).iter_mut().enumerate() {
                     let new = known(labels[n]);
                     if *label != new {
                         self.tallies.change([n % nx, n / nx, k], hu[n], *label, new);
                         *label = new;
+                        others += 1;
                     }
                 }
             }
-            return;
+            return others;
         };
-        let (nx, hu) = (self.ct.geometry.size[0], &self.ct.voxels[k * area..]);
         let networks = Arc::make_mut(&mut under.network);
         for (n, label) in self.layer.slice_mut(k).iter_mut().enumerate() {
             let new = known(labels[n]);
@@ -177,6 +178,7 @@ impl LabelStore {
                 if *label != new {
                     self.tallies.change([n % nx, n / nx, k], hu[n], *label, new);
                     *label = new;
+                    others += 1;
                 }
             } else if *network != new {
                 count_difference(&mut self.changed, *label, *network, Sign::Minus);
@@ -184,6 +186,7 @@ impl LabelStore {
                 *network = new;
             }
         }
+        others
     }
 
     /// Number of voxels of an organ.

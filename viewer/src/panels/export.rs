@@ -217,7 +217,8 @@ impl ExportDialog {
                     let mut on = draft.has(row.what);
                     ui.horizontal(|ui| {
                         swatch_here(ui, row.colour);
-                        if ui.checkbox(&mut on, row.name.as_str()).changed() {
+                        let write = ui.checkbox(&mut on, row.name.as_str());
+                        if write.accessible_name(format!("Write {}", row.name)).changed() {
                             draft.set(row.what, on);
                         }
                     });

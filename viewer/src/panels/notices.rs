@@ -6,7 +6,7 @@ use egui::{Align2, Area, CornerRadius, Frame, Id, Label, Order, RichText, Sense,
 use super::context::{Context, Panel};
 use super::icons::{self, Icon};
 use super::widgets::{icon_button, voxels};
-use crate::document::{Notice, Severity, Task};
+use crate::document::{Notice, Severity, Task, UnsavedEdits};
 use crate::theme;
 
 /// Seconds for which a confirmation stays.
@@ -24,7 +24,10 @@ pub struct NoticeCards {
 impl Panel for NoticeCards {
     fn show(&mut self, ui: &mut Ui, cx: &mut Context<'_>) {
         expire(ui, cx, &mut self.since);
-        list(ui, cx);
+        // What lies over the views is not in a picture of them.
+        if !crate::views::is_taking_picture(ui.ctx()) {
+            list(ui, cx);
+        }
         opening(ui, cx);
     }
 }
@@ -53,7 +56,7 @@ fn expire(ui: &Ui, cx: &mut Context<'_>, since: &mut Vec<(String, f64)>) {
 }
 
 fn list(ui: &mut Ui, cx: &mut Context<'_>) {
-    let offer = cx.document.unsaved_edits.as_ref().map(|kept| (voxels(kept.voxels), kept.age.clone()));
+    let offer = cx.document.unsaved_edits.clone();
     if cx.outbox.notices.is_empty() && offer.is_none() {
         return;
     }
@@ -82,13 +85,12 @@ fn list(ui: &mut Ui, cx: &mut Context<'_>) {
                 all = ui.small_button("Close all").clicked();
             });
         }
-        if let Some((count, age)) = offer {
-            answer = offer_card(ui, &count, &age);
+        if let Some(offer) = offer {
+            answer = offer_card(ui, &offer);
         }
     });
     match answer {
-        Some(true) => cx.outbox.ask(Task::RestoreEdits),
-        Some(false) => cx.outbox.ask(Task::DiscardEdits),
+        Some(task) => cx.outbox.ask(task),
         None => {}
     }
     if all {
@@ -110,16 +112,33 @@ fn notice_card(ui: &mut Ui, notice: &Notice, n: usize) -> bool {
     })
 }
 
-/// Edits that were kept when the program ended: whether to lay them over the labels, once that is answered.
-fn offer_card(ui: &mut Ui, count: &str, age: &str) -> Option<bool> {
+/// Edits that were kept when the program ended, or by another window: what to do with them, once that is answered.
+fn offer_card(ui: &mut Ui, offer: &UnsavedEdits) -> Option<Task> {
     card(ui, Severity::Info, |ui, _| {
-        let text = format!("Edits of this CT that were not saved were found: {count}, {age}.");
         ui.vertical(|ui| {
-            said(ui, Severity::Info, &text);
-            ui.horizontal(|ui| {
-                let restore = ui.button(format!("Restore {count}")).clicked();
-                let discard = ui.button("Discard them").clicked();
-                (restore || discard).then_some(restore)
+            let one = offer.kept.len() == 1;
+            said(ui, Severity::Info, "Edits of this CT that were not saved were found:");
+            for kept in &offer.kept {
+                let holds = if kept.holds.is_empty() { String::new() } else { format!(", {}", kept.holds) };
+                ui.add(Label::new(format!("\u{2022} {}: {}{holds}", kept.age, voxels(kept.voxels))).wrap());
+            }
+            if !one {
+                let text = "Where they touch the same voxel, the newer ones count.";
+                ui.add(Label::new(RichText::new(text).small().weak()).wrap());
+            }
+            ui.horizontal_wrapped(|ui| {
+                let mut task = None;
+                let restore = if one { format!("Restore {}", voxels(offer.voxels)) } else { "Restore all".into() };
+                if ui.button(restore).clicked() {
+                    task = Some(Task::RestoreEdits { newest_only: false });
+                }
+                if !one && ui.button("Only the newest").clicked() {
+                    task = Some(Task::RestoreEdits { newest_only: true });
+                }
+                if ui.button(if one { "Discard" } else { "Discard all" }).clicked() {
+                    task = Some(Task::DiscardEdits);
+                }
+                task
             })
             .inner
         })

@@ -25,6 +25,9 @@ pub struct EditsRecord {
     pub saved: u64,
     /// Number of edited voxels.
     pub edited_voxels: u64,
+    /// Ids of the organs that have more or less voxels by it.
+    #[serde(default)]
+    changed: Vec<String>,
     /// The label of every edited voxel, [`NOT_EDITED`] elsewhere; packed.
     edits: String,
     /// Structures that are none of the 33 organs and were made or changed.
@@ -76,7 +79,22 @@ impl EditsRecord {
         let edited = labels.under.iter().flatten().flat_map(|under| under.iter()).filter(|n| **n != NOT_EDITED);
         let (edits, edited_voxels) = (pack_edits(labels), edited.count() as u64);
         let structures = pack_extras(&labels.extras);
-        Self { version: VERSION, ct, organs: organ_keys(), saved, edited_voxels, edits, structures }
+        let mut seen = [false; 256];
+        for (slice, under) in labels.labels.slices().iter().zip(&labels.under) {
+            let voxels = slice.iter().zip(under.iter().flat_map(|under| under.iter()));
+            for (&label, &network) in voxels.filter(|(label, network)| **network != NOT_EDITED && label != network) {
+                seen[usize::from(label)] = true;
+                seen[usize::from(network)] = true;
+            }
+        }
+        let changed = Organ::ALL.into_iter().filter(|organ| seen[usize::from(organ.label())]);
+        let changed = changed.map(|organ| organ.id().to_string()).collect();
+        Self { version: VERSION, ct, organs: organ_keys(), saved, edited_voxels, changed, edits, structures }
+    }
+
+    /// Organs that have more or less voxels by it; none where an earlier program wrote it.
+    pub fn changed_organs(&self) -> Vec<Organ> {
+        self.changed.iter().filter_map(|id| Organ::from_id(id)).collect()
     }
 
     /// Whether there is nothing in it.
@@ -132,6 +150,8 @@ mod tests {
         let text = EditsRecord::of(&labels.snapshot_of_edits(), key.clone(), 1234).to_text();
         let back = EditsRecord::from_text(&text, &key).unwrap();
         assert_eq!((back.saved, back.edited_voxels), (1234, 3));
+        // The network says nothing there, and the rubbed out voxel was none.
+        assert_eq!(back.changed_organs(), [Organ::EyeLeft, Organ::Liver]);
         assert_eq!(back.edits().unwrap(), edits_of(&[(250, 30), (251, 0), (1199, 5)]));
         assert_eq!(EditsRecord::from_text(&text, &CtKey { sha256: "0".into(), ..key.clone() }), None);
 
@@ -142,7 +162,7 @@ mod tests {
         let mut keys: Vec<String> =
             serde_json::from_str::<serde_json::Value>(&text).unwrap().as_object().unwrap().keys().cloned().collect();
         keys.sort();
-        assert_eq!(keys, ["attention_anatomy_autosave", "ct", "edited_voxels", "edits", "organs", "saved"]);
+        assert_eq!(keys, ["attention_anatomy_autosave", "changed", "ct", "edited_voxels", "edits", "organs", "saved"]);
         // Structures that were made here come back; those that a file holds need not be kept.
         let ring =
             Extra { number: 3, name: "PTV".into(), edited: true, runs: vec![[5, 9], [30, 31]], ..Extra::default() };

@@ -5,17 +5,23 @@
 //! Where the program ends, or the page is left, nobody is there any more to wait for: what is not stored by then is packed
 //! on the spot.
 
+use std::collections::VecDeque;
+
 use web_time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::{AUTOSAVE_SECONDS, Found, Storage};
 use crate::display::Preferences;
-use crate::document::{Document, FileRequest, Outbox, Study, UnsavedEdits};
+use crate::document::{Document, FileRequest, KeptEdits, Outbox, Study, UnsavedEdits};
 use crate::edit::LabelSnapshot;
 use crate::session::{CtKey, EditsRecord, SESSION_NAME};
 use crate::worker::{Command, Export};
 
 /// Stored edits of one CT; when there are more, the oldest go.
 const MOST_OFFERS: usize = 8;
+/// Organs and structures of an offer that are told by name.
+const NAMES_TOLD: usize = 4;
+/// How often a window looks whether what it keeps is still there.
+const LOOK_AFTER: Duration = Duration::from_secs(20);
 /// How long preferences rest before they are stored.
 const PREFERENCES_REST: Duration = Duration::from_secs(1);
 
@@ -27,10 +33,21 @@ pub struct Autosave {
     preferences: Preferences,
     preferences_changed: Option<Instant>,
     study: Option<Remembered>,
+    /// What the storage was asked for and has not answered yet.
+    asked: VecDeque<Asked>,
     /// Edits that the worker packs.
     packing: Vec<Packing>,
     /// Edits of the labels that go into the file that is being saved.
     saving: Option<u64>,
+}
+
+/// What the storage is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    /// Edits of the CT that was opened.
+    Offers,
+    /// Whether what this window keeps is still there: another one may have discarded it.
+    Own,
 }
 
 /// What is known of the open study.
@@ -50,6 +67,9 @@ struct Remembered {
     /// [`crate::edit::LabelStore::edits`] of what was stored last, or saved, or is being packed.
     stored: u64,
     changed: Option<Instant>,
+    /// Whether edits of this opening are kept, and when it was last looked for them.
+    kept: bool,
+    looked: Option<Instant>,
 }
 
 /// Edits that the worker packs, to be packed here where the program ends before it answers.
@@ -79,6 +99,19 @@ impl Offer {
     /// How long ago they were stored, for people.
     pub fn age(&self) -> String {
         age(now().as_secs().saturating_sub(self.record.saved))
+    }
+
+    /// What they change, for people.
+    fn holds(&self) -> String {
+        let organs = self.record.changed_organs().into_iter().map(|organ| organ.name().to_lowercase());
+        let mut names: Vec<String> = organs.chain(self.record.structure_names()).collect();
+        let more = names.len().saturating_sub(NAMES_TOLD);
+        names.truncate(NAMES_TOLD);
+        let mut text = names.join(", ");
+        if more > 0 {
+            text.push_str(&format!(" and {more} more"));
+        }
+        text
     }
 }
 
@@ -113,6 +146,8 @@ impl Remembered {
             restored: Vec::new(),
             stored: 0,
             changed: None,
+            kept: false,
+            looked: None,
         }
     }
 
@@ -178,7 +213,9 @@ impl Autosave {
     pub fn tick(&mut self, document: &mut Document, outbox: &mut Outbox, ctx: &egui::Context) {
         let Some(storage) = &self.storage else { return };
         while let Some(found) = storage.try_recv() {
+            // Answers come in the order of the questions; a failure to write answers none.
             match found {
+                Ok(found) if self.asked.pop_front() == Some(Asked::Own) => missed(self.study.as_mut(), &found),
                 Ok(found) => offer(self.study.as_mut(), storage, found),
                 Err(message) => outbox.notices.warn(message),
             }
@@ -190,7 +227,20 @@ impl Autosave {
         if let Some(due) = self.save_edits(document.study.as_ref(), outbox, false) {
             ctx.request_repaint_after(due);
         }
+        self.look_after();
         self.show_offer(document);
+    }
+
+    /// Looks now and then whether what this window keeps is still there.
+    fn look_after(&mut self) {
+        let (Some(storage), Some(study)) = (&self.storage, self.study.as_mut().filter(|study| study.kept)) else {
+            return;
+        };
+        if study.looked.get_or_insert_with(Instant::now).elapsed() >= LOOK_AFTER {
+            study.looked = Some(Instant::now());
+            storage.find(&study.name());
+            self.asked.push_back(Asked::Own);
+        }
     }
 
     /// Stores everything that has changed, without waiting for its time: the study is about to be replaced.
@@ -225,10 +275,13 @@ impl Autosave {
     }
 
     /// First stored again, then forgotten.
-    fn store_under(&self, name: &str, text: String, superseded: &[String]) {
+    fn store_under(&mut self, name: &str, text: String, superseded: &[String]) {
         if let Some(storage) = &self.storage {
             storage.save(name, text);
             superseded.iter().for_each(|old| storage.remove(old));
+        }
+        if let Some(study) = self.study.as_mut().filter(|study| study.name() == name) {
+            (study.kept, study.looked) = (true, Some(Instant::now()));
         }
     }
 
@@ -244,15 +297,21 @@ impl Autosave {
             self.packing.retain(|packing| packing.name != own);
             storage.remove(&own);
             (remembered.stored, remembered.changed) = (study.labels.edits(), None);
+            remembered.kept = false;
         }
     }
 
-    /// Lays the offered edits over the labels, in one step that can be undone, once the worker has unpacked them.
-    pub fn restore(&mut self, document: &mut Document, outbox: &mut Outbox) {
-        if let Some(study) = self.study.as_mut().filter(|study| !study.offers.is_empty()) {
-            let Offer { name, record } = study.offers.remove(0);
-            study.unpacking.push(name);
-            outbox.send(Command::UnpackEdits { study: study.number, record: Box::new(record) });
+    /// Lays the offered edits over the labels, each in a step that can be undone, once the worker has unpacked them: the newest first,
+    /// and older ones only where nothing is edited yet.
+    pub fn restore(&mut self, document: &mut Document, outbox: &mut Outbox, newest_only: bool) {
+        if let Some(study) = self.study.as_mut() {
+            let count = if newest_only { study.offers.len().min(1) } else { study.offers.len() };
+            for Offer { name, record } in study.offers.drain(..count) {
+                study.unpacking.push(name);
+                outbox.send(Command::UnpackEdits { study: study.number, record: Box::new(record) });
+            }
+            // What is left is offered when the scan is opened again.
+            study.offers.clear();
         }
         self.show_offer(document);
     }
@@ -267,17 +326,19 @@ impl Autosave {
 
     /// Forgets the offered edits.
     pub fn discard(&mut self, document: &mut Document) {
-        let Some(study) = self.study.as_mut().filter(|s| !s.offers.is_empty()) else { return };
-        let offer = study.offers.remove(0);
+        let offers = self.study.as_mut().map(|study| std::mem::take(&mut study.offers)).unwrap_or_default();
         if let Some(storage) = &self.storage {
-            storage.remove(&offer.name);
+            offers.iter().for_each(|offer| storage.remove(&offer.name));
         }
         self.show_offer(document);
     }
 
     fn show_offer(&self, document: &mut Document) {
-        document.unsaved_edits =
-            self.offer().map(|offer| UnsavedEdits { voxels: offer.edited_voxels(), age: offer.age() });
+        let kept = |offer: &Offer| KeptEdits { age: offer.age(), voxels: offer.edited_voxels(), holds: offer.holds() };
+        let offers = self.study.as_ref().map_or(&[][..], |study| &study.offers);
+        let kept: Vec<KeptEdits> = offers.iter().map(kept).collect();
+        let voxels = kept.iter().map(|kept| kept.voxels).sum();
+        document.unsaved_edits = (!kept.is_empty()).then_some(UnsavedEdits { voxels, kept });
     }
 
     /// Writes changed preferences once they rest, or at once; how long that is still, if they have changed.
@@ -307,6 +368,7 @@ impl Autosave {
         self.study = study.map(Remembered::of);
         if let (Some(storage), Some(remembered)) = (&self.storage, &self.study) {
             storage.find(&remembered.key.sha256);
+            self.asked.push_back(Asked::Offers);
         }
     }
 
@@ -331,6 +393,7 @@ impl Autosave {
         let done = !study.labels.is_busy();
         let mut superseded = if done { std::mem::take(&mut remembered.restored) } else { Vec::new() };
         if !study.labels.has_edits() {
+            remembered.kept = false;
             self.packing.retain(|packing| packing.name != name);
             if let Some(storage) = &self.storage {
                 superseded.iter().chain([&name]).for_each(|old| storage.remove(old));
@@ -347,6 +410,16 @@ impl Autosave {
         outbox.send(Command::PackEdits { number, ct: ct.clone(), saved, labels: labels.clone() });
         self.packing.push(Packing { number, name, ct, labels, superseded });
         None
+    }
+}
+
+/// What this window keeps was looked for: where it is gone, it is kept once more.
+fn missed(study: Option<&mut Remembered>, found: &[Found]) {
+    if let Some(study) = study
+        && study.kept
+        && found.iter().all(|found| found.name != study.name())
+    {
+        (study.kept, study.stored) = (false, u64::MAX);
     }
 }
 

@@ -26,7 +26,7 @@ use egui::emath::GuiRounding as _;
 use egui::{Color32, CursorIcon, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui, UiBuilder, WidgetInfo, vec2};
 
 pub use keys::{GESTURES, KeyAction, SHORTCUTS, Shortcut};
-pub use picture::request_picture;
+pub use picture::{is_taking_picture, request_picture};
 
 use crate::display::{Drag, Form, Layout, Plane, Tool};
 use crate::document::{Document, Outbox};
@@ -56,6 +56,7 @@ pub fn show(ui: &mut Ui, document: &mut Document, outbox: &mut Outbox) {
         return;
     };
     picture::deliver(ui.ctx(), document, outbox, room);
+    picture::take(ui.ctx());
     for axis in 0..3 {
         document.view.cursor[axis] = document.view.cursor[axis].min(size[axis] - 1);
     }

@@ -14,8 +14,31 @@ fn id() -> Id {
     Id::unique("picture of the views")
 }
 
-/// Asks for a picture of the views: it is offered for saving a frame or two later.
+/// The frame in which the picture is taken.
+#[derive(Clone, Copy, Default)]
+struct Wanted(bool);
+
+fn wanted() -> Id {
+    Id::unique("a picture of the views is wanted")
+}
+
+/// Asks for a picture of the views: it is taken in the next frame, in which nothing lies over them, and offered for saving a frame or
+/// two later.
 pub fn request_picture(ctx: &Context) {
+    ctx.data_mut(|data| data.insert_temp(wanted(), Wanted(true)));
+    ctx.request_repaint();
+}
+
+/// Whether this frame becomes a picture.
+pub fn is_taking_picture(ctx: &Context) -> bool {
+    ctx.data(|data| data.get_temp::<Wanted>(wanted())).is_some_and(|wanted| wanted.0)
+}
+
+/// Takes the picture of this frame, if one is wanted.
+pub fn take(ctx: &Context) {
+    if ctx.data_mut(|data| data.remove_temp::<Wanted>(wanted())).is_none_or(|wanted| !wanted.0) {
+        return;
+    }
     let arrived = ctx.clone();
     ctx.request_screenshot(move |image| {
         arrived.data_mut(|data| data.insert_temp(id(), Screenshot(image)));

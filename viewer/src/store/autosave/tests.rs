@@ -56,8 +56,8 @@ impl Program {
         self.autosave.file_saved(name, &self.bench.document);
     }
 
-    fn restore(&mut self) {
-        self.autosave.restore(&mut self.bench.document, &mut self.bench.outbox);
+    fn restore(&mut self, newest_only: bool) {
+        self.autosave.restore(&mut self.bench.document, &mut self.bench.outbox, newest_only);
         self.work();
     }
 
@@ -93,7 +93,7 @@ impl Program {
         self.panels.show(ui, &mut self.bench.document, &mut self.bench.outbox);
         for task in std::mem::take(&mut self.outbox.tasks) {
             match task {
-                Task::RestoreEdits => self.restore(),
+                Task::RestoreEdits { newest_only } => self.restore(newest_only),
                 Task::DiscardEdits => self.discard(),
                 _ => {}
             }
@@ -151,8 +151,7 @@ fn edits_are_offered_after_a_crash_on_the_same_ct_only() {
 
     let mut third = program(folder.path(), 1.0);
     assert_eq!(third.autosave.study.as_ref().unwrap().offers.len(), 2);
-    third.restore();
-    third.restore();
+    third.restore(false);
     assert_eq!((hearts(&third), third.autosave.offer()), (3, None));
     third.flush();
     third.study.as_mut().unwrap().labels.undo();
@@ -165,6 +164,83 @@ fn edits_are_offered_after_a_crash_on_the_same_ct_only() {
     fourth.discard();
     frame(&mut fourth);
     assert_eq!(program(folder.path(), 1.0).autosave.offer(), None);
+}
+
+#[test]
+fn one_offer_tells_what_each_holds_and_older_edits_never_cover_newer_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    // The same voxel three times: heart, then liver, then rubbed out; and one more each.
+    for (n, ink) in [Ink::Paint(Organ::Heart), Ink::Paint(Organ::Liver), Ink::Erase(None)].into_iter().enumerate() {
+        let mut state = Program::started(folder.path());
+        state.study = Some(Study::of_ct(n as u64, "sample".into(), ct([12, 10, 6], [1.0, 1.0, 2.0])));
+        let labels = &mut state.study.as_mut().unwrap().labels;
+        labels.apply_run_slice(2, &[Organ::Spleen.label(); 120]);
+        for i in [5.0, 7.0 + n as f64] {
+            let dab = Dab { way: [[i, 4.0, 2.0]; 2], radius_mm: 0.4, plane: None };
+            let over = crate::edit::PaintOver::Everything;
+            assert_eq!(labels.stroke(&dab, ink, &EditSettings { over, ..EditSettings::default() }), 1);
+        }
+        state.tick();
+        state.flush();
+        // A second apart, as the record counts.
+        for entry in std::fs::read_dir(folder.path().join("edits")).unwrap() {
+            let path = entry.unwrap().path();
+            let mut record: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+            let saved = record["saved"].as_u64().unwrap();
+            record["saved"] = (saved - 60).into();
+            std::fs::write(&path, record.to_string()).unwrap();
+        }
+    }
+    let label = |state: &Program, i: usize| state.study.as_ref().unwrap().labels.layer().get([i, 4, 2]);
+    let mut state = program(folder.path(), 1.0);
+    let offer = state.unsaved_edits.clone().unwrap();
+    assert_eq!(offer.voxels, 6);
+    let told: Vec<(&str, u64)> = offer.kept.iter().map(|kept| (kept.holds.as_str(), kept.voxels)).collect();
+    assert_eq!(told, [("spleen", 2), ("liver, spleen", 2), ("heart, spleen", 2)], "the newest first");
+    state.study.as_mut().unwrap().labels.apply_run_slice(2, &[Organ::Spleen.label(); 120]);
+    state.restore(false);
+    assert_eq!((5..10).map(|i| label(&state, i)).collect::<Vec<_>>(), {
+        let [spleen, heart, liver] = [Organ::Spleen, Organ::Heart, Organ::Liver].map(Organ::label);
+        [0, spleen, heart, liver, 0]
+    });
+    drop(state);
+    // The newest alone: the others are still kept, and what was edited since then stays.
+    let mut state = program(folder.path(), 1.0);
+    paint(&mut state, 9.0);
+    state.restore(true);
+    assert_eq!((label(&state, 5), label(&state, 9), label(&state, 7)), (0, Organ::Heart.label(), 0));
+    assert!(state.unsaved_edits.is_none());
+    frame(&mut state);
+    drop(state);
+    assert!(program(folder.path(), 1.0).unsaved_edits.as_ref().is_some_and(|offer| offer.kept.len() >= 2));
+}
+
+#[test]
+fn what_another_window_discards_is_kept_once_more_by_the_window_that_made_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = program(folder.path(), 1.0);
+    paint(&mut first, 3.0);
+    first.flush();
+    // A second window of the same scan is offered it, and discards it.
+    let mut second = program(folder.path(), 1.0);
+    assert!(second.unsaved_edits.is_some());
+    second.discard();
+    frame(&mut second);
+    assert!(program(folder.path(), 1.0).unsaved_edits.is_none());
+    // The first one looks after a while, and keeps it again.
+    first.autosave.study.as_mut().unwrap().looked = Instant::now().checked_sub(LOOK_AFTER);
+    frame(&mut first);
+    frame(&mut first);
+    first.flush();
+    assert_eq!(program(folder.path(), 1.0).unsaved_edits.as_ref().map(|offer| offer.voxels), Some(1));
+    // What it has saved itself is not.
+    first.autosave.saving = Some(first.study.as_ref().unwrap().labels.edits());
+    first.file_saved(SESSION_NAME);
+    first.autosave.study.as_mut().unwrap().looked = Instant::now().checked_sub(LOOK_AFTER);
+    frame(&mut first);
+    frame(&mut first);
+    first.flush();
+    assert!(program(folder.path(), 1.0).unsaved_edits.is_none());
 }
 
 #[test]
@@ -231,7 +307,7 @@ fn without_a_storage_nothing_happens() {
     state.tick();
     state.flush();
     state.file_saved(SESSION_NAME);
-    state.restore();
+    state.restore(false);
     assert!(state.outbox.notices.is_empty());
 }
 
@@ -251,7 +327,7 @@ fn what_was_kept_is_offered_whatever_tab_is_open() {
     paint(&mut first, 3.0);
     first.flush();
     drop(first);
-    for (answer, expected) in [("Restore 1 voxel", 1), ("Discard them", 0)] {
+    for (answer, expected) in [("Restore 1 voxel", 1), ("Discard", 0)] {
         let second = program(folder.path(), 1.0);
         let mut harness = Harness::builder()
             .with_size(egui::vec2(1280.0, 720.0))

@@ -14,17 +14,20 @@ use crate::worker::{DoubtfulOrgan, OpenQuestion, SeriesEntry};
 const PICTURE: usize = 128;
 /// So many series get a picture; decoding one takes some milliseconds.
 const PICTURES: usize = 40;
-/// Of series with fewer slices, nobody chooses one over a volume: scouts, dose pages.
-const FEWEST: usize = 3;
+/// A series with fewer slices is no volume that anybody chooses: scouts, dose pages.
+const FEWEST: usize = 2;
 
 /// The series of which the user has to choose one; `None` where there is no choice.
 pub(super) fn series_to_choose(survey: &SeriesSurvey) -> Option<Vec<SeriesEntry>> {
     let series = survey.series();
-    let volumes = series.iter().filter(|s| s.slices >= FEWEST && s.problem.is_none()).count();
-    if volumes < 2 {
+    let can_be_read = |s: &SeriesInfo| s.slices >= FEWEST && s.problem.is_none();
+    let volumes = series.iter().filter(|s| can_be_read(s)).count();
+    let best = survey.best();
+    let best_can = best.as_ref().is_some_and(|(at, _)| series.get(*at).is_some_and(|s| s.problem.is_none()));
+    // One volume alone is read without a question, unless something else suits better and cannot be read.
+    if volumes < 2 && (best_can || volumes == 0) {
         return None;
     }
-    let best = survey.best();
     let entry = |(place, info): (usize, &SeriesInfo)| {
         let picture = (place < PICTURES).then(|| survey.preview(place, PICTURE)).flatten();
         let (picture_size, picture) = picture.unwrap_or_default();

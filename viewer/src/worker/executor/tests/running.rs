@@ -190,8 +190,12 @@ fn nothing_runs_without_a_ct() {
     rig.open(vec![bytes("odd", samples::nifti(&plain))]);
     rig.run(5, 0);
     assert!(
-        matches!(rig.rest().last(), Some(Event::RunFailed { message, .. }) if message.contains("do not look like CT"))
+        matches!(rig.rest().last(), Some(Event::NotHu { run: 5, message }) if message.contains("do not look like CT"))
     );
+    // Unless the user knows better.
+    rig.tell(Command::AssumeHu);
+    rig.run(6, 0);
+    assert!(matches!(rig.rest().last(), Some(Event::RunFinished { run: 6, .. })));
 }
 
 #[test]
