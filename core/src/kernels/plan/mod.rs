@@ -32,7 +32,7 @@ mod run;
 mod tests;
 mod tile;
 mod window;
-mod winograd;
+pub(super) mod winograd;
 
 pub use air::Air;
 pub use compile::Plan;

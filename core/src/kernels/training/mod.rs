@@ -12,6 +12,8 @@
 //! | `memory.rs` | maps of a batch, and the memory that they take turns in |
 //! | `normalisation.rs` | normalisation, ReLU and shortcut, and their ways back |
 //! | `products.rs` | gradients by weights |
+//! | `transformed.rs` | the same of 3x3 convolutions, with fewer multiplications |
+//! | `outer.rs` | their innermost loop |
 //! | `layer.rs` | convolutions with what belongs to them |
 //! | `block.rs` | residual blocks |
 //! | `work.rs` | what all layers work with, take and give |
@@ -22,9 +24,11 @@ mod clock;
 mod layer;
 mod memory;
 mod normalisation;
+mod outer;
 mod products;
 #[cfg(test)]
 mod tests;
+mod transformed;
 mod work;
 
 use std::time::Duration;

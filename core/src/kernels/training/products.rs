@@ -1,12 +1,12 @@
 //! The gradients of convolutions by their weights.
 //!
-//! Of every pixel the sixteen gradients of a block of output channels, a vector, meet each of the sixteen numbers of a block of
-//! input channels; the 256 sums stay in registers for a band of rows. A kernel position is an offset between the two.
-
-use pulp::{Simd, WithSimd};
+//! A kernel position is an offset between gradients and inputs; their products are summed up for a band of rows at a time. Where it
+//! pays, both are transformed before.
 
 use super::clock::{Clock, Kind};
-use super::memory::{BatchMaps, Pixel};
+use super::memory::BatchMaps;
+use super::outer::OuterProducts;
+use super::transformed;
 use crate::kernels::plan::blocked::{BLOCK, BORDER, Maps};
 use crate::kernels::processor::{Processor, Threads, map};
 
@@ -54,6 +54,11 @@ const BAND: usize = 48 * 1024;
 /// Of a batch the sums over all pixels of gradient times input: `[out / 16][in / 16][k * k][16 in][16 out]`. A slice takes as many
 /// multiply-adds as are told.
 pub fn sums(gradients: &BatchMaps, inputs: &BatchMaps, kernel: Kernel, multiply_adds: u64, clock: &Clock) -> Vec<f32> {
+    if let Kernel::Convolution { side: 3, stride: 1 } = kernel
+        && transformed::worth_transforming(inputs.shape.channels)
+    {
+        return transformed::sums(gradients, inputs, multiply_adds, clock);
+    }
     let taps = kernel.taps();
     let (outputs, count) = (gradients.shape.blocks(), inputs.shape.blocks());
     let (pairs, length) = (outputs * count, taps.len() * BLOCK * BLOCK);
@@ -112,78 +117,6 @@ fn add(gradients: Maps<'_>, out: usize, inputs: Maps<'_>, input: usize, taps: &[
                 (1, 2) => outer!(1, 2),
                 (2, 1) => outer!(2, 1),
                 steps => unreachable!("no kernel of steps {steps:?}"),
-            }
-        }
-    }
-}
-
-/// One kernel position of one pair of blocks in a band of rows.
-struct OuterProducts<'a, const GRADIENT_STEP: usize, const INPUT_STEP: usize, G, I> {
-    gradients: &'a G,
-    inputs: &'a I,
-    rows: std::ops::Range<usize>,
-    width: usize,
-    /// Channels of the input's block that mean something.
-    channels: usize,
-    /// Of each input channel.
-    sums: &'a mut [Pixel],
-}
-
-impl<'a, const GRADIENT_STEP: usize, const INPUT_STEP: usize, G, I> WithSimd
-    for OuterProducts<'a, GRADIENT_STEP, INPUT_STEP, G, I>
-where
-    G: Fn(usize) -> &'a [Pixel],
-    I: Fn(usize) -> &'a [Pixel],
-{
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(mut self, simd: S) {
-        match S::F32_LANES {
-            16 if self.channels > 8 => self.tile::<S, 1, 16>(simd, 0),
-            16 => self.tile::<S, 1, 8>(simd, 0),
-            8 => {
-                self.tile::<S, 2, 6>(simd, 0);
-                if self.channels > 6 {
-                    self.tile::<S, 2, 6>(simd, 6);
-                }
-                if self.channels > 12 {
-                    self.tile::<S, 2, 4>(simd, 12);
-                }
-            }
-            4 => (0..self.channels.div_ceil(4)).for_each(|part| self.tile::<S, 4, 4>(simd, 4 * part)),
-            _ => (0..self.channels).for_each(|channel| self.tile::<S, 16, 1>(simd, channel)),
-        }
-    }
-}
-
-impl<'a, const GRADIENT_STEP: usize, const INPUT_STEP: usize, G, I> OuterProducts<'a, GRADIENT_STEP, INPUT_STEP, G, I>
-where
-    G: Fn(usize) -> &'a [Pixel],
-    I: Fn(usize) -> &'a [Pixel],
-{
-    /// `N` input channels from the `first`, whose gradients are `V` vectors.
-    #[inline(always)]
-    fn tile<S: Simd, const V: usize, const N: usize>(&mut self, simd: S, first: usize) {
-        let mut sums = [[simd.splat_f32s(0.0); V]; N];
-        for y in self.rows.clone() {
-            let gradients = &(self.gradients)(y)[..(self.width - 1) * GRADIENT_STEP + 1];
-            let inputs = &(self.inputs)(y)[..(self.width - 1) * INPUT_STEP + 1];
-            for x in 0..self.width {
-                let mut vectors = [simd.splat_f32s(0.0); V];
-                vectors.copy_from_slice(&S::as_simd_f32s(&gradients[x * GRADIENT_STEP]).0[..V]);
-                let pixel = &inputs[x * INPUT_STEP];
-                for n in 0..N {
-                    let value = simd.splat_f32s(pixel[first + n]);
-                    for v in 0..V {
-                        sums[n][v] = simd.mul_add_e_f32s(vectors[v], value, sums[n][v]);
-                    }
-                }
-            }
-        }
-        for (total, sums) in self.sums[first..].iter_mut().zip(sums) {
-            for (total, sum) in S::as_mut_simd_f32s(total).0.iter_mut().zip(sums) {
-                *total = simd.add_f32s(*total, sum);
             }
         }
     }
