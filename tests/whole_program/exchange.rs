@@ -120,3 +120,114 @@ fn what_cannot_be_converted_is_said_in_a_sentence_and_leaves_nothing() {
     std::fs::write(study.path("moved.nii.gz"), nifti::write_labels(&moved, "").unwrap()).unwrap();
     refused(study.with_ct("moved.nii.gz", "a.dcm", &[]), "give the series that the labels were drawn on", "a.dcm");
 }
+
+#[test]
+fn structures_are_made_of_others_by_rules_and_leave_without_their_patient() {
+    let study = Study::new();
+    let rules = [
+        "--make",
+        "Rind = Liver minus (Liver shrink 2)",
+        "--make",
+        "Both = Liver or Spleen",
+        "--only",
+        "Rind,Both,Liver",
+    ];
+    succeed(&mut study.with_ct("labels.nii.gz", "made.dcm", &[&rules[..], &["--deidentify"]].concat()));
+    succeed(&mut study.with_ct("labels.nii.gz", "kept.dcm", &[&rules[..], &["--deidentify=keep-uids"]].concat()));
+    let ct: Vec<(String, Vec<u8>)> = std::fs::read_dir(&study.ct)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .filter(|p| p.file_name().unwrap().to_string_lossy().starts_with("ct_"))
+        .map(|p| (p.display().to_string(), std::fs::read(p).unwrap()))
+        .collect();
+    let series = formats::dicom::list_series(&ct).unwrap().remove(0);
+    let reference = formats::Reference::read(ct).unwrap();
+    let mut uids = Vec::new();
+    for name in ["made.dcm", "kept.dcm"] {
+        let bytes = std::fs::read(study.path(name)).unwrap();
+        let text = String::from_utf8_lossy(&bytes);
+        for secret in [&series.patient.name, &series.patient.id] {
+            assert!(secret.is_empty() || !text.contains(secret.as_str()), "{name} names the patient");
+        }
+        assert_eq!(text.contains(&series.uid), name == "kept.dcm", "{name}");
+        // Nobody can tell any more which CT the first one belongs to; without its identity it is drawn where it lies.
+        let reference =
+            formats::Reference { series: reference.series.clone().filter(|_| name == "kept.dcm"), ..reference.clone() };
+        let found = formats::read_structures(vec![(name.into(), bytes)], Some(&reference)).unwrap();
+        let count = |organ: Organ| study.labels.voxels.iter().filter(|&&v| v == organ.label()).count();
+        let voxels = |n: usize| found.others[n].voxels.iter().map(std::ops::Range::len).sum::<usize>();
+        assert_eq!(found.organs.iter().collect::<Vec<_>>(), [Organ::Liver], "{:?}", found.warnings);
+        // Names that this program does not know may be names of people.
+        assert_eq!(found.others.iter().map(|o| o.name.as_str()).collect::<Vec<_>>(), ["Structure_1", "Structure_2"]);
+        assert_eq!(voxels(1), count(Organ::Liver) + count(Organ::Spleen));
+        assert!(voxels(0) > 0 && voxels(0) < count(Organ::Liver));
+        uids.push(formats::dicom::Transfer::of_file(name, &std::fs::read(study.path(name)).unwrap()).unwrap().instance);
+    }
+    assert_ne!(uids[0], uids[1]);
+    let said = run(&mut study.with_ct("labels.nii.gz", "no.dcm", &["--make", "A = Liver or Brian"]));
+    assert!(said.stderr.contains("there is no structure Brian; there are"), "{}", said.stderr);
+    let said = run(&mut study.with_ct("labels.nii.gz", "no.dcm", &["--make", "A = Liver or"]));
+    assert!(said.stderr.contains("cannot be understood at its end"), "{}", said.stderr);
+}
+
+#[test]
+fn check_says_all_that_is_wrong_and_ends_with_a_code() {
+    let study = Study::new();
+    let check = |paths: &[&Path], more: &[&str]| run(program("check").args(paths).args(more));
+    let said = check(&[&study.path("labels.nii.gz")], &[]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(said.stdout.contains("nothing is wrong with it"), "{}", said.stdout);
+    // A CT of two slices with its structure set, a structure set of another series, a damaged slice and a note: one go, all of it.
+    let mixed = study.path("mixed");
+    for path in std::fs::read_dir(&study.ct).unwrap().map(|e| e.unwrap().path()) {
+        let name = path.file_name().unwrap().to_owned();
+        std::fs::create_dir_all(&mixed).unwrap();
+        std::fs::copy(&path, mixed.join(name)).unwrap();
+    }
+    unpack("rtstruct.zip", "mock_data/rt.dcm", &mixed);
+    unpack("rtstruct.zip", "mock_data/ct_1", &study.path("one"));
+    let bytes = std::fs::read(
+        study
+            .path("one/mock_data")
+            .join(std::fs::read_dir(study.path("one/mock_data")).unwrap().next().unwrap().unwrap().file_name()),
+    )
+    .unwrap();
+    std::fs::write(mixed.join("damaged.dcm"), &bytes[..1000]).unwrap();
+    std::fs::write(mixed.join("readme.txt"), "notes").unwrap();
+    let said = check(&[&mixed], &[]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    for part in
+        ["damaged.dcm is a damaged DICOM file", "at least 3 are needed", "not one of the 33 organs", "not DICOM"]
+    {
+        assert!(said.stdout.contains(part), "{part}: {}", said.stdout);
+    }
+    let json: serde_json::Value = serde_json::from_str(&check(&[&mixed], &["--json"]).stdout).unwrap();
+    let findings = json[mixed.display().to_string()].as_array().unwrap();
+    assert!(findings.len() > 4 && findings[0]["weight"] == "wrong", "{json:#}");
+    std::fs::remove_file(mixed.join("damaged.dcm")).unwrap();
+    let lenient = check(&[&mixed], &[]);
+    assert_eq!((lenient.code, check(&[&mixed], &["--strict"]).code), (Some(0), Some(1)), "{lenient:?}");
+}
+
+#[test]
+fn a_series_with_a_gap_is_refused_with_the_option_that_mends_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let slices = unpack("ct-dicom-jpeg2000.zip", "", folder.path());
+    std::fs::remove_file(&slices[1]).unwrap();
+    let output = folder.path().join("out");
+    let segment = |more: &[&str]| run(crate::support::segment(slices[0].parent().unwrap(), &output).args(more));
+    let said = segment(&[]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(
+        said.stderr.contains("slices are missing (1 in all") && said.stderr.contains("--fill-gaps"),
+        "{}",
+        said.stderr
+    );
+    let said = segment(&["--fill-gaps"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(said.stderr.contains("were interpolated between their neighbours"), "{}", said.stderr);
+    let labels = crate::support::Nifti::read(&output.join("labels.nii.gz"));
+    assert_eq!(labels.size()[2], 4);
+    let record = std::fs::read_to_string(output.join("run.json")).unwrap();
+    assert!(record.contains("were interpolated between their neighbours"), "{record}");
+}
