@@ -39,6 +39,8 @@ pub(crate) use label_names::organ_named;
 pub use label_names::{LabelError, LabelNames};
 pub(crate) use naming::{EDITS_KEY, edits_comment};
 pub use naming::{kept_edits, read_ct_or_labels, says_names, structures_title};
-pub use open::{FormatError, MAX_UNPACKED, read_ct, read_ct_and_series, read_ct_or_organs, read_header, sniff};
+pub use open::{
+    FormatError, MAX_UNPACKED, packed_twice, read_ct, read_ct_and_series, read_ct_or_organs, read_header, sniff,
+};
 pub use samples::{ByteOrder, SampleError, SampleType};
 pub use undecided::CtOrLabels;

@@ -148,8 +148,8 @@ fn unpack(files: Vec<Named>) -> Result<Vec<Named>, FormatError> {
     Ok(unpacked)
 }
 
-/// A file that is nothing known, but an archive that was packed once too often.
-fn packed_twice(name: &str, bytes: &[u8]) -> Option<FormatError> {
+/// What is wrong with a file that is an archive in an archive; `None` for any other.
+pub fn packed_twice(name: &str, bytes: &[u8]) -> Option<FormatError> {
     if archive::is_zip(bytes) {
         return Some(FormatError::ZipInZip(name.into()));
     }

@@ -74,12 +74,9 @@ fn shortcuts(ctx: &egui::Context, cx: &mut Context<'_>) {
     // With shift first: undo takes any further modifier.
     let redo = REDO.iter().any(&mut pressed);
     let undo = pressed(&UNDO);
-    let key = |key| KeyboardShortcut::new(Modifiers::NONE, key);
-    if pressed(&key(Key::OpenBracket)) {
-        resize(cx, 1.0 / RADIUS_STEP);
-    }
-    if pressed(&key(Key::CloseBracket)) {
-        resize(cx, RADIUS_STEP);
+    let brackets = ctx.input(|i| [Key::OpenBracket, Key::CloseBracket].map(|key| presses_of_bracket(i, key)));
+    for (times, factor) in brackets.into_iter().zip([1.0 / RADIUS_STEP, RADIUS_STEP]) {
+        (0..times).for_each(|_| resize(cx, factor));
     }
     if let Some(study) = cx.document.study.as_mut() {
         if redo {
@@ -88,6 +85,21 @@ fn shortcuts(ctx: &egui::Context, cx: &mut Context<'_>) {
             study.labels.undo();
         }
     }
+}
+
+/// How often a bracket was pressed: typed with AltGr or Option where it is no key of its own, or by the key that is in its
+/// place, which is marked otherwise on most keyboards.
+fn presses_of_bracket(input: &egui::InputState, bracket: Key) -> usize {
+    let is_pressed = |event: &&egui::Event| match event {
+        egui::Event::Key { key, physical_key, pressed: true, modifiers, .. } => {
+            // AltGr comes as Ctrl and Alt.
+            let typed = *key == bracket && (!modifiers.command || modifiers.alt);
+            let in_its_place = *physical_key == Some(bracket) && !modifiers.command && !modifiers.alt;
+            typed || in_its_place
+        }
+        _ => false,
+    };
+    input.events.iter().filter(is_pressed).count()
 }
 
 fn resize(cx: &mut Context<'_>, factor: f32) {
@@ -360,6 +372,22 @@ mod tests {
             harness.run();
         }
         assert_eq!(harness.state().view.brush_radius_mm, RADIUS_MM[0]);
+        // As German keyboards type it: AltGr and 8; and the key in its place, which is not a letter there.
+        let sized = |harness: &mut Harness<'_, Desk>, key, physical_key, modifiers| {
+            harness.state_mut().view.brush_radius_mm = 5.0;
+            let (pressed, repeat) = (true, false);
+            harness.event(egui::Event::Key { key, physical_key: Some(physical_key), pressed, repeat, modifiers });
+            harness.run();
+            harness.state().view.brush_radius_mm
+        };
+        let alt_gr = Modifiers::CTRL.plus(Modifiers::ALT).plus(Modifiers::COMMAND);
+        assert!(sized(&mut harness, Key::OpenBracket, Key::Num8, alt_gr) < 5.0);
+        assert!(sized(&mut harness, Key::Plus, Key::CloseBracket, Modifiers::NONE) > 5.0);
+        assert_eq!(
+            sized(&mut harness, Key::OpenBracket, Key::OpenBracket, Modifiers::COMMAND),
+            5.0,
+            "it is the browser's"
+        );
         harness.get_by_label("Eraser").click();
         harness.run();
         harness.get_by_label("in space (3-D)").click();

@@ -1,6 +1,6 @@
 //! The list of shortcuts, on `?`, and the way to the tour.
 
-use egui::{Event, Grid, Key, RichText, ScrollArea, Ui};
+use egui::{Event, Grid, Key, Modifiers, RichText, ScrollArea, Ui};
 
 use super::context::{Context, Panel};
 use crate::views::{GESTURES, SHORTCUTS};
@@ -9,7 +9,11 @@ use crate::views::{GESTURES, SHORTCUTS};
 const OTHERS: [(&str, &[(&str, &str)]); 3] = [
     (
         "Correcting",
-        &[("[ and ]", "smaller and larger brush"), ("Ctrl + Z", "undo"), ("Ctrl + Shift + Z, Ctrl + Y", "redo")],
+        &[
+            ("[ and ], or the keys in their place", "smaller and larger brush"),
+            ("Ctrl + Z", "undo"),
+            ("Ctrl + Shift + Z, Ctrl + Y", "redo"),
+        ],
     ),
     (
         "Bars and strip of attention",
@@ -18,6 +22,8 @@ const OTHERS: [(&str, &[(&str, &str)]); 3] = [
     (
         "Window",
         &[
+            ("Ctrl + S", "save what is outlined"),
+            ("Escape", "close the tour or a dialog"),
             ("Ctrl + plus, minus", "everything larger, smaller"),
             ("Tab, Shift + Tab", "next, last control"),
             ("?", "this list"),
@@ -38,14 +44,12 @@ impl Panel for Help {
 /// Draws the list if it is open, and opens or closes it by key.
 fn show(ui: &mut Ui, cx: &mut Context<'_>) {
     let typing = ui.ctx().text_edit_focused();
-    let (asked, escape) = ui.input(|i| {
-        let asked = i.events.iter().any(|e| matches!(e, Event::Text(text) if text == "?"));
-        (asked, i.key_pressed(Key::Escape))
-    });
+    let asked = ui.input(|i| i.events.iter().any(|e| matches!(e, Event::Text(text) if text == "?")));
     if asked && !typing {
         cx.arrangement.help = !cx.arrangement.help;
     }
-    if escape {
+    // One press closes one thing, the uppermost.
+    if cx.arrangement.help && ui.input_mut(|i| i.consume_key(Modifiers::NONE, Key::Escape)) {
         cx.arrangement.help = false;
     }
     let mut open = cx.arrangement.help;

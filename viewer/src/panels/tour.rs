@@ -14,6 +14,8 @@ use crate::theme;
 pub struct Tour {
     /// The step that is on.
     step: Option<usize>,
+    /// A menu or a text field has the keyboard first.
+    is_behind: bool,
 }
 
 struct Step {
@@ -128,6 +130,11 @@ impl Tour {
         self.go(cx, Some(0));
     }
 
+    /// Whether the tour is told to go by keyboard.
+    fn is_told_to_go(&self, ui: &Ui) -> bool {
+        !self.is_behind && ui.input_mut(|i| i.consume_key(egui::Modifiers::NONE, egui::Key::Escape))
+    }
+
     fn go(&mut self, cx: &mut Context<'_>, step: Option<usize>) {
         self.step = step;
         match step.and_then(|n| STEPS.get(n)) {
@@ -144,6 +151,11 @@ impl Tour {
 }
 
 impl Panel for Tour {
+    fn update(&mut self, ctx: &egui::Context, _cx: &mut Context<'_>) {
+        let has_dialog = ctx.memory(|memory| memory.top_modal_layer().is_some());
+        self.is_behind = has_dialog || ctx.text_edit_focused() || egui::Popup::is_any_open(ctx);
+    }
+
     /// Draws the step that is on, or offers the tour once, when the first segmentation is there.
     fn show(&mut self, ui: &mut Ui, cx: &mut Context<'_>) {
         let seen = std::mem::take(&mut cx.arrangement.spots);
@@ -158,7 +170,7 @@ impl Panel for Tour {
                     let stroke = Stroke::new(2.0, theme::accent_of(ui));
                     painter.rect_stroke(rect.expand(4.0), CornerRadius::same(6), stroke, StrokeKind::Inside);
                 }
-                let to = card(ui, n, step);
+                let to = if self.is_told_to_go(ui) { None } else { card(ui, n, step) };
                 if to != Some(n) {
                     self.go(cx, to);
                 }
@@ -168,7 +180,7 @@ impl Panel for Tour {
                 && cx.document.run.phase == RunPhase::Finished
                 && cx.outbox.notices.is_empty() =>
             {
-                match offer(ui) {
+                match offer(ui).or_else(|| self.is_told_to_go(ui).then_some(false)) {
                     Some(true) => self.start(cx),
                     Some(false) => cx.document.preferences.tour_seen = true,
                     None => {}

@@ -84,6 +84,12 @@ pub enum FileError {
     /// A label map that does not go with the CT.
     #[error(transparent)]
     Labels(#[from] LabelMapError),
+    /// Files of other kinds.
+    #[error(
+        "there is no CT and no label map in it, only {0}; open a folder or a .zip with the slices of a CT (DICOM), or a .nii, \
+         .nii.gz or .nrrd file"
+    )]
+    NoImage(String),
     /// Something else where weights were asked for.
     #[error("this is no weights file; choose one written by `attention-anatomy train`")]
     NoWeights,

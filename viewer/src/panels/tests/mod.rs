@@ -387,6 +387,29 @@ fn a_question_mark_shows_the_shortcuts() {
 }
 
 #[test]
+fn escape_closes_what_lies_on_top_and_control_s_saves() {
+    let mut window = window(sample::bench());
+    window.state_mut().panels.arrangement.tour = true;
+    window.run_steps(2);
+    window.state_mut().panels.arrangement.help = true;
+    window.run_steps(2);
+    let escape = |window: &mut Window<'_>| {
+        window.key_press(egui::Key::Escape);
+        window.run_steps(2);
+        (window.state().panels.arrangement.help, reads(window, "What the network sees"))
+    };
+    assert_eq!(escape(&mut window), (false, true));
+    click(&mut window, "View");
+    assert_eq!(escape(&mut window), (false, true), "the menu was open");
+    window.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::S);
+    window.run_steps(3);
+    assert!(reads(&window, "Save structures"));
+    assert_eq!(escape(&mut window), (false, true), "the dialog was open");
+    assert!(!reads(&window, "Save structures"));
+    assert_eq!(escape(&mut window), (false, false));
+}
+
+#[test]
 fn every_control_has_a_name_in_every_state() {
     let mut states = vec![Desk::default(), sample::bench().into()];
     for tab in Tab::ALL {

@@ -2,7 +2,7 @@
 
 use attention_anatomy::infer::{ComputeKind, DevicePreference};
 use attention_anatomy::volume::Modality;
-use egui::{Button, RichText, Ui};
+use egui::{Button, Key, KeyboardShortcut, Modifiers, RichText, Ui};
 
 use super::super::context::Context;
 use super::super::export::export_file;
@@ -10,8 +10,14 @@ use super::super::widgets::grouped;
 use crate::document::{FileRequest, Task};
 use crate::worker::{Command, Export, Input, OpenAs, StructureFormat};
 
+/// Opens what the labels are saved with.
+const SAVE: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::S);
+
 /// Draws the menus on the left.
 pub fn show(ui: &mut Ui, cx: &mut Context<'_>) {
+    if ui.input_mut(|i| i.consume_shortcut(&SAVE)) {
+        cx.arrangement.export = usual_format(cx);
+    }
     ui.menu_button("Open", |ui| open(ui, cx));
     ui.menu_button("Save", |ui| save(ui, cx));
     ui.menu_button("View", |ui| view(ui, cx));
@@ -69,19 +75,30 @@ fn open(ui: &mut Ui, cx: &mut Context<'_>) {
     }
 }
 
+/// What the structures of the open scan are most likely wanted as: contours for a DICOM series, else a label map. (Only DICOM names
+/// a modality, and only its slices can be referred to.)
+fn usual_format(cx: &Context<'_>) -> Option<StructureFormat> {
+    let is_series = cx.document.study.as_ref()?.ct.modality != Modality::Unknown;
+    Some(if is_series { StructureFormat::StructureSet } else { StructureFormat::Nifti })
+}
+
 fn save(ui: &mut Ui, cx: &mut Context<'_>) {
     ui.set_min_width(210.0);
     let scan = cx.document.study.is_some();
     let run = cx.document.study.as_ref().is_some_and(|s| s.anatomy.iter().any(Option::is_some));
-    // Only DICOM names a modality, and only its slices can be referred to.
-    let series = cx.document.study.as_ref().is_some_and(|s| s.ct.modality != Modality::Unknown);
+    let usual = usual_format(cx);
+    let series = usual.is_some_and(StructureFormat::is_dicom);
     for (name, format, enabled) in [
         ("Structures for planning, RTSTRUCT\u{2026}", StructureFormat::StructureSet, series),
         ("Segmentation, DICOM SEG\u{2026}", StructureFormat::Segmentation, series),
         ("Labels, NIfTI\u{2026}", StructureFormat::Nifti, scan),
         ("Labels, NRRD\u{2026}", StructureFormat::Nrrd, scan),
     ] {
-        if item(ui, enabled, name, "Shows first what will be written") {
+        let mut hint = "Shows first what will be written".to_string();
+        if usual == Some(format) {
+            hint = format!("{hint} ({})", ui.ctx().format_shortcut(&SAVE));
+        }
+        if item(ui, enabled, name, &hint) {
             cx.arrangement.export = Some(format);
         }
     }

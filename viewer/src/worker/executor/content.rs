@@ -7,7 +7,7 @@ use attention_anatomy::formats::{self, Format, FormatError, LabelNames, ReadOpti
 use attention_anatomy::volume::Geometry;
 
 use crate::edit::{ByteSlices, NOT_EDITED};
-use crate::worker::error::LabelMapError;
+use crate::worker::error::{FileError, LabelMapError};
 
 /// A file with its name.
 pub(super) type Named = (String, Vec<u8>);
@@ -48,11 +48,11 @@ fn is_session(bytes: &[u8]) -> bool {
     text.starts_with(b"{") && text.windows(SESSION_KEY.len()).any(|w| w == SESSION_KEY.as_bytes())
 }
 
-/// Sorts files. A study and label maps on its grid may come together, a folder of DICOM files may hold anything beside
+/// Sorts files, `unpacked` if they come from an archive. A study and label maps on its grid may come together, a folder of DICOM files may hold anything beside
 /// them, and a header whose voxels are in another file takes all others along.
-pub(super) fn sort(files: Vec<Named>) -> Result<Sorted, FormatError> {
+pub(super) fn sort(files: Vec<Named>, unpacked: bool) -> Result<Sorted, FileError> {
     if files.is_empty() {
-        return Err(FormatError::NoFiles);
+        return Err(FormatError::NoFiles.into());
     }
     let mut sorted = Sorted::default();
     let mut rest: Vec<(Option<Format>, bool, Named)> = Vec::new();
@@ -82,7 +82,7 @@ pub(super) fn sort(files: Vec<Named>) -> Result<Sorted, FormatError> {
         let files = others.into_iter().map(|(.., file)| file).collect();
         sorted.images.push(Group { files, dicom: true, eight_bit: false });
     } else if alone.is_empty() && sorted.weights.is_empty() && sorted.sessions.is_empty() {
-        return Err(FormatError::Unknown);
+        return Err(nothing_known(others.iter().map(|(.., file)| file), unpacked));
     } else {
         tables.extend(others.into_iter().map(|(.., file)| file).filter(|(_, b)| LabelNames::parse(b).is_some()));
     }
@@ -95,6 +95,21 @@ pub(super) fn sort(files: Vec<Named>) -> Result<Sorted, FormatError> {
     // A label map is the smaller file, whatever its numbers are stored as.
     sorted.images.sort_by_key(|g| (g.eight_bit, Reverse(g.files.iter().map(|f| f.1.len()).sum::<usize>())));
     Ok(sorted)
+}
+
+/// Why none of these files can be opened.
+fn nothing_known<'a>(files: impl Iterator<Item = &'a Named>, unpacked: bool) -> FileError {
+    let files: Vec<&Named> = files.collect();
+    if let Some(twice) = files.iter().find_map(|(name, bytes)| formats::packed_twice(name, bytes)) {
+        return twice.into();
+    }
+    match &files[..] {
+        [(name, _)] if unpacked => FileError::NoImage(name.clone()),
+        [(name, _), others @ ..] if !others.is_empty() => {
+            FileError::NoImage(format!("{} files such as {name}", files.len()))
+        }
+        _ => FormatError::Unknown.into(),
+    }
 }
 
 /// A label map is usable with a CT if it has our numbers and lies on its grid.

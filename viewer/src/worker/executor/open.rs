@@ -75,6 +75,8 @@ pub(super) struct Opening {
     unnamed: Option<Box<LabelVolume>>,
     /// The step, and how much of it was done, when it was last told.
     told: (&'static str, Option<f32>),
+    /// Whether some of them come from an archive.
+    unpacked: bool,
 }
 
 /// What a piece of work came to.
@@ -134,6 +136,7 @@ impl Opening {
             answer: None,
             unnamed: None,
             told: ("", None),
+            unpacked: false,
         }
     }
 
@@ -206,11 +209,12 @@ impl Opening {
                 let limit = if self.even_if_large { MAX_UNPACKED } else { MAX_UNPACKED.min(platform.memory_limit()) };
                 let unpacked = archive::unzip(&bytes, limit).map_err(|e| OpenError::of(&name, e))?;
                 self.files.extend(unpacked);
+                self.unpacked = true;
                 Ok(Progress::Going("Unpacking", None))
             }
             OpenStage::Sorting => {
-                let sorted =
-                    content::sort(std::mem::take(&mut self.files)).map_err(|e| OpenError::of(&self.name, e))?;
+                let sorted = content::sort(std::mem::take(&mut self.files), self.unpacked)
+                    .map_err(|e| OpenError::of(&self.name, e))?;
                 self.stage = OpenStage::Applying(self.expected(sorted)?);
                 Ok(Progress::Going("Reading headers", None))
             }

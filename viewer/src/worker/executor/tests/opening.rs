@@ -357,6 +357,30 @@ fn broken_and_foreign_files_are_one_sentence() {
 }
 
 #[test]
+fn what_is_in_an_archive_without_a_ct_is_named() {
+    let zip = |files: &[(&str, &[u8])]| {
+        let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        for (name, data) in files {
+            zip.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
+            std::io::Write::write_all(&mut zip, data).unwrap();
+        }
+        zip.finish().unwrap().into_inner()
+    };
+    let mut rig = Rig::new();
+    let mut refused = |data: Vec<u8>| refusal(&rig.open(vec![bytes("mail.zip", data)])).to_string();
+    let one = refused(zip(&[("letter.pdf", b"%PDF-1.7")]));
+    assert!(one.starts_with("mail.zip: there is no CT and no label map in it, only letter.pdf;"), "{one}");
+    let two = refused(zip(&[("letter.pdf", b"%PDF-1.7"), ("notes.txt", b"Dear colleague")]));
+    assert!(two.contains("only 2 files such as letter.pdf;"), "{two}");
+    let inner = zip(&[("1.dcm", b"x")]);
+    let nested = refused(zip(&[("read me.txt", b"unpack"), ("series.zip", &inner)]));
+    assert_eq!(
+        nested,
+        "mail.zip: series.zip is a zip archive within the archive; unpack it and open the folder that comes out"
+    );
+}
+
+#[test]
 fn a_run_names_no_organ_that_was_not_asked_for() {
     let mut rig = Rig::with_sample();
     rig.tell(Command::Run(RunRequest { run: 5, first: 0, enabled: OrganSet::EMPTY, cleanup: false }));
