@@ -1,5 +1,7 @@
 //! One frame: events in, windows drawn, commands out.
 
+mod shown;
+
 use attention_anatomy::infer::DevicePreference;
 use eframe::CreationContext;
 
@@ -8,8 +10,11 @@ use crate::document::{Document, Outbox, Task};
 use crate::files::Files;
 use crate::panels::Panels;
 use crate::store::Autosave;
+use crate::waker::Waker;
 use crate::worker::{Command, Event, Input, OpenAs, Opened, Worker};
 use crate::{edit, render, views};
+
+pub use shown::Shown;
 
 /// How the viewer is started.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,6 +38,7 @@ pub struct ViewerApp {
     autosave: Autosave,
     worker: Box<dyn Worker>,
     files: Files,
+    window: Waker,
 }
 
 impl std::fmt::Debug for ViewerApp {
@@ -45,18 +51,20 @@ impl std::fmt::Debug for ViewerApp {
 const EVENTS_PER_FRAME: usize = 64;
 
 impl ViewerApp {
-    /// The application with its worker.
-    pub fn new(cc: &CreationContext<'_>, worker: Box<dyn Worker>, launch: Launch) -> Self {
+    /// The application, and the worker that `spawn` gives it.
+    pub fn new(cc: &CreationContext<'_>, spawn: impl FnOnce(&Waker) -> Box<dyn Worker>, launch: Launch) -> Self {
         if let Some(render_state) = &cc.wgpu_render_state {
             render::install(render_state);
         }
+        let window = Waker::new(&cc.egui_ctx);
         let mut app = Self {
             document: Document::default(),
             outbox: Outbox::default(),
             panels: Panels::default(),
             autosave: Autosave::default(),
-            worker,
+            worker: spawn(&window),
             files: Files::default(),
+            window,
         };
         if launch.remember {
             app.autosave.start(&mut app.document.preferences);
@@ -71,9 +79,22 @@ impl ViewerApp {
         app
     }
 
-    /// Saves what must survive the program, now: it may not come to anything more.
-    pub fn flush(&mut self) {
-        self.autosave.flush(&self.document);
+    /// Goes on in another window: the device of the one before is lost, and with it all that lay there. It is made again from
+    /// what is in memory; scan, run and edits do not notice.
+    fn move_to(&mut self, cc: &CreationContext<'_>) {
+        if let Some(render_state) = &cc.wgpu_render_state {
+            render::install(render_state);
+        }
+        let last = self.window.move_to(&cc.egui_ctx);
+        // Widths of panels, what is scrolled and unfolded, the look. (Not what was cached: it names textures of the last window.)
+        let memory = last.memory(Clone::clone);
+        cc.egui_ctx.memory_mut(|of_this| *of_this = memory);
+        self.panels.new_window();
+    }
+
+    /// Saves what must survive the program, now: it may not come to anything more. Whether all of it is written.
+    pub fn flush(&mut self) -> bool {
+        self.autosave.flush(&self.document)
     }
 
     fn apply_events(&mut self, ctx: &egui::Context) {
@@ -182,12 +203,6 @@ impl eframe::App for ViewerApp {
 
     fn on_exit(&mut self) {
         self.flush();
-    }
-
-    // For the page, which tells whoever drives it what is shown.
-    #[cfg(target_arch = "wasm32")]
-    fn as_any_mut(&mut self) -> Option<&mut dyn std::any::Any> {
-        Some(self)
     }
 }
 

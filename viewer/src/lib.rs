@@ -19,6 +19,7 @@
 //! | `session/` | what of a study is written down: session files, edits that were not saved |
 //! | `store/` | what survives the program: preferences, autosave |
 //! | `theme` | colours, sizes and spacing of everything |
+//! | `waker` | which window is told that there is something to draw |
 
 pub mod app;
 #[cfg(test)]
@@ -34,11 +35,12 @@ pub mod session;
 pub mod store;
 pub mod theme;
 pub mod views;
+pub mod waker;
 pub mod worker;
 
 #[cfg(not(target_family = "wasm"))]
 mod native;
 
-pub use app::{Launch, ViewerApp};
+pub use app::{Launch, Shown, ViewerApp};
 #[cfg(not(target_family = "wasm"))]
 pub use native::run_native;

@@ -2,7 +2,9 @@
 
 // All files of the page are asked for under the version of this one.
 const version = new URL(import.meta.url).search;
-const { pace } = await import("./pace.js" + version);
+const [{ line, message, unmessage }, graphics, update, { pace }] = await Promise.all(
+  ["messages.js", "graphics.js", "update.js", "pace.js"].map((name) => import("./" + name + version)),
+);
 const script = document.querySelector("script[data-wasm-bytes]");
 const bar = document.getElementById("progress");
 const step = document.getElementById("step");
@@ -52,18 +54,64 @@ async function fetchBinary() {
   return WebAssembly.compileStreaming(new Response(counted, { headers: { "Content-Type": "application/wasm" } }));
 }
 
-async function keepForOffline() {
-  if (!("serviceWorker" in navigator)) {
+// The program has a fault in it, in the page or in its worker. The first one is told: what comes after it comes of it.
+function fault(viewer, heading, what, ...further) {
+  const { state } = document.body.dataset;
+  if (state === "loading") {
+    fail(heading + ": there is a fault in the program. Please reload the page.", what);
+  }
+  if (state !== "running") {
     return;
   }
+  let kept = false;
   try {
-    await navigator.serviceWorker.register("service-worker.js");
+    kept = viewer.save();
   } catch {
-    // A private window or a page that is not served over https: the viewer works, but not offline.
+    // Then it is not.
   }
+  const edits = kept
+    ? "Your edits are kept: after a reload, open the same scan, and they are offered."
+    : "What you drew last may be lost; earlier edits are offered after a reload, when the same scan is opened.";
+  const reload = { name: "Reload the page", act: () => location.reload() };
+  message(heading, ["This is a fault in the program, not in your scan.", edits], what, [reload, ...further]);
+}
+
+// What ends the program without its being able to say so: memory that is used up, an error of the browser in a call.
+function hearFaults(viewer) {
+  const hear = (error) => {
+    // Not what an extension of the browser does.
+    if (/attention_anatomy_web|wasm-function|wasm:/.test(error?.stack)) {
+      fault(viewer, "The viewer has stopped", String(error));
+    }
+  };
+  addEventListener("error", (event) => hear(event.error));
+  addEventListener("unhandledrejection", (event) => hear(event.reason));
+  // What is open can still be looked at.
+  const stay = { name: "Keep this page open", act: unmessage };
+  window.attention_anatomy_worker_stopped = (why) =>
+    fault(viewer, "The viewer can no longer open, outline or save", why, stay);
+}
+
+// Said once in a browser.
+function sayWithoutWebGpu() {
+  const told = "attention-anatomy/told-without-webgpu";
+  try {
+    if (localStorage.getItem(told)) {
+      return;
+    }
+    localStorage.setItem(told, "yes");
+  } catch {
+    // A browser that keeps nothing hears it every time.
+  }
+  line(
+    "webgpu",
+    "This browser offers no WebGPU: organs are outlined on the processor, a few slices a second. Chrome or Edge 113, Safari 26 " +
+      "and Firefox 141 or later have it, over https.",
+  );
 }
 
 async function run() {
+  await update.takeNewest();
   if (!canCompute()) {
     fail(
       "This browser cannot run the viewer: it lacks WebAssembly with SIMD.",
@@ -83,17 +131,19 @@ async function run() {
   step.textContent = "Starting";
   bar.removeAttribute("value");
   const wanted = new URLSearchParams(location.search);
-  const canvas = document.getElementById("viewer");
+  const webgpu = await hasWebGpu();
   try {
-    await viewer.start({
-      canvas,
-      repaint: pace(canvas),
+    viewer.prepare({
+      repaint: pace(),
       // How many of them compute, where it is not left to the viewer.
       worker: "worker.js" + version + (wanted.has("workers") ? "#workers=" + wanted.get("workers") : ""),
-      webgpu: await hasWebGpu(),
+      webgpu,
       sample: wanted.has("sample"),
       device: wanted.get("device") ?? "",
+      lost: graphics.lost,
+      fault: (what) => fault(viewer, "The viewer has stopped", what),
     });
+    await graphics.show(viewer);
   } catch (error) {
     fail(
       "The viewer could not be started: this browser offers neither WebGPU nor WebGL 2 to draw with.",
@@ -105,11 +155,15 @@ async function run() {
   if (document.body.dataset.state === "loading") {
     document.body.dataset.state = "running";
   }
+  hearFaults(viewer);
+  if (!webgpu) {
+    sayWithoutWebGpu();
+  }
   // For whoever drives the page from outside: what it shows, as data.
-  window.attention_anatomy_status = () => JSON.parse(viewer.status());
+  window.attention_anatomy_status = () => JSON.parse(viewer.status() || "null");
   window.attention_anatomy_labels = (slice) => viewer.labels(slice);
   import("./mirror.js" + version).then(({ keepMirror }) => keepMirror(viewer));
-  keepForOffline();
+  update.keepForOffline(viewer.save);
 }
 
 run();

@@ -30,8 +30,6 @@ export function keepMirror(viewer) {
   const needs = () => viewer.needs(still.matches, contrast.matches);
   [still, contrast].forEach((query) => query.addEventListener("change", needs));
   needs();
-  // The window's own field for typed text.
-  document.querySelector("canvas ~ input")?.setAttribute("aria-label", "Keyboard of the viewer");
   for (const button of document.querySelectorAll("#mirror button")) {
     button.addEventListener("click", () => viewer.act(button.value));
   }

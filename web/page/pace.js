@@ -20,10 +20,15 @@ const TOUCHES = [
 let taken;
 
 // Takes over the window's animation frames, once. Returns what the viewer calls when it wants to be drawn in so many milliseconds.
-export function pace(canvas) {
+export function pace() {
+  taken ??= takeOver();
+  return taken.repaint;
+}
+
+// A canvas that changes its size is drawn at once, and so is a new one.
+export function follow(canvas) {
   taken ??= takeOver();
   new ResizeObserver(taken.touched).observe(canvas);
-  return taken.repaint;
 }
 
 function takeOver() {

@@ -1,31 +1,44 @@
 // Keeps the page's own files, so that it works offline after the first visit. Nothing else is ever kept: what a user
 // opens does not pass through here.
 //
-// A new version is fetched beside the old one and takes over once no page of the old one is open, so that a page and its
-// worker are always of one version.
+// A new version is fetched beside the old one and takes over when a page asks for it, or once no page is open. The files of
+// the old one stay until its last page is gone, so that a page and its worker are always of one version.
 
 const VERSION = "__VERSION__";
 const FILES = ["__FILES__"];
 const PREFIX = "attention-anatomy-";
-const CACHE = PREFIX + VERSION;
+const PAGE = "./";
 
 self.addEventListener("install", (event) => {
-  const page = new Request("./", { cache: "no-cache" });
+  const page = new Request(PAGE, { cache: "no-cache" });
   const files = FILES.map((name) => `${name}?v=${VERSION}`);
-  event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll([page, ...files])));
+  event.waitUntil(caches.open(PREFIX + VERSION).then((cache) => cache.addAll([page, ...files])));
 });
+
+// Removes the files of versions of which no page is open: every page holds a lock with the name of its version.
+async function tidyUp() {
+  const { held } = (await navigator.locks?.query()) ?? { held: [] };
+  const open = new Set([PREFIX + VERSION, ...held.map((lock) => lock.name)]);
+  // Another version that is being fetched, or waits to take over, is not older.
+  const { installing, waiting } = self.registration;
+  const names = installing || waiting ? [] : await caches.keys();
+  await Promise.all(names.filter((n) => n.startsWith(PREFIX) && !open.has(n)).map((n) => caches.delete(n)));
+}
 
 self.addEventListener("activate", (event) => {
-  const drop = async () => {
-    const names = await caches.keys();
-    await Promise.all(names.filter((n) => n.startsWith(PREFIX) && n !== CACHE).map((n) => caches.delete(n)));
-    // The page that brought this worker is of the same version: it can be served offline from now on.
-    await self.clients.claim();
-  };
-  event.waitUntil(drop());
+  // The page that brought this worker is of the same version: it can be served offline from now on.
+  event.waitUntil(tidyUp().then(() => self.clients.claim()));
 });
 
-// The file of this version that an address stands for, if it is one of them.
+self.addEventListener("message", (event) => {
+  if (event.data === "take over") {
+    event.waitUntil(self.skipWaiting());
+  } else if (event.data === "tidy up") {
+    event.waitUntil(tidyUp());
+  }
+});
+
+// The file that an address stands for and its version, if it is one of the page's own.
 function fileOf(url) {
   const scope = new URL("./", self.location);
   if (url.origin !== scope.origin || !url.pathname.startsWith(scope.pathname)) {
@@ -33,10 +46,11 @@ function fileOf(url) {
   }
   const name = url.pathname.slice(scope.pathname.length);
   if (name === "" || name === "index.html") {
-    return "./";
+    return [PAGE, VERSION];
   }
-  const wanted = url.searchParams.get("v");
-  return FILES.includes(name) && (wanted === null || wanted === VERSION) ? `${name}?v=${VERSION}` : undefined;
+  const version = url.searchParams.get("v") ?? VERSION;
+  // What an older version consists of only its cache knows.
+  return version !== VERSION || FILES.includes(name) ? [`${name}?v=${version}`, version] : undefined;
 }
 
 self.addEventListener("fetch", (event) => {
@@ -44,6 +58,7 @@ self.addEventListener("fetch", (event) => {
   if (file === undefined) {
     return;
   }
-  const kept = async () => (await (await caches.open(CACHE)).match(file)) ?? fetch(event.request);
+  const [name, version] = file;
+  const kept = async () => (await caches.match(name, { cacheName: PREFIX + version })) ?? fetch(event.request);
   event.respondWith(kept());
 });

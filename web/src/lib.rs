@@ -2,7 +2,7 @@
 //!
 //! | called by | what |
 //! |---|---|
-//! | `page/app.js` | [`start`]: the viewer on a canvas; [`status`] and [`labels`]: what it shows, as data |
+//! | `page/app.js` | [`prepare`] and [`show`]: the viewer on a canvas; [`save`]: what must survive the page; [`status`] and [`labels`]: what it shows, as data |
 //! | `page/mirror.js` | [`mirror`], [`act`], [`needs`]: the same for a screen reader, and what the system asks for |
 //! | `page/worker.js` | [`worker_main`]: the other side, in a Web Worker; [`helper_main`]: further ones, which compute slices for it |
 
@@ -19,4 +19,4 @@ mod summary;
 #[cfg(target_family = "wasm")]
 pub use mirror::{act, mirror, needs};
 #[cfg(target_family = "wasm")]
-pub use page::{helper_main, labels, start, status, worker_main};
+pub use page::{helper_main, labels, prepare, save, show, status, worker_main};

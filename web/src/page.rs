@@ -1,28 +1,28 @@
 //! Entry points of the page and of its worker.
+//!
+//! The viewer outlives the canvas that shows it: where the browser takes the graphics away, the page makes another canvas and
+//! calls [`show`] again.
 
-use std::cell::RefCell;
+use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 
 use attention_anatomy::infer::DevicePreference;
-use attention_anatomy_viewer::document::Severity;
 use attention_anatomy_viewer::worker::{self, Input};
-use attention_anatomy_viewer::{Launch, ViewerApp};
+use attention_anatomy_viewer::{Launch, Shown, ViewerApp};
 use eframe::egui_wgpu::{WgpuSetup, WgpuSetupCreateNew, wgpu};
 use eframe::{CreationContext, WebOptions, WebRunner};
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::prelude::wasm_bindgen;
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::{JsCast, JsError, JsValue};
 use web_sys::HtmlCanvasElement;
 
 use crate::{constructors, pace, summary};
 
 #[wasm_bindgen]
 extern "C" {
-    /// How the page wants the viewer.
+    /// How the page wants the viewer, and what it wants to hear of it.
     #[derive(Clone)]
     pub type Options;
-    #[wasm_bindgen(method, getter)]
-    fn canvas(this: &Options) -> HtmlCanvasElement;
     /// Address of the worker's script.
     #[wasm_bindgen(method, getter)]
     fn worker(this: &Options) -> String;
@@ -38,31 +38,83 @@ extern "C" {
     /// Hears that the viewer wants to be drawn in so many milliseconds.
     #[wasm_bindgen(method)]
     pub fn repaint(this: &Options, milliseconds: f64);
+    /// The device that draws on the canvas is lost; what the browser says of it.
+    #[wasm_bindgen(method)]
+    fn lost(this: &Options, why: &str);
+    /// The program has a fault and stands still; what it says of it.
+    #[wasm_bindgen(method)]
+    fn fault(this: &Options, what: &str);
+
+    /// Tells whoever started a worker of an error that nobody in it handles.
+    #[wasm_bindgen(js_name = reportError)]
+    fn report_error(error: JsValue);
+}
+
+/// What there is once in a page.
+struct Page {
+    options: Options,
+    runner: WebRunner,
+    viewer: OnceCell<Shown>,
+    /// How often [`show`] was called: a canvas that was given up has nothing to say any more.
+    windows: Cell<u32>,
 }
 
 thread_local! {
-    /// The viewer of this page.
-    static RUNNER: RefCell<Option<WebRunner>> = const { RefCell::new(None) };
+    static PAGE: OnceCell<Page> = const { OnceCell::new() };
 }
 
-const NO_WEBGPU: &str = "This browser offers no WebGPU, so organs are outlined on the processor: a few slices a second. \
-    For the graphics card use Chrome or Edge 113, Safari 26 or Firefox 141 or later, over https";
+fn with_page<T>(act: impl FnOnce(&Page) -> T) -> Option<T> {
+    PAGE.with(|page| page.get().map(act))
+}
 
-const FAULT: &str = "The viewer has stopped because of a fault in it. Please reload the page.";
+/// Prepares the viewer; [`show`] starts it.
+#[wasm_bindgen]
+pub fn prepare(options: Options) -> Result<(), JsValue> {
+    constructors::run();
+    let page = Page { options, runner: WebRunner::new(), viewer: OnceCell::new(), windows: Cell::new(0) };
+    PAGE.with(|slot| slot.set(page)).map_err(|_| JsValue::from("the viewer was started twice"))?;
+    show_faults();
+    save_when_left()
+}
 
-/// Starts the viewer. An error when the browser has nothing to draw with.
+/// Shows the viewer on a canvas: starts it, or goes on with it where the last canvas has lost its graphics.
 ///
 /// # Errors
-/// A sentence, where the browser has nothing to draw with.
+/// What is missing, where the browser has nothing to draw with.
 #[wasm_bindgen]
-pub async fn start(options: Options) -> Result<(), JsValue> {
-    constructors::run();
-    let runner = WebRunner::new();
-    show_faults();
-    let canvas = options.canvas();
-    runner.start(canvas, web_options(), Box::new(move |cc| Ok(Box::new(viewer(cc, &options))))).await?;
-    RUNNER.set(Some(runner));
-    save_when_left()
+pub async fn show(canvas: HtmlCanvasElement) -> Result<(), JsValue> {
+    let this = with_page(|page| {
+        page.windows.set(page.windows.get() + 1);
+        (page.runner.clone(), page.windows.get())
+    });
+    let (runner, window) = this.ok_or("the viewer was not prepared")?;
+    let create = move |cc: &CreationContext<'_>| {
+        listen(cc, window);
+        let shown = with_page(|page| {
+            pace::tell(&page.options, &cc.egui_ctx);
+            match page.viewer.get() {
+                Some(viewer) => {
+                    viewer.move_to(cc);
+                    viewer.clone()
+                }
+                None => page.viewer.get_or_init(|| Shown::new(viewer(cc, &page.options))).clone(),
+            }
+        });
+        Ok(Box::new(shown.ok_or("the viewer was not prepared")?) as Box<dyn eframe::App>)
+    };
+    runner.start(canvas, web_options(), Box::new(create)).await
+}
+
+/// Hears when the device of a canvas is lost. (WebGL loses contexts, and tells the canvas.)
+fn listen(cc: &CreationContext<'_>, window: u32) {
+    let Some(render_state) = &cc.wgpu_render_state else { return };
+    render_state.device.set_device_lost_callback(move |_, why| {
+        with_page(|page| {
+            if page.windows.get() == window {
+                page.options.lost(&why);
+            }
+        });
+    });
 }
 
 /// A page that is hidden may never be heard of again: what it has to save is saved then. (eframe saves when the page loses the
@@ -71,7 +123,7 @@ fn save_when_left() -> Result<(), JsValue> {
     let window = web_sys::window().ok_or(JsValue::NULL)?;
     let document = window.document().ok_or(JsValue::NULL)?;
     let left = Closure::<dyn Fn()>::new(|| {
-        with_viewer(ViewerApp::flush);
+        save();
     });
     let listener = left.as_ref().unchecked_ref();
     document.add_event_listener_with_callback("visibilitychange", listener)?;
@@ -85,7 +137,7 @@ fn save_when_left() -> Result<(), JsValue> {
 #[wasm_bindgen]
 pub async fn worker_main() {
     constructors::run();
-    console_error_panic_hook::set_once();
+    report_faults();
     worker::worker_main().await;
 }
 
@@ -93,8 +145,19 @@ pub async fn worker_main() {
 #[wasm_bindgen]
 pub fn helper_main(weights: &[u8]) {
     constructors::run();
-    console_error_panic_hook::set_once();
+    report_faults();
     worker::helper_main(weights);
+}
+
+/// Whoever started a worker hears of a fault in it.
+fn report_faults() {
+    std::panic::set_hook(Box::new(|fault| report_error(JsError::new(&fault.to_string()).into())));
+}
+
+/// Stores what must survive the page, now, also after a fault. Whether all of it is written.
+#[wasm_bindgen]
+pub fn save() -> bool {
+    with_page(|page| page.viewer.get().is_none_or(Shown::save)).unwrap_or(true)
 }
 
 /// What the viewer shows, as JSON; empty before it is started and after a fault.
@@ -111,12 +174,10 @@ pub fn labels(slice: usize) -> Option<Vec<u8>> {
 }
 
 pub fn with_viewer<T>(act: impl FnOnce(&mut ViewerApp) -> T) -> Option<T> {
-    RUNNER.with_borrow(|runner| Some(act(&mut *runner.as_ref()?.app_mut::<ViewerApp>()?)))
+    with_page(|page| page.viewer.get()?.with(act)).flatten()
 }
 
 fn viewer(cc: &CreationContext<'_>, options: &Options) -> ViewerApp {
-    pace::tell(options, &cc.egui_ctx);
-    let worker = worker::spawn_worker(&cc.egui_ctx, &options.worker());
     let device = match options.device().as_str() {
         "gpu" => DevicePreference::Gpu,
         "cpu" => DevicePreference::Cpu,
@@ -125,11 +186,8 @@ fn viewer(cc: &CreationContext<'_>, options: &Options) -> ViewerApp {
         _ => DevicePreference::Auto,
     };
     let inputs = if options.sample() { vec![Input::Sample] } else { Vec::new() };
-    let mut viewer = ViewerApp::new(cc, worker, Launch { inputs, device, remember: true });
-    if !options.webgpu() {
-        viewer.outbox.notices.lasting(Severity::Warning, NO_WEBGPU);
-    }
-    viewer
+    let script = options.worker();
+    ViewerApp::new(cc, |window| worker::spawn_worker(window, &script), Launch { inputs, device, remember: true })
 }
 
 /// The window's own device: as large textures as the adapter has, for whole scans, and no more than that.
@@ -156,13 +214,6 @@ fn show_faults() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |fault| {
         report(fault);
-        let Some(document) = web_sys::window().and_then(|window| window.document()) else { return };
-        if let Some(trouble) = document.get_element_by_id("trouble") {
-            trouble.set_text_content(Some(FAULT));
-        }
-        if let Some(body) = document.body() {
-            // Nobody is left to tell if even this fails.
-            body.set_attribute("data-state", "failed").ok();
-        }
+        with_page(|page| page.options.fault(&fault.to_string()));
     }));
 }

@@ -35,6 +35,12 @@ const WITH_WEBGPU: [&str; 4] =
     ["--enable-unsafe-webgpu", "--enable-features=Vulkan", "--use-vulkan=swiftshader", "--enable-gpu"];
 const WITHOUT_WEBGPU: [&str; 1] = ["--disable-blink-features=WebGPU"];
 
+/// Without WebGPU the page says so in a line at the top, once in a browser.
+const TOLD: &str = "try { localStorage.setItem('attention-anatomy/told-without-webgpu', 'yes') } catch {}";
+
+/// The protocol's number of the key that is held for shortcuts.
+pub const CONTROL: u32 = 2;
+
 /// A browser that is silent for so long after it was asked to close is not going to.
 const LONGEST_FAREWELL: Duration = Duration::from_secs(30);
 
@@ -56,13 +62,24 @@ pub struct Chromium {
     pub requests: BTreeSet<String>,
     /// What should not be in the console of a page that is well.
     pub complaints: Vec<String>,
+    /// A page that says that it has stopped is what a test waits for.
+    pub may_stop: bool,
+    /// Run in every worker before its own script.
+    pub worker_prelude: Option<String>,
     /// Removed when the browser is gone.
     _profile: TempDir,
 }
 
 impl Chromium {
-    /// Starts a browser with an empty page.
+    /// Starts a browser with an empty page, in which the page was before.
     pub fn start(program: &Path, webgpu: bool) -> Self {
+        let mut browser = Self::start_new(program, webgpu);
+        browser.at_start(TOLD);
+        browser
+    }
+
+    /// Starts a browser that has never seen the page.
+    pub fn start_new(program: &Path, webgpu: bool) -> Self {
         let profile = TempDir::new().unwrap();
         // The protocol is spoken on the descriptors 3 and 4, which a shell can make of the usual two.
         let mut command = Command::new("sh");
@@ -91,6 +108,8 @@ impl Chromium {
             session: None,
             requests: BTreeSet::new(),
             complaints: Vec::new(),
+            may_stop: false,
+            worker_prelude: None,
             _profile: profile,
         };
         let target = browser.call("Target.createTarget", &json!({ "url": "about:blank" }));
@@ -114,9 +133,26 @@ impl Chromium {
         browser
     }
 
+    /// Runs a script in every page before its own.
+    pub fn at_start(&mut self, script: &str) {
+        self.call("Page.addScriptToEvaluateOnNewDocument", &json!({ "source": script }));
+    }
+
+    /// Ends the process that draws, as the system does where a driver fails.
+    pub fn end_graphics(&mut self) {
+        let found = self.call_in(None, "SystemInfo.getProcessInfo", &json!({}));
+        let processes = found["processInfo"].as_array().unwrap();
+        let id = processes.iter().find(|p| p["type"] == "GPU").expect("no process draws")["id"].to_string();
+        assert!(Command::new("kill").args(["-9", &id]).status().unwrap().success());
+    }
+
     /// Calls a method of the protocol and waits for its result.
     pub fn call(&mut self, method: &str, parameters: &Value) -> Value {
-        let id = self.send(self.session.clone().as_deref(), method, parameters);
+        self.call_in(self.session.clone().as_deref(), method, parameters)
+    }
+
+    fn call_in(&mut self, session: Option<&str>, method: &str, parameters: &Value) -> Value {
+        let id = self.send(session, method, parameters);
         let until = Instant::now() + PATIENCE;
         loop {
             let message = match self.messages.recv_timeout(until.saturating_duration_since(Instant::now())) {
@@ -149,6 +185,9 @@ impl Chromium {
         match message["method"].as_str().unwrap_or_default() {
             "Target.attachedToTarget" => {
                 let worker = parameters["sessionId"].as_str().map(String::from);
+                if let Some(prelude) = self.worker_prelude.clone() {
+                    self.send(worker.as_deref(), "Runtime.evaluate", &json!({ "expression": prelude }));
+                }
                 for method in ["Runtime.enable", "Network.enable", "Runtime.runIfWaitingForDebugger"] {
                     self.send(worker.as_deref(), method, &json!({}));
                 }
@@ -196,7 +235,8 @@ impl Chromium {
             if !matches!(value, Value::Null | Value::Bool(false)) {
                 return value;
             }
-            let failed = self.evaluate("document.body?.dataset.state === 'failed'") == true;
+            let state = self.evaluate("document.body?.dataset.state");
+            let failed = state == "failed" || (state == "stopped" && !self.may_stop);
             if failed || Instant::now() > until {
                 let seen = self
                     .evaluate("document.body.innerText + '\\n' + JSON.stringify(window.attention_anatomy_status?.())");
@@ -213,12 +253,21 @@ impl Chromium {
 
     /// Presses and releases the key of a letter.
     pub fn press(&mut self, letter: char) {
+        self.press_with(letter, 0);
+    }
+
+    /// The same while other keys are held, such as [`CONTROL`].
+    pub fn press_with(&mut self, letter: char, modifiers: u32) {
         let (text, code) = (letter.to_string(), format!("Key{}", letter.to_uppercase()));
         let number = letter.to_ascii_uppercase() as u32;
-        let key =
-            json!({ "type": "keyDown", "key": text, "code": code, "windowsVirtualKeyCode": number, "text": text });
+        let mut key = json!({ "type": "keyDown", "key": text, "code": code, "windowsVirtualKeyCode": number });
+        key["modifiers"] = modifiers.into();
+        if modifiers == 0 {
+            key["text"] = text.clone().into();
+        }
         self.call("Input.dispatchKeyEvent", &key);
-        self.call("Input.dispatchKeyEvent", &json!({ "type": "keyUp", "key": text, "code": code }));
+        let up = json!({ "type": "keyUp", "key": text, "code": code, "modifiers": modifiers });
+        self.call("Input.dispatchKeyEvent", &up);
         self.settle();
     }
 
@@ -308,6 +357,12 @@ impl Picture {
         assert!(samples >= 3, "{:?}", info.color_type);
         let pixels = bytes[..info.buffer_size()].chunks_exact(samples).map(|p| [p[0], p[1], p[2]]).collect();
         Self { size: [info.width as usize, info.height as usize], pixels }
+    }
+
+    /// Pixels that have another colour in another picture of the same size.
+    pub fn differing(&self, other: &Self) -> usize {
+        assert_eq!(self.size, other.size);
+        self.pixels.iter().zip(&other.pixels).filter(|(a, b)| a != b).count()
     }
 
     /// Colour of a pixel.

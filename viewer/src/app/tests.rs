@@ -21,13 +21,16 @@ use crate::worker::{Input, Options, samples, spawn};
 
 type Window = Harness<'static, ViewerApp>;
 
+fn spawn_with(window: &Waker, options: Options) -> Box<dyn Worker> {
+    let window = window.clone();
+    spawn(Arc::new(move || window.wake()), options)
+}
+
 fn window(platform: &(impl Platform + Clone + Send + 'static)) -> Window {
     let platform = platform.clone();
     let mut window = Harness::builder().with_size(vec2(1280.0, 720.0)).with_max_steps(64).wgpu().build_eframe(|cc| {
-        let ctx = cc.egui_ctx.clone();
         let options = Options { platform: Box::new(move || Box::new(platform)) };
-        let worker = spawn(Arc::new(move || ctx.request_repaint()), options);
-        let mut app = ViewerApp::new(cc, worker, Launch::default());
+        let mut app = ViewerApp::new(cc, |window| spawn_with(window, options), Launch::default());
         app.files.kept = Some(Vec::new());
         app.document.preferences.tour_seen = true;
         app
@@ -250,6 +253,49 @@ fn a_real_device_destroyed_in_the_middle_of_a_run_is_said_and_the_next_run_goes_
     assert_eq!(platform.opened.load(Ordering::Relaxed), 2, "a second device was opened");
     assert!(painted > 0.0);
     assert_eq!(ml(&window, Organ::Spleen), painted);
+}
+
+#[test]
+fn a_viewer_whose_window_has_lost_its_device_goes_on_in_another_with_the_same_picture() {
+    let builder = || Harness::builder().with_size(vec2(1280.0, 720.0)).with_max_steps(64).wgpu();
+    let options = Options { platform: Box::new(|| Box::new(samples::platform())) };
+    let device = Arc::new(std::sync::Mutex::new(None));
+    let first = device.clone();
+    let mut window = builder().build_eframe(|cc| {
+        *first.lock().unwrap() = cc.wgpu_render_state.as_ref().map(|state| state.device.clone());
+        let mut app = ViewerApp::new(cc, |window| spawn_with(window, options), Launch::default());
+        app.document.preferences.tour_seen = true;
+        app.document.open(vec![Input::Sample], OpenAs::Whatever, &mut app.outbox);
+        Shown::new(app)
+    });
+    let finished = |window: &mut Harness<'_, Shown>| {
+        wait("the run ends", || {
+            window.step();
+            window.state().with(|app| app.document.run.phase == RunPhase::Finished).unwrap().then_some(())
+        });
+    };
+    finished(&mut window);
+    window.state().with(|app| app.document.preferences.layout = crate::display::Layout::ThreeUp);
+    window.run_steps(8);
+    let before = window.render().unwrap();
+    let viewer = window.state().clone();
+    device.lock().unwrap().take().unwrap().destroy();
+    window.step();
+    drop(window);
+
+    let mut window = builder().build_eframe(|cc| {
+        viewer.move_to(cc);
+        viewer.clone()
+    });
+    window.run_steps(8);
+    assert!(before == window.render().unwrap(), "the picture is another one");
+    // The worker speaks to this window.
+    let notices = viewer.with(|app| {
+        app.document.start_run(&mut app.outbox);
+        app.outbox.notices.iter().map(|n| n.text.clone()).collect::<Vec<_>>()
+    });
+    assert_eq!(notices.unwrap(), Vec::<String>::new());
+    finished(&mut window);
 }
 
 #[test]

@@ -17,6 +17,11 @@ mod platform;
 #[path = "wasm.rs"]
 mod platform;
 
+/// Why nothing is opened: folders without a file, or something dragged that is none.
+#[cfg(target_family = "wasm")]
+const NO_FILES: &str =
+    "there are no files in what was dropped or chosen: open the folder that holds the slices of a CT";
+
 /// What was chosen or dropped.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Chosen {

@@ -14,7 +14,8 @@ use web_sys::{
     HtmlAnchorElement, HtmlInputElement, Url,
 };
 
-use super::{Chosen, Dialog, Reply};
+use super::{Chosen, Dialog, NO_FILES, Reply};
+use crate::waker::Waker;
 use crate::worker::{Input, OpenAs};
 
 /// Answers that have not been fetched yet.
@@ -28,8 +29,8 @@ pub struct Platform {
     field: Option<HtmlInputElement>,
     /// Address of the last download, which is kept until the next one: nobody says when it has been fetched.
     download: Option<String>,
-    /// Whether drops are heard.
-    listening: bool,
+    /// The window that is woken by answers; drops are heard once there is one.
+    window: Option<Waker>,
 }
 
 impl Platform {
@@ -52,11 +53,12 @@ impl Platform {
             Dialog::Folder => field.set_attribute("webkitdirectory", "")?,
             Dialog::Weights => field.set_accept(".safetensors"),
         }
-        let (replies, ctx, answered) = (self.replies.clone(), ctx.clone(), field.clone());
+        let window = self.window.clone().unwrap_or_else(|| Waker::new(ctx));
+        let (replies, answered) = (self.replies.clone(), field.clone());
         let changed = Closure::once_into_js(move || {
             let Some(files) = answered.files() else { return };
             let inputs = (0..files.length()).filter_map(|n| files.get(n)).map(Input::Browser).collect();
-            reply(&replies, &ctx, inputs, dialog.as_what());
+            reply(&replies, &window, inputs, dialog.as_what());
         });
         field.set_onchange(Some(changed.unchecked_ref()));
         Ok(field)
@@ -90,11 +92,13 @@ impl Platform {
     /// Drops come as answers, later: folders have to be walked through first. The window's own list of dropped files
     /// knows no folders, and nobody reads it.
     pub fn dropped(&mut self, ctx: &egui::Context) -> Vec<Input> {
-        if !self.listening {
-            self.listening = true;
-            if listen(self.replies.clone(), ctx.clone()).is_err() {
-                self.fail("the browser hears no drops: use the file dialog instead");
-            }
+        if let Some(window) = &self.window {
+            window.move_to(ctx);
+            return Vec::new();
+        }
+        let window = self.window.insert(Waker::new(ctx)).clone();
+        if listen(self.replies.clone(), window).is_err() {
+            self.fail("the browser hears no drops: use the file dialog instead");
         }
         Vec::new()
     }
@@ -109,11 +113,14 @@ fn document() -> Result<Document, JsValue> {
     web_sys::window().and_then(|window| window.document()).ok_or(JsValue::NULL)
 }
 
-fn reply(replies: &Replies, ctx: &egui::Context, inputs: Vec<Input>, as_what: OpenAs) {
-    if !inputs.is_empty() {
-        replies.borrow_mut().push_back(Reply::Chosen(Chosen { inputs, as_what }));
-    }
-    ctx.request_repaint();
+fn reply(replies: &Replies, window: &Waker, inputs: Vec<Input>, as_what: OpenAs) {
+    let reply = if inputs.is_empty() {
+        Reply::Finished(Err(NO_FILES.into()))
+    } else {
+        Reply::Chosen(Chosen { inputs, as_what })
+    };
+    replies.borrow_mut().push_back(reply);
+    window.wake();
 }
 
 /// Starts a download; the address that it is fetched from.
@@ -128,21 +135,24 @@ fn download(name: &str, bytes: &[u8]) -> Result<String, JsValue> {
 }
 
 /// Hears drops before anyone else does: on their way down to the canvas.
-fn listen(replies: Replies, ctx: egui::Context) -> Result<(), JsValue> {
+fn listen(replies: Replies, window: Waker) -> Result<(), JsValue> {
     let dropped = Closure::<dyn FnMut(DragEvent)>::new(move |event: DragEvent| {
         // Without this the browser leaves the page and shows the file.
         event.prevent_default();
         let Some(transfer) = event.data_transfer() else { return };
         // Only now, during the event, are the entries there.
         let (entries, mut files) = entries(&transfer);
-        let (replies, ctx) = (replies.clone(), ctx.clone());
+        let (replies, window) = (replies.clone(), window.clone());
         spawn_local(async move {
             let walked = walk(entries, &mut files).await;
             if walked.is_err() {
                 let message = "a part of what was dropped cannot be read: choose the folder with the file dialog";
                 replies.borrow_mut().push_back(Reply::Finished(Err(message.into())));
+                window.wake();
             }
-            reply(&replies, &ctx, files.into_iter().map(Input::Browser).collect(), OpenAs::Whatever);
+            if walked.is_ok() || !files.is_empty() {
+                reply(&replies, &window, files.into_iter().map(Input::Browser).collect(), OpenAs::Whatever);
+            }
         });
     });
     document()?.add_event_listener_with_callback_and_bool("drop", dropped.as_ref().unchecked_ref(), true)?;

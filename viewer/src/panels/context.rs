@@ -14,6 +14,9 @@ pub trait Panel {
     /// What has to be done in every frame before anything is drawn, whether the panel is open or not.
     fn update(&mut self, _ctx: &egui::Context, _cx: &mut Context<'_>) {}
 
+    /// The window is another one from now on: textures of the last one are gone.
+    fn new_window(&mut self) {}
+
     /// The demo training has got further.
     fn training(&mut self, _event: &LearnEvent) {}
 }

@@ -103,6 +103,11 @@ impl Panels {
         None
     }
 
+    /// What was drawn in the last window is not there in this one.
+    pub fn new_window(&mut self) {
+        self.all().into_iter().for_each(|panel| panel.new_window());
+    }
+
     fn training(&mut self, event: &LearnEvent) {
         self.all().into_iter().for_each(|panel| panel.training(event));
     }

@@ -5,7 +5,10 @@
 //! Where the program ends, or the page is left, nobody is there any more to wait for: what is not stored by then is packed
 //! on the spot.
 
+mod rescue;
+
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use web_time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -15,6 +18,8 @@ use crate::document::{Document, FileRequest, KeptEdits, Outbox, Study, UnsavedEd
 use crate::edit::LabelSnapshot;
 use crate::session::{CtKey, EditsRecord, SESSION_NAME};
 use crate::worker::{Command, Export};
+
+pub use rescue::Rescue;
 
 /// Stored edits of one CT; when there are more, the oldest go.
 const MOST_OFFERS: usize = 8;
@@ -29,7 +34,7 @@ const PREFERENCES_REST: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub struct Autosave {
     /// `None` where nothing is remembered.
-    storage: Option<Storage>,
+    storage: Option<Rc<Storage>>,
     preferences: Preferences,
     preferences_changed: Option<Instant>,
     study: Option<Remembered>,
@@ -173,7 +178,7 @@ impl Autosave {
             preferences.zoom = if zoom.is_finite() { zoom.clamp(0.5, 3.0) } else { 1.0 };
         }
         self.preferences = preferences.clone();
-        self.storage = Some(storage);
+        self.storage = Some(Rc::new(storage));
     }
 
     /// Edits that were found for the open CT and are offered to the user, the newest first.
@@ -252,17 +257,15 @@ impl Autosave {
         }
     }
 
-    /// Stores everything and waits until it is written: the tab is hidden, or the program ends.
-    pub fn flush(&mut self, document: &Document) {
+    /// Stores everything and waits until it is written: the tab is hidden, or the program ends. Whether it is.
+    pub fn flush(&mut self, document: &Document) -> bool {
         let mut outbox = Outbox::default();
         self.save(document, &mut outbox);
         for Packing { name, ct, labels, superseded, .. } in std::mem::take(&mut self.packing) {
             let text = EditsRecord::of(&labels, ct, now().as_secs()).to_text();
             self.store_under(&name, text, &superseded);
         }
-        if let Some(storage) = &self.storage {
-            storage.flush();
-        }
+        self.storage.as_ref().is_none_or(|storage| storage.flush())
     }
 
     /// The worker has packed edits.

@@ -118,12 +118,11 @@ impl Storage {
         })
     }
 
-    /// Waits until all is written, but not for ever: before the program ends.
-    pub fn flush(&self) {
+    /// Waits until all is written, but not for ever: before the program ends. Whether it is.
+    pub fn flush(&self) -> bool {
         let (answer, done) = channel();
         self.request(Request::Answer(answer));
-        // Nothing can be done any more if it does not come.
-        let _ = done.recv_timeout(LONGEST_WAIT);
+        done.recv_timeout(LONGEST_WAIT).is_ok()
     }
 
     fn edits(&self, name: &str) -> PathBuf {

@@ -93,18 +93,22 @@ impl Storage {
         self.inner.reports.borrow_mut().pop_front()
     }
 
-    /// Puts what is not yet in the database where it is at once: before the page is left.
-    pub fn flush(&self) {
-        let Some(storage) = &self.inner.storage else { return };
+    /// Puts what is not yet in the database where it is at once: before the page is left. Whether all of it is there; what is
+    /// too large may still reach the database.
+    pub fn flush(&self) -> bool {
+        let put = |name: &str, text: &str| {
+            let storage = self.inner.storage.as_ref();
+            storage.is_some_and(|storage| storage.set_item(&format!("{UNFINISHED}{name}"), text).is_ok())
+        };
+        let mut all = true;
         for job in &*self.inner.jobs.borrow() {
-            let (name, text) = match job {
-                Request::Save(name, text) => (name, text.as_str()),
-                Request::Remove(name) => (name, ""),
-                Request::Find(_) => continue,
+            all &= match job {
+                Request::Save(name, text) => put(name, text),
+                Request::Remove(name) => put(name, ""),
+                Request::Find(_) => true,
             };
-            // What is too large for it may still reach the database.
-            let _ = storage.set_item(&format!("{UNFINISHED}{name}"), text);
         }
+        all
     }
 
     fn request(&self, request: Request) {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::platform::{Platform, ThisPlatform};
 use super::{Command, Event, Executor, Step, Worker};
+use crate::waker::Waker;
 
 /// Wakes the window: there is an event.
 pub type Repaint = Arc<dyn Fn() + Send + Sync>;
@@ -33,9 +34,9 @@ impl std::fmt::Debug for Options {
 }
 
 /// The worker of a window.
-pub fn spawn_worker(ctx: &egui::Context) -> Box<dyn Worker> {
-    let ctx = ctx.clone();
-    spawn(Arc::new(move || ctx.request_repaint()), Options::default())
+pub fn spawn_worker(window: &Waker) -> Box<dyn Worker> {
+    let window = window.clone();
+    spawn(Arc::new(move || window.wake()), Options::default())
 }
 
 /// A worker that calls `repaint` after each event. It ends when the returned end of it is dropped.

@@ -16,6 +16,7 @@ use web_sys::{DedicatedWorkerGlobalScope, MessageEvent, WorkerOptions, WorkerTyp
 use super::codec::{self, CodecError, Encoded, Received};
 use super::platform::ThisPlatform;
 use super::{Command, Event, Executor, Step, Worker};
+use crate::waker::Waker;
 
 /// What a worker posts when it is ready to hear: its first command would be lost before.
 const READY: &str = "ready";
@@ -38,6 +39,8 @@ extern "C" {
     #[wasm_bindgen(method, js_name = postMessage)]
     fn post_message(this: &Port, message: &JsValue);
 }
+/// The function of the page's script that says that the worker has stopped, and why.
+const WORKER_STOPPED: &str = "attention_anatomy_worker_stopped";
 
 thread_local! {
     /// Called when something comes while the worker rests.
@@ -160,7 +163,7 @@ impl Worker for Nobody {
 
 /// The worker of a page: the script `worker.js` beside it, which loads this program and calls [`worker_main`]. Its address
 /// carries the version of the page.
-pub fn spawn_worker(ctx: &egui::Context, script: &str) -> Box<dyn Worker> {
+pub fn spawn_worker(window: &Waker, script: &str) -> Box<dyn Worker> {
     let options = WorkerOptions::new();
     options.set_type(WorkerType::Module);
     let worker = match web_sys::Worker::new_with_options(script, &options) {
@@ -173,7 +176,7 @@ pub fn spawn_worker(ctx: &egui::Context, script: &str) -> Box<dyn Worker> {
     let events: Rc<RefCell<VecDeque<Event>>> = Rc::default();
     let early = Rc::new(RefCell::new(Some(Vec::new())));
     let on_message = {
-        let (events, early, worker, ctx) = (events.clone(), early.clone(), worker.clone(), ctx.clone());
+        let (events, early, worker, window) = (events.clone(), early.clone(), worker.clone(), window.clone());
         Closure::<dyn FnMut(MessageEvent)>::new(move |message: MessageEvent| {
             let data = message.data();
             if data.as_string().as_deref() == Some(READY) {
@@ -184,19 +187,20 @@ pub fn spawn_worker(ctx: &egui::Context, script: &str) -> Box<dyn Worker> {
             }
             let event = unpack(&data).unwrap_or_else(|e| Event::Failed(e.to_string()));
             events.borrow_mut().push_back(event);
-            ctx.request_repaint();
+            window.wake();
         })
     };
     let failed = {
-        let (events, ctx) = (events.clone(), ctx.clone());
+        let (events, window) = (events.clone(), window.clone());
         Closure::<dyn FnMut(JsValue)>::new(move |error: JsValue| {
             // A script that cannot be loaded has no message.
             let reason = js_sys::Reflect::get(&error, &"message".into()).ok().and_then(|m| m.as_string());
             let reason = reason.unwrap_or_else(|| "it cannot be loaded".into());
-            let message =
-                format!("the worker of this page has stopped ({reason}); save what you have and reload the page");
-            events.borrow_mut().push_back(Event::Failed(message));
-            ctx.request_repaint();
+            if !page_was_told(&reason) {
+                let message = format!("the worker of this page has stopped ({reason}); reload the page");
+                events.borrow_mut().push_back(Event::Failed(message));
+                window.wake();
+            }
         })
     };
     worker.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
@@ -235,6 +239,14 @@ async fn turn(channel: &MessageChannel) {
     });
     // As above.
     JsFuture::from(turned).await.ok();
+}
+
+/// Tells the page that its worker is no more: without it nothing can be opened or saved, and a notice in a corner would not do
+/// justice to that. Whether the page has a way to say it.
+fn page_was_told(reason: &str) -> bool {
+    let function = js_sys::Reflect::get(&js_sys::global(), &WORKER_STOPPED.into());
+    let function = function.ok().and_then(|function| function.dyn_into::<Function>().ok());
+    function.is_some_and(|function| function.call1(&JsValue::NULL, &reason.into()).is_ok())
 }
 
 /// The worker's end: hears commands and works for as long as the page is open. Called once, in the worker.

@@ -87,6 +87,10 @@ impl Panel for AlongBody {
     fn show(&mut self, ui: &mut Ui, cx: &mut Context<'_>) {
         show(&mut self.drawn, ui, cx);
     }
+
+    fn new_window(&mut self) {
+        self.drawn = None;
+    }
 }
 
 fn show(drawn: &mut Option<Drawn>, ui: &mut Ui, cx: &mut Context<'_>) {

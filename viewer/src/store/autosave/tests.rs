@@ -378,3 +378,23 @@ fn the_window_gives_edits_to_the_worker_and_waits_for_nobody() {
     frame(&mut state);
     assert_eq!(program(folder.path(), 1.0).autosave.offer().map(Offer::edited_voxels), Some(4));
 }
+
+#[test]
+fn what_is_not_stored_when_a_frame_fails_is_rescued() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = program(folder.path(), 1.0);
+    let mut rescue = None;
+    paint(&mut first, 3.0);
+    first.autosave.prepare_rescue(&first.bench.document, &mut rescue);
+    // The next frame fails, and nobody comes to anything more.
+    drop(first);
+    assert!(rescue.take().unwrap().store());
+    let mut second = program(folder.path(), 1.0);
+    assert_eq!(second.autosave.offer().map(Offer::edited_voxels), Some(1));
+    // What is stored needs no rescue.
+    paint(&mut second, 8.0);
+    second.flush();
+    second.autosave.prepare_rescue(&second.bench.document, &mut rescue);
+    let stored = format!("{:?}", rescue.take().unwrap());
+    assert!(stored.contains("edits: None"), "{stored}");
+}

@@ -1,0 +1,206 @@
+//! What a page must survive: graphics that the browser takes away, faults in the program, a new version on the server.
+
+use std::path::Path;
+
+use super::*;
+
+/// Whether the viewer is shown on another canvas than when this was asked last, and nothing stands in its way.
+const ON_ANOTHER_CANVAS: &str = "(() => {
+    const [last, now] = [window.canvas_seen, document.getElementById('viewer')];
+    const well = document.body.dataset.state === 'running' && !document.querySelector('#lines .line, dialog[open]');
+    if (now === last || !well) return false;
+    window.canvas_seen = now;
+    return true;
+})()";
+
+/// What is on screen, once it is drawn to the end and the mouse is away.
+fn picture(browser: &mut Chromium, name: &str) -> Picture {
+    browser.move_to([2, 2]);
+    let mut last = browser.screenshot(name);
+    // Textures are uploaded over some frames.
+    loop {
+        browser.move_to([2, 2]);
+        let next = browser.screenshot(name);
+        if next.differing(&last) == 0 {
+            return next;
+        }
+        last = next;
+    }
+}
+
+#[test]
+fn a_lost_webgl_context_comes_back_with_the_picture_and_the_edits() {
+    let Some(stage) = stage() else { return };
+    let host = Host::of(&stage.page);
+    let mut browser = Chromium::start(&stage.program, false);
+    browser.open(&format!("{}?sample&device=cpu", host.origin));
+    browser.wait_for(&format!("{STATUS}?.run.phase === 'finished'"));
+    paint(&mut browser);
+    browser.wait_for(ON_ANOTHER_CANVAS);
+    let (before, seen) = (picture(&mut browser, "graphics-before"), status(&mut browser));
+    for _ in 0..2 {
+        let lose =
+            "document.getElementById('viewer').getContext('webgl2').getExtension('WEBGL_lose_context').loseContext()";
+        browser.evaluate(lose);
+        browser.wait_for(ON_ANOTHER_CANVAS);
+        let after = picture(&mut browser, "graphics-after");
+        assert_eq!(before.differing(&after), 0, "pixels are others than before");
+        assert_eq!(status(&mut browser), seen);
+    }
+    check_label_pixels(&mut browser, "labels-after-a-lost-context");
+    // The keyboard still speaks to the viewer, and edits can be taken back.
+    browser.press_with('z', CONTROL);
+    assert_eq!(status(&mut browser)["study"]["edited_voxels"], 0);
+    check_well(&mut browser, &host);
+}
+
+/// Remembers the devices that the page asks for, to end them as a driver does.
+const REMEMBER_DEVICES: &str = "window.devices = [];
+    const ask = GPUAdapter.prototype.requestDevice;
+    GPUAdapter.prototype.requestDevice = async function (...how) {
+        const device = await ask.apply(this, how);
+        window.devices.push(device);
+        return device;
+    };";
+
+#[test]
+fn a_lost_device_and_an_ended_graphics_process_leave_a_run_alone() {
+    let Some(stage) = stage() else { return };
+    let host = Host::of(&stage.page);
+    let mut browser = Chromium::start(&stage.program, true);
+    browser.at_start(REMEMBER_DEVICES);
+    browser.open(&format!("{}?sample&device=cpu", host.origin));
+    browser.wait_for(&format!("{STATUS}?.study?.labelled_slices >= 2"));
+    browser.wait_for(ON_ANOTHER_CANVAS);
+    assert_eq!(browser.evaluate("devices.length > 0"), true);
+    browser.evaluate("devices.forEach((device) => device.destroy())");
+    browser.wait_for(ON_ANOTHER_CANVAS);
+    browser.end_graphics();
+    browser.wait_for(ON_ANOTHER_CANVAS);
+    assert_eq!(status(&mut browser)["run"]["phase"], "running", "the run was over before the graphics were");
+    browser.wait_for(&format!("{STATUS}.run.phase === 'finished'"));
+    assert_eq!(status(&mut browser)["study"]["labelled_slices"], 79);
+    check_label_pixels(&mut browser, "labels-after-an-ended-graphics-process");
+    check_well(&mut browser, &host);
+}
+
+/// Lets the clock fail in the middle of a frame: where it is read deepest, once a hundred calls have shown where that is.
+const NO_CLOCK_IN_A_FRAME: &str = "void (() => {
+    Error.stackTraceLimit = 200;
+    const now = Performance.prototype.now;
+    const calls = [];
+    Performance.prototype.now = function () {
+        const depth = new Error().stack.split('\\n').length;
+        if (calls.length < 100) calls.push(depth);
+        const often = calls.filter((d) => calls.filter((other) => other === d).length > 2);
+        if (calls.length === 100 && depth >= Math.max(...often)) throw new Error('no clock');
+        return now.call(this);
+    };
+})()";
+
+/// The words of the message above everything, once there is one.
+const MESSAGE: &str = "document.querySelector('dialog[open]')?.innerText";
+
+#[test]
+fn a_fault_is_said_in_plain_words_and_loses_no_edit() {
+    let Some(stage) = stage() else { return };
+    let host = Host::of(&stage.page);
+    let mut browser = Chromium::start(&stage.program, false);
+    browser.may_stop = true;
+    browser.open(&format!("{}?sample&device=cpu", host.origin));
+    browser.wait_for(&format!("{STATUS}?.study?.labelled_slices >= 1"));
+    let edited = paint(&mut browser);
+    browser.evaluate(NO_CLOCK_IN_A_FRAME);
+    let said = browser.wait_for(MESSAGE);
+    let said = said.as_str().unwrap();
+    assert!(said.contains("The viewer has stopped") && said.contains("Your edits are kept"), "{said}");
+    browser.screenshot("fault");
+    // The button that has the keyboard reloads the page.
+    assert_eq!(browser.evaluate("document.activeElement.textContent"), "Reload the page");
+    browser.evaluate("document.activeElement.click()");
+    assert_eq!(browser.wait_for(&format!("{STATUS}?.offered_edits")), edited);
+
+    // A panic.
+    browser.evaluate("void Object.defineProperty(window, 'performance', { get: () => undefined })");
+    let said = browser.wait_for(MESSAGE);
+    assert!(said.as_str().unwrap().contains("The viewer has stopped"), "{said}");
+
+    // The same in the worker, which has no clock here from the start.
+    browser.worker_prelude = Some("Object.defineProperty(self, 'performance', { value: undefined })".into());
+    browser.open(&format!("{}?sample&device=cpu", host.origin));
+    let said = browser.wait_for(MESSAGE);
+    let said = said.as_str().unwrap();
+    assert!(said.contains("can no longer open, outline or save") && said.contains("Your edits are kept"), "{said}");
+    browser.screenshot("fault-of-the-worker");
+}
+
+/// The version that a page is of.
+fn version(page: &Path) -> String {
+    let index = std::fs::read_to_string(page.join("index.html")).unwrap();
+    let (_, rest) = index.split_once("app.js?v=").unwrap();
+    rest.split_once('"').unwrap().0.to_string()
+}
+
+/// The page as another version of itself, which is seen by its title.
+fn another_version(page: &Path, name: &str) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    let own = version(page);
+    for entry in std::fs::read_dir(page).unwrap() {
+        let path = entry.unwrap().path();
+        let to = folder.path().join(path.file_name().unwrap());
+        if ["index.html", "service-worker.js"].iter().any(|changed| path.ends_with(changed)) {
+            let text = std::fs::read_to_string(&path).unwrap().replace(&own, name);
+            std::fs::write(to, text.replace("<title>AttentionAnatomy", &format!("<title>{name}"))).unwrap();
+        } else {
+            std::fs::copy(&path, to).unwrap();
+        }
+    }
+    folder
+}
+
+const LINES: &str = "document.getElementById('lines').innerText";
+const ASK_FOR_A_NEW_VERSION: &str =
+    "navigator.serviceWorker.getRegistration().then((own) => own.update()).then(() => true)";
+const NEW_VERSION_WAITS: &str = "navigator.serviceWorker.getRegistration().then((own) => Boolean(own.waiting))";
+
+#[test]
+fn a_new_version_is_said_and_taken_when_it_is_asked_for() {
+    let Some(stage) = stage() else { return };
+    let (second, third) = (another_version(&stage.page, "second"), another_version(&stage.page, "third"));
+    let host = Host::of(&stage.page);
+    let mut browser = Chromium::start_new(&stage.program, false);
+    browser.open(&host.origin);
+    browser.wait_for(&format!("{STATUS} && navigator.serviceWorker.controller !== null"));
+    // Said in one line, once in a browser.
+    let lines = browser.evaluate(LINES);
+    assert!(lines.as_str().unwrap().contains("no WebGPU"), "{lines}");
+    browser.screenshot("without-webgpu");
+    browser.open(&format!("{}?sample&device=cpu", host.origin));
+    browser.wait_for(&format!("{STATUS}?.study?.labelled_slices >= 1"));
+    assert_eq!(browser.evaluate(LINES), "");
+    let edited = paint(&mut browser);
+
+    host.deploy(second.path());
+    browser.evaluate(ASK_FOR_A_NEW_VERSION);
+    browser.wait_for(&format!("{LINES}.includes('A new version of this page is ready')"));
+    browser.screenshot("new-version");
+    assert_eq!(browser.evaluate("document.title"), "AttentionAnatomy", "it was taken without being asked for");
+    assert_eq!(status(&mut browser)["study"]["edited_voxels"], edited);
+    browser.evaluate(
+        "[...document.querySelectorAll('#lines button')].find((b) => b.textContent === 'Use it now').click()",
+    );
+    browser.wait_for("document.title === 'second'");
+    assert_eq!(browser.wait_for(&format!("{STATUS}?.offered_edits")), edited);
+    assert_eq!(browser.evaluate(LINES), "");
+    // The files of the first version are gone with its last page.
+    browser.wait_for("caches.keys().then((names) => names.join() === 'attention-anatomy-second')");
+
+    // A page that begins takes a version that waits.
+    host.deploy(third.path());
+    browser.evaluate(ASK_FOR_A_NEW_VERSION);
+    browser.wait_for(NEW_VERSION_WAITS);
+    browser.open(&host.origin);
+    browser.wait_for(&format!("document.title === 'third' && {STATUS}"));
+    browser.wait_for("caches.keys().then((names) => names.join() === 'attention-anatomy-third')");
+    check_well(&mut browser, &host);
+}

@@ -1,0 +1,74 @@
+// Offline use, and new versions: one is fetched beside the old one, said in a line at the top, and taken when it is asked for
+// or when a page begins, never under somebody's hands.
+
+const version = new URL(import.meta.url).search;
+const { line } = await import("./messages.js" + version);
+
+// How often a page that stays open asks whether there is a new version, milliseconds.
+const ASK_AGAIN = 60 * 60 * 1000;
+// A new version that has not taken over by then is left for another time, milliseconds.
+const LONGEST_WAIT = 5000;
+
+const container = navigator.serviceWorker;
+
+// Whether the new version has taken over.
+function taken(waiting) {
+  return new Promise((over) => {
+    container.addEventListener("controllerchange", () => over(true), { once: true });
+    setTimeout(() => over(false), LONGEST_WAIT);
+    waiting.postMessage("take over");
+  });
+}
+
+// A page that begins has nothing that could be disturbed: it begins with the newest version that is there.
+export async function takeNewest() {
+  const waiting = container?.controller && (await container.getRegistration())?.waiting;
+  if (waiting && (await taken(waiting))) {
+    location.reload();
+    await new Promise(() => {});
+  }
+}
+
+function announce(save, take) {
+  const act = async () => {
+    // What is drawn comes back in the new version; where it cannot be kept the old one stays.
+    if (save() || confirm("Your edits cannot be kept in this browser. Go on and lose them?")) {
+      await take();
+      location.reload();
+    }
+  };
+  line("version", "A new version of this page is ready.", { name: "Use it now", act });
+}
+
+// Keeps the page for offline use, and looks for new versions. `save` stores what must survive a reload.
+export async function keepForOffline(save) {
+  if (!container) {
+    return;
+  }
+  // The files of a version stay as long as a page of it is open: others can tell by this lock.
+  navigator.locks?.request("attention-anatomy-" + version.slice(3), { mode: "shared" }, () => new Promise(() => {}));
+  const wasControlled = Boolean(container.controller);
+  let registration;
+  try {
+    registration = await container.register("service-worker.js", { updateViaCache: "none" });
+  } catch {
+    // A private window or a page that is not served over https: the viewer works, but not offline.
+    return;
+  }
+  container.controller?.postMessage("tidy up");
+  // Another tab has taken the new version: this one goes on with its own until it is reloaded.
+  container.addEventListener("controllerchange", () => wasControlled && announce(save, async () => {}));
+  const offer = () => registration.waiting && announce(save, () => taken(registration.waiting));
+  const follow = (worker) =>
+    worker?.addEventListener("statechange", () => worker.state === "installed" && container.controller && offer());
+  follow(registration.installing);
+  registration.addEventListener("updatefound", () => follow(registration.installing));
+  if (container.controller) {
+    offer();
+  }
+  // Offline there is nothing new.
+  const ask = () => registration.update().catch(() => {});
+  setInterval(ask, ASK_AGAIN);
+  addEventListener("online", ask);
+  document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && ask());
+}
