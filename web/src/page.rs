@@ -6,7 +6,7 @@
 use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 
-use attention_anatomy::infer::DevicePreference;
+use attention_anatomy::infer::{DevicePreference, measure};
 use attention_anatomy_viewer::worker::{self, Input};
 use attention_anatomy_viewer::{Launch, Shown, ViewerApp};
 use eframe::egui_wgpu::{WgpuSetup, WgpuSetupCreateNew, wgpu};
@@ -158,6 +158,18 @@ fn report_faults() {
 #[wasm_bindgen]
 pub fn save() -> bool {
     with_page(|page| page.viewer.get().is_none_or(Shown::save)).unwrap_or(true)
+}
+
+/// Milliseconds of each of `slices` made-up slices, for `cargo xtask bench`: of the whole field, or of a body of `columns` and `rows` where
+/// these are above 0. Called in a Web Worker.
+///
+/// # Errors
+/// A sentence, for weights that cannot be used.
+#[wasm_bindgen]
+pub fn milliseconds(weights: &[u8], columns: usize, rows: usize, slices: usize) -> Result<Vec<f64>, JsValue> {
+    constructors::run();
+    let body = (columns > 0 && rows > 0).then_some([columns, rows]);
+    measure::milliseconds(weights, body, slices).map_err(|error| error.to_string().into())
 }
 
 /// What the viewer shows, as JSON; empty before it is started and after a fault.

@@ -1,5 +1,15 @@
 //! `cargo xtask bench`: the program's own measurements, and what it can hardly measure itself: its peak memory on a
 //! large CT, and what other programs take for the same slice and for the same training step.
+//!
+//! | file | what |
+//! |---|---|
+//! | `beside.rs` | a slice beside onnxruntime and burn |
+//! | `browser.rs` | the same in Chromium, with one worker and with several |
+//!
+//! `--beside PROGRAM PAGE` measures only these two, with a program and a page that are there.
+
+mod beside;
+mod browser;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitCode};
@@ -8,7 +18,23 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::process::{captured, cargo, output, program, root, succeeds};
-use crate::say;
+use crate::{say, web};
+
+/// A slice beside other programs, natively and in Chromium; what cannot be measured here says why.
+fn beside_others(binary: &Path, page: &Path, folder: &Path) -> Result<()> {
+    let model = folder.join("network.onnx");
+    output(program(binary).arg("export").arg("--onnx").arg(&model))?;
+    say::heading("a slice beside onnxruntime");
+    match beside::measure(binary, &model) {
+        Ok(lines) => lines.iter().for_each(|line| say::line(line)),
+        Err(problem) => say::line(&format!("not measured: {problem:#}")),
+    }
+    say::heading("a slice in Chromium beside onnxruntime-web");
+    if let Err(problem) = browser::measure(page, &model) {
+        say::line(&format!("not measured: {problem:#}"));
+    }
+    Ok(())
+}
 
 /// What `segment` may take of a CT of 512 x 512 x 600 voxels (which itself are 315 MB), in MB of 10^6 bytes.
 const MOST_MB: f64 = 1500.0;
@@ -18,6 +44,13 @@ const MOST_MB: f64 = 1500.0;
 /// # Errors
 /// Where cargo, Python or the program cannot be started or fails.
 pub fn run(arguments: &[String]) -> Result<ExitCode> {
+    if let [option, binary, page] = arguments
+        && option == "--beside"
+    {
+        let folder = Scratch::new()?;
+        beside_others(Path::new(binary), Path::new(page), &folder.0)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     say::heading("attention-anatomy bench");
     if !succeeds(cargo(&["run", "--release", "--", "bench"]).args(arguments))? {
         bail!("`attention-anatomy bench` failed");
@@ -29,11 +62,7 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
     let own = std::env::current_exe().context("the folder of the programs is unknown")?;
     let binary = own.with_file_name(format!("attention-anatomy{}", std::env::consts::EXE_SUFFIX));
     let folder = Scratch::new()?;
-    say::heading("a slice of 160 x 160 pixels beside onnxruntime");
-    match beside_onnxruntime(&binary, &folder.0) {
-        Ok(lines) => lines.iter().for_each(|line| say::line(line)),
-        Err(problem) => say::line(&format!("not measured: {problem:#}")),
-    }
+    beside_others(&binary, &web::build_for_tests()?, &folder.0)?;
     say::heading("peak memory of `segment`, 512 x 512 x 600 voxels, CPU");
     let volume = folder.0.join("big.nii.gz");
     if !succeeds(program(&binary).arg("bench-volume").arg("--output").arg(&volume))? {
@@ -54,53 +83,6 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
     let kept = mb < MOST_MB;
     say::line(&format!("peak memory: {mb:.0} MB, {} {MOST_MB:.0} MB", if kept { "below" } else { "NOT below" }));
     Ok(if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// The release of onnxruntime that is measured.
-const ONNXRUNTIME: &str = "onnxruntime==1.32.0";
-/// How often either program has its turn.
-const TURNS: usize = 5;
-
-/// The exported network in onnxruntime and in this program, in turns; a table.
-fn beside_onnxruntime(binary: &Path, folder: &Path) -> Result<Vec<String>> {
-    let python = onnxruntime_python()?;
-    let model = folder.join("network.onnx");
-    output(program(binary).arg("export").arg("--onnx").arg(&model))?;
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    for _ in 0..TURNS {
-        let table = output(program(binary).args(["bench", "--slices", "4"]))?;
-        let row = table.lines().find(|line| line.contains(", one slice at a time |"));
-        ours.push(row.and_then(|row| number(row.split('|').nth(2)?)).context("`bench` has no such row")?);
-        let script = root().join("xtask/onnxruntime_slices.py");
-        let line = output(program(&python).arg(script).arg(&model).args(["160", "20"]))?;
-        theirs.push(line.split(' ').next().and_then(number).context("onnxruntime's script says nothing")?);
-    }
-    let [ours, theirs] = [ours, theirs].map(|mut turns| {
-        turns.sort_by(f64::total_cmp);
-        turns[turns.len() / 2]
-    });
-    Ok(vec![
-        "| program | ms per slice, median | ratio |".into(),
-        "|---|---|---|".into(),
-        format!("| {ONNXRUNTIME} | {theirs:.1} | 1 |"),
-        format!("| attention-anatomy | {ours:.1} | {:.2} |", ours / theirs),
-    ])
-}
-
-fn number(text: &str) -> Option<f64> {
-    text.trim().parse().ok()
-}
-
-/// A Python that has onnxruntime, in the target folder.
-fn onnxruntime_python() -> Result<PathBuf> {
-    let environment = root().join("target/bench-python");
-    let python = environment.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
-    if !captured(program(&python).args(["-c", "import numpy, onnxruntime"])).is_ok_and(|(found, _)| found) {
-        let base = if cfg!(windows) { "python" } else { "python3" };
-        output(program(base).args(["-m", "venv"]).arg(&environment))?;
-        output(program(&python).args(["-m", "pip", "install", "--quiet", "numpy", ONNXRUNTIME]))?;
-    }
-    Ok(python)
 }
 
 /// The same step in PyTorch on the processor, where that is installed.

@@ -9,6 +9,7 @@ use std::time::Instant;
 use anyhow::Result;
 use attention_anatomy::anatomy::{CLASS_COUNT, OrganSet};
 use attention_anatomy::formats::nifti;
+use attention_anatomy::infer::measure::made_up_tile;
 use attention_anatomy::infer::prediction::NEGLIGIBLE;
 use attention_anatomy::infer::{
     BurnEngine, ComputeDevice, ComputeKind, DevicePreference, Engine, Model, SliceRequest, Tile, Wait,
@@ -84,7 +85,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         model.name,
         operations as f64 * 1e-9
     ));
-    let tile = made_up_tile(&model, args.body);
+    let tile = made_up_tile(&model.info.input, args.body);
     if let Some([width, height]) = args.body {
         progress::print_line(&format!("a body of {width} x {height} pixels in air"));
     }
@@ -171,27 +172,6 @@ impl Contender {
     }
 }
 
-/// An ellipse of tissue with noise: an image that costs what a real one does. Around a `body` of some columns and rows there is air.
-fn made_up_tile(model: &Model, body: Option<[usize; 2]>) -> Tile {
-    let input = &model.info.input;
-    let crop = input.crop;
-    let pixel = |n: usize| {
-        let place = [n % crop, n / crop % crop].map(|v| v as f64 + 0.5 - crop as f64 / 2.0);
-        let noise = (n * 7919 % 251) as f32 / 2500.0;
-        let [x, y] = match body {
-            Some(sides) => [0, 1].map(|a| place[a] / (0.5 * sides[a] as f64)),
-            None => [place[0] / (0.4 * crop as f64), place[1] / (0.08f64.sqrt() * crop as f64)],
-        };
-        match x * x + y * y < 1.0 {
-            true => 0.45 + noise,
-            false if body.is_some() => input.intensity(AIR_HU),
-            false => noise,
-        }
-    };
-    let stack = (0..input.stack * crop * crop).map(pixel).collect();
-    if body.is_some() { Tile::new([0, 0], stack, input) } else { Tile::whole([0, 0], stack, crop) }
-}
-
 /// The engine of tensors on the processor, as a yardstick.
 fn burn_engine(model: &Model, device: &ComputeDevice) -> Result<Box<dyn Engine>> {
     let (network, info) = weights::read(&model.bytes, &device.burn)?;
@@ -205,7 +185,7 @@ fn profile(model: &Model, args: &Args) -> Result<ExitCode> {
     let plan = Plan::compile(&pytorch::tensors(&network.fold())?)?;
     let crop = info.input.crop;
     let processor = Processor::new(if args.one_thread { Threads::One } else { Threads::All });
-    let Tile { place, stack } = made_up_tile(model, args.body);
+    let Tile { place, stack } = made_up_tile(&model.info.input, args.body);
     let air = Arc::new(plan.air([crop; 2], info.input.intensity(AIR_HU), processor));
     let mut arena = plan.empty_arena();
     let [[x, y], [columns, rows]] = [place.within.offset, place.within.size];

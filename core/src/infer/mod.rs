@@ -19,6 +19,7 @@
 //! | `record.rs` | what a run says besides labels |
 //! | `provenance.rs` | how labels came about, kept while they come |
 //! | `model.rs` | a weights file, ready to be put on devices |
+//! | `measure.rs` | how long a slice takes |
 //! | `router.rs` | a network for each region, for comparison |
 //! | `cleanup.rs` | pieces of organs: the largest ones stay |
 //! | `words.rs` | a slice in words |
@@ -28,6 +29,7 @@ pub mod cleanup;
 pub mod crew;
 pub mod device;
 pub mod engine;
+pub mod measure;
 pub mod model;
 pub mod plan_engine;
 pub mod prediction;

@@ -112,6 +112,11 @@ impl PlanEngine {
         })
     }
 
+    /// What its network takes.
+    pub(super) fn input(&self) -> &InputConfig {
+        &self.input
+    }
+
     fn context(&self, threads: Threads) -> Context<'_> {
         Context { plan: &self.plan, enabled: self.enabled, processor: Processor::new(threads) }
     }

@@ -1,0 +1,50 @@
+//! How long a slice takes: the same made-up slice for every engine and on every platform.
+
+use web_time::Instant;
+
+use super::device;
+use super::engine::{Engine, SliceRequest, Wait};
+use super::model::plan_engine_of_weights;
+use super::tile::Tile;
+use crate::network::weights::WeightsError;
+use crate::preprocess::{AIR_HU, InputConfig};
+
+/// An ellipse of tissue with noise: an image that costs what a real one does. Around a `body` of some columns and rows there is air;
+/// without one the whole field counts.
+pub fn made_up_tile(input: &InputConfig, body: Option<[usize; 2]>) -> Tile {
+    let crop = input.crop;
+    let pixel = |n: usize| {
+        let place = [n % crop, n / crop % crop].map(|v| v as f64 + 0.5 - crop as f64 / 2.0);
+        let noise = (n * 7919 % 251) as f32 / 2500.0;
+        let [x, y] = match body {
+            Some(sides) => [0, 1].map(|a| place[a] / (0.5 * sides[a] as f64)),
+            None => [place[0] / (0.4 * crop as f64), place[1] / (0.08f64.sqrt() * crop as f64)],
+        };
+        match x * x + y * y < 1.0 {
+            true => 0.45 + noise,
+            false if body.is_some() => input.intensity(AIR_HU),
+            false => noise,
+        }
+    };
+    let stack = (0..input.stack * crop * crop).map(pixel).collect();
+    if body.is_some() { Tile::new([0, 0], stack, input) } else { Tile::whole([0, 0], stack, crop) }
+}
+
+/// Milliseconds of each of `slices` slices on the processor, from a stack to probabilities, after one that is not timed.
+///
+/// # Errors
+/// [`WeightsError`].
+pub fn milliseconds(weights: &[u8], body: Option<[usize; 2]>, slices: usize) -> Result<Vec<f64>, WeightsError> {
+    let mut engine = plan_engine_of_weights(weights, &device::cpu())?;
+    let tile = made_up_tile(engine.input(), body);
+    let mut times = Vec::with_capacity(slices);
+    for slice in 0..=slices {
+        let request = SliceRequest { slice, tiles: vec![tile.clone()], centre: None };
+        let clock = Instant::now();
+        engine.submit(request);
+        engine.poll(Wait::Yes);
+        times.push(clock.elapsed().as_secs_f64() * 1e3);
+    }
+    times.remove(0);
+    Ok(times)
+}
