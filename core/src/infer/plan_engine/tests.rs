@@ -175,3 +175,59 @@ fn a_box_gives_the_labels_regions_and_attention_of_the_whole_field() {
     }
     assert!(pixels > 0 && different * 100_000 <= pixels, "{different} of {pixels}");
 }
+
+/// A body of `half` mm to both sides and 0.6 of that to front and back around `middle` (mm), with a bright rod in its left half, in an
+/// image of 240 mm; the last slice is empty.
+fn body(middle: [f64; 2], half: f64) -> ModelSlices {
+    let (n, slices) = (120, 4);
+    let geometry = crate::volume::Geometry::axial([n, n, slices], [2.0, 2.0, 3.0], [-119.0, -119.0, 0.0]).unwrap();
+    let voxel = |v: usize| {
+        let [x, y] = [v % n, v / n % n].map(|v| v as f64 * 2.0 - 119.0);
+        let [u, w] = [x - middle[0], y - middle[1]];
+        if v / (n * n) == slices - 1 || (u / half).hypot(w / (0.6 * half)) >= 1.0 {
+            -1000
+        } else if (u - 0.5 * half).hypot(w) < 0.2 * half {
+            600
+        } else {
+            20 + (v * 7919 % 41) as i16
+        }
+    };
+    let voxels = (0..n * n * slices).map(voxel).collect();
+    let ct = crate::volume::Volume::from_stored(geometry, voxels, crate::volume::Modality::Ct).unwrap();
+    ModelSlices::new(Arc::new(ct), &InputConfig { crop: 48, ..InputConfig::light() }).unwrap()
+}
+
+#[test]
+fn boxes_of_any_body_give_what_burn_says_of_whole_fields_and_left_stays_left() {
+    let input = InputConfig { crop: 48, ..InputConfig::light() };
+    let network = NetworkConfig { base: 8, levels: 5, stack: 5, attention: true }.init(&Device::flex());
+    let mut plan = PlanEngine::new(network.clone(), input.clone(), OrganSet::ALL, "cpu".into()).unwrap();
+    let mut burn = BurnEngine::new(network, input, OrganSet::ALL, Device::flex(), "cpu".into(), false);
+    // Off the middle, against the edge of the image, as wide as the field, and wider: two tiles.
+    for (middle, half, tiles) in
+        [([30.0, -20.0], 40.0, 1), ([-90.0, 70.0], 45.0, 1), ([0.0, 0.0], 69.0, 1), ([0.0, 10.0], 110.0, 2)]
+    {
+        let slices = body(middle, half);
+        assert!(request(&slices, 3).is_none(), "nothing is asked of a slice without a body");
+        let request = request(&slices, 1).unwrap();
+        assert_eq!(request.tiles.len(), tiles);
+        for tile in &request.tiles {
+            assert!(!tile.place.within.is_whole() && tile.stack.len() == 5 * tile.place.within.pixels());
+        }
+        // The rod lies on the patient's left, hence on the right of the image, in model pixels of the slice.
+        let (mut sum, mut at) = (0.0, 0.0);
+        for tile in &request.tiles {
+            let [width, _] = tile.place.within.size;
+            let middle_slice = &tile.stack[2 * tile.place.within.pixels()..][..tile.place.within.pixels()];
+            for (n, _) in middle_slice.iter().enumerate().filter(|(_, v)| **v > 0.88) {
+                (sum, at) = (sum + 1.0, at + tile.place.origin()[0] as f64 + (n % width) as f64);
+            }
+        }
+        let expected = (slices.grid().size[0] as f64 - 1.0) / 2.0 + (middle[0] + 0.5 * half) / 3.0;
+        assert!((at / sum - expected).abs() < 0.5, "{} {expected}", at / sum);
+        plan.submit(request.clone());
+        burn.submit(request);
+        let [a, b] = [&mut plan as &mut dyn Engine, &mut burn].map(|e| e.poll(Wait::Yes).unwrap().outcome.unwrap());
+        assert_close(&a, &b);
+    }
+}
