@@ -3,6 +3,7 @@
 //! The codecs trust that both agree and panic, or fill memory, where they do not. Comparing first costs nothing and
 //! gives a sentence that names the disagreement.
 
+use super::jpeg_ls::{self, is_jpeg_ls};
 use super::jpeg2000::is_jpeg2000;
 
 /// Whether the syntax is one of the JPEG (ISO 10918) processes.
@@ -51,6 +52,12 @@ pub(super) fn check(
         "1.2.840.10008.1.2.5" => return rle(stream, columns * rows, allocated as usize / 8).map(|()| plain),
         _ if is_jpeg(syntax) => jpeg(stream),
         _ if is_jpeg2000(syntax) => jpeg2000(stream),
+        _ if is_jpeg_ls(syntax) => jpeg_ls::size(stream).map(|([columns, rows], components, bits)| Stream {
+            columns,
+            rows,
+            components,
+            sample: Sample { bits, signed: false },
+        }),
         // Uncompressed but in fragments: the length is all there is.
         _ if stream.len() / (allocated as usize / 8).max(1) >= columns * rows => return Ok(plain),
         _ => None,

@@ -19,6 +19,7 @@ mod error;
 mod header;
 mod jpeg12;
 mod jpeg2000;
+mod jpeg_ls;
 mod kind;
 pub(in crate::formats) mod nested;
 mod patient;

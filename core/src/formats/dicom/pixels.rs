@@ -1,7 +1,7 @@
 //! One frame of stored pixels to HU (or to the values of another modality) in `i16`.
 //!
 //! Native pixels are read here. Compressed ones go to the codecs of `dicom-pixeldata`, wrapped in an object that has only
-//! the image pixel module, or to `jpeg2000` and `jpeg12`, after `codestream` has compared the stream's own header with the
+//! the image pixel module, or to `jpeg2000`, `jpeg_ls` and `jpeg12`, after `codestream` has compared the stream's own header with the
 //! file's.
 
 use dicom_core::smallvec::SmallVec;
@@ -17,7 +17,7 @@ use super::dataset::{DataSet, PixelBytes};
 use super::error::DicomError;
 use super::header::{Frame, Header};
 use super::walk::contain;
-use super::{jpeg12, jpeg2000};
+use super::{jpeg_ls, jpeg12, jpeg2000};
 
 /// A contained panic of a codec, as a reason.
 const PANIC: &str = "the decoder failed on them";
@@ -77,6 +77,7 @@ fn is_native(syntax: &str) -> bool {
 
 fn decodable(syntax: &str) -> bool {
     jpeg2000::is_jpeg2000(syntax)
+        || jpeg_ls::is_jpeg_ls(syntax)
         || TransferSyntaxRegistry.get(syntax).is_some_and(|ts| ts.is_encapsulated_pixel_data() && ts.can_decode_all())
 }
 
@@ -204,6 +205,10 @@ fn decompress(header: &Header, syntax: &str, stream: Vec<u8>) -> Result<(Vec<u8>
     let wide = sample.bits > 8;
     if codestream::is_jpeg(syntax) && jpeg12::is_twelve_bit(&stream) {
         return jpeg12::decode(&stream, columns, rows).map(|cells| (cells, true));
+    }
+    if jpeg_ls::is_jpeg_ls(syntax) {
+        let cells = contain(|| jpeg_ls::decode(&stream, columns, rows));
+        return cells.unwrap_or_else(|| Err(PANIC.into())).map(|cells| (cells, true));
     }
     if jpeg2000::is_jpeg2000(syntax) {
         let cells = contain(|| jpeg2000::decode(&stream, columns * rows, sample.bits, sample.signed));
