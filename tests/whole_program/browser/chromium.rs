@@ -64,6 +64,8 @@ pub struct Chromium {
     pub complaints: Vec<String>,
     /// A page that says that it has stopped is what a test waits for.
     pub may_stop: bool,
+    /// Workers that were started so far.
+    pub workers: usize,
     /// Run in every worker before its own script.
     pub worker_prelude: Option<String>,
     /// Removed when the browser is gone.
@@ -109,6 +111,7 @@ impl Chromium {
             requests: BTreeSet::new(),
             complaints: Vec::new(),
             may_stop: false,
+            workers: 0,
             worker_prelude: None,
             _profile: profile,
         };
@@ -188,6 +191,10 @@ impl Chromium {
                 if let Some(prelude) = self.worker_prelude.clone() {
                     self.send(worker.as_deref(), "Runtime.evaluate", &json!({ "expression": prelude }));
                 }
+                // Workers that it starts, too.
+                let attach = json!({ "autoAttach": true, "waitForDebuggerOnStart": true, "flatten": true });
+                self.send(worker.as_deref(), "Target.setAutoAttach", &attach);
+                self.workers += 1;
                 for method in ["Runtime.enable", "Network.enable", "Runtime.runIfWaitingForDebugger"] {
                     self.send(worker.as_deref(), method, &json!({}));
                 }

@@ -3,6 +3,7 @@
 //! The page is the one that `cargo xtask web` has built. One test at a time: each of them keeps all cores busy.
 
 mod chromium;
+mod computing;
 mod resilience;
 mod server;
 
@@ -190,9 +191,11 @@ fn the_page_segments_the_sample_without_webgpu_as_the_program_does() {
     let Some(stage) = stage() else { return };
     let host = Host::of(&stage.page);
     let mut browser = Chromium::start(&stage.program, false);
-    browser.open(&format!("{}?sample", host.origin));
+    // On a machine with two cores it would be one worker.
+    browser.open(&format!("{}?sample&workers=3", host.origin));
     assert_eq!(browser.evaluate(HAS_ADAPTER), false);
     browser.wait_for(&format!("{STATUS}?.run.phase === 'finished'"));
+    assert_eq!(browser.workers, 3);
     let seen = status(&mut browser);
     assert_eq!(seen["device"]["kind"], "cpu", "{seen:#}");
     check_label_pixels(&mut browser, "labels-without-webgpu");

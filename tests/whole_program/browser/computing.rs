@@ -1,0 +1,173 @@
+//! What the page does with the processor: workers that help one another, thousands of files, and nothing while nothing moves.
+
+use std::path::Path;
+
+use attention_anatomy::volume::{Geometry, Modality, Volume};
+
+use super::*;
+
+/// Ends a helper with its third slice.
+const END_HELPERS: &str = "if (self.name === 'helper') {
+    let heard = 0;
+    self.addEventListener('message', () => {
+        heard += 1;
+        if (heard === 4) setTimeout(() => { throw new Error('a test ends this helper'); });
+    });
+}";
+
+#[test]
+fn slices_of_helpers_that_are_lost_are_computed_all_the_same() {
+    let Some(stage) = stage() else { return };
+    let host = Host::of(&stage.page);
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("short.nii.gz");
+    let sample = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../models/sample/neck-chest.nii.gz");
+    let ct =
+        attention_anatomy::formats::read_ct(vec![("sample.nii.gz".into(), std::fs::read(sample).unwrap())]).unwrap();
+    let ([nx, ny, _], spacing) = (ct.geometry.size, ct.geometry.spacing());
+    let voxels = ct.voxels[30 * nx * ny..46 * nx * ny].to_vec();
+    let geometry = Geometry::axial([nx, ny, 16], spacing, [0.0; 3]).unwrap();
+    let short = Volume::from_stored(geometry, voxels, Modality::Ct).unwrap();
+    std::fs::write(&file, nifti::write_ct(&short, "").unwrap()).unwrap();
+
+    let mut browser = Chromium::start(&stage.program, false);
+    browser.worker_prelude = Some(END_HELPERS.into());
+    browser.open(&format!("{}?device=cpu&workers=3", host.origin));
+    browser.wait_for(&format!("{STATUS}?.weights"));
+    browser.drop(&[&file], [640, 400]);
+    browser.wait_for(&format!("{STATUS}?.run.phase === 'finished'"));
+    assert_eq!(browser.workers, 3);
+    let seen = status(&mut browser);
+    assert!(seen["notices"].to_string().contains("one at a time"), "{seen:#}");
+    let ended = browser.complaints.iter().filter(|text| text.contains("a test ends this helper")).count();
+    assert_eq!(ended, 2, "{:?}", browser.complaints);
+    browser.complaints.clear();
+    check_well(&mut browser, &host);
+
+    succeed(&mut segment(&file, &folder.path().join("out")));
+    let bytes = std::fs::read(folder.path().join("out/labels.nii.gz")).unwrap();
+    let native = nifti::read_labels(&bytes, &ReadOptions::default()).unwrap();
+    let (mut labelled, mut different) = (0, 0);
+    for (k, expected) in native.voxels.chunks_exact(nx * ny).enumerate() {
+        let (l, d) = differing(expected, &labels_of(&mut browser, k as u64));
+        (labelled, different) = (labelled + l, different + d);
+    }
+    assert!(labelled > 500 && different * 1000 <= labelled, "{different} of {labelled} labelled voxels differ");
+}
+
+/// Counts how often the page asks the browser for a frame.
+const COUNT_FRAMES: &str = "{
+    const ask = window.requestAnimationFrame.bind(window);
+    window.frames_asked_for = 0;
+    window.requestAnimationFrame = (draw) => { window.frames_asked_for += 1; return ask(draw); };
+}";
+
+#[test]
+fn nothing_is_drawn_while_nothing_moves_and_at_once_when_something_does() {
+    let Some(stage) = stage() else { return };
+    let host = Host::of(&stage.page);
+    let mut browser = Chromium::start(&stage.program, false);
+    browser.at_start(COUNT_FRAMES);
+    browser.open(&format!("{}?device=cpu", host.origin));
+    browser.wait_for(&format!("{STATUS}?.weights"));
+    // Sixty a second it would be; two are left, for what nobody tells. A while after the start all is said and drawn.
+    let asked = "new Promise((later) => {
+        const before = window.frames_asked_for;
+        setTimeout(() => later(window.frames_asked_for - before), 3000);
+    })";
+    let few = |browser: &mut Chromium| (0..20).any(|_| browser.evaluate(asked).as_u64().unwrap() <= 12);
+    assert!(few(&mut browser), "frames are asked for without end");
+    // What the worker says is drawn although nobody touches the page.
+    let folder = TempDir::new().unwrap();
+    write_series(folder.path(), 3);
+    browser.drop(&[folder.path()], [640, 400]);
+    assert_eq!(browser.wait_for(&format!("{STATUS}.study?.size"))[2], 3);
+    assert!(few(&mut browser), "frames are asked for without end");
+    check_well(&mut browser, &host);
+}
+
+#[test]
+fn a_folder_of_three_thousand_files_opens() {
+    let Some(stage) = stage() else { return };
+    let host = Host::of(&stage.page);
+    let folder = TempDir::new().unwrap();
+    write_series(&folder.path().join("series"), 3000);
+    let mut browser = Chromium::start(&stage.program, false);
+    browser.open(&format!("{}?device=cpu", host.origin));
+    browser.wait_for(&format!("{STATUS}?.weights"));
+    browser.drop(&[&folder.path().join("series")], [640, 400]);
+    assert_eq!(browser.wait_for(&format!("{STATUS}.study?.size")), serde_json::json!([SIDE, SIDE, 3000]));
+    check_well(&mut browser, &host);
+}
+
+/// Columns and rows of the slices of [`write_series`].
+const SIDE: u16 = 32;
+
+/// A series of small slices, each in a file of its own: a disc of tissue in air.
+fn write_series(folder: &Path, slices: usize) {
+    std::fs::create_dir_all(folder).unwrap();
+    for k in 0..slices {
+        std::fs::write(folder.join(format!("{k:05}.dcm")), dicom_slice(k)).unwrap();
+    }
+}
+
+/// Explicit VR, little endian (PS3.5, section 7).
+fn dicom_slice(k: usize) -> Vec<u8> {
+    const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
+    let uid = |n: String| format!("1.2.826.0.1.3680043.10.543.{n}");
+    let text = |group: u16, element: u16, vr: &str, value: &str| {
+        let pad = if vr == "UI" { b'\0' } else { b' ' };
+        let mut value = value.as_bytes().to_vec();
+        value.resize(value.len().next_multiple_of(2), pad);
+        dicom_element(group, element, vr, &value)
+    };
+    let short = |element: u16, value: u16| dicom_element(0x28, element, "US", &value.to_le_bytes());
+    let own = uid(format!("9.{}", k + 1));
+    let meta = [
+        dicom_element(2, 1, "OB", &[0, 1]),
+        text(2, 2, "UI", CT),
+        text(2, 3, "UI", &own),
+        text(2, 0x10, "UI", "1.2.840.10008.1.2.1"),
+    ]
+    .concat();
+    let middle = f64::from(SIDE) / 2.0;
+    let inside = |n: u16| (f64::from(n % SIDE) - middle).hypot(f64::from(n / SIDE) - middle) < 0.38 * f64::from(SIDE);
+    let pixels: Vec<u8> =
+        (0..SIDE * SIDE).flat_map(|n| (if inside(n) { 40i16 } else { -1000 }).to_le_bytes()).collect();
+    [
+        vec![0; 128],
+        b"DICM".to_vec(),
+        dicom_element(2, 0, "UL", &(meta.len() as u32).to_le_bytes()),
+        meta,
+        text(8, 0x16, "UI", CT),
+        text(8, 0x18, "UI", &own),
+        text(8, 0x60, "CS", "CT"),
+        text(0x20, 0xd, "UI", &uid("2".into())),
+        text(0x20, 0xe, "UI", &uid("3".into())),
+        text(0x20, 0x13, "IS", &(k + 1).to_string()),
+        text(0x20, 0x32, "DS", &format!("0\\0\\{:.1}", k as f64 * 0.5)),
+        text(0x20, 0x37, "DS", "1\\0\\0\\0\\1\\0"),
+        text(0x20, 0x52, "UI", &uid("4".into())),
+        short(2, 1),
+        text(0x28, 4, "CS", "MONOCHROME2"),
+        short(0x10, SIDE),
+        short(0x11, SIDE),
+        text(0x28, 0x30, "DS", "12\\12"),
+        short(0x100, 16),
+        short(0x101, 16),
+        short(0x102, 15),
+        short(0x103, 1),
+        text(0x28, 0x1052, "DS", "0"),
+        text(0x28, 0x1053, "DS", "1"),
+        dicom_element(0x7fe0, 0x10, "OW", &pixels),
+    ]
+    .concat()
+}
+
+fn dicom_element(group: u16, element: u16, vr: &str, value: &[u8]) -> Vec<u8> {
+    let length = match vr {
+        "OB" | "OW" => [vec![0; 2], (value.len() as u32).to_le_bytes().to_vec()].concat(),
+        _ => (value.len() as u16).to_le_bytes().to_vec(),
+    };
+    [&group.to_le_bytes()[..], &element.to_le_bytes(), vr.as_bytes(), &length, value].concat()
+}
