@@ -1,6 +1,6 @@
 """Seconds of an optimiser step in PyTorch: the same network, batch and losses as `attention-anatomy bench --training`.
 
-Needs torch, numpy and safetensors. Called by `cargo xtask bench --training CONFIG`, where it is installed:
+The median of some. Needs torch, numpy and safetensors, which `cargo xtask bench --training CONFIG` installs:
 
     python3 xtask/pytorch_step.py CONFIG [--batch N] [--steps N]
 """
@@ -62,12 +62,14 @@ def main():
         optimiser.step()
 
     step()
-    start = time.perf_counter()
-    for _ in range(arguments.steps):
+    times = []
+    for _ in range(max(arguments.steps, 1)):
+        start = time.perf_counter()
         step()
-    seconds = (time.perf_counter() - start) / max(arguments.steps, 1)
+        times.append(time.perf_counter() - start)
+    seconds = sorted(times)[len(times) // 2]
     threads = torch.get_num_threads()
-    print(f"PyTorch {torch.__version__}, CPU, {threads} threads, batch of {batch} ({at_once} at once): {seconds:.2f} s per step")
+    print(f"PyTorch {torch.__version__}, CPU, {threads} threads, batch of {batch} ({at_once} at once): {seconds:.3f} s per step")
 
 
 main()

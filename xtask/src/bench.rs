@@ -5,11 +5,15 @@
 //! |---|---|
 //! | `beside.rs` | a slice beside onnxruntime and burn |
 //! | `browser.rs` | the same in Chromium, with one worker and with several |
+//! | `pytorch.rs` | a step of training beside PyTorch |
+//! | `python.rs` | Python with what these need |
 //!
 //! `--beside PROGRAM PAGE` measures only these two, with a program and a page that are there.
 
 mod beside;
 mod browser;
+mod python;
+mod pytorch;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitCode};
@@ -17,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::process::{captured, cargo, output, program, root, succeeds};
+use crate::process::{cargo, output, program, succeeds};
 use crate::{say, web};
 
 /// A slice beside other programs, natively and in Chromium; what cannot be measured here says why.
@@ -55,12 +59,17 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
     if !succeeds(cargo(&["run", "--release", "--", "bench"]).args(arguments))? {
         bail!("`attention-anatomy bench` failed");
     }
-    if let Some(config) = arguments.iter().position(|a| a == "--training").and_then(|n| arguments.get(n + 1)) {
-        return pytorch(config, arguments);
-    }
     // `cargo run` has just built it, beside this program.
     let own = std::env::current_exe().context("the folder of the programs is unknown")?;
     let binary = own.with_file_name(format!("attention-anatomy{}", std::env::consts::EXE_SUFFIX));
+    if let Some(config) = arguments.iter().position(|a| a == "--training").and_then(|n| arguments.get(n + 1)) {
+        say::heading("a step of training beside PyTorch");
+        match pytorch::measure(&binary, config, arguments) {
+            Ok(lines) => lines.iter().for_each(|line| say::line(line)),
+            Err(problem) => say::line(&format!("not measured: {problem:#}")),
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
     let folder = Scratch::new()?;
     beside_others(&binary, &web::build_for_tests()?, &folder.0)?;
     say::heading("peak memory of `segment`, 512 x 512 x 600 voxels, CPU");
@@ -83,28 +92,6 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
     let kept = mb < MOST_MB;
     say::line(&format!("peak memory: {mb:.0} MB, {} {MOST_MB:.0} MB", if kept { "below" } else { "NOT below" }));
     Ok(if kept { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// The same step in PyTorch on the processor, where that is installed.
-fn pytorch(config: &str, arguments: &[String]) -> Result<ExitCode> {
-    say::heading("the same step in PyTorch");
-    let python = if cfg!(windows) { "python" } else { "python3" };
-    let has_torch = captured(program(python).args(["-c", "import numpy, safetensors, torch"]));
-    if !has_torch.is_ok_and(|(found, _)| found) {
-        say::line("not measured: PyTorch is not there (python3 -m pip install torch numpy safetensors)");
-        return Ok(ExitCode::SUCCESS);
-    }
-    let mut step = program(python);
-    step.arg(root().join("xtask/pytorch_step.py")).arg(config);
-    for option in ["--batch", "--steps"] {
-        if let Some(value) = arguments.iter().position(|a| a == option).and_then(|n| arguments.get(n + 1)) {
-            step.args([option, value]);
-        }
-    }
-    if !succeeds(&mut step)? {
-        bail!("the step in PyTorch failed");
-    }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Waits for a program; the most memory that it held, in bytes, `None` where the system does not tell.

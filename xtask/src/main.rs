@@ -30,7 +30,7 @@ Usage: cargo xtask COMMAND
                    earlier; with --serve also on localhost
   dist [--page]    the program for this system with its licences, or the page, as one archive in target/dist
   bench [ARGS...]  `attention-anatomy bench ARGS`, a slice beside onnxruntime's, and the peak memory of `segment` on a large CT;
-                   with `--training CONFIG` a training step, beside PyTorch's where that is installed
+                   with `--training CONFIG` a training step, beside PyTorch's
   cluster          a cohort and a table of trainings on a Slurm of two nodes and by Snakemake, both on this machine: installs them,
                    prints what it proved
   help             this text";

@@ -56,7 +56,7 @@ pub fn run(path: &Path, args: &Args) -> Result<ExitCode> {
         crop = config.input().crop,
     ));
     let step = median(&mut seconds);
-    progress::print_line(&format!("seconds per step{}: {step:.2}", if args.steps > 0 { "" } else { " (the first)" }));
+    progress::print_line(&format!("seconds per step{}: {step:.3}", if args.steps > 0 { "" } else { " (the first)" }));
     match device.burn.memory_pool_usage() {
         Some(usage) => {
             progress::print_line(&format!("device memory reserved: {:.2} GB", usage.bytes_reserved as f64 * 1e-9))

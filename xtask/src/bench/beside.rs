@@ -1,11 +1,12 @@
 //! A slice beside onnxruntime and beside burn, with the same weights: in turns, so that whatever else the machine does meets all of
 //! them. What counts is the ratio of two turns that follow one another; the table shows medians.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::process::{captured, output, program, root};
+use super::python::python_with;
+use crate::process::{output, program, root};
 
 /// The release of onnxruntime that is measured.
 const ONNXRUNTIME: &str = "onnxruntime==1.32.0";
@@ -33,7 +34,7 @@ struct Turns {
 
 /// A table.
 pub fn measure(binary: &Path, model: &Path) -> Result<Vec<String>> {
-    let python = python()?;
+    let python = python_with("numpy, onnxruntime", &["numpy", ONNXRUNTIME])?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut lines = vec![
         "| pixels | threads | this program, ms a slice | burn | onnxruntime | this program / onnxruntime |".into(),
@@ -92,16 +93,4 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 fn number(text: &str) -> Option<f64> {
     text.trim().parse().ok()
-}
-
-/// A Python that has onnxruntime, in the target folder.
-fn python() -> Result<PathBuf> {
-    let environment = root().join("target/bench-python");
-    let python = environment.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
-    if !captured(program(&python).args(["-c", "import numpy, onnxruntime"])).is_ok_and(|(found, _)| found) {
-        let base = if cfg!(windows) { "python" } else { "python3" };
-        output(program(base).args(["-m", "venv"]).arg(&environment))?;
-        output(program(&python).args(["-m", "pip", "install", "--quiet", "numpy", ONNXRUNTIME]))?;
-    }
-    Ok(python)
 }

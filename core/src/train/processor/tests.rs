@@ -158,3 +158,19 @@ fn a_phase_that_needs_no_decoder_gives_it_no_gradients() {
     check(&config, [3, 5, 24, 32], &LossWeights { dice: 0.0, focal: 0.0, region: 1.0 });
     check(&config, [3, 5, 24, 32], &LossWeights { dice: 1.0, focal: 0.0, region: 0.0 });
 }
+
+#[test]
+fn the_number_of_threads_changes_nothing() {
+    let example = Example::new([3, 5, 48, 32]);
+    let config = NetworkConfig::default();
+    let of = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| by_plan(&config, &example, &ALL))
+    };
+    let (one, three) = (of(1), of(3));
+    assert_eq!(one.loss, three.loss);
+    assert_eq!(one.statistics, three.statistics);
+    for (name, gradient) in &one.gradients {
+        assert_eq!(gradient, &three.gradients[name], "{name}");
+    }
+}
