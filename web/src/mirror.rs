@@ -27,6 +27,10 @@ pub fn act(what: &str) {
             "sample" => return document.open(vec![Input::Sample], OpenAs::Whatever, outbox),
             "files" => return outbox.request(FileRequest::OpenFiles),
             "folder" => return outbox.request(FileRequest::OpenFolder),
+            "patient" => {
+                document.preferences.hide_patient = !document.preferences.hide_patient;
+                return;
+            }
             "next" => 1,
             _ => -1,
         };

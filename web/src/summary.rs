@@ -13,6 +13,16 @@ pub fn of(viewer: &ViewerApp) -> Value {
         "device": document.model.device.as_ref().map(|DeviceInfo { name, kind, .. }| json!({ "name": name, "kind": kind })),
         "weights": document.model.weights.as_ref().map(|weights| &weights.name),
         "study": document.study.as_ref().map(|study| of_study(study, document.view.slice())),
+        "view": {
+            "form": format!("{:?}", document.view.form).to_lowercase(),
+            "plane": document.view.main,
+            "zoom": document.view.cameras[document.view.main.index()].zoom,
+            "window": [document.view.window.width, document.view.window.level],
+            "probe": document.view.probe.map(|(plane, voxel)| json!({ "plane": plane, "voxel": voxel })),
+            "sheet": viewer.panels.arrangement.sheet.map(|sheet| sheet.name()),
+        },
+        "needs": { "still": viewer.panels.needs.still, "contrast": viewer.panels.needs.contrast },
+        "patient_hidden": document.preferences.hide_patient,
         "hover": document.view.hover.map(|(plane, voxel)| json!({ "plane": plane, "voxel": voxel })),
         "offered_edits": document.unsaved_edits.as_ref().map(|kept| kept.voxels),
         // Dice, focal and region loss of every step so far.

@@ -21,12 +21,22 @@ pub struct Geometry {
     pub affine: Affine,
 }
 
+/// Most voxels of a volume: eight bytes of each can be addressed.
+const MOST_VOXELS: usize = isize::MAX as usize / 8;
+
 /// Why a grid is no volume of the patient that this program can use.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum GeometryError {
-    /// One of the sides has no voxels, or their product does not fit in memory.
-    #[error("the volume has {0} x {1} x {2} voxels; every side must be at least 1 and the whole must fit in memory")]
+    /// One of the sides has no voxels.
+    #[error("the volume has {0} x {1} x {2} voxels; every side must be at least 1")]
     Size(usize, usize, usize),
+    /// More voxels than can be addressed with all that is computed of them: 268 million in a browser tab.
+    #[error(
+        "the volume has {0} x {1} x {2} voxels, and at most {most} million fit in memory here; crop it, or open it with the desktop \
+         program, which holds more",
+        most = MOST_VOXELS / 1_000_000
+    )]
+    TooManyVoxels(usize, usize, usize),
     /// The affine contains NaN or infinity, or a step of no length, or is singular.
     #[error("the voxel-to-patient transform is not usable ({0}); export the image again with a valid orientation")]
     Affine(String),
@@ -46,12 +56,15 @@ impl Geometry {
     /// Checks size, finiteness, right angles (within 0.5 degrees) and handedness-free invertibility.
     ///
     /// # Errors
-    /// [`GeometryError::Size`], [`GeometryError::Affine`], [`GeometryError::Sheared`].
+    /// [`GeometryError::Size`], [`GeometryError::TooManyVoxels`], [`GeometryError::Affine`], [`GeometryError::Sheared`].
     pub fn new(size: [usize; 3], affine: Affine) -> Result<Self, GeometryError> {
         let [nx, ny, nz] = size;
-        let count = nx.checked_mul(ny).and_then(|n| n.checked_mul(nz));
-        if count.is_none_or(|n| n == 0 || n > isize::MAX as usize / 8) {
+        if nx == 0 || ny == 0 || nz == 0 {
             return Err(GeometryError::Size(nx, ny, nz));
+        }
+        let count = nx.checked_mul(ny).and_then(|n| n.checked_mul(nz));
+        if count.is_none_or(|n| n > MOST_VOXELS) {
+            return Err(GeometryError::TooManyVoxels(nx, ny, nz));
         }
         if affine.iter().flatten().any(|v| !v.is_finite()) {
             return Err(GeometryError::Affine("it contains numbers that are not finite".into()));
@@ -324,6 +337,9 @@ mod tests {
     #[test]
     fn unusable_grids_are_refused_with_their_numbers() {
         assert!(matches!(Geometry::axial([0, 4, 4], [1.0; 3], [0.0; 3]), Err(GeometryError::Size(0, 4, 4))));
+        let refused = Geometry::axial([usize::MAX / 2, 4, 4], [1.0; 3], [0.0; 3]).unwrap_err();
+        assert!(matches!(refused, GeometryError::TooManyVoxels(..)), "{refused}");
+        assert!(refused.to_string().contains(&format!("at most {} million", MOST_VOXELS / 1_000_000)), "{refused}");
         assert!(matches!(Geometry::axial([4, 4, 4], [1.0, 0.0, 1.0], [0.0; 3]), Err(GeometryError::Affine(_))));
         let sheared = [[1.0, 0.3, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]];
         assert!(matches!(Geometry::new([4; 3], sheared), Err(GeometryError::Sheared(_))));

@@ -278,6 +278,17 @@ impl Chromium {
         self.settle();
     }
 
+    /// Presses and releases a key that types nothing.
+    pub fn press_key(&mut self, name: &str, number: u32) {
+        let key = json!({ "key": name, "code": name, "windowsVirtualKeyCode": number });
+        for kind in ["rawKeyDown", "keyUp"] {
+            let mut event = key.clone();
+            event["type"] = kind.into();
+            self.call("Input.dispatchKeyEvent", &event);
+        }
+        self.settle();
+    }
+
     /// Moves the mouse.
     pub fn move_to(&mut self, [x, y]: [usize; 2]) {
         self.call("Input.dispatchMouseEvent", &json!({ "type": "mouseMoved", "x": x, "y": y }));
@@ -319,7 +330,7 @@ impl Chromium {
     }
 
     /// Waits until what was last done is drawn.
-    fn settle(&mut self) {
+    pub fn settle(&mut self) {
         self.evaluate("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(() => drawn(true))))");
     }
 

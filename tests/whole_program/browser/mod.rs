@@ -5,6 +5,7 @@
 mod chromium;
 mod computing;
 mod resilience;
+mod screen;
 mod server;
 
 use std::path::PathBuf;

@@ -31,6 +31,18 @@ pub enum PlatformError {
         /// What the browser or the server says.
         reason: String,
     },
+    /// More than can be read at all.
+    #[error(
+        "these files have {:.1} GB, and a browser tab reads at most {:.1} GB; open fewer of them, or use the desktop program",
+        *bytes as f64 / 1e9,
+        *most as f64 / 1e9
+    )]
+    TooMuch {
+        /// Bytes of the files.
+        bytes: u64,
+        /// The most that can be read.
+        most: u64,
+    },
     /// A path in a browser.
     #[error("{0}: a web page reads no paths; drop the file on it")]
     NoPaths(String),

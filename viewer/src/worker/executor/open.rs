@@ -194,6 +194,10 @@ impl Opening {
                     return Ok(Progress::Going("Looking for files", None));
                 }
                 let bytes = self.coming.bytes();
+                let most = platform.most_bytes();
+                if bytes > most {
+                    return Err(PlatformError::TooMuch { bytes, most }.into());
+                }
                 if let Some(large) = self.fits(platform, bytes) {
                     return Ok(large);
                 }

@@ -34,6 +34,8 @@ pub struct FakeState {
     pub patience: u32,
     /// What [`super::Platform::memory_limit`] says.
     pub memory_limit: u64,
+    /// What [`super::Platform::most_bytes`] says.
+    pub most_bytes: u64,
     /// Attention of the organ that is found.
     pub attention: f32,
 }
@@ -49,6 +51,7 @@ impl Default for FakeState {
             device_error: None,
             patience: 0,
             memory_limit: u64::MAX,
+            most_bytes: u64::MAX,
             attention: 1.0,
         }
     }
@@ -107,6 +110,10 @@ impl super::Platform for FakePlatform {
 
     fn memory_limit(&self) -> u64 {
         self.state().memory_limit
+    }
+
+    fn most_bytes(&self) -> u64 {
+        self.state().most_bytes
     }
 
     fn device(&mut self, preference: DevicePreference) -> Promise<Result<ComputeDevice, PlatformError>> {

@@ -64,6 +64,11 @@ pub trait Platform {
     /// The most bytes that an opened study should need.
     fn memory_limit(&self) -> u64;
 
+    /// The most bytes of files that can be read, whatever the user says.
+    fn most_bytes(&self) -> u64 {
+        u64::MAX
+    }
+
     /// Opens a device.
     fn device(&mut self, preference: DevicePreference) -> Promise<Result<ComputeDevice, PlatformError>> {
         Box::pin(async move { Ok(ComputeDevice::open_async(preference).await?) })

@@ -15,6 +15,9 @@ use crate::worker::helpers::{WebHelpers, location};
 /// Bytes for a study: a tab has 4 GB of addresses, in which everything else lies, too.
 const LIMIT: u64 = 1_500_000_000;
 
+/// Bytes that are read: a browser hands out no more than 2 GB at once, and the volume needs room beside them.
+const MOST: u64 = 2_000_000_000;
+
 /// The browser.
 #[derive(Debug, Default)]
 pub struct Browser;
@@ -51,6 +54,10 @@ impl super::Platform for Browser {
 
     fn memory_limit(&self) -> u64 {
         LIMIT
+    }
+
+    fn most_bytes(&self) -> u64 {
+        MOST
     }
 
     /// On the processor as many workers compute as it has cores to spare: this one, and helpers.

@@ -286,6 +286,23 @@ fn what_does_not_fit_is_asked_before_it_is_decoded() {
 }
 
 #[test]
+fn what_can_never_be_read_is_refused_with_its_size_before_it_is() {
+    let platform = samples::platform();
+    platform.state().most_bytes = 2_000_000_000;
+    let mut rig = Rig::on(platform);
+    let ct = samples::nifti(&samples::ct(SLICES));
+    opened_ct(&rig.open(vec![bytes("ct", ct.clone())]));
+    rig.platform.state().most_bytes = 1000;
+    let events = rig.open(vec![bytes("ct", ct)]);
+    assert!(
+        !events.iter().any(|e| matches!(e, Event::OpenProgress { part: Some(_), .. })),
+        "nothing was read: {events:?}"
+    );
+    let Some(Event::OpenFailed { message, .. }) = events.last() else { panic!("{events:?}") };
+    assert!(message.contains("GB, and a browser tab reads at most"), "{message}");
+}
+
+#[test]
 fn opening_is_given_up_between_files_and_then_says_nothing_more() {
     let mut rig = Rig::new();
     let inputs = (0..20).map(|n| bytes(&format!("study/{n}"), vec![0; 10])).collect();
