@@ -23,7 +23,7 @@ use super::open_ct::OpenCt;
 use super::{Executor, Step};
 use crate::edit::{ByteSlices, Extra};
 use crate::session::{self, CtKey, Hashing, Session};
-use crate::worker::error::{FileError, OpenError};
+use crate::worker::error::{FileError, OpenError, PlatformError};
 use crate::worker::platform::Platform;
 use crate::worker::{AboutScan, Event, Input, OpenAnswer, OpenAs, OpenQuestion, Opened};
 
