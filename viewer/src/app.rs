@@ -97,6 +97,11 @@ impl ViewerApp {
         self.autosave.flush(&self.document)
     }
 
+    /// Asks for a frame: whoever changed something from outside the window wants to see it.
+    pub fn wake(&self) {
+        self.window.wake();
+    }
+
     fn apply_events(&mut self, ctx: &egui::Context) {
         for n in 0..EVENTS_PER_FRAME {
             let Some(event) = self.worker.try_recv() else { break };

@@ -22,6 +22,7 @@ pub fn mirror() -> String {
 #[wasm_bindgen]
 pub fn act(what: &str) {
     with_viewer(|viewer| {
+        viewer.wake();
         let (document, outbox) = (&mut viewer.document, &mut viewer.outbox);
         let by = match what {
             "sample" => return document.open(vec![Input::Sample], OpenAs::Whatever, outbox),
@@ -42,7 +43,10 @@ pub fn act(what: &str) {
 /// What the system asks of every window: that nothing moves by itself, and that edges can be seen.
 #[wasm_bindgen]
 pub fn needs(still: bool, contrast: bool) {
-    with_viewer(|viewer| (viewer.panels.needs.still, viewer.panels.needs.contrast) = (still, contrast));
+    with_viewer(|viewer| {
+        (viewer.panels.needs.still, viewer.panels.needs.contrast) = (still, contrast);
+        viewer.wake();
+    });
 }
 
 /// All of it.
