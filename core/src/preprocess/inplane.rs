@@ -10,6 +10,7 @@
 use super::{AIR_HU, Body, InputConfig, PreprocessError};
 use crate::volume::{CtVolume, Geometry};
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// Largest side of a model grid: a metre at 0.25 mm.
 const MAX_SIDE: f64 = 4096.0;
@@ -82,7 +83,7 @@ impl ModelGrid {
 #[derive(Clone, Debug)]
 struct AxisWeights {
     /// First input pixel and range in `weights`, for each output pixel.
-    spans: Vec<(usize, std::ops::Range<usize>)>,
+    spans: Vec<(usize, Range<usize>)>,
     weights: Vec<f32>,
 }
 
@@ -175,38 +176,47 @@ impl InPlaneFilter {
         let slice = ct.slice(k);
         let [low, high] = self.hu_range;
         self.filter(|j, row| {
-            row.fill(AIR_HU);
-            let mut any = false;
+            let parts = body.row(j, k);
+            let whole = parts.fold(0..0, |all: Range<usize>, columns| {
+                let first = if all.is_empty() { columns.start } else { all.start.min(columns.start) };
+                first..all.end.max(columns.end)
+            });
+            row[whole.clone()].fill(AIR_HU);
+            let source = &slice[j * self.input_width..(j + 1) * self.input_width];
             for columns in body.row(j, k) {
-                any = true;
-                let source = &slice[j * self.input_width..(j + 1) * self.input_width];
                 for (to, &from) in row[columns.clone()].iter_mut().zip(&source[columns]) {
                     *to = f32::from(from).clamp(low, high);
                 }
             }
-            any
+            whole
         })
     }
 
-    /// Filters a slice. `fill` writes row j and says whether it holds anything but air.
-    fn filter(&self, fill: impl Fn(usize, &mut [f32]) -> bool) -> Vec<f32> {
+    /// Filters a slice. `fill` writes row j as far as it holds anything but air, and says where that is.
+    fn filter(&self, fill: impl Fn(usize, &mut [f32]) -> Range<usize>) -> Vec<f32> {
         let mut row = vec![0.0; self.input_width];
         // Counted from air, so that air stays exactly air. Down first: that adds whole rows, which vectors do.
         let mut short = vec![0.0; self.down.spans.len() * self.input_width];
+        let mut columns = self.input_width..0;
         for j in 0..self.input_height {
-            if !fill(j, &mut row) {
+            let here = fill(j, &mut row);
+            if here.is_empty() {
                 continue;
             }
-            row.iter_mut().for_each(|v| *v -= AIR_HU);
+            columns = columns.start.min(here.start)..columns.end.max(here.end);
+            row[here.clone()].iter_mut().for_each(|v| *v -= AIR_HU);
             for (out, (first, weights)) in short.chunks_exact_mut(self.input_width).zip(self.down.iter()) {
                 if let Some(&weight) = j.checked_sub(first).and_then(|n| weights.get(n)) {
-                    out.iter_mut().zip(&row).for_each(|(value, v)| *value += weight * v);
+                    out[here.clone()].iter_mut().zip(&row[here.clone()]).for_each(|(value, v)| *value += weight * v);
                 }
             }
         }
         let mut result = Vec::with_capacity(self.down.spans.len() * self.output_width);
         for row in short.chunks_exact(self.input_width) {
-            result.extend(self.across.iter().map(|(first, weights)| AIR_HU + product(&row[first..], weights)));
+            result.extend(self.across.iter().map(|(first, weights)| {
+                let air = first >= columns.end || first + weights.len() <= columns.start;
+                if air { AIR_HU } else { AIR_HU + product(&row[first..], weights) }
+            }));
         }
         result
     }
@@ -239,7 +249,7 @@ mod tests {
             for (i, v) in row.iter_mut().enumerate() {
                 *v = value(i, j);
             }
-            true
+            0..row.len()
         })
     }
 
