@@ -20,8 +20,12 @@ mod expression;
 mod finding;
 mod image_header;
 mod label_names;
+#[cfg(test)]
+mod mutated;
 mod naming;
 mod open;
+#[cfg(test)]
+mod orientations;
 mod samples;
 mod source;
 mod undecided;
