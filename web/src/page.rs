@@ -102,7 +102,8 @@ pub async fn show(canvas: HtmlCanvasElement) -> Result<(), JsValue> {
         });
         Ok(Box::new(shown.ok_or("the viewer was not prepared")?) as Box<dyn eframe::App>)
     };
-    runner.start(canvas, web_options(), Box::new(create)).await
+    let webgpu = with_page(|page| page.options.webgpu()).unwrap_or_default();
+    runner.start(canvas, web_options(webgpu), Box::new(create)).await
 }
 
 /// Hears when the device of a canvas is lost. (WebGL loses contexts, and tells the canvas.)
@@ -203,8 +204,12 @@ fn viewer(cc: &CreationContext<'_>, options: &Options) -> ViewerApp {
 }
 
 /// The window's own device: as large textures as the adapter has, for whole scans, and no more than that.
-fn web_options() -> WebOptions {
+fn web_options(webgpu: bool) -> WebOptions {
     let mut setup = WgpuSetupCreateNew::without_display_handle();
+    if !webgpu {
+        // Looking for it once more would only be said once more, in the console.
+        setup.instance_descriptor.backends = wgpu::Backends::GL;
+    }
     setup.device_descriptor = Arc::new(|adapter| {
         let least = match adapter.get_info().backend {
             wgpu::Backend::Gl => wgpu::Limits::downlevel_webgl2_defaults(),

@@ -13,6 +13,19 @@ const ON_ANOTHER_CANVAS: &str = "(() => {
     return true;
 })()";
 
+const LOSE_CONTEXT: &str =
+    "document.getElementById('viewer').getContext('webgl2').getExtension('WEBGL_lose_context').loseContext()";
+/// No new canvas gets a context.
+const NO_GRAPHICS: &str = "void (() => {
+    window.own = [HTMLCanvasElement.prototype.getContext, window.setTimeout];
+    const last = document.getElementById('viewer');
+    HTMLCanvasElement.prototype.getContext = function (...what) {
+        return this === last ? own[0].apply(this, what) : null;
+    };
+    window.setTimeout = (act) => own[1].call(window, act, 0);
+})()";
+const GRAPHICS_AGAIN: &str = "void ([HTMLCanvasElement.prototype.getContext, window.setTimeout] = window.own)";
+
 /// What is on screen, once it is drawn to the end and the mouse is away.
 fn picture(browser: &mut Chromium, name: &str) -> Picture {
     browser.move_to([2, 2]);
@@ -39,14 +52,29 @@ fn a_lost_webgl_context_comes_back_with_the_picture_and_the_edits() {
     browser.wait_for(ON_ANOTHER_CANVAS);
     let (before, seen) = (picture(&mut browser, "graphics-before"), status(&mut browser));
     for _ in 0..2 {
-        let lose =
-            "document.getElementById('viewer').getContext('webgl2').getExtension('WEBGL_lose_context').loseContext()";
-        browser.evaluate(lose);
+        browser.evaluate(LOSE_CONTEXT);
         browser.wait_for(ON_ANOTHER_CANVAS);
         let after = picture(&mut browser, "graphics-after");
         assert_eq!(before.differing(&after), 0, "pixels are others than before");
         assert_eq!(status(&mut browser), seen);
     }
+    // Graphics that do not come back, where nobody waits long for them.
+    browser.may_stop = true;
+    browser.evaluate(NO_GRAPHICS);
+    browser.evaluate(LOSE_CONTEXT);
+    let said = browser.wait_for(MESSAGE);
+    let said = said.as_str().unwrap();
+    assert!(
+        said.contains("There is no picture") && said.contains("everything you have drawn are still there"),
+        "{said}"
+    );
+    browser.screenshot("no-graphics");
+    browser.evaluate(GRAPHICS_AGAIN);
+    assert_eq!(browser.evaluate("document.activeElement.textContent"), "Try again");
+    browser.evaluate("document.activeElement.click()");
+    browser.wait_for(ON_ANOTHER_CANVAS);
+    assert_eq!(before.differing(&picture(&mut browser, "graphics-again")), 0, "pixels are others than before");
+    browser.may_stop = false;
     check_label_pixels(&mut browser, "labels-after-a-lost-context");
     // The keyboard still speaks to the viewer, and edits can be taken back.
     browser.press_with('z', CONTROL);
