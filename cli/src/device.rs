@@ -23,6 +23,24 @@ impl DeviceChoice {
     pub fn open(self) -> Result<ComputeDevice> {
         Ok(ComputeDevice::open(self.into())?)
     }
+
+    /// The device, ready for what runs on the tensor library: training, and the reference engine.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with_tensors(self) -> Result<ComputeDevice> {
+        Ok(self.open()?.with_tensors()?)
+    }
+}
+
+/// `--engine`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum EngineChoice {
+    /// The kernels of this program: in WGSL on a GPU, in vectors on the CPU.
+    #[default]
+    Own,
+    /// The tensor library's, as a reference.
+    Burn,
 }
 
 impl From<DeviceChoice> for DevicePreference {

@@ -1,4 +1,7 @@
-//! The WGSL of the viewer: text only, one drawing per file. Bindings and limits: `shaders/README.md`.
+//! The WGSL of the viewer and of the network: text only, one drawing or one kernel per file. Bindings and limits: `shaders/README.md`.
+
+pub mod network;
+mod template;
 
 /// One slice through a CT with labels, outlines and an overlay; entry points `vertex` and `fragment`.
 pub const SLICE: &str = include_str!("../slice.wgsl");

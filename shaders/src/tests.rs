@@ -5,6 +5,7 @@ use naga::proc::BoundsCheckPolicies;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{Module, TypeInner};
 
+use super::network::Kernel;
 use super::*;
 
 const ALL: [(&str, &str); 1] = [("slice", SLICE)];
@@ -87,4 +88,47 @@ fn uniforms_have_the_sizes_that_are_documented() {
         }
     };
     assert_eq!((size("Slice"), size("Palette")), (SLICE_VIEW_BYTES, SLICE_PALETTE_BYTES));
+}
+
+/// What a default device of WebGPU offers.
+const MOST_WORKGROUP_MEMORY: u32 = 16 << 10;
+const MOST_THREADS: u32 = 256;
+const MOST_STORAGE_BUFFERS: usize = 8;
+
+#[test]
+fn every_kernel_of_the_network_translates_to_vulkan_metal_and_direct_x_within_the_default_limits() {
+    for kernel in Kernel::all() {
+        let (name, source) = (kernel.name(), kernel.source());
+        let (module, info) = valid(&name, &source);
+        let words = spv::write_vec(&module, &info, &spv::Options::default(), None).unwrap();
+        assert_eq!(words[0], 0x0723_0203, "{name}");
+
+        // Metal has to be told the sizes of arrays that end where their buffer ends; nothing here asks for them.
+        let options = msl::Options { lang_version: (2, 1), ..Default::default() };
+        let (_, translated) = msl::write_string(&module, &info, &options, &Default::default()).unwrap();
+        assert!(translated.entry_point_names.iter().all(Result::is_ok), "{name}: {:?}", translated.entry_point_names);
+
+        let (mut text, options) = (String::new(), hlsl::Options::default());
+        let pipeline = hlsl::PipelineOptions::default();
+        let translated = hlsl::Writer::new(&mut text, &options, &pipeline).write(&module, &info, None).unwrap();
+        assert!(translated.entry_point_names.iter().all(Result::is_ok), "{name}: {:?}", translated.entry_point_names);
+
+        let (mut memory, mut buffers) = (0, 0);
+        for (_, variable) in module.global_variables.iter() {
+            match variable.space {
+                naga::AddressSpace::WorkGroup => memory += module.types[variable.ty].inner.size(module.to_ctx()),
+                naga::AddressSpace::Storage { .. } => buffers += 1,
+                naga::AddressSpace::Uniform => {}
+                other => panic!("{name}: {other:?}"),
+            }
+        }
+        let threads: u32 = module.entry_points[0].workgroup_size.iter().product();
+        assert!(
+            memory <= MOST_WORKGROUP_MEMORY && threads <= MOST_THREADS,
+            "{name}: {memory} bytes, {threads} threads"
+        );
+        assert!(buffers <= MOST_STORAGE_BUFFERS, "{name}: {buffers} buffers");
+        // The driver of a browser is Tint, which has no such names.
+        assert!(!source.contains('#') && !source.contains("{i}"), "{name} is not expanded");
+    }
 }

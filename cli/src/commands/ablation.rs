@@ -81,7 +81,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         store.claim()?;
     }
     if let Some(choice) = choice {
-        let device = args.device.open()?;
+        let device = args.device.open_with_tensors()?;
         let stop = interrupt::flag()?;
         let work = |experiment: &mut Experiment<'_>| ablation.run(&choice, experiment);
         let done = training::experiment(&args.data, &store, &device, args.tolerance_mm, stop, work)?;

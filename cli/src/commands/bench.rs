@@ -11,9 +11,7 @@ use attention_anatomy::anatomy::{CLASS_COUNT, OrganSet};
 use attention_anatomy::formats::nifti;
 use attention_anatomy::infer::measure::made_up_tile;
 use attention_anatomy::infer::prediction::NEGLIGIBLE;
-use attention_anatomy::infer::{
-    BurnEngine, ComputeDevice, ComputeKind, DevicePreference, Engine, Model, SliceRequest, Tile, Wait,
-};
+use attention_anatomy::infer::{ComputeDevice, ComputeKind, DevicePreference, Engine, Model, SliceRequest, Tile, Wait};
 use attention_anatomy::kernels::plan::{Plan, Timing};
 use attention_anatomy::kernels::processor::{Processor, Threads};
 use attention_anatomy::network::count::multiply_adds;
@@ -93,11 +91,21 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let mut contenders = vec![
         Contender::new(&tile, &cpu, "one slice at a time", model.engine(&cpu, OrganSet::ALL)?, 1),
         Contender::new(&tile, &cpu, "several at once", model.engine(&cpu, OrganSet::ALL)?, usize::MAX),
-        Contender::new(&tile, &cpu, "burn, the reference", burn_engine(&model, &cpu)?, 1),
+        Contender::new(&tile, &cpu, "burn, the reference", model.reference_engine(&cpu, OrganSet::ALL)?, 1),
     ];
     match ComputeDevice::open(DevicePreference::Gpu) {
         Ok(gpu) if gpu.kind == ComputeKind::Gpu || args.software => {
-            contenders.push(Contender::new(&tile, &gpu, "", model.engine(&gpu, OrganSet::ALL)?, usize::MAX));
+            let own = model.engine(&gpu, OrganSet::ALL)?;
+            contenders.push(Contender::new(&tile, &gpu, "one slice at a time", own, 1));
+            let own = model.engine(&gpu, OrganSet::ALL)?;
+            contenders.push(Contender::new(&tile, &gpu, "several at once", own, usize::MAX));
+            match gpu.clone().with_tensors() {
+                Ok(gpu) => {
+                    let burn = model.reference_engine(&gpu, OrganSet::ALL)?;
+                    contenders.push(Contender::new(&tile, &gpu, "burn, the reference", burn, usize::MAX));
+                }
+                Err(error) => progress::note(&error.to_string()),
+            }
         }
         Ok(gpu) => progress::note(&format!("{} is a software adapter; time it with --software", gpu.name)),
         Err(error) => progress::note(&error.to_string()),
@@ -160,7 +168,7 @@ impl Contender {
         while done < count {
             while submitted < count && submitted - done < self.engine.depth().min(self.at_once) {
                 let tiles = vec![self.tile.clone()];
-                self.engine.submit(SliceRequest { slice: submitted, tiles, centre: None });
+                self.engine.submit(SliceRequest { slice: submitted, tiles, centre: None, labels: None });
                 submitted += 1;
             }
             if let Some(result) = self.engine.poll(Wait::Yes) {
@@ -170,13 +178,6 @@ impl Contender {
         }
         Ok(())
     }
-}
-
-/// The engine of tensors on the processor, as a yardstick.
-fn burn_engine(model: &Model, device: &ComputeDevice) -> Result<Box<dyn Engine>> {
-    let (network, info) = weights::read(&model.bytes, &device.burn)?;
-    let (input, burn) = (info.input, device.burn.clone());
-    Ok(Box::new(BurnEngine::new(network, input, OrganSet::ALL, burn, device.name.clone(), false)))
 }
 
 /// Milliseconds and GFLOP/s of every operation of a slice on the processor: of many slices the fastest time of each.

@@ -29,7 +29,7 @@ pub fn run(path: &Path, args: &Args) -> Result<ExitCode> {
         bail!("{}: no phase has both Dice and focal loss", path.display());
     };
     config.phases = vec![phase];
-    let device = args.device.open()?;
+    let device = args.device.open_with_tensors()?;
     let batch = made_up_batch(&config);
     let mut trainer = Trainer::new(config.clone(), &device.burn);
     let clock = Instant::now();

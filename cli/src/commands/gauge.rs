@@ -51,7 +51,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     if config.input() != model.info.input {
         bail!("{} asks for another input than {} was made for", args.config.display(), model.name);
     }
-    let device = args.device.open()?;
+    let device = args.device.open_with_tensors()?;
     let mut monitor = Monitor::new(&device);
     let data = data::load(&config, &args.data, &mut |event| monitor.on_event(event))?;
     if let Some(case) = data.patients.training.iter().find(|case| model.info.held_out.contains(&case.name)) {

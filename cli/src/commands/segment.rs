@@ -24,7 +24,7 @@ use attention_anatomy::volume::{CtVolume, NotCt, require_ct};
 use serde_json::{Map, Value};
 
 use super::convert::{Contours, Deidentify};
-use crate::device::DeviceChoice;
+use crate::device::{DeviceChoice, EngineChoice};
 use crate::output::{Output, Overwrite};
 use crate::series::RepairOptions;
 use crate::{data, files, interrupt, model, progress, results, series};
@@ -70,6 +70,10 @@ pub struct Options {
     #[arg(long, value_enum, default_value_t)]
     #[serde(skip)]
     pub device: DeviceChoice,
+    /// What computes there.
+    #[arg(long, value_enum, default_value_t)]
+    #[serde(skip)]
+    pub engine: EngineChoice,
     /// Weights file; the bundled weights where not given.
     #[arg(long)]
     #[serde(skip)]
@@ -154,11 +158,18 @@ impl Session {
             (true, false) => OrganChoice::Usual,
         };
         let enabled = choice.organs(&model.info).with_context(|| model.name.clone())?;
-        let device = options.device.open()?;
+        let device = match options.engine {
+            EngineChoice::Own => options.device.open()?,
+            EngineChoice::Burn => options.device.open_with_tensors()?,
+        };
         for note in &device.notes {
             progress::note(&format!("note: {note}"));
         }
-        let engine = model.engine(&device, enabled).with_context(|| model.name.clone())?;
+        let engine = match options.engine {
+            EngineChoice::Own => model.engine(&device, enabled),
+            EngineChoice::Burn => model.reference_engine(&device, enabled),
+        };
+        let engine = engine.with_context(|| model.name.clone())?;
         Ok(Self { options, model, device, engine, enabled, cancel: interrupt::flag()? })
     }
 

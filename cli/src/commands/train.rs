@@ -53,7 +53,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     read.extend(args.from.clone());
     let store = FolderStore::guarded(&args.output, "train", read, args.overwrite)?;
     store.claim()?;
-    let device = args.device.open()?;
+    let device = args.device.open_with_tensors()?;
     let mut monitor = Monitor::new(&device);
     let mut events = |event| monitor.on_event(event);
     let data = data::load(&config, &args.data, &mut events)?;

@@ -73,7 +73,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     }
     if let Some(choice) = choice {
         let mine = choice.of(all, |run| &run.folder)?;
-        let device = args.device.open()?;
+        let device = args.device.open_with_tensors()?;
         let stop = interrupt::flag()?;
         let done = training::experiment(&args.data, &store, &device, args.tolerance_mm, stop, |e| e.all(&mine))?;
         if !done || !choice.is_all() {

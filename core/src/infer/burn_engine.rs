@@ -204,7 +204,7 @@ impl Engine for BurnEngine {
             }
             prediction
         });
-        Some(SliceResult { ticket, slice, outcome })
+        Some(SliceResult { ticket, slice, outcome, labels: Vec::new() })
     }
 
     fn reweight(&mut self, slice: usize, attention: &[f32; ORGAN_COUNT]) -> Option<SlicePrediction> {
@@ -226,7 +226,7 @@ mod tests {
     fn request(slice: usize, brightness: f32) -> SliceRequest {
         let n = 5 * CROP * CROP;
         let stack = (0..n).map(|i| brightness * ((i * 37 % 101) as f32 / 100.0)).collect();
-        SliceRequest { slice, tiles: vec![Tile::whole([3, -4], stack, CROP)], centre: None }
+        SliceRequest { slice, tiles: vec![Tile::whole([3, -4], stack, CROP)], centre: None, labels: None }
     }
 
     fn engine() -> BurnEngine {
@@ -287,7 +287,8 @@ mod tests {
 
     #[test]
     fn an_engine_on_wgpu_gives_the_labels_of_the_cpu() {
-        let device = match crate::infer::ComputeDevice::open(crate::infer::DevicePreference::Gpu) {
+        let opened = crate::infer::ComputeDevice::open(crate::infer::DevicePreference::Gpu);
+        let device = match opened.and_then(crate::infer::ComputeDevice::with_tensors) {
             Ok(device) => device,
             Err(error) => {
                 whole_program_tests::not_run(&error.to_string());

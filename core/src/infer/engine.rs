@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{SlicePrediction, Tile};
 use crate::anatomy::{ORGAN_COUNT, OrganSet};
+use crate::preprocess::{Blend, ModelGrid, ModelSlices};
 
 /// A slice to be computed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -17,6 +18,52 @@ pub struct SliceRequest {
     pub tiles: Vec<Tile>,
     /// The tile around the body's centre whose attention all tiles share; `None` when there is only one.
     pub centre: Option<Tile>,
+    /// Labels that come with it, from an engine that [makes them](Engine::makes_labels); it hands out probabilities where `None`.
+    pub labels: Option<LabelRequest>,
+}
+
+/// Labels on the input matrix, made where slices are computed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LabelRequest {
+    /// How the input matrix lies on the model grid.
+    pub grid: ModelGrid,
+    /// Whose labels.
+    pub outputs: Vec<LabelOutput>,
+    /// Whether it is also counted what attention takes away.
+    pub explain: bool,
+}
+
+/// A slice whose labels are wanted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LabelOutput {
+    /// Its number.
+    pub slice: usize,
+    /// The slices that its probabilities are blended of, and their parts: itself, or one below and one above. `None` is a slice
+    /// without a body.
+    pub parts: Vec<(Option<usize>, f32)>,
+}
+
+impl LabelOutput {
+    /// Of a slice that is blended as `blend` says.
+    pub fn of(slices: &ModelSlices, slice: usize, blend: Blend) -> Self {
+        let Blend { below, above, weight_above } = blend;
+        let parts = [(below, 1.0 - weight_above), (above, weight_above)].into_iter().filter(|part| part.1 > 0.0);
+        let with_body = |slice: usize| slices.body().extent(slice).map(|_| slice);
+        Self { slice, parts: parts.map(|(slice, part)| (with_body(slice), part)).collect() }
+    }
+}
+
+/// Labels of a slice.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SliceLabels {
+    /// Its number.
+    pub slice: usize,
+    /// Labels 0..=33, `[ny, nx]`.
+    pub labels: Vec<u8>,
+    /// How far ahead of the runner-up the winner is, 0 to 255 for 0 to 1, `[ny, nx]`.
+    pub margin: Vec<u8>,
+    /// Pixels of each organ that there would be with all attention at 1 and are not, where that was asked for.
+    pub removed: Option<[u32; ORGAN_COUNT]>,
 }
 
 /// Names a request until its result is there.
@@ -55,8 +102,10 @@ pub struct SliceResult {
     pub ticket: Ticket,
     /// Its slice.
     pub slice: usize,
-    /// Probabilities, attention and regions.
+    /// Probabilities, attention and regions; no probabilities where labels were asked for and the engine makes them.
     pub outcome: Result<SlicePrediction, EngineError>,
+    /// The labels that were asked for, without those that are made of a slice that is no longer at hand.
+    pub labels: Vec<SliceLabels>,
 }
 
 /// Something that computes slices: as a rule in the order in which they were submitted.
@@ -67,6 +116,12 @@ pub trait Engine {
     /// How many submitted slices keep it busy.
     fn depth(&self) -> usize {
         1
+    }
+
+    /// Whether it brings probabilities to the input matrix by itself. Then what-if questions are asked with
+    /// [`relabel`](Self::relabel), else with [`reweight`](Self::reweight).
+    fn makes_labels(&self) -> bool {
+        false
     }
 
     /// Organs that may be labelled from now on; results that are under way follow it, too.
@@ -86,5 +141,12 @@ pub trait Engine {
     /// What there is to say of how it computes, since it was last asked. One sentence each.
     fn take_warnings(&mut self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// What-if: labels of recently computed slices under another attention vector, as the result of a ticket; `None` when a slice
+    /// is no longer at hand and has to be submitted again.
+    fn relabel(&mut self, wanted: &LabelRequest, attention: &[f32; ORGAN_COUNT]) -> Option<Ticket> {
+        let (_, _) = (wanted, attention);
+        None
     }
 }

@@ -39,7 +39,7 @@ pub fn milliseconds(weights: &[u8], body: Option<[usize; 2]>, slices: usize) -> 
     let tile = made_up_tile(engine.input(), body);
     let mut times = Vec::with_capacity(slices);
     for slice in 0..=slices {
-        let request = SliceRequest { slice, tiles: vec![tile.clone()], centre: None };
+        let request = SliceRequest { slice, tiles: vec![tile.clone()], centre: None, labels: None };
         let clock = Instant::now();
         engine.submit(request);
         engine.poll(Wait::Yes);

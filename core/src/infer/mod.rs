@@ -11,7 +11,8 @@
 //! | `engine.rs` | the `Engine` trait and its messages |
 //! | `plan_engine.rs` | the network on the processor |
 //! | `crew.rs` | several engines of one processor as one: Web Workers |
-//! | `burn_engine.rs` | the network on any burn device: on GPUs, and as the reference |
+//! | `wgsl_engine.rs` | the network on a GPU |
+//! | `burn_engine.rs` | the network on any burn device: the reference |
 //! | `prediction.rs` | attention, trained organs, tiles: from softmax to probabilities |
 //! | `reduce.rs` | probabilities to labels on the input matrix |
 //! | `volume_run.rs` | streaming over a volume, with progress and cancel |
@@ -40,13 +41,16 @@ pub mod router;
 pub mod session;
 pub mod tile;
 pub mod volume_run;
+pub mod wgsl_engine;
 mod words;
 
 pub use burn_engine::BurnEngine;
 pub use cleanup::{keep_largest_components, removal_warning, remove_stray_components};
 pub use crew::{Crew, Helper, HelperWord, Helpers};
 pub use device::{ComputeDevice, ComputeKind, DeviceError, DevicePreference};
-pub use engine::{Engine, EngineError, SliceRequest, SliceResult, Ticket, Wait};
+pub use engine::{
+    Engine, EngineError, LabelOutput, LabelRequest, SliceLabels, SliceRequest, SliceResult, Ticket, Wait,
+};
 pub use model::{Model, engine_of_weights, plan_engine_of_weights};
 pub use plan_engine::PlanEngine;
 pub use prediction::SlicePrediction;
@@ -56,4 +60,5 @@ pub use router::RegionRouter;
 pub use session::{ChoiceError, OrganChoice, SegmentationError, SegmentationRequest, SegmentationSession, Segmented};
 pub use tile::{Tile, TilePlace};
 pub use volume_run::{Explanation, Message, RunOptions, VolumeRun};
+pub use wgsl_engine::WgslEngine;
 pub use words::in_words;

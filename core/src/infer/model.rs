@@ -1,10 +1,11 @@
 //! A weights file that has been read, ready to be put on devices.
 
 use super::burn_engine::BurnEngine;
-use super::device::{ComputeDevice, ComputeKind};
+use super::device::{ComputeDevice, cpu};
 use super::engine::Engine;
 use super::plan_engine::PlanEngine;
 use super::provenance::WeightsUsed;
+use super::wgsl_engine::WgslEngine;
 use crate::anatomy::OrganSet;
 use crate::network::AttentionAnatomy;
 use crate::network::weights::{self, ModelInfo, WeightsError};
@@ -46,7 +47,17 @@ impl Model {
         engine(&self.bytes, device, |_| enabled, |network| network)
     }
 
-    /// The same with attention off.
+    /// The tensor library's engine, as a reference, on a device [with tensors](ComputeDevice::with_tensors).
+    ///
+    /// # Errors
+    /// [`WeightsError`].
+    pub fn reference_engine(&self, device: &ComputeDevice, enabled: OrganSet) -> Result<Box<dyn Engine>, WeightsError> {
+        let (network, info) = weights::read_gauged(&self.bytes, &device.burn)?;
+        let (burn, gpu) = (device.burn.clone(), device.gpu.is_some());
+        Ok(Box::new(BurnEngine::new(network, info.input, enabled, burn, device.name.clone(), gpu)))
+    }
+
+    /// [`Model::engine`] with attention off.
     ///
     /// # Errors
     /// [`WeightsError`].
@@ -83,12 +94,10 @@ fn engine(
     enabled: impl FnOnce(&ModelInfo) -> OrganSet,
     change: impl FnOnce(AttentionAnatomy) -> AttentionAnatomy,
 ) -> Result<Box<dyn Engine>, WeightsError> {
-    let (network, info) = weights::read_gauged(bytes, &device.burn)?;
+    let (network, info) = weights::read_gauged(bytes, &cpu().burn)?;
     let (network, enabled, name) = (change(network), enabled(&info), device.name.clone());
-    Ok(match device.kind {
-        ComputeKind::Cpu => Box::new(PlanEngine::new(network, info.input, enabled, name)?),
-        ComputeKind::Gpu | ComputeKind::SoftwareGpu => {
-            Box::new(BurnEngine::new(network, info.input, enabled, device.burn.clone(), name, true))
-        }
+    Ok(match &device.gpu {
+        Some(gpu) => Box::new(WgslEngine::new(network, info.input, enabled, gpu)?),
+        None => Box::new(PlanEngine::new(network, info.input, enabled, name)?),
     })
 }

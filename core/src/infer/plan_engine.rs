@@ -317,7 +317,7 @@ impl Engine for PlanEngine {
         }
         let slice = computed.slice;
         self.keep(computed);
-        Some(SliceResult { ticket, slice, outcome })
+        Some(SliceResult { ticket, slice, outcome, labels: Vec::new() })
     }
 
     fn reweight(&mut self, slice: usize, attention: &[f32; ORGAN_COUNT]) -> Option<SlicePrediction> {

@@ -58,7 +58,7 @@ impl Engine for RegionRouter {
         let (ticket, slice) = (Ticket(self.next), request.slice);
         self.next += 1;
         let outcome = self.compute(request);
-        self.queue.push_back(SliceResult { ticket, slice, outcome });
+        self.queue.push_back(SliceResult { ticket, slice, outcome, labels: Vec::new() });
         ticket
     }
 
@@ -95,7 +95,12 @@ mod tests {
                 attention: None,
                 regions: self.0,
             };
-            self.2 = Some(SliceResult { ticket: Ticket(7), slice: request.slice, outcome: Ok(prediction) });
+            self.2 = Some(SliceResult {
+                ticket: Ticket(7),
+                slice: request.slice,
+                outcome: Ok(prediction),
+                labels: Vec::new(),
+            });
             Ticket(7)
         }
         fn poll(&mut self, _: Wait) -> Option<SliceResult> {
@@ -115,7 +120,7 @@ mod tests {
     }
 
     fn request(slice: usize) -> SliceRequest {
-        SliceRequest { slice, tiles: vec![Tile::whole([0, 0], vec![0.0], 1)], centre: None }
+        SliceRequest { slice, tiles: vec![Tile::whole([0, 0], vec![0.0], 1)], centre: None, labels: None }
     }
 
     #[test]

@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::engine::{Engine, EngineError, SliceRequest, SliceResult, Ticket, Wait};
+use super::engine::{
+    Engine, EngineError, LabelOutput, LabelRequest, SliceLabels, SliceRequest, SliceResult, Ticket, Wait,
+};
 use super::prediction::SlicePrediction;
 use super::record::SliceAnatomy;
 use super::reduce;
@@ -72,7 +74,19 @@ struct Predicted {
     own: SlicePrediction,
     /// With all attention at 1, where an explanation is asked for and the network has attention.
     without_attention: Option<SlicePrediction>,
+    /// Whether its probabilities are left on the device.
+    on_device: bool,
 }
+
+impl Predicted {
+    /// A slice without a body.
+    fn empty(slice: usize) -> Self {
+        Self { own: empty(slice), without_attention: None, on_device: false }
+    }
+}
+
+/// How often a slice is computed because labels did not come with it.
+const TRIES: usize = 3;
 
 /// A run over a volume.
 pub struct VolumeRun {
@@ -82,6 +96,8 @@ pub struct VolumeRun {
     /// Own requests under way. An engine may still hold results of a run that was given up; they are not ours.
     in_flight: BTreeMap<Ticket, usize>,
     ready: BTreeMap<usize, Predicted>,
+    /// Slices that were computed once more because labels did not come with them, and how often.
+    again: BTreeMap<usize, usize>,
     done: Vec<bool>,
     done_count: usize,
     cancel: Arc<AtomicBool>,
@@ -107,6 +123,7 @@ impl VolumeRun {
             centres,
             in_flight: BTreeMap::new(),
             ready: BTreeMap::new(),
+            again: BTreeMap::new(),
             done: vec![false; depth],
             done_count: 0,
             cancel: options.cancel.clone(),
@@ -136,7 +153,11 @@ impl VolumeRun {
 
     /// Slices that are under way come again: for another engine in place of the one that had them.
     pub fn restart_in_flight(&mut self) {
-        for slice in std::mem::take(&mut self.in_flight).into_values() {
+        // What the other one had left on its device is gone with it.
+        let left = self.ready.iter().filter(|(_, ready)| ready.on_device).map(|(&slice, _)| slice);
+        let lost: Vec<usize> = left.chain(std::mem::take(&mut self.in_flight).into_values()).collect();
+        for slice in lost {
+            self.ready.remove(&slice);
             self.order.push_front(slice);
         }
     }
@@ -173,10 +194,11 @@ impl VolumeRun {
             }
             for (k, request) in map(next, |k| (k, request(&self.slices, k))) {
                 match request {
-                    Some(request) => {
+                    Some(mut request) => {
+                        request.labels = engine.makes_labels().then(|| self.wanted(k));
                         self.in_flight.insert(engine.submit(request), k);
                     }
-                    None => self.take(Predicted { own: empty(k), without_attention: None }, &mut messages),
+                    None => self.take(Predicted::empty(k), &mut messages),
                 }
             }
         }
@@ -193,9 +215,14 @@ impl VolumeRun {
         match result.outcome {
             Ok(own) => {
                 messages.push(Message::Anatomy(self.anatomy(&own)));
+                if engine.makes_labels() {
+                    self.take_labels(own, result.labels, &mut messages);
+                    self.settle(&mut messages);
+                    return messages;
+                }
                 let explain = self.explain && own.attention.is_some();
                 let without_attention = if explain { engine.reweight(own.slice, &[1.0; ORGAN_COUNT]) } else { None };
-                self.take(Predicted { own, without_attention }, &mut messages);
+                self.take(Predicted { own, without_attention, on_device: false }, &mut messages);
                 self.settle(&mut messages);
             }
             Err(error) => {
@@ -229,11 +256,64 @@ impl VolumeRun {
         }
     }
 
+    /// The labels that can be made as soon as slice k is computed: those of itself and of its neighbours up to slices that were
+    /// submitted before.
+    fn wanted(&self, k: usize) -> LabelRequest {
+        let known = |slice: usize| {
+            slice == k || self.ready.contains_key(&slice) || self.in_flight.values().any(|&other| other == slice)
+        };
+        let left = self.centres.served_by(k).filter(|&slice| !self.done[slice]);
+        let output = |slice: usize| {
+            let blend = self.centres.blend(slice);
+            (known(blend.below) && known(blend.above)).then(|| LabelOutput::of(&self.slices, slice, blend))
+        };
+        let outputs = left.filter_map(output).collect();
+        LabelRequest { grid: self.slices.grid().clone(), outputs, explain: self.explain }
+    }
+
+    /// Keeps that slice k is on the device, and emits what came with it. Where something is missing, the neighbour that is no longer on
+    /// the device comes again (or the slice itself, whose neighbour turned out to be empty after it was submitted).
+    fn take_labels(&mut self, own: SlicePrediction, labels: Vec<SliceLabels>, messages: &mut Vec<Message>) {
+        let k = own.slice;
+        self.ready.insert(k, Predicted { own, without_attention: None, on_device: true });
+        let mut emitted = false;
+        for SliceLabels { slice, labels, margin, removed } in labels {
+            if !std::mem::replace(&mut self.done[slice], true) {
+                self.done_count += 1;
+                emitted = true;
+                let explanation = self.explain.then_some(Explanation { margin, removed });
+                messages.push(Message::SliceDone { slice, labels, explanation });
+            }
+        }
+        if emitted {
+            messages.push(Message::Progress { done: self.done_count, total: self.done.len() });
+        }
+        for slice in self.centres.served_by(k) {
+            let blend = self.centres.blend(slice);
+            let other = if blend.below == k { blend.above } else { blend.below };
+            let ready = |slice: &usize| self.ready.get(slice);
+            let Some((_, other)) = ready(&k).zip(ready(&other)).filter(|_| !self.done[slice]) else { continue };
+            let missing = if other.on_device { other.own.slice } else { k };
+            let tries = self.again.entry(missing).or_default();
+            *tries += 1;
+            if *tries > TRIES {
+                self.over = true;
+                let reason = "labels of its neighbours do not come with it".into();
+                messages.push(Message::Failed(EngineError::BadAnswer { slice: missing, reason }));
+                return;
+            }
+            self.ready.remove(&missing);
+            self.order.push_front(missing);
+        }
+        self.forget();
+    }
+
     /// Keeps a prediction, emits every slice that it completes, and forgets predictions that nothing waits for.
     fn take(&mut self, ready: Predicted, messages: &mut Vec<Message>) {
         let k = ready.own.slice;
         self.ready.insert(k, ready);
         let mut emitted = false;
+        let mut later = Vec::new();
         for slice in self.centres.served_by(k) {
             if self.done[slice] {
                 continue;
@@ -242,6 +322,11 @@ impl VolumeRun {
             let (Some(below), Some(above)) = (self.ready.get(&blend.below), self.ready.get(&blend.above)) else {
                 continue;
             };
+            if below.on_device || above.on_device {
+                // An empty slice beside one that was computed before: that one brings the labels when it comes again.
+                later.push(if below.on_device { blend.below } else { blend.above });
+                continue;
+            }
             let (labels, explanation) = self.reduce(below, above, blend.weight_above);
             self.done[slice] = true;
             self.done_count += 1;
@@ -251,6 +336,16 @@ impl VolumeRun {
         if emitted {
             messages.push(Message::Progress { done: self.done_count, total: self.done.len() });
         }
+        later.dedup();
+        for slice in later {
+            self.ready.remove(&slice);
+            self.order.push_front(slice);
+        }
+        self.forget();
+    }
+
+    /// Forgets predictions that nothing waits for.
+    fn forget(&mut self) {
         let (centres, done) = (&self.centres, &self.done);
         self.ready.retain(|&k, _| centres.served_by(k).any(|slice| !done[slice]));
     }
@@ -296,7 +391,7 @@ pub fn request(slices: &ModelSlices, k: usize) -> Option<SliceRequest> {
     let tile = |origin: [i64; 2]| Tile::new(origin, slices.stack(k, origin), slices.config());
     let tiles: Vec<Tile> = slices.origins(k).into_iter().map(tile).collect();
     let centre = (tiles.len() > 1).then(|| tile(slices.centre_origin(k)));
-    Some(SliceRequest { slice: k, tiles, centre })
+    Some(SliceRequest { slice: k, tiles, centre, labels: None })
 }
 
 /// The prediction for a slice without a body.

@@ -12,6 +12,7 @@
 //! | `processor.rs` | which vectors there are, how many threads, and how work is shared among them |
 //! | `plan/` | the network for inference: folded, laid out once, without a tensor library |
 //! | `floats.rs` | numbers in messages |
+//! | `wgsl/` | the same for a GPU, with kernels of our own |
 //! | `convolution.rs` | the convolution and its gradients, of slices of numbers |
 //! | `normalisation.rs` | the batch normalisation and its gradients, of slices of numbers |
 //! | `backend.rs` | both as operations of burn's CPU backend that can be differentiated |
@@ -30,6 +31,7 @@ pub mod processor;
 mod tests;
 #[cfg(not(target_family = "wasm"))]
 pub mod training;
+pub mod wgsl;
 
 use burn::nn::BatchNorm;
 use burn::nn::conv::Conv2d;

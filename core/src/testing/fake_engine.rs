@@ -119,7 +119,7 @@ impl Engine for FakeEngine {
             Ok(raw.finish(None, self.enabled))
         };
         self.kept = Some(raw);
-        Some(SliceResult { ticket, slice, outcome })
+        Some(SliceResult { ticket, slice, outcome, labels: Vec::new() })
     }
 
     fn reweight(&mut self, slice: usize, attention: &[f32; ORGAN_COUNT]) -> Option<SlicePrediction> {

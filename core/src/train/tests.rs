@@ -274,7 +274,8 @@ fn gradients_match_finite_differences_on_the_cpu() {
 /// A wgpu device, be it a software adapter. `cargo xtask test` installs one where it can; where there is none, a machine
 /// that does not claim to check everything goes on without.
 fn wgpu() -> Option<Device> {
-    match crate::infer::ComputeDevice::open(crate::infer::DevicePreference::Gpu) {
+    let opened = crate::infer::ComputeDevice::open(crate::infer::DevicePreference::Gpu);
+    match opened.and_then(crate::infer::ComputeDevice::with_tensors) {
         Ok(device) => Some(device.burn),
         Err(error) => {
             whole_program_tests::not_run(&error.to_string());

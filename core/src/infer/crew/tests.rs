@@ -120,9 +120,9 @@ fn request(slice: usize) -> SliceRequest {
     // Now and then a body wider than the field.
     if slice % 7 == 3 {
         let tiles = vec![tile([-10, 2], slice), tile([6, 2], slice + 1)];
-        return SliceRequest { slice, tiles, centre: Some(tile([-2, 2], slice)) };
+        return SliceRequest { slice, tiles, centre: Some(tile([-2, 2], slice)), labels: None };
     }
-    SliceRequest { slice, tiles: vec![tile([3, -4], slice)], centre: None }
+    SliceRequest { slice, tiles: vec![tile([3, -4], slice)], centre: None, labels: None }
 }
 
 /// All of `count` slices, fed as a run feeds them, each looked at as it comes.

@@ -4,6 +4,7 @@
 //! chosen unless a GPU is asked for by name. And a driver can be wrong without an error: a GPU is used only after a
 //! small network of our own layer shapes gave the same answer on it as on the CPU.
 
+mod check;
 #[cfg(not(target_family = "wasm"))]
 mod native;
 #[cfg(target_family = "wasm")]
@@ -14,10 +15,14 @@ pub(crate) use native::enumerate;
 #[cfg(not(target_family = "wasm"))]
 pub use native::{Adapter, adapters};
 
-use burn::tensor::{Device, Tensor, TensorData};
+#[cfg(not(target_family = "wasm"))]
+pub use check::known_answer_difference;
+pub use check::{KNOWN_ANSWER_TOLERANCE, kernels_difference, known_answer_difference_async};
+
+use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use crate::network::{AttentionAnatomy, NetworkConfig};
+use crate::kernels::wgsl::Gpu;
 
 /// What the user asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,8 +52,10 @@ pub enum ComputeKind {
 /// A device that is ready to compute.
 #[derive(Clone, Debug)]
 pub struct ComputeDevice {
-    /// The handle.
+    /// The tensor library's handle: the processor, until [`ComputeDevice::with_tensors`] makes it the GPU.
     pub burn: Device,
+    /// Our own, for segmenting; `None` on the processor.
+    pub gpu: Option<Gpu>,
     /// Name and API, for people.
     pub name: String,
     /// Its kind.
@@ -92,7 +99,7 @@ pub enum DeviceError {
 
 /// The CPU.
 pub fn cpu() -> ComputeDevice {
-    ComputeDevice { burn: Device::flex(), name: cpu_name(), kind: ComputeKind::Cpu, notes: Vec::new() }
+    ComputeDevice { burn: Device::flex(), gpu: None, name: cpu_name(), kind: ComputeKind::Cpu, notes: Vec::new() }
 }
 
 fn cpu_name() -> String {
@@ -102,99 +109,9 @@ fn cpu_name() -> String {
     }
 }
 
-/// Largest difference of the check network's outputs that rounding explains.
-pub const KNOWN_ANSWER_TOLERANCE: f32 = 2e-3;
-
-/// A network with every kind of layer of ours, its weights a fixed function of their position.
-fn check_network(device: &Device) -> AttentionAnatomy {
-    struct Fill(u32);
-    impl burn::module::ModuleMapper for Fill {
-        fn map_float<const D: usize>(
-            &mut self,
-            param: burn::module::Param<Tensor<D>>,
-        ) -> burn::module::Param<Tensor<D>> {
-            self.0 += 1;
-            let salt = self.0;
-            param.map(|t| {
-                let shape = t.shape();
-                let n = shape.num_elements();
-                let values: Vec<f32> = (0..n as u32)
-                    .map(|i| {
-                        let h = i.wrapping_mul(2_654_435_761).wrapping_add(salt.wrapping_mul(40_503)) >> 8;
-                        // Batch variances must be positive; one-dimensional numbers are scales, shifts and statistics.
-                        let unit = (h & 0xffff) as f32 / 65_535.0;
-                        if D == 1 { 0.5 + unit } else { (unit - 0.5) * 0.35 }
-                    })
-                    .collect();
-                Tensor::from_data(TensorData::new(values, shape), &t.device())
-            })
-        }
-    }
-    let config = NetworkConfig { base: 8, levels: 3, stack: 5, attention: true };
-    burn::module::Module::map(config.init(device), &mut Fill(0)).fold()
-}
-
-fn check_output(device: &Device) -> (Tensor<4>, Tensor<2>, Tensor<2>) {
-    let input: Vec<f32> = (0..5 * 32 * 32u32).map(|i| ((i.wrapping_mul(97) >> 2) & 255) as f32 / 255.0).collect();
-    let input = Tensor::<4>::from_data(TensorData::new(input, [1, 5, 32, 32]), device);
-    let output = check_network(device).forward(input);
-    match output.region {
-        Some(region) => (output.logits, region.attention, region.regions),
-        None => (output.logits, Tensor::zeros([1, 1], device), Tensor::zeros([1, 1], device)),
-    }
-}
-
-fn relative_difference(answer: &[f32], truth: &[f32]) -> f32 {
-    if answer.len() != truth.len() {
-        return f32::INFINITY;
-    }
-    let scale = truth.iter().fold(1.0f32, |m, v| m.max(v.abs()));
-    answer.iter().zip(truth).fold(0.0f32, |m, (a, t)| {
-        let d = (a - t).abs() / scale;
-        if d.is_nan() { f32::INFINITY } else { m.max(d) }
-    })
-}
-
-/// How far the device's answer on a small network is from the CPU's, relative to the largest value. Reads back, so
-/// natively only; see [`known_answer_difference_async`] for the browser.
-#[cfg(not(target_family = "wasm"))]
-pub fn known_answer_difference(device: &Device) -> f32 {
-    let read = |device: &Device| -> Vec<f32> {
-        let (a, b, c) = check_output(device);
-        [a.into_data(), b.into_data(), c.into_data()]
-            .into_iter()
-            .flat_map(|d| d.try_to_vec::<f32>().unwrap_or_default())
-            .collect()
-    };
-    relative_difference(&read(device), &read(&Device::flex()))
-}
-
-/// [`known_answer_difference`] for where a blocking read is not possible.
-pub async fn known_answer_difference_async(device: &Device) -> f32 {
-    async fn read(device: &Device) -> Vec<f32> {
-        let (a, b, c) = check_output(device);
-        let mut all = Vec::new();
-        for data in [a.into_data_async().await, b.into_data_async().await, c.into_data_async().await] {
-            all.extend(data.ok().and_then(|d| d.try_to_vec::<f32>().ok()).unwrap_or_default());
-        }
-        all
-    }
-    let answer = read(device).await;
-    let truth = read(&Device::flex()).await;
-    relative_difference(&answer, &truth)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_cpu_agrees_with_itself_and_a_wrong_answer_is_seen() {
-        assert_eq!(known_answer_difference(&Device::flex()), 0.0);
-        assert!(relative_difference(&[1.0, 2.0], &[1.0, 2.1]) > KNOWN_ANSWER_TOLERANCE);
-        assert_eq!(relative_difference(&[f32::NAN], &[1.0]), f32::INFINITY);
-        assert_eq!(relative_difference(&[], &[1.0]), f32::INFINITY);
-    }
 
     #[test]
     fn auto_never_chooses_a_software_adapter() {

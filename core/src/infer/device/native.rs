@@ -5,8 +5,10 @@ use serde::Serialize;
 use wgpu::{Backends, DeviceType, Instance, InstanceDescriptor};
 
 use super::{
-    ComputeDevice, ComputeKind, DeviceError, DevicePreference, KNOWN_ANSWER_TOLERANCE, cpu, known_answer_difference,
+    ComputeDevice, ComputeKind, DeviceError, DevicePreference, KNOWN_ANSWER_TOLERANCE, cpu, kernels_difference,
+    known_answer_difference,
 };
+use crate::kernels::wgsl::Gpu;
 
 /// A graphics adapter of this machine.
 #[derive(Clone, Debug, Serialize)]
@@ -21,6 +23,8 @@ pub struct Adapter {
     pub kind: ComputeKind,
     #[serde(skip)]
     selector: Selector,
+    #[serde(skip)]
+    handle: wgpu::Adapter,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,7 +68,14 @@ pub fn adapters() -> Vec<Adapter> {
                 DeviceType::Cpu | DeviceType::Other => (ComputeKind::SoftwareGpu, Selector::Software),
             };
             let driver = format!("{} {}", info.driver, info.driver_info).trim().to_string();
-            Adapter { name: info.name, api: format!("{:?}", info.backend), driver, kind, selector }
+            Adapter {
+                name: info.name,
+                api: format!("{:?}", info.backend),
+                driver,
+                kind,
+                selector,
+                handle: adapter.clone(),
+            }
         })
         .collect();
     list.sort_by_key(|a| a.selector);
@@ -112,26 +123,60 @@ impl ComputeDevice {
     }
 }
 
-fn open_adapter(adapter: &Adapter) -> Result<ComputeDevice, DeviceError> {
-    let kind = match adapter.selector {
+fn tensor_device(selector: Selector) -> DeviceKind {
+    match selector {
         Selector::Discrete(n) => DeviceKind::DiscreteGpu(n),
         Selector::Integrated(n) => DeviceKind::IntegratedGpu(n),
         Selector::Virtual(n) => DeviceKind::VirtualGpu(n),
         Selector::Software => DeviceKind::Cpu,
-    };
+    }
+}
+
+/// Opens our own device, compiles the kernels and checks all of them.
+fn open_adapter(adapter: &Adapter) -> Result<ComputeDevice, DeviceError> {
     let name = format!("{} ({})", adapter.name, adapter.api);
-    // A runtime can be registered once in a process; the second opening finds it there. The driver may panic, too.
-    let opened = std::panic::catch_unwind(|| match Device::wgpu_options().device_kind(kind.clone()).init() {
-        Ok(device) => Ok(device),
-        Err(error) if error.to_string().contains("already") => Ok(Device::wgpu(kind.clone())),
-        Err(error) => Err(error.to_string()),
-    });
     let open_error = |reason: String| DeviceError::Open { name: name.clone(), reason };
-    let burn = opened.map_err(|_| open_error("the driver crashed".into()))?.map_err(open_error)?;
-    let difference = std::panic::catch_unwind(|| known_answer_difference(&burn))
-        .map_err(|_| DeviceError::Open { name: name.clone(), reason: "a test computation crashed".into() })?;
+    // The driver may panic, too.
+    let open = std::panic::AssertUnwindSafe(|| pollster::block_on(Gpu::open(&adapter.handle, &name)));
+    let opened = std::panic::catch_unwind(open);
+    let gpu = opened.map_err(|_| open_error("the driver crashed".into()))?.map_err(|e| open_error(e.to_string()))?;
+    let checked = std::panic::AssertUnwindSafe(|| pollster::block_on(kernels_difference(&gpu)));
+    let difference = std::panic::catch_unwind(checked).map_err(|_| open_error("a test computation crashed".into()))?;
+    if let Some(refused) = gpu.refused() {
+        return Err(open_error(refused.to_string()));
+    }
     if difference > KNOWN_ANSWER_TOLERANCE {
         return Err(DeviceError::WrongAnswer { name, difference });
     }
-    Ok(ComputeDevice { burn, name, kind: adapter.kind, notes: Vec::new() })
+    Ok(ComputeDevice { burn: Device::flex(), gpu: Some(gpu), name, kind: adapter.kind, notes: Vec::new() })
+}
+
+impl ComputeDevice {
+    /// Opens the tensor library's device of the same GPU and checks it, for what runs on that: training, and the reference engine.
+    /// Without a GPU nothing is left to do.
+    ///
+    /// # Errors
+    /// As [`ComputeDevice::open`] for a GPU.
+    pub fn with_tensors(self) -> Result<Self, DeviceError> {
+        if self.gpu.is_none() {
+            return Ok(self);
+        }
+        let name = self.name.clone();
+        let selected = adapters().into_iter().find(|adapter| name == format!("{} ({})", adapter.name, adapter.api));
+        let kind = tensor_device(selected.map(|adapter| adapter.selector).unwrap_or_default());
+        // A runtime can be registered once in a process; the second opening finds it there. The driver may panic, too.
+        let opened = std::panic::catch_unwind(|| match Device::wgpu_options().device_kind(kind.clone()).init() {
+            Ok(device) => Ok(device),
+            Err(error) if error.to_string().contains("already") => Ok(Device::wgpu(kind.clone())),
+            Err(error) => Err(error.to_string()),
+        });
+        let open_error = |reason: String| DeviceError::Open { name: name.clone(), reason };
+        let burn = opened.map_err(|_| open_error("the driver crashed".into()))?.map_err(open_error)?;
+        let difference = std::panic::catch_unwind(|| known_answer_difference(&burn))
+            .map_err(|_| DeviceError::Open { name: name.clone(), reason: "a test computation crashed".into() })?;
+        if difference > KNOWN_ANSWER_TOLERANCE {
+            return Err(DeviceError::WrongAnswer { name, difference });
+        }
+        Ok(Self { burn, ..self })
+    }
 }

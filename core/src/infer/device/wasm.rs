@@ -1,18 +1,11 @@
 //! Devices in the browser: the one adapter that WebGPU offers, in a page or in a Web Worker, or the processor.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use burn::tensor::wgpu::{WgpuSetup, wgpu};
-use burn::tensor::{Device, DeviceKind};
+use burn::tensor::Device;
 
 use super::{
-    ComputeDevice, ComputeKind, DeviceError, DevicePreference, KNOWN_ANSWER_TOLERANCE, cpu,
-    known_answer_difference_async,
+    ComputeDevice, ComputeKind, DeviceError, DevicePreference, KNOWN_ANSWER_TOLERANCE, cpu, kernels_difference,
 };
-
-/// GPU devices opened so far. A selector is initialised once and keeps its device, be it lost or not; the browser
-/// ignores the number in it, so that a new number is a new device.
-static OPENED: AtomicUsize = AtomicUsize::new(0);
+use crate::kernels::wgsl::Gpu;
 
 impl ComputeDevice {
     /// Opens the device that `preference` asks for.
@@ -31,10 +24,24 @@ impl ComputeDevice {
     }
 }
 
+impl ComputeDevice {
+    /// For what runs on the tensor library: in a page that is the processor.
+    ///
+    /// # Errors
+    /// None here.
+    pub fn with_tensors(self) -> Result<Self, DeviceError> {
+        Ok(if self.gpu.is_some() { cpu() } else { self })
+    }
+}
+
 async fn open_gpu(software: bool) -> Result<ComputeDevice, DeviceError> {
-    let kind = DeviceKind::DiscreteGpu(OPENED.fetch_add(1, Ordering::Relaxed));
-    let opened = Device::wgpu_options().device_kind(kind).init_with_setup_async().await;
-    let (burn, WgpuSetup { adapter, .. }) = opened.map_err(|e| DeviceError::NoWebGpu(e.to_string()))?;
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
+        backends: wgpu::Backends::BROWSER_WEBGPU,
+        ..wgpu::InstanceDescriptor::new_without_display_handle()
+    });
+    let wanted =
+        wgpu::RequestAdapterOptions { power_preference: wgpu::PowerPreference::HighPerformance, ..Default::default() };
+    let adapter = instance.request_adapter(&wanted).await.map_err(|e| DeviceError::NoWebGpu(e.to_string()))?;
     let info = adapter.get_info();
     let kind = match info.device_type {
         wgpu::DeviceType::Cpu => ComputeKind::SoftwareGpu,
@@ -45,9 +52,14 @@ async fn open_gpu(software: bool) -> Result<ComputeDevice, DeviceError> {
     }
     // Browsers keep the name of the GPU to themselves, as a rule.
     let name = if info.name.is_empty() { "GPU (WebGPU)".into() } else { format!("{} (WebGPU)", info.name) };
-    let difference = known_answer_difference_async(&burn).await;
+    let gpu = Gpu::open(&adapter, &name).await;
+    let gpu = gpu.map_err(|e| DeviceError::Open { name: name.clone(), reason: e.to_string() })?;
+    let difference = kernels_difference(&gpu).await;
+    if let Some(refused) = gpu.refused() {
+        return Err(DeviceError::Open { name, reason: refused.to_string() });
+    }
     if difference > KNOWN_ANSWER_TOLERANCE {
         return Err(DeviceError::WrongAnswer { name, difference });
     }
-    Ok(ComputeDevice { burn, name, kind, notes: Vec::new() })
+    Ok(ComputeDevice { burn: Device::flex(), gpu: Some(gpu), name, kind, notes: Vec::new() })
 }

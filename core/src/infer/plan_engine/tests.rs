@@ -20,7 +20,7 @@ fn tile(origin: [i64; 2], brightness: f32) -> Tile {
 }
 
 fn slice(slice: usize, brightness: f32) -> SliceRequest {
-    SliceRequest { slice, tiles: vec![tile([3, -4], brightness)], centre: None }
+    SliceRequest { slice, tiles: vec![tile([3, -4], brightness)], centre: None, labels: None }
 }
 
 /// The same network on both engines, the attention of one organ in units.
@@ -47,6 +47,7 @@ fn the_plan_says_what_burn_says_of_one_tile_and_of_several() {
         slice: 9,
         tiles: vec![tile([-10, 2], 0.9), tile([6, 2], 0.4)],
         centre: Some(tile([-2, 2], 0.6)),
+        labels: None,
     };
     for request in [slice(4, 1.0), wide] {
         plan.submit(request.clone());

@@ -46,6 +46,11 @@ impl Head {
         Ok(Self { weight: weight.to_vec(), bias, channels })
     }
 
+    /// Channels, weight `[34, channels]` and bias.
+    pub fn parameters(&self) -> (usize, &[f32], &[f32; CLASS_COUNT]) {
+        (self.channels, &self.weight, &self.bias)
+    }
+
     /// The softmax's probabilities, each class's weighted (the background's weight is 1) and the whole renormalised; those
     /// of classes that are not `drawn` go to the background. Left out are classes that stay below `negligible` everywhere. `None`
     /// where a logit is not finite.

@@ -10,6 +10,7 @@ use super::blocked::Shape;
 use super::error::PlanError;
 use super::head::Head;
 use super::region::RegionLayers;
+use crate::anatomy::ORGAN_COUNT;
 
 /// An input under a kernel.
 #[derive(Clone, Debug, PartialEq)]
@@ -167,6 +168,15 @@ impl Layout {
         let Builder { maps, drafts, .. } = builder;
         let (steps, places, of) = assign(drafts, &maps, input, x);
         Ok(Self { steps, places, maps, ends: [input, x], input: of[input], output: of[x], levels, head })
+    }
+
+    /// Gives scale z4 + offset in place of the attention z4 of each organ; nothing where there is none.
+    pub fn set_attention_line(&mut self, line: ([f32; ORGAN_COUNT], [f32; ORGAN_COUNT])) {
+        for step in &mut self.steps {
+            if let Operation::Region(region) = &mut step.work {
+                region.set_attention_line(line);
+            }
+        }
     }
 }
 

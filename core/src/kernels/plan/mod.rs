@@ -24,14 +24,14 @@ pub(super) mod blocked;
 mod compile;
 pub(super) mod convolution;
 mod error;
-mod head;
+pub(super) mod head;
 pub(super) mod layout;
-mod region;
+pub(super) mod region;
 mod run;
 #[cfg(test)]
 mod tests;
 mod tile;
-mod window;
+pub(super) mod window;
 pub(super) mod winograd;
 
 pub use air::Air;

@@ -63,6 +63,19 @@ impl RegionLayers {
         Ok(Self { shared, region, attention, line: ([1.0; ORGAN_COUNT], [0.0; ORGAN_COUNT]) })
     }
 
+    /// Outputs of the shared layer.
+    pub fn width(&self) -> usize {
+        self.shared.bias.len()
+    }
+
+    /// Weight `[out, in]` and bias of the shared layer, of the region's and of the attention's, then scale and offset of each
+    /// organ's attention.
+    pub fn parameters(&self) -> [&[f32]; 8] {
+        let [shared, region, attention] = [&self.shared, &self.region, &self.attention].map(|l| [&l.weight, &l.bias]);
+        let (scale, offset) = &self.line;
+        [shared[0], shared[1], region[0], region[1], attention[0], attention[1], &scale[..], &offset[..]]
+    }
+
     /// Gives scale z4 + offset in place of z4.
     pub fn set_attention_line(&mut self, line: ([f32; ORGAN_COUNT], [f32; ORGAN_COUNT])) {
         self.line = line;

@@ -59,7 +59,7 @@ impl Plan {
     }
 
     fn windows(&self, field: [usize; 2], within: Span) -> Windows {
-        Windows::new(&self.steps, &self.maps, self.ends, field, within)
+        Windows::new(self.steps.iter().map(|step| &step.flow), &self.maps, self.ends, field, within)
     }
 
     fn set(&self, arena: &mut Arena, size: [usize; 2], windows: Windows, air: Option<Arc<Air>>) {

@@ -6,7 +6,7 @@
 //! weights, and the deeper a level, the more of it is computed: its pixels see further.
 
 use super::blocked::{Part, Shape};
-use super::layout::{Flow, Place, Reach, Step};
+use super::layout::{Flow, Place, Reach};
 
 /// Rows and columns from `first` to before `end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,13 +89,19 @@ pub struct Windows {
 
 impl Windows {
     /// For a field of which all but `within` is air. `ends` are the input and the last maps.
-    pub fn new<W>(steps: &[Step<W>], maps: &[Place], ends: [usize; 2], field: [usize; 2], within: Span) -> Self {
+    pub fn new<'a>(
+        flows: impl DoubleEndedIterator<Item = &'a Flow> + Clone,
+        maps: &[Place],
+        ends: [usize; 2],
+        field: [usize; 2],
+        within: Span,
+    ) -> Self {
         let all = |map: usize| Span::all(maps[map].shape(field).size);
         let hull = |a: Option<Span>, b: Span| Some(a.map_or(b, |a| a.hull(&b)));
         // Forwards: what differs from air.
         let mut seen: Vec<Option<Span>> = vec![None; maps.len()];
         seen[ends[0]] = Some(within);
-        for Flow { inputs, reaches, residual, output, .. } in steps.iter().map(|step| &step.flow) {
+        for Flow { inputs, reaches, residual, output, .. } in flows.clone() {
             let added = residual.and_then(|map| seen[map]);
             let reached = reaches.iter().filter_map(|(input, reach)| Some(reach.reached(&seen[inputs[*input]]?)));
             if let Some(span) = reached.chain(added).reduce(|a, b| a.hull(&b)) {
@@ -106,7 +112,7 @@ impl Windows {
         let (mut needed, mut stored) = (vec![None; maps.len()], vec![None; maps.len()]);
         let mut computed: Vec<Span> = (0..maps.len()).map(all).collect();
         (needed[ends[1]], computed[ends[0]], stored[ends[0]]) = (Some(within), within, Some(within));
-        for Flow { inputs, reaches, residual, output, .. } in steps.iter().rev().map(|step| &step.flow) {
+        for Flow { inputs, reaches, residual, output, .. } in flows.rev() {
             let Some(seen) = seen[*output] else { continue };
             if reaches.is_empty() {
                 // A mean over all of them.

@@ -39,8 +39,12 @@ impl Executor {
         let Some(demo) = self.demo.as_mut().filter(|l| !l.paused) else { return Step::Idle };
         let Some(training) = &mut demo.training else {
             let Some(device) = self.compute.device_or_open(self.platform.as_mut()) else { return Step::Waiting };
-            let (device, name) = (device.burn.clone(), device.name.clone());
-            demo.training = Some(LearnTask::new(demo.run, demo.settings, device, name));
+            match device.clone().with_tensors() {
+                Ok(device) => {
+                    demo.training = Some(LearnTask::new(demo.run, demo.settings, device.burn, device.name));
+                }
+                Err(error) => self.end_demo(LearnUpdate::Failed(error.to_string())),
+            }
             return Step::Worked;
         };
         let Some(events) = training.step() else { return Step::Waiting };

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use attention_anatomy::infer::volume_run::{empty, request};
-use attention_anatomy::infer::{Engine, SlicePrediction, Ticket, reduce};
-use attention_anatomy::preprocess::ModelSlices;
+use attention_anatomy::infer::{Engine, LabelOutput, LabelRequest, SlicePrediction, SliceResult, Ticket, reduce};
+use attention_anatomy::preprocess::{Blend, ModelSlices};
 
 use super::{Executor, Step};
 use crate::worker::{Ask, Event};
@@ -22,6 +22,8 @@ struct Question {
     ask: Ask,
     /// By slice, under the vector.
     known: BTreeMap<usize, SlicePrediction>,
+    /// Under which ticket the labels come, from an engine that makes them.
+    asked: Option<Ticket>,
     tries: usize,
 }
 
@@ -36,7 +38,7 @@ pub(super) struct Questions {
 impl Questions {
     pub(super) fn add(&mut self, ask: Ask) {
         self.waiting.retain(|q| q.ask.slice != ask.slice);
-        self.waiting.push(Question { ask, known: BTreeMap::new(), tries: 0 });
+        self.waiting.push(Question { ask, known: BTreeMap::new(), asked: None, tries: 0 });
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -45,7 +47,7 @@ impl Questions {
 
     /// Whether a slice is being computed for a question.
     pub(super) fn under_way(&self) -> bool {
-        !self.submitted.is_empty()
+        !self.submitted.is_empty() || self.waiting.iter().any(|question| question.asked.is_some())
     }
 
     /// Whether there were any.
@@ -57,11 +59,21 @@ impl Questions {
     /// What another engine had under way comes again.
     pub(super) fn engine_changed(&mut self) {
         self.submitted.clear();
+        self.waiting.iter_mut().for_each(|question| question.asked = None);
     }
 
     /// A slice is there; whether it was computed for a question.
     pub(super) fn accept(&mut self, ticket: Ticket) -> bool {
-        self.submitted.remove(&ticket).is_some()
+        self.submitted.remove(&ticket).is_some() || self.waiting.iter().any(|q| q.asked == Some(ticket))
+    }
+
+    /// The question that labels under this ticket answer, if they were asked for and are there; without them it is asked again.
+    pub(super) fn answered(&mut self, result: &mut SliceResult) -> Option<(Ask, Vec<u8>)> {
+        let at = self.waiting.iter().position(|question| question.asked == Some(result.ticket))?;
+        self.waiting[at].asked = None;
+        result.outcome.as_ref().ok()?;
+        let labels = result.labels.pop()?;
+        Some((self.waiting.remove(at).ask, labels.labels))
     }
 }
 
@@ -126,6 +138,9 @@ impl Question {
             return Answer::Never;
         }
         let blend = slices.centres().blend(self.ask.slice);
+        if engine.makes_labels() {
+            return self.ask_for_labels(engine, slices, submitted, blend);
+        }
         for k in [blend.below, blend.above] {
             if self.known.contains_key(&k) {
                 continue;
@@ -153,5 +168,40 @@ impl Question {
             }
             _ => Answer::Later,
         }
+    }
+
+    /// Asks an engine that makes labels by itself; they come as a result.
+    fn ask_for_labels(
+        &mut self,
+        engine: &mut dyn Engine,
+        slices: &ModelSlices,
+        submitted: &mut BTreeMap<Ticket, usize>,
+        blend: Blend,
+    ) -> Answer {
+        if self.asked.is_some() {
+            return Answer::Later;
+        }
+        let output = LabelOutput::of(slices, self.ask.slice, blend);
+        let sources: Vec<usize> = output.parts.iter().filter_map(|(slice, _)| *slice).collect();
+        if sources.is_empty() {
+            let [nx, ny] = slices.grid().input_size;
+            return Answer::Labels(vec![0; nx * ny]);
+        }
+        engine.set_enabled(self.ask.enabled);
+        let wanted = LabelRequest { grid: slices.grid().clone(), outputs: vec![output], explain: false };
+        self.asked = engine.relabel(&wanted, &self.ask.attention);
+        if self.asked.is_some() || !submitted.is_empty() {
+            return Answer::Later;
+        }
+        // One of them is no longer at hand.
+        if self.tries == TRIES {
+            return Answer::Never;
+        }
+        self.tries += 1;
+        for request in sources.into_iter().filter_map(|k| request(slices, k)) {
+            let k = request.slice;
+            submitted.insert(engine.submit(request), k);
+        }
+        Answer::Later
     }
 }

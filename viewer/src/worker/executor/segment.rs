@@ -11,7 +11,7 @@ use web_time::Instant;
 use super::compute::EngineState;
 use super::{Executor, Step};
 use crate::worker::error::NetworkError;
-use crate::worker::{Event, RunRequest};
+use crate::worker::{Ask, Event, RunRequest};
 
 /// A run under way.
 pub(super) struct Segmenting {
@@ -221,8 +221,11 @@ impl Executor {
         Step::Worked
     }
 
-    fn accept_answer(&mut self, result: SliceResult) {
+    fn accept_answer(&mut self, mut result: SliceResult) {
         let known = self.questions.accept(result.ticket);
+        if let Some((Ask { number, slice, .. }, labels)) = self.questions.answered(&mut result) {
+            self.events.push_back(Event::Answer { number, slice, labels });
+        }
         match result.outcome {
             Err(error @ EngineError::DeviceLost(_)) => self.device_lost(&error),
             Err(error) if known => {

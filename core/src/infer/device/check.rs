@@ -1,0 +1,188 @@
+//! Whether a GPU answers rightly: a small network of our own layer shapes, on it and on the processor.
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::anatomy::{CLASS_COUNT, OrganSet};
+use crate::infer::engine::{Engine, LabelOutput, LabelRequest, SliceRequest, SliceResult, Wait};
+use crate::infer::reduce::labels_and_margin;
+use crate::infer::tile::Tile;
+use crate::infer::{PlanEngine, WgslEngine};
+use crate::kernels::wgsl::Gpu;
+use crate::network::{AttentionAnatomy, NetworkConfig};
+use crate::preprocess::{InputConfig, ModelGrid};
+
+/// Largest difference of the check network's outputs that rounding explains.
+pub const KNOWN_ANSWER_TOLERANCE: f32 = 2e-3;
+
+/// A network with every kind of layer of ours, its weights a fixed function of their position.
+fn check_network(device: &Device, base: usize) -> AttentionAnatomy {
+    struct Fill(u32);
+    impl burn::module::ModuleMapper for Fill {
+        fn map_float<const D: usize>(
+            &mut self,
+            param: burn::module::Param<Tensor<D>>,
+        ) -> burn::module::Param<Tensor<D>> {
+            self.0 += 1;
+            let salt = self.0;
+            param.map(|t| {
+                let shape = t.shape();
+                let n = shape.num_elements();
+                let values: Vec<f32> = (0..n as u32)
+                    .map(|i| {
+                        let h = i.wrapping_mul(2_654_435_761).wrapping_add(salt.wrapping_mul(40_503)) >> 8;
+                        // Batch variances must be positive; one-dimensional numbers are scales, shifts and statistics.
+                        let unit = (h & 0xffff) as f32 / 65_535.0;
+                        if D == 1 { 0.5 + unit } else { (unit - 0.5) * 0.35 }
+                    })
+                    .collect();
+                Tensor::from_data(TensorData::new(values, shape), &t.device())
+            })
+        }
+    }
+    let config = NetworkConfig { base, levels: 3, stack: 5, attention: true };
+    burn::module::Module::map(config.init(device), &mut Fill(0)).fold()
+}
+
+fn check_output(device: &Device) -> (Tensor<4>, Tensor<2>, Tensor<2>) {
+    let input: Vec<f32> = (0..5 * 32 * 32u32).map(|i| ((i.wrapping_mul(97) >> 2) & 255) as f32 / 255.0).collect();
+    let input = Tensor::<4>::from_data(TensorData::new(input, [1, 5, 32, 32]), device);
+    let output = check_network(device, 8).forward(input);
+    match output.region {
+        Some(region) => (output.logits, region.attention, region.regions),
+        None => (output.logits, Tensor::zeros([1, 1], device), Tensor::zeros([1, 1], device)),
+    }
+}
+
+fn relative_difference(answer: &[f32], truth: &[f32]) -> f32 {
+    if answer.len() != truth.len() {
+        return f32::INFINITY;
+    }
+    let scale = truth.iter().fold(1.0f32, |m, v| m.max(v.abs()));
+    answer.iter().zip(truth).fold(0.0f32, |m, (a, t)| {
+        let d = (a - t).abs() / scale;
+        if d.is_nan() { f32::INFINITY } else { m.max(d) }
+    })
+}
+
+/// How far the device's answer on a small network is from the CPU's, relative to the largest value. Reads back, so
+/// natively only; see [`known_answer_difference_async`] for the browser.
+#[cfg(not(target_family = "wasm"))]
+pub fn known_answer_difference(device: &Device) -> f32 {
+    let read = |device: &Device| -> Vec<f32> {
+        let (a, b, c) = check_output(device);
+        [a.into_data(), b.into_data(), c.into_data()]
+            .into_iter()
+            .flat_map(|d| d.try_to_vec::<f32>().unwrap_or_default())
+            .collect()
+    };
+    relative_difference(&read(device), &read(&Device::flex()))
+}
+
+/// [`known_answer_difference`] for where a blocking read is not possible.
+pub async fn known_answer_difference_async(device: &Device) -> f32 {
+    async fn read(device: &Device) -> Vec<f32> {
+        let (a, b, c) = check_output(device);
+        let mut all = Vec::new();
+        for data in [a.into_data_async().await, b.into_data_async().await, c.into_data_async().await] {
+            all.extend(data.ok().and_then(|d| d.try_to_vec::<f32>().ok()).unwrap_or_default());
+        }
+        all
+    }
+    let answer = read(device).await;
+    let truth = read(&Device::flex()).await;
+    relative_difference(&answer, &truth)
+}
+
+/// Side of the field that the kernels are checked on.
+const SIDE: usize = 32;
+/// Pixels of the input matrix that may have another label: at a tie rounding decides.
+const OTHER_LABELS: f32 = 1e-3;
+
+/// How far every kernel that `gpu` uses is from the processor: the largest difference of a probability, of attention, of a margin.
+/// Infinity where something is refused, or where more than one label in a thousand is another.
+pub async fn kernels_difference(gpu: &Gpu) -> f32 {
+    let mut worst = 0.0f32;
+    for tuning in gpu.tuning().to_check() {
+        worst = worst.max(tuned_difference(&gpu.with_tuning(tuning)).await.unwrap_or(f32::INFINITY));
+    }
+    worst
+}
+
+async fn tuned_difference(gpu: &Gpu) -> Option<f32> {
+    let device = Device::flex();
+    let input = InputConfig { crop: SIDE, ..InputConfig::light() };
+    let network = || check_network(&device, 16);
+    let mut plan = PlanEngine::new(network(), input.clone(), OrganSet::ALL, "processor".into()).ok()?;
+    let mut own = WgslEngine::new(network(), input.clone(), OrganSet::ALL, gpu).ok()?;
+    let grid = ModelGrid {
+        size: [SIDE; 2],
+        spacing_mm: [3.0; 2],
+        slices: 2,
+        slice_mm: 3.0,
+        input_size: [91, 83],
+        input_spacing_mm: [1.0, 1.1],
+    };
+    let request = |slice: usize, labels: Option<LabelRequest>| {
+        let value = |i: usize| ((i * 97 + slice * 31) >> 2 & 255) as f32 / 255.0;
+        let stack = (0..5 * SIDE * SIDE).map(value).collect();
+        SliceRequest { slice, tiles: vec![Tile::whole([0; 2], stack, SIDE)], centre: None, labels }
+    };
+    let output = LabelOutput { slice: 0, parts: vec![(Some(0), 0.6), (Some(1), 0.4)] };
+    let labels = LabelRequest { grid: grid.clone(), outputs: vec![output], explain: true };
+    let mut expected = Vec::new();
+    for slice in 0..2 {
+        plan.submit(request(slice, None));
+        expected.push(plan.poll(Wait::Yes)?.outcome.ok()?);
+    }
+    let mut found: Vec<SliceResult> = Vec::new();
+    for wanted in [request(0, None), request(1, None), request(1, Some(labels))] {
+        own.submit(wanted);
+        own.arrival().await;
+        found.push(own.poll(Wait::No)?);
+    }
+    let mut worst = 0.0f32;
+    for (found, expected) in found.iter().zip(&expected) {
+        let found = found.outcome.as_ref().ok()?;
+        let (mut a, mut b) = (vec![0.0; CLASS_COUNT * SIDE * SIDE], vec![0.0; CLASS_COUNT * SIDE * SIDE]);
+        for (all, prediction) in [(&mut a, found), (&mut b, expected)] {
+            let maps = prediction.probabilities.chunks_exact(SIDE * SIDE);
+            for (&class, map) in prediction.classes.iter().zip(maps) {
+                all[usize::from(class) * SIDE * SIDE..][..SIDE * SIDE].copy_from_slice(map);
+            }
+        }
+        // A class that is left out on one side only is negligible on both.
+        let both = |class: &u8| found.classes.contains(class) == expected.classes.contains(class);
+        for class in (0..CLASS_COUNT as u8).filter(both) {
+            let at = usize::from(class) * SIDE * SIDE;
+            worst = worst.max(relative_difference(&a[at..][..SIDE * SIDE], &b[at..][..SIDE * SIDE]));
+        }
+        worst = worst.max(relative_difference(&found.attention?, &expected.attention?));
+        worst = worst.max(relative_difference(&found.regions?, &expected.regions?));
+    }
+    let made = found.last()?.labels.first()?;
+    let [below, above] = &expected[..] else { return None };
+    let (labels, margin) = labels_and_margin(&grid, below, Some((above, 0.4)));
+    let other = labels.iter().zip(&made.labels).filter(|(a, b)| a != b).count();
+    if made.labels.len() != labels.len() || other as f32 > OTHER_LABELS * labels.len() as f32 {
+        return None;
+    }
+    // Where a class is negligible the processor may leave it out, so that margins differ by that.
+    let wrong = margin.iter().zip(&made.margin).filter(|(a, b)| a.abs_diff(**b) > 9).count();
+    if wrong as f32 > OTHER_LABELS * labels.len() as f32 {
+        return None;
+    }
+    Some(worst)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cpu_agrees_with_itself_and_a_wrong_answer_is_seen() {
+        assert_eq!(known_answer_difference(&Device::flex()), 0.0);
+        assert!(relative_difference(&[1.0, 2.0], &[1.0, 2.1]) > KNOWN_ANSWER_TOLERANCE);
+        assert_eq!(relative_difference(&[f32::NAN], &[1.0]), f32::INFINITY);
+        assert_eq!(relative_difference(&[], &[1.0]), f32::INFINITY);
+    }
+}

@@ -1,0 +1,399 @@
+//! The network on a GPU, with kernels of our own.
+//!
+//! What a slice's labels are made of stays on the device: submitting a slice enqueues network, attention and the way to the
+//! input matrix in one submission, and what comes back is a byte a pixel and its margin. What is kept for the slices computed
+//! last answers what-if questions, and labels of slices between two that were computed, without computing either again.
+
+use std::collections::VecDeque;
+
+use super::engine::{Engine, EngineError, LabelRequest, SliceLabels, SliceRequest, SliceResult, Ticket, Wait};
+use super::prediction::{NEGLIGIBLE, SlicePrediction, class_weights};
+use super::tile::TilePlace;
+use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT, OrganSet};
+use crate::kernels::wgsl::{Answer, Blend, ClassWeights, Drawn, Gpu, Grid, Network, Readback, Slot, TileMaps, Window};
+use crate::network::weights::WeightsError;
+use crate::network::{AttentionAnatomy, pytorch};
+use crate::preprocess::{AIR_HU, InputConfig, ModelGrid};
+
+/// Slices kept for what-if questions and neighbours, those asked about last or computed last: 1.7 MB each with the shipped weights.
+const KEPT: usize = 16;
+
+/// An engine on a GPU.
+#[derive(Debug)]
+pub struct WgslEngine {
+    network: Network,
+    enabled: OrganSet,
+    has_region: bool,
+    kept: VecDeque<Kept>,
+    spare: Vec<Slot>,
+    under_way: VecDeque<Pending>,
+    readbacks: Vec<Readback>,
+    next: u64,
+}
+
+/// A slice on the device.
+#[derive(Debug)]
+struct Kept {
+    slice: usize,
+    tiles: Vec<(TilePlace, Slot)>,
+}
+
+/// What was asked of a slice.
+#[derive(Clone, Debug)]
+enum Asked {
+    /// Probabilities.
+    Probabilities,
+    /// Labels, under the network's own attention.
+    Labels(LabelRequest),
+    /// Labels under another, of organs that were enabled then.
+    WhatIf,
+}
+
+/// A request under way.
+#[derive(Debug)]
+struct Pending {
+    ticket: Ticket,
+    slice: usize,
+    asked: Asked,
+    /// The slices whose labels come, in the order of the results.
+    outputs: Vec<usize>,
+    /// The organs that it was made for.
+    enabled: OrganSet,
+    readback: Readback,
+}
+
+impl WgslEngine {
+    /// `network` as read from its weights file; `enabled` are the organs that may be labelled.
+    ///
+    /// # Errors
+    /// [`WeightsError::Mismatch`] for a network that is not laid out as this program's are, or that is too large for the device.
+    pub fn new(
+        network: AttentionAnatomy,
+        input: InputConfig,
+        enabled: OrganSet,
+        gpu: &Gpu,
+    ) -> Result<Self, WeightsError> {
+        let line = network.gauge().map(|gauge| gauge.line());
+        let tensors = pytorch::tensors(&network.fold())?;
+        let network = Network::compile(gpu, &tensors, line, input.crop, input.intensity(AIR_HU));
+        let network = network.map_err(|e| WeightsError::Mismatch(e.to_string()))?;
+        Ok(Self {
+            has_region: network.has_region(),
+            network,
+            enabled,
+            kept: VecDeque::new(),
+            spare: Vec::new(),
+            under_way: VecDeque::new(),
+            readbacks: Vec::new(),
+            next: 0,
+        })
+    }
+
+    /// Bytes that the network takes on the device.
+    pub fn device_bytes(&self) -> u64 {
+        self.network.bytes()
+    }
+
+    /// Comes to an end when the next result is there, in a browser, too.
+    pub(super) async fn arrival(&self) {
+        if let Some(next) = self.under_way.front() {
+            next.readback.arrival(self.network.gpu()).await;
+        }
+    }
+
+    fn ticket(&mut self) -> Ticket {
+        self.next += 1;
+        Ticket(self.next - 1)
+    }
+
+    /// Makes the slice the one used last; whether it is at hand.
+    fn touch(&mut self, slice: usize) -> bool {
+        let Some(at) = self.kept.iter().position(|k| k.slice == slice) else { return false };
+        if let Some(kept) = self.kept.remove(at) {
+            self.kept.push_back(kept);
+        }
+        true
+    }
+
+    /// Computes a slice's maps into slots of its own.
+    fn compute(&mut self, request: SliceRequest) {
+        let SliceRequest { slice, tiles, centre, .. } = request;
+        if let Some(at) = self.kept.iter().position(|k| k.slice == slice)
+            && let Some(old) = self.kept.remove(at)
+        {
+            self.spare.extend(old.tiles.into_iter().map(|(_, slot)| slot));
+        }
+        while self.kept.len() >= KEPT
+            && let Some(old) = self.kept.pop_front()
+        {
+            self.spare.extend(old.tiles.into_iter().map(|(_, slot)| slot));
+        }
+        let mut slots: Vec<Slot> = Vec::with_capacity(tiles.len());
+        for _ in 0..tiles.len() {
+            let slot = self.spare.pop();
+            slots.push(slot.unwrap_or_else(|| self.network.slot()));
+        }
+        let shared = centre.is_some();
+        if let (Some(tile), Some(first), true) = (centre, slots.first(), self.has_region) {
+            self.network.tile(&tile.stack, window(&tile.place), first, true, false);
+        }
+        let mut kept = Vec::with_capacity(tiles.len());
+        for (n, (tile, slot)) in tiles.into_iter().zip(slots).enumerate() {
+            self.network.tile(&tile.stack, window(&tile.place), &slot, n == 0 && !shared, true);
+            kept.push((tile.place, slot));
+        }
+        self.kept.push_back(Kept { slice, tiles: kept });
+    }
+
+    fn readback(&mut self) -> Readback {
+        self.readbacks.pop().unwrap_or_default()
+    }
+
+    /// Has the probabilities of a slice read.
+    fn read_probabilities(&mut self, slice: usize) -> Option<Readback> {
+        let readback = self.readback();
+        let kept = self.kept.iter().find(|k| k.slice == slice)?;
+        let (_, size) = kept.bounds();
+        let drawn = Drawn(self.enabled);
+        self.network.probabilities(&kept.maps(), size, ClassWeights::Own, drawn, 0);
+        let slot = &kept.tiles.first()?.1;
+        Some(self.network.read_probabilities(readback, slot, size[0] * size[1]))
+    }
+
+    /// Has labels read: which slices' they are. Those that are made of a slice that is no longer at hand are left out.
+    fn read_labels(
+        &mut self,
+        slice: usize,
+        wanted: &LabelRequest,
+        weights: ClassWeights,
+    ) -> Option<(Vec<usize>, Readback)> {
+        let readback = self.readback();
+        let drawn = Drawn(self.enabled);
+        let Self { network, kept, has_region, .. } = self;
+        let at_hand = |slice: &Option<usize>| slice.is_none_or(|slice| kept.iter().any(|k| k.slice == slice));
+        let outputs: Vec<_> =
+            wanted.outputs.iter().filter(|output| output.parts.iter().all(|(slice, _)| at_hand(slice))).collect();
+        let input = wanted.grid.input_size;
+        network.reserve_results(outputs.len(), input);
+        let mut stage = Stage { network, kept, grid: &wanted.grid, drawn, sides: [None; 2] };
+        let explain = wanted.explain && *has_region;
+        let passes = if explain { &[weights, ClassWeights::Ones][..] } else { &[weights] };
+        for (pass, &weights) in passes.iter().enumerate() {
+            for (n, output) in outputs.iter().enumerate() {
+                let parts = stage.parts(&output.parts, weights);
+                let output = (pass == 0).then_some(n);
+                stage.network.labels(&Blend { parts: &parts, input, output });
+                if pass == 1 {
+                    stage.network.count_removed(n, input);
+                }
+            }
+        }
+        let slot = &kept.iter().find(|k| k.slice == slice)?.tiles.first()?.1;
+        let readback = network.read_labels(readback, slot, outputs.len(), input);
+        Some((outputs.iter().map(|output| output.slice).collect(), readback))
+    }
+
+    /// Asks the device for the outcome of a slice that was computed.
+    fn ask(&mut self, ticket: Ticket, slice: usize, asked: Asked) -> Option<Pending> {
+        let (outputs, readback) = match &asked {
+            Asked::Labels(wanted) => self.read_labels(slice, wanted, ClassWeights::Own)?,
+            Asked::Probabilities | Asked::WhatIf => (Vec::new(), self.read_probabilities(slice)?),
+        };
+        Some(Pending { ticket, slice, asked, outputs, enabled: self.enabled, readback })
+    }
+
+    fn result(&self, pending: &Pending, answer: Answer) -> SliceResult {
+        let Pending { ticket, slice, asked, outputs, .. } = pending;
+        let (ticket, slice) = (*ticket, *slice);
+        let bad = |reason: &str| Err(EngineError::BadAnswer { slice, reason: reason.into() });
+        let numbers = answer.attention.iter().chain(&answer.regions);
+        let finite = !answer.broken && (!self.has_region || numbers.copied().all(f32::is_finite));
+        let refused = self.network.gpu().refused();
+        let mut result =
+            SliceResult { ticket, slice, outcome: bad("it contains numbers that are not finite"), labels: Vec::new() };
+        if let Some(refused) = refused {
+            result.outcome = bad(&refused.to_string());
+            return result;
+        }
+        if !finite {
+            return result;
+        }
+        let kept = self.kept.iter().find(|k| k.slice == slice);
+        let (origin, size) = kept.map_or(([0; 2], [1; 2]), Kept::bounds);
+        let mut prediction = SlicePrediction {
+            slice,
+            origin,
+            size,
+            classes: Vec::new(),
+            probabilities: Vec::new(),
+            attention: self.has_region.then_some(answer.attention),
+            regions: self.has_region.then_some(answer.regions),
+        };
+        if matches!(asked, Asked::Probabilities) {
+            let area = size[0] * size[1];
+            for (class, map) in answer.probabilities.chunks_exact(area).enumerate() {
+                if class == 0 || map.iter().any(|&p| p >= NEGLIGIBLE) {
+                    prediction.classes.push(class as u8);
+                    prediction.probabilities.extend_from_slice(map);
+                }
+            }
+        }
+        result.outcome = Ok(prediction);
+        let explained = match asked {
+            Asked::Labels(wanted) => wanted.explain && self.has_region,
+            Asked::Probabilities | Asked::WhatIf => false,
+        };
+        let labels = outputs.iter().zip(answer.results).map(|(&slice, (labels, margin, counts))| SliceLabels {
+            slice,
+            labels,
+            margin,
+            removed: explained.then(|| std::array::from_fn(|organ| counts[organ + 1])),
+        });
+        result.labels = labels.collect();
+        result
+    }
+}
+
+/// Labels of several slices, and in which buffer whose probabilities are.
+struct Stage<'a> {
+    network: &'a mut Network,
+    kept: &'a VecDeque<Kept>,
+    grid: &'a ModelGrid,
+    drawn: Drawn,
+    sides: [Option<(usize, ClassWeights)>; 2],
+}
+
+impl Stage<'_> {
+    /// What a slice's labels are blended of.
+    fn parts(&mut self, parts: &[(Option<usize>, f32)], weights: ClassWeights) -> Vec<Grid> {
+        let mut result: Vec<Grid> = Vec::with_capacity(parts.len());
+        for &(slice, weight) in parts.iter().filter(|(_, weight)| *weight > 0.0) {
+            let kept = slice.and_then(|slice| self.kept.iter().find(|k| k.slice == slice));
+            let Some(kept) = kept else {
+                // A slice without a body: background, wherever one looks.
+                let nowhere = Grid { size: [1; 2], scale: [0.0; 2], offset: [-10.0; 2], weight, side: 0 };
+                result.push(nowhere);
+                continue;
+            };
+            let (origin, size) = kept.bounds();
+            let here = Some((kept.slice, weights));
+            let taken = result.first().map(|part: &Grid| part.side);
+            let side = self.sides.iter().position(|side| *side == here).unwrap_or_else(|| {
+                let side = taken.map_or(0, |side| 1 - side);
+                self.network.probabilities(&kept.maps(), size, weights, self.drawn, side);
+                self.sides[side] = here;
+                side
+            });
+            let (zero, one) = (self.grid.input_to_model(0.0, 0.0), self.grid.input_to_model(1.0, 1.0));
+            let (zero, scale) = ([zero.0, zero.1], [one.0 - zero.0, one.1 - zero.1]);
+            let offset = [0, 1].map(|axis| zero[axis] - origin[axis] as f64);
+            result.push(Grid { size, scale, offset, weight, side });
+        }
+        result
+    }
+}
+
+impl Kept {
+    /// Origin and size of the area that the boxes of all tiles lie in.
+    fn bounds(&self) -> ([i64; 2], [usize; 2]) {
+        let edge = |a: usize| {
+            let low = self.tiles.iter().map(|(place, _)| place.origin()[a]).min().unwrap_or(0);
+            let high = self.tiles.iter().map(|(place, _)| place.origin()[a] + place.within.size[a] as i64).max();
+            (low, (high.unwrap_or(1) - low) as usize)
+        };
+        let ((x, w), (y, h)) = (edge(0), edge(1));
+        ([x, y], [w, h])
+    }
+
+    fn maps(&self) -> Vec<TileMaps<'_>> {
+        let (origin, _) = self.bounds();
+        let of = |(place, slot)| {
+            let place: &TilePlace = place;
+            let at = [0, 1].map(|a| (place.origin()[a] - origin[a]) as usize);
+            TileMaps { slot, window: window(place), at }
+        };
+        self.tiles.iter().map(|(place, slot)| of((place, slot))).collect()
+    }
+}
+
+fn window(place: &TilePlace) -> Window {
+    Window { offset: place.within.offset, size: place.within.size }
+}
+
+impl Engine for WgslEngine {
+    fn name(&self) -> String {
+        self.network.gpu().name().into()
+    }
+
+    fn depth(&self) -> usize {
+        self.network.gpu().tuning().depth
+    }
+
+    fn makes_labels(&self) -> bool {
+        true
+    }
+
+    fn set_enabled(&mut self, enabled: OrganSet) {
+        self.enabled = enabled;
+    }
+
+    fn submit(&mut self, request: SliceRequest) -> Ticket {
+        let ticket = self.ticket();
+        let slice = request.slice;
+        let asked = request.labels.clone().map_or(Asked::Probabilities, Asked::Labels);
+        self.compute(request);
+        let pending = self.ask(ticket, slice, asked);
+        self.under_way.extend(pending);
+        ticket
+    }
+
+    fn poll(&mut self, wait: Wait) -> Option<SliceResult> {
+        loop {
+            let gpu = self.network.gpu().clone();
+            let front = self.under_way.front()?;
+            if wait == Wait::Yes {
+                front.readback.wait(&gpu);
+            } else if !front.readback.is_over(&gpu) {
+                return None;
+            }
+            let mut pending = self.under_way.pop_front()?;
+            let (ticket, slice) = (pending.ticket, pending.slice);
+            let Some((answer, readback)) = std::mem::take(&mut pending.readback).take() else {
+                let outcome = Err(EngineError::DeviceLost(gpu.name().into()));
+                return Some(SliceResult { ticket, slice, outcome, labels: Vec::new() });
+            };
+            self.readbacks.push(readback);
+            // Organs that were switched on or off meanwhile: the last stage once more.
+            if pending.enabled != self.enabled && !matches!(pending.asked, Asked::WhatIf) {
+                if let Some(again) = self.ask(ticket, slice, pending.asked.clone()) {
+                    self.under_way.push_front(again);
+                    continue;
+                }
+            }
+            return Some(self.result(&pending, answer));
+        }
+    }
+
+    /// Labels are asked for with [`relabel`](Engine::relabel).
+    fn reweight(&mut self, _slice: usize, _attention: &[f32; ORGAN_COUNT]) -> Option<SlicePrediction> {
+        None
+    }
+
+    fn relabel(&mut self, wanted: &LabelRequest, attention: &[f32; ORGAN_COUNT]) -> Option<Ticket> {
+        let slices: Vec<usize> = wanted.outputs.iter().flat_map(|o| &o.parts).filter_map(|(slice, _)| *slice).collect();
+        let first = *slices.first()?;
+        if !slices.iter().all(|&slice| self.touch(slice)) {
+            return None;
+        }
+        let weights: [f32; CLASS_COUNT] = class_weights(Some(attention));
+        self.network.ask(&weights);
+        let (outputs, readback) = self.read_labels(first, wanted, ClassWeights::Asked)?;
+        let ticket = self.ticket();
+        let enabled = self.enabled;
+        self.under_way.push_back(Pending { ticket, slice: first, asked: Asked::WhatIf, outputs, enabled, readback });
+        Some(ticket)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,270 @@
+use std::sync::Arc;
+
+use attention_anatomy_shaders::network::Kernel;
+use burn::tensor::Device;
+
+use super::*;
+use crate::anatomy::Organ;
+use crate::infer::device::{KNOWN_ANSWER_TOLERANCE, enumerate, kernels_difference};
+use crate::infer::volume_run::{Message, RunOptions, VolumeRun};
+use crate::infer::{LabelOutput, PlanEngine, Tile};
+use crate::kernels::wgsl::Tuning;
+use crate::network::gauge::{AttentionGauge, OrganGauge};
+use crate::network::{NetworkConfig, weights};
+use crate::preprocess::{FieldBox, ModelSlices};
+use crate::volume::{CtVolume, Geometry};
+
+const CROP: usize = 32;
+const WEIGHTS: &[u8] = include_bytes!("../../../../models/light.safetensors");
+const SAMPLE: &[u8] = include_bytes!("../../../../models/sample/neck-chest.nii.gz");
+
+/// A device of the first adapter, if there is one.
+fn gpu(source: fn(Kernel) -> String) -> Option<Gpu> {
+    let (_, found) = enumerate();
+    let Some(adapter) = found.first() else {
+        whole_program_tests::not_run("there is no graphics adapter, not even one in software");
+        return None;
+    };
+    let tuning = Tuning::of(&adapter.get_info());
+    Some(pollster::block_on(Gpu::open_with(adapter, "gpu", tuning, source)).unwrap())
+}
+
+/// The same network on both engines, the attention of one organ in units.
+fn engines(gpu: &Gpu) -> (WgslEngine, PlanEngine) {
+    let input = InputConfig { crop: CROP, ..InputConfig::light() };
+    let network = NetworkConfig { base: 8, levels: 3, stack: 5, attention: true }.init(&Device::flex());
+    let liver = OrganGauge { organ: Organ::Liver, unit: 0.4, slices: 20 };
+    let network = network.with_gauge(&AttentionGauge { organs: vec![liver] });
+    let own = WgslEngine::new(network.clone(), input.clone(), OrganSet::ALL, gpu).unwrap();
+    (own, PlanEngine::new(network, input, OrganSet::ALL, "cpu".into()).unwrap())
+}
+
+fn stack(brightness: f32, pixels: usize) -> Vec<f32> {
+    (0..5 * pixels).map(|i| brightness * ((i * 37 % 101) as f32 / 100.0)).collect()
+}
+
+fn tile(field: [i64; 2], within: FieldBox, brightness: f32) -> Tile {
+    Tile { place: TilePlace { field, within }, stack: stack(brightness, within.pixels()) }
+}
+
+fn slice(slice: usize, brightness: f32) -> SliceRequest {
+    let tiles = vec![tile([3, -4], FieldBox::whole(CROP), brightness)];
+    SliceRequest { slice, tiles, centre: None, labels: None }
+}
+
+fn ask(engine: &mut dyn Engine, request: SliceRequest) -> SliceResult {
+    let ticket = engine.submit(request);
+    let result = engine.poll(Wait::Yes).unwrap();
+    assert_eq!(result.ticket, ticket);
+    result
+}
+
+fn assert_close(a: &SlicePrediction, b: &SlicePrediction) {
+    assert_eq!((a.slice, a.origin, a.size, &a.classes), (b.slice, b.origin, b.size, &b.classes));
+    let close = |a: &[f32], b: &[f32]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-4);
+    assert!(close(&a.probabilities, &b.probabilities));
+    assert!(close(&a.attention.unwrap(), &b.attention.unwrap()) && close(&a.regions.unwrap(), &b.regions.unwrap()));
+}
+
+#[test]
+fn probabilities_are_the_processors_for_fields_boxes_and_several_tiles() {
+    let Some(gpu) = gpu(Kernel::source) else { return };
+    let (mut own, mut plan) = engines(&gpu);
+    let boxed = |offset, size| FieldBox { field: CROP, offset, size };
+    let whole = FieldBox::whole(CROP);
+    let one =
+        |slice, within| SliceRequest { slice, tiles: vec![tile([-3, 7], within, 0.8)], centre: None, labels: None };
+    let wide = SliceRequest {
+        slice: 9,
+        tiles: vec![tile([-10, 2], whole, 0.9), tile([6, 2], boxed([3, 5], [22, 9]), 0.4)],
+        centre: Some(tile([-2, 2], boxed([0, 1], [32, 30]), 0.6)),
+        labels: None,
+    };
+    // Boxes at odd places, at the edges, of one pixel; then the whole field again, with nothing left of them.
+    let requests = [
+        one(1, whole),
+        one(2, boxed([5, 9], [11, 7])),
+        one(3, boxed([0, 0], [32, 13])),
+        one(4, boxed([31, 30], [1, 2])),
+        one(5, boxed([17, 3], [15, 29])),
+        wide,
+        one(1, whole),
+    ];
+    for request in requests {
+        let found = ask(&mut own, request.clone()).outcome.unwrap();
+        assert_close(&found, &ask(&mut plan, request).outcome.unwrap());
+    }
+    for engine in [&mut own as &mut dyn Engine, &mut plan] {
+        engine.set_enabled([Organ::Heart].into_iter().collect());
+    }
+    assert_close(&ask(&mut own, slice(3, 0.5)).outcome.unwrap(), &ask(&mut plan, slice(3, 0.5)).outcome.unwrap());
+}
+
+/// Some slices of the sample, taken for as far apart as it is said.
+fn sample(slices: std::ops::Range<usize>, slice_mm: f64) -> CtVolume {
+    let ct = crate::formats::read_ct(vec![("neck-chest.nii.gz".into(), SAMPLE.to_vec())]).unwrap();
+    let [nx, ny, _] = ct.geometry.size;
+    let [sx, sy, _] = ct.geometry.spacing();
+    let geometry = Geometry::axial([nx, ny, slices.len()], [sx, sy, slice_mm], [0.0; 3]).unwrap();
+    let voxels = slices.flat_map(|k| ct.slice(k).to_vec()).collect();
+    crate::volume::Volume::from_stored(geometry, voxels, crate::volume::Modality::Ct).unwrap()
+}
+
+/// Labels, margins and counts of all slices.
+fn run(engine: &mut dyn Engine, slices: &Arc<ModelSlices>) -> Vec<(Vec<u8>, Vec<u8>, [u32; ORGAN_COUNT])> {
+    let mut run = VolumeRun::new(slices.clone(), &RunOptions { explain: true, ..RunOptions::default() });
+    let mut found = vec![None; slices.grid().slices];
+    while !run.is_over() {
+        for message in run.advance(engine, Wait::Yes) {
+            match message {
+                Message::SliceDone { slice, labels, explanation } => {
+                    let explanation = explanation.unwrap();
+                    let removed = explanation.removed.unwrap_or([0; ORGAN_COUNT]);
+                    assert!(
+                        found[slice].replace((labels, explanation.margin, removed)).is_none(),
+                        "slice {slice} twice"
+                    );
+                }
+                Message::Failed(error) => panic!("{error}"),
+                _ => {}
+            }
+        }
+    }
+    found.into_iter().map(Option::unwrap).collect()
+}
+
+#[test]
+fn the_shipped_weights_label_volumes_as_the_processor_does_thick_slices_and_thin_ones() {
+    let Some(gpu) = gpu(Kernel::source) else { return };
+    let (network, info) = weights::read_gauged(WEIGHTS, &Device::flex()).unwrap();
+    let enabled = info.organs(true);
+    let mut own = WgslEngine::new(network.clone(), info.input.clone(), enabled, &gpu).unwrap();
+    let mut plan = PlanEngine::new(network, info.input.clone(), enabled, "cpu".into()).unwrap();
+    for (slices, mm) in [(10..12, 3.0), (40..45, 1.0)] {
+        let slices = Arc::new(ModelSlices::new(Arc::new(sample(slices, mm)), &info.input).unwrap());
+        let (own, plan) = (run(&mut own, &slices), run(&mut plan, &slices));
+        let (mut pixels, mut labelled, mut other, mut margins) = (0, 0, 0, 0);
+        for ((labels, margin, removed), (expected, lead, gone)) in own.iter().zip(&plan) {
+            pixels += labels.len();
+            labelled += labels.iter().filter(|&&l| l > 0).count();
+            other += labels.iter().zip(expected).filter(|(a, b)| a != b).count();
+            // Where a class is negligible the processor may leave it out.
+            margins += margin.iter().zip(lead).filter(|(a, b)| a.abs_diff(**b) > 8).count();
+            let counts = removed.iter().zip(gone);
+            assert!(counts.clone().all(|(a, b)| a.abs_diff(*b) <= 1 + b / 50), "{removed:?} {gone:?}");
+        }
+        assert!(labelled > 500, "{labelled}");
+        assert!(other * 10_000 <= pixels, "{other} of {pixels} labels");
+        assert!(margins * 1000 <= pixels, "{margins} of {pixels} margins");
+    }
+    assert!(own.device_bytes() < 300 << 20, "{} MB", own.device_bytes() >> 20);
+}
+
+#[test]
+fn a_what_if_gives_the_labels_under_its_vector_and_slices_that_are_gone_are_said_to_be() {
+    let Some(gpu) = gpu(Kernel::source) else { return };
+    let (mut own, mut plan) = engines(&gpu);
+    let grid = ModelGrid {
+        size: [40; 2],
+        spacing_mm: [3.0; 2],
+        slices: 2,
+        slice_mm: 3.0,
+        input_size: [75, 61],
+        input_spacing_mm: [1.6, 2.0],
+    };
+    let output = LabelOutput { slice: 1, parts: vec![(Some(1), 0.25), (Some(2), 0.75)] };
+    let wanted = LabelRequest { grid: grid.clone(), outputs: vec![output], explain: false };
+    let mut attention = [1.0; ORGAN_COUNT];
+    (0..ORGAN_COUNT).step_by(2).for_each(|n| attention[n] = 1e-4);
+    assert_eq!(own.relabel(&wanted, &attention), None);
+    for k in [1, 2] {
+        ask(&mut own, slice(k, 0.3 * k as f32)).outcome.unwrap();
+        ask(&mut plan, slice(k, 0.3 * k as f32)).outcome.unwrap();
+    }
+    let ticket = own.relabel(&wanted, &attention).unwrap();
+    let result = own.poll(Wait::Yes).unwrap();
+    assert_eq!(result.ticket, ticket);
+    let [below, above] = [1, 2].map(|k| plan.reweight(k, &attention).unwrap());
+    let expected = crate::infer::reduce::labels(&grid, &below, Some((&above, 0.75)));
+    let other = result.labels[0].labels.iter().zip(&expected).filter(|(a, b)| a != b).count();
+    assert!(other * 1000 <= expected.len(), "{other} of {}", expected.len());
+    for k in 3..3 + KEPT {
+        own.submit(slice(k, 0.5));
+        own.poll(Wait::Yes).unwrap().outcome.unwrap();
+    }
+    assert_eq!(own.relabel(&wanted, &attention), None);
+}
+
+#[test]
+fn organs_that_are_switched_off_meanwhile_are_not_in_what_is_fetched_afterwards() {
+    let Some(gpu) = gpu(Kernel::source) else { return };
+    let (mut own, _) = engines(&gpu);
+    for k in 0..3 {
+        own.submit(slice(k, 0.7));
+    }
+    own.set_enabled(OrganSet::default());
+    for k in 0..3 {
+        let result = own.poll(Wait::Yes).unwrap();
+        assert_eq!((result.slice, result.outcome.unwrap().classes), (k, vec![0]));
+    }
+    assert!(own.poll(Wait::Yes).is_none());
+}
+
+#[test]
+fn an_answer_that_is_no_number_is_an_error_of_its_slice() {
+    let Some(gpu) = gpu(Kernel::source) else { return };
+    let (mut own, _) = engines(&gpu);
+    let mut broken = slice(3, 1.0);
+    broken.tiles[0].stack[100] = f32::NAN;
+    let error = ask(&mut own, broken).outcome.unwrap_err();
+    assert!(error.to_string().contains("slice 3"), "{error}");
+    assert!(ask(&mut own, slice(4, 1.0)).outcome.is_ok(), "what was left in memory harms nobody");
+}
+
+#[test]
+fn a_device_that_is_destroyed_is_an_error_and_no_wait_for_ever() {
+    let Some(gpu) = gpu(Kernel::source) else { return };
+    let (mut own, _) = engines(&gpu);
+    ask(&mut own, slice(0, 0.5)).outcome.unwrap();
+    gpu.destroy();
+    for wait in [Wait::Yes, Wait::No] {
+        own.submit(slice(1, 0.5));
+        let result = whole_program_tests::wait("an answer comes", || own.poll(wait));
+        assert_eq!(result.outcome.unwrap_err(), EngineError::DeviceLost("gpu".into()));
+    }
+}
+
+#[test]
+fn the_check_at_the_start_sees_every_kernel_that_is_broken() {
+    let sources: [fn(Kernel) -> String; 6] = [
+        |kernel| {
+            broken(
+                kernel,
+                |k| matches!(k, Kernel::ConvolutionTiles(_)),
+                "dx = i32(tap % 3u) - 1;",
+                "dx = 1 - i32(tap % 3u);",
+            )
+        },
+        |kernel| broken(kernel, |k| k == Kernel::ConvolutionHalo, "at < HALO_PIXELS", "at < 600u"),
+        |kernel| {
+            broken(kernel, |k| k == Kernel::Region, "answer[65u + local] = attention", "answer[65u + local] = 0.5")
+        },
+        |kernel| broken(kernel, |k| k == Kernel::Probabilities, "fma(vec4<f32>(value.w)", "fma(vec4<f32>(value.x)"),
+        |kernel| broken(kernel, |k| k == Kernel::Labels, "if value > best {", "if value > best + 0.02 {"),
+        Kernel::source,
+    ];
+    for (n, source) in sources.into_iter().enumerate() {
+        let Some(gpu) = gpu(source) else { return };
+        let difference = pollster::block_on(kernels_difference(&gpu));
+        assert_eq!(difference > KNOWN_ANSWER_TOLERANCE, n < 5, "kernel {n}: {difference}");
+    }
+}
+
+fn broken(kernel: Kernel, which: fn(Kernel) -> bool, old: &str, new: &str) -> String {
+    let source = kernel.source();
+    if !which(kernel) {
+        return source;
+    }
+    assert!(source.contains(old), "{}", kernel.name());
+    source.replace(old, new)
+}

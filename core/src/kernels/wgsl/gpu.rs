@@ -1,0 +1,144 @@
+//! A device of our own: the handles, what kind it is, and whether it still works.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use attention_anatomy_shaders::network::Kernel;
+
+use super::pipelines::Pipelines;
+use super::tuning::Tuning;
+
+/// Why a network cannot be put on a GPU.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GpuError {
+    /// The adapter refuses a device.
+    #[error("the GPU {name} gives no device ({reason})")]
+    NoDevice {
+        /// Of the adapter.
+        name: String,
+        /// What the driver said.
+        reason: String,
+    },
+    /// The network does not fit what every device offers.
+    #[error("this network cannot be computed on a GPU: {0}; compute on the CPU")]
+    Network(String),
+    /// The driver refused something.
+    #[error("the GPU {name} refuses a computation ({reason})")]
+    Refused {
+        /// Of the adapter.
+        name: String,
+        /// What the driver said.
+        reason: String,
+    },
+}
+
+/// What has happened to a device.
+#[derive(Debug, Default)]
+struct State {
+    lost: AtomicBool,
+    /// The first thing that was refused.
+    refused: Mutex<Option<String>>,
+}
+
+/// A GPU device with its queue. Clones are the same device.
+#[derive(Clone, Debug)]
+pub struct Gpu {
+    pub(super) device: wgpu::Device,
+    pub(super) queue: wgpu::Queue,
+    name: String,
+    tuning: Tuning,
+    state: Arc<State>,
+    /// Compiled once for all networks.
+    pub(super) pipelines: Arc<Pipelines>,
+}
+
+impl Gpu {
+    /// A device of `adapter`, of which nothing but WebGPU's default limits is asked, and the kernels compiled.
+    ///
+    /// # Errors
+    /// [`GpuError::NoDevice`]; [`GpuError::Refused`] where the driver refuses a kernel.
+    pub async fn open(adapter: &wgpu::Adapter, name: &str) -> Result<Self, GpuError> {
+        Self::open_with(adapter, name, Tuning::of(&adapter.get_info()), Kernel::source).await
+    }
+
+    /// [`Gpu::open`] as on another kind of device, or with other kernels: for tests, which have one kind, and break one.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn open_with(
+        adapter: &wgpu::Adapter,
+        name: &str,
+        tuning: Tuning,
+        source: fn(Kernel) -> String,
+    ) -> Result<Self, GpuError> {
+        let asked = wgpu::DeviceDescriptor { label: Some("network"), ..Default::default() };
+        let opened = adapter.request_device(&asked).await;
+        let (device, queue) = opened.map_err(|e| GpuError::NoDevice { name: name.into(), reason: e.to_string() })?;
+        let state = Arc::new(State::default());
+        let lost = state.clone();
+        device.set_device_lost_callback(move |_, _| lost.lost.store(true, Ordering::Relaxed));
+        let refused = state.clone();
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            let mut first = refused.refused.lock().unwrap_or_else(PoisonError::into_inner);
+            first.get_or_insert_with(|| error.to_string());
+        }));
+        let pipelines = Arc::new(Pipelines::new(&device, &tuning.kernels(), source));
+        let gpu = Self { device, queue, name: name.into(), tuning, state, pipelines };
+        gpu.refused().map_or(Ok(gpu), Err)
+    }
+
+    /// For people.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What fits it.
+    pub fn tuning(&self) -> Tuning {
+        self.tuning
+    }
+
+    /// The same device, the same kernels, chosen as if it had another number of cores.
+    pub fn with_tuning(&self, tuning: Tuning) -> Self {
+        Self { tuning, ..self.clone() }
+    }
+
+    /// Whether it is gone.
+    pub fn is_lost(&self) -> bool {
+        self.state.lost.load(Ordering::Relaxed)
+    }
+
+    /// What was refused first, if anything was: then no answer of this device counts.
+    pub fn refused(&self) -> Option<GpuError> {
+        let first = self.state.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        first.clone().map(|reason| GpuError::Refused { name: self.name.clone(), reason })
+    }
+
+    /// Ends the device, as a driver would that fails: for tests.
+    pub fn destroy(&self) {
+        self.device.destroy();
+    }
+
+    /// A buffer of `bytes` (at least one vector), zeroed.
+    pub(super) fn buffer(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
+        let size = bytes.max(16).next_multiple_of(16);
+        self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(label),
+            size,
+            usage,
+            mapped_at_creation: false,
+        })
+    }
+
+    /// A storage buffer of `bytes`, which can be copied from and to.
+    pub(super) fn storage(&self, label: &str, bytes: u64) -> wgpu::Buffer {
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+        self.buffer(label, bytes, usage)
+    }
+
+    /// A storage buffer with numbers in it.
+    pub(super) fn upload(&self, label: &str, values: &[f32]) -> wgpu::Buffer {
+        let buffer = self.storage(label, size_of_val(values) as u64);
+        self.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(values));
+        buffer
+    }
+}

@@ -1,0 +1,139 @@
+//! Which kernel computes which shape on which kind of device: the one table, and nothing is tried out at run time.
+//!
+//! No real GPU has been at hand to measure it. The numbers follow from what such devices have: a discrete GPU some fifty to a
+//! hundred and fifty cores that each want several workgroups, an integrated one a tenth of that. Where a layer has fewer tiles than
+//! that (10 x 10 and 20 x 20 pixels), its sums are split. A software adapter compiles every kernel with LLVM, a third of a second
+//! each, and has two to sixteen cores: it gets the fewest kernels, and nothing is split.
+
+use attention_anatomy_shaders::network::{Kernel, Tiles};
+
+/// A kind of device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tuning {
+    /// For people.
+    pub name: &'static str,
+    /// Tiles, in the order in which they are tried.
+    tiles: &'static [Tiles],
+    /// Workgroups that keep it busy.
+    busy: u32,
+    /// Parts that sums are split into at most.
+    most_parts: u32,
+    /// Slices that are under way at once.
+    pub depth: usize,
+}
+
+/// How a convolution is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Choice {
+    pub kernel: Kernel,
+    /// More than one: a second pass adds them up.
+    pub parts: u32,
+}
+
+/// Steps of sixteen channels that a part has at least: less would be all reading and writing.
+const LEAST_CHUNKS: u32 = 8;
+
+impl Tuning {
+    /// Many cores.
+    pub const DISCRETE: Self = Self {
+        name: "discrete",
+        tiles: &[Tiles::WIDE, Tiles::SQUARE, Tiles::NARROW],
+        busy: 256,
+        most_parts: 16,
+        depth: 3,
+    };
+    /// A few cores.
+    pub const INTEGRATED: Self = Self {
+        name: "integrated",
+        tiles: &[Tiles::WIDE, Tiles::SQUARE, Tiles::NARROW],
+        busy: 48,
+        most_parts: 8,
+        depth: 3,
+    };
+    /// The processor in the guise of a GPU.
+    pub const SOFTWARE: Self = Self { name: "software", tiles: &[Tiles::WIDE], busy: 1, most_parts: 1, depth: 2 };
+
+    /// All kinds.
+    pub const ALL: [Self; 3] = [Self::DISCRETE, Self::INTEGRATED, Self::SOFTWARE];
+
+    /// What fits an adapter. A browser does not say what it has: then nothing is taken for granted.
+    pub fn of(info: &wgpu::AdapterInfo) -> Self {
+        match info.device_type {
+            wgpu::DeviceType::DiscreteGpu | wgpu::DeviceType::VirtualGpu => Self::DISCRETE,
+            wgpu::DeviceType::Cpu => Self::SOFTWARE,
+            wgpu::DeviceType::IntegratedGpu | wgpu::DeviceType::Other => Self::INTEGRATED,
+        }
+    }
+
+    /// Two that use, between them, every kernel that this one uses, on fields however small: for a check.
+    pub fn to_check(self) -> [Self; 2] {
+        [self, Self { busy: 1, ..self }]
+    }
+
+    /// Workgroups that keep it busy.
+    pub(super) fn busy(&self) -> u32 {
+        self.busy
+    }
+
+    /// The kernels that it needs.
+    pub fn kernels(&self) -> Vec<Kernel> {
+        let split = (self.most_parts > 1).then_some(Kernel::AddParts);
+        let tiles = self.tiles.iter().map(|&tiles| Kernel::ConvolutionTiles(tiles)).chain(split);
+        let all = Kernel::all().into_iter();
+        all.filter(|kernel| !matches!(kernel, Kernel::ConvolutionTiles(_) | Kernel::AddParts)).chain(tiles).collect()
+    }
+
+    /// For sums of `chunks` steps each, `outputs` of them at each of `pixels`; `simple`: all at stride 1, one pixel of the output
+    /// each.
+    pub(super) fn choose(&self, pixels: u32, outputs: u32, chunks: u32, simple: bool) -> Choice {
+        if simple && outputs == 16 {
+            return Choice { kernel: Kernel::ConvolutionHalo, parts: 1 };
+        }
+        let count = |tiles: &Tiles| pixels.div_ceil(tiles.pixels) * outputs.div_ceil(tiles.outputs);
+        let fits = |tiles: &&Tiles| count(tiles) >= self.busy && (outputs > 32 || tiles.outputs <= 32);
+        let smallest = || if outputs <= 32 { self.tiles.first() } else { self.tiles.last() };
+        let tiles = self.tiles.iter().skip(usize::from(outputs > 32 && self.tiles.len() > 1)).find(fits);
+        let tiles = tiles.or_else(smallest).copied().unwrap_or(Tiles::WIDE);
+        let parts = (self.busy / count(&tiles).max(1)).min(chunks / LEAST_CHUNKS).clamp(1, self.most_parts);
+        Choice { kernel: Kernel::ConvolutionTiles(tiles), parts }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_tiles_are_split_and_many_are_not() {
+        let tiles = |choice: Choice| match choice.kernel {
+            Kernel::ConvolutionTiles(tiles) => tiles,
+            other => panic!("{other:?}"),
+        };
+        // 10 x 10 pixels, 256 channels of 256.
+        let deep = Tuning::DISCRETE.choose(100, 256, 144, true);
+        assert_eq!((tiles(deep), deep.parts), (Tiles::NARROW, 16));
+        // 80 x 80 pixels, 32 channels; 160 x 160 of the preset `paper`.
+        assert_eq!(Tuning::INTEGRATED.choose(6400, 32, 18, true).parts, 1);
+        assert_eq!(tiles(Tuning::DISCRETE.choose(25_600, 64, 36, true)), Tiles::SQUARE);
+        assert_eq!(Tuning::DISCRETE.choose(25_600, 16, 9, true).kernel, Kernel::ConvolutionHalo);
+        assert_eq!(tiles(Tuning::DISCRETE.choose(25_600, 16, 9, false)), Tiles::WIDE);
+        for (pixels, outputs) in [(1, 4), (100, 256), (25_600, 32)] {
+            let choice = Tuning::SOFTWARE.choose(pixels, outputs, 144, true);
+            assert_eq!((tiles(choice), choice.parts), (Tiles::WIDE, 1));
+        }
+    }
+
+    #[test]
+    fn every_kernel_that_is_chosen_is_one_that_is_built() {
+        for tuning in Tuning::ALL {
+            let built = tuning.kernels();
+            for pixels in [1, 25, 100, 400, 1600, 6400, 25_600, 102_400] {
+                for outputs in [4, 8, 16, 20, 32, 64, 128, 256, 512] {
+                    let choice = tuning.choose(pixels, outputs, 100, true);
+                    assert!(built.contains(&choice.kernel) && choice.parts >= 1);
+                    assert!(choice.parts == 1 || built.contains(&Kernel::AddParts));
+                }
+            }
+        }
+    }
+}

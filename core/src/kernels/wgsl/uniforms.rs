@@ -1,0 +1,35 @@
+//! What kernels are told, of one submission: a few numbers for each dispatch, all in one buffer.
+
+use super::gpu::Gpu;
+use super::pipelines::STRIDE;
+
+/// Dispatches of a submission at most.
+const MOST: u64 = 512;
+
+/// The buffer, and what it will hold.
+#[derive(Debug)]
+pub(super) struct Uniforms {
+    pub buffer: wgpu::Buffer,
+    bytes: Vec<u8>,
+}
+
+impl Uniforms {
+    pub fn new(gpu: &Gpu) -> Self {
+        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+        Self { buffer: gpu.buffer("uniforms", MOST * STRIDE, usage), bytes: Vec::new() }
+    }
+
+    /// Numbers of one dispatch; where they are.
+    pub fn push(&mut self, words: &[u32]) -> u32 {
+        let at = self.bytes.len();
+        self.bytes.extend_from_slice(bytemuck::cast_slice(words));
+        self.bytes.resize(at + STRIDE as usize, 0);
+        at as u32
+    }
+
+    /// Brings them to the device, before whatever is submitted next.
+    pub fn flush(&mut self, gpu: &Gpu) {
+        gpu.queue.write_buffer(&self.buffer, 0, &self.bytes);
+        self.bytes.clear();
+    }
+}

@@ -1,0 +1,122 @@
+//! The kernels of the network, one file each; sizes are put in when a variant is asked for. Bindings and limits: `shaders/README.md`.
+
+use crate::template::expand;
+
+const LAYER: &str = include_str!("../network/layer.wgsl");
+
+/// What a workgroup of `convolution_tiles.wgsl` makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tiles {
+    /// Pixels, a multiple of 32.
+    pub pixels: u32,
+    /// Channels, a multiple of 16.
+    pub outputs: u32,
+}
+
+impl Tiles {
+    /// Many pixels, few channels: the upper levels.
+    pub const WIDE: Self = Self { pixels: 128, outputs: 32 };
+    /// As many of both.
+    pub const SQUARE: Self = Self { pixels: 64, outputs: 64 };
+    /// Few pixels: the lowest levels.
+    pub const NARROW: Self = Self { pixels: 32, outputs: 64 };
+
+    /// All that there are.
+    pub const ALL: [Self; 3] = [Self::WIDE, Self::SQUARE, Self::NARROW];
+
+    /// Threads of a workgroup: each makes eight pixels by four channels.
+    pub const fn threads(self) -> u32 {
+        self.pixels / 8 * (self.outputs / 4)
+    }
+}
+
+/// Rows of zeros that weights need after their last one: a tile reads sixteen of them, whatever is left.
+pub const SPARE_ROWS: usize = 16;
+
+/// A kernel of the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kernel {
+    /// Planes to maps.
+    Input,
+    /// Sums of convolutions as a product of matrices.
+    ConvolutionTiles(Tiles),
+    /// Sums of convolutions at stride 1 to sixteen channels.
+    ConvolutionHalo,
+    /// The second pass of sums that were split.
+    AddParts,
+    /// The end of the region branch.
+    Region,
+    /// Head, softmax, attention.
+    Probabilities,
+    /// The largest on the input matrix.
+    Labels,
+    /// What attention takes away.
+    Removed,
+}
+
+impl Kernel {
+    /// All variants.
+    pub fn all() -> Vec<Self> {
+        let tiles = Tiles::ALL.map(Self::ConvolutionTiles);
+        let others = [
+            Self::Input,
+            Self::ConvolutionHalo,
+            Self::AddParts,
+            Self::Region,
+            Self::Probabilities,
+            Self::Labels,
+            Self::Removed,
+        ];
+        tiles.into_iter().chain(others).collect()
+    }
+
+    /// For messages and debuggers.
+    pub fn name(self) -> String {
+        match self {
+            Self::Input => "input".into(),
+            Self::ConvolutionTiles(Tiles { pixels, outputs }) => {
+                format!("convolution in tiles of {pixels} x {outputs}")
+            }
+            Self::ConvolutionHalo => "convolution to 16 channels".into(),
+            Self::AddParts => "second pass of split sums".into(),
+            Self::Region => "region branch".into(),
+            Self::Probabilities => "probabilities".into(),
+            Self::Labels => "labels".into(),
+            Self::Removed => "what attention takes away".into(),
+        }
+    }
+
+    /// Whether it has the bindings of `layer.wgsl`.
+    pub fn is_layer(self) -> bool {
+        matches!(self, Self::ConvolutionTiles(_) | Self::ConvolutionHalo | Self::AddParts)
+    }
+
+    /// Its WGSL; the entry point is `main`.
+    pub fn source(self) -> String {
+        match self {
+            Self::Input => expand(include_str!("../network/input.wgsl"), &[]),
+            Self::ConvolutionTiles(tiles) => {
+                let (threads, groups) = (tiles.threads(), tiles.outputs / 4);
+                let constants = [
+                    ("TM", tiles.pixels),
+                    ("TN4", groups),
+                    ("THREADS", threads),
+                    // One more, so that the four channels of a pixel lie in different banks.
+                    ("PITCH", tiles.pixels + 1),
+                    ("LOADS", 4 * tiles.pixels / threads),
+                    ("QUARTER", threads / 4),
+                    ("WEIGHT_LOADS", 16 * groups / threads),
+                    ("ROWS", tiles.pixels / 8),
+                ];
+                let [head, body] = [LAYER, include_str!("../network/convolution_tiles.wgsl")];
+                expand(&[head, body].concat(), &constants)
+            }
+            Self::ConvolutionHalo => expand(&[LAYER, include_str!("../network/convolution_halo.wgsl")].concat(), &[]),
+            Self::AddParts => expand(&[LAYER, include_str!("../network/add_parts.wgsl")].concat(), &[]),
+            Self::Region => expand(include_str!("../network/region.wgsl"), &[]),
+            Self::Probabilities => expand(include_str!("../network/probabilities.wgsl"), &[]),
+            Self::Labels => expand(include_str!("../network/labels.wgsl"), &[]),
+            Self::Removed => expand(include_str!("../network/removed.wgsl"), &[]),
+        }
+    }
+}
