@@ -6,8 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::anatomy::{ORGAN_COUNT, Organ};
+use crate::anatomy::{ORGAN_COUNT, Organ, Side};
+use crate::preprocess::{Body, OutsideAir};
 use crate::raster::{Groups, Row};
+use crate::volume::CtVolume;
 
 /// Volume from which on the largest piece may be an organ, or what a scan shows of one.
 const LEAST_ML: f64 = 0.1;
@@ -19,8 +21,21 @@ const CLOSE_MM: f64 = 35.0;
 /// Sets the 26-connected components of each organ to 0 that are apart from its largest one: with less than a twentieth of its voxels, or
 /// more than 35 mm away; and all of an organ whose largest one is below 0.1 ml. `labels` is `[nz, ny, nx]`, `size` and `spacing_mm` are along x, y and z. Returns the voxels removed from each organ.
 pub fn remove_stray_components(labels: &mut [u8], size: [usize; 3], spacing_mm: [f64; 3]) -> [usize; ORGAN_COUNT] {
+    remove_where(labels, size, spacing_mm, |_, _| false)
+}
+
+/// As [`remove_stray_components`]; `excluded` says of a piece beside the largest one that it cannot be there.
+fn remove_where(
+    labels: &mut [u8],
+    size: [usize; 3],
+    spacing_mm: [f64; 3],
+    excluded: impl Fn(Organ, &Bounds) -> bool,
+) -> [usize; ORGAN_COUNT] {
     let voxel_ml = spacing_mm.iter().product::<f64>() * 1e-3;
-    keep_components(labels, size, |piece, largest| {
+    keep_components(labels, size, |organ, piece, largest| {
+        if !std::ptr::eq(piece, largest) && excluded(organ, &piece.bounds) {
+            return false;
+        }
         let gap = |axis: usize| {
             let ([a0, a1], [b0, b1]) = (piece.bounds[axis], largest.bounds[axis]);
             b0.saturating_sub(a1).max(a0.saturating_sub(b1)) as f64 * spacing_mm[axis]
@@ -31,12 +46,52 @@ pub fn remove_stray_components(labels: &mut [u8], size: [usize; 3], spacing_mm: 
     })
 }
 
+/// How far over the middle of the body a piece of a paired organ may lie, mm.
+const OVER_THE_MIDDLE_MM: f64 = 15.0;
+
+/// All that a network draws where no organ can be: outside of the body's surface ([`Body`], [`OutsideAir`]); pieces apart from their
+/// organ, as [`remove_stray_components`]; and pieces of a paired organ beside its largest one on the other side of the body. Returns the
+/// voxels removed from each organ.
+pub fn clean_up(labels: &mut [u8], ct: &CtVolume, body: &Body) -> [usize; ORGAN_COUNT] {
+    let (size, spacing) = (ct.geometry.size, ct.geometry.spacing());
+    let air = OutsideAir::find(ct, body);
+    let mut removed = [0; ORGAN_COUNT];
+    for (row, line) in labels.chunks_exact_mut(size[0].max(1)).enumerate() {
+        let (j, k) = (row % size[1], row / size[1]);
+        for (i, label) in line.iter_mut().enumerate().filter(|(_, label)| **label != 0) {
+            if !body.contains(i, j, k) || air.contains(i, j, k) {
+                if let Some(organ) = Organ::from_label(*label) {
+                    removed[organ.index()] += 1;
+                }
+                *label = 0;
+            }
+        }
+    }
+    let stray = remove_where(labels, size, spacing, |organ, bounds| {
+        // On the canonical grid i runs to the patient's left.
+        let towards = match organ.side() {
+            Side::Left => 1.0,
+            Side::Right => -1.0,
+            Side::Midline | Side::Unpaired => return false,
+        };
+        let middle = |axis: usize| (bounds[axis][0] + bounds[axis][1]) as f64 / 2.0;
+        let off = (middle(0) - body.centre(middle(2) as usize)[0]) * spacing[0];
+        off * towards < -OVER_THE_MIDDLE_MM
+    });
+    removed.iter_mut().zip(stray).for_each(|(all, more)| *all += more);
+    removed
+}
+
 /// What to tell the user of so many voxels that [`remove_stray_components`] removed; `None` of none.
 pub fn removal_warning(voxels: usize, voxel_ml: f64) -> Option<String> {
     let ml = voxels as f64 * voxel_ml;
     let decimals = if ml < LEAST_ML { 3 } else { 1 };
     (voxels > 0)
-        .then(|| format!("clean-up removed {ml:.decimals$} ml: pieces apart from their organ, and organs below 0.1 ml"))
+        .then(|| {
+            format!(
+                "clean-up removed {ml:.decimals$} ml: what lay outside the body, pieces apart from their organ, and organs below 0.1 ml"
+            )
+        })
 }
 
 /// A component.
@@ -48,20 +103,21 @@ struct Piece {
 /// Sets everything but the largest 26-connected component of each organ to 0. `labels` is `[nz, ny, nx]`, `size` is
 /// `[nx, ny, nz]`. Returns the voxels removed from each organ.
 pub fn keep_largest_components(labels: &mut [u8], size: [usize; 3]) -> [usize; ORGAN_COUNT] {
-    keep_components(labels, size, |piece, largest| std::ptr::eq(piece, largest))
+    keep_components(labels, size, |_, piece, largest| std::ptr::eq(piece, largest))
 }
 
 /// Keeps the components of each organ that `stays` says of them and of the largest one.
 fn keep_components(
     labels: &mut [u8],
     size: [usize; 3],
-    stays: impl Fn(&Piece, &Piece) -> bool,
+    stays: impl Fn(Organ, &Piece, &Piece) -> bool,
 ) -> [usize; ORGAN_COUNT] {
     let mut removed = [0; ORGAN_COUNT];
     let boxes = bounding_boxes(labels, size);
     for organ in Organ::ALL {
         if let Some(bounds) = boxes[organ.index()] {
-            removed[organ.index()] = keep_pieces(labels, size, organ.label(), bounds, &stays);
+            removed[organ.index()] =
+                keep_pieces(labels, size, organ.label(), bounds, &|piece, largest| stays(organ, piece, largest));
         }
     }
     removed
@@ -200,6 +256,34 @@ mod tests {
         let mut largest = labels_with(45..47);
         assert_eq!(keep_largest_components(&mut largest, SIZE).iter().sum::<usize>(), 2);
         assert_eq!((largest[2], largest[45], largest[60]), (5, 0, 6));
+    }
+
+    #[test]
+    fn nothing_stays_outside_of_the_body_or_on_the_other_side_of_it() {
+        use crate::phantom::{Phantom, PhantomOptions};
+        let options = PhantomOptions { seed: 2, matrix: 128, pixel_mm: 4.0, slice_mm: 5.0, ..Default::default() };
+        let (ct, labels) = Phantom::new(options).unwrap().volume().unwrap();
+        let body = Body::find(&ct);
+        // What is right stays, every voxel of it.
+        let mut right = labels.voxels.clone();
+        let removed = clean_up(&mut right, &ct, &body);
+        let lost: usize =
+            Organ::ALL.into_iter().filter(|o| o.side() != Side::Midline).map(|o| removed[o.index()]).sum();
+        assert_eq!(lost, 0, "{removed:?}");
+        // A twentieth of the left lung more in the air beside it, close enough to have been missed in between.
+        let lung = Organ::LungLeft;
+        let [nx, ny, _] = ct.geometry.size;
+        let inside: Vec<usize> = (0..right.len()).filter(|&n| right[n] == lung.label()).collect();
+        let slice = inside[inside.len() / 2] / (nx * ny);
+        let mut wrong = right.clone();
+        let air = OutsideAir::find(&ct, &body);
+        let beside: Vec<usize> = (slice * nx * ny..right.len())
+            .filter(|&n| wrong[n] == 0 && air.contains(n % nx, n / nx % ny, n / (nx * ny)) && n % nx > nx / 2)
+            .take(inside.len() / 10)
+            .collect();
+        beside.iter().for_each(|&n| wrong[n] = lung.label());
+        let removed = clean_up(&mut wrong, &ct, &body);
+        assert_eq!((removed[lung.index()], wrong), (beside.len(), right));
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub mod wgsl_engine;
 mod words;
 
 pub use burn_engine::BurnEngine;
-pub use cleanup::{keep_largest_components, removal_warning, remove_stray_components};
+pub use cleanup::{clean_up, keep_largest_components, removal_warning, remove_stray_components};
 pub use crew::{Crew, Helper, HelperWord, Helpers};
 pub use device::{ComputeDevice, ComputeKind, DeviceError, DevicePreference};
 pub use engine::{

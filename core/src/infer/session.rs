@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use web_time::{Instant, SystemTime, UNIX_EPOCH};
 
-use super::cleanup::remove_stray_components;
+use super::cleanup::clean_up;
 use super::device::ComputeDevice;
 use super::engine::{Engine, EngineError, SliceResult, Ticket, Wait};
 use super::provenance::{Provenance, WeightsUsed};
@@ -240,7 +240,7 @@ impl SegmentationSession {
         }
     }
 
-    /// Takes pieces apart from their organ, and organs below 0.1 ml, away, if that was asked for; the slices that this changed. To be
+    /// Takes away what lies outside the body, pieces apart from their organ, and organs below 0.1 ml, if that was asked for; the slices that this changed. To be
     /// called once, when all slices are there. Who cancels by then is too late: the record says whether the labels are cleaned up, and
     /// it takes less than a second.
     pub fn clean_up(&mut self) -> Vec<usize> {
@@ -255,7 +255,8 @@ impl SegmentationSession {
             labels.chunks_exact(area).map(|slice| slice.iter().filter(|&&label| label != 0).count()).collect()
         };
         let before = labelled(&self.labels);
-        let removed = remove_stray_components(&mut self.labels, geometry.size, geometry.spacing());
+        let slices = self.run.slices();
+        let removed = clean_up(&mut self.labels, slices.ct(), slices.body());
         self.provenance.removed = removed.iter().sum();
         let after = labelled(&self.labels);
         let changed = (0..after.len()).filter(|&slice| after[slice] != before[slice]).collect();

@@ -20,6 +20,7 @@ mod field_box;
 mod inplane;
 mod intensity;
 mod labels;
+mod outside;
 mod slices;
 mod stack;
 
@@ -28,6 +29,7 @@ pub use doubts::{NumberDoubts, doubts_of_numbers};
 pub use field_box::FieldBox;
 pub use inplane::{InPlaneFilter, ModelGrid};
 pub use labels::labels_on_grid;
+pub use outside::OutsideAir;
 pub use slices::ModelSlices;
 pub use stack::{Blend, Centres, crop_stack, crop_stack_hu, stack_weights};
 

@@ -1,0 +1,182 @@
+//! The air around the patient: what no organ can lie in.
+//!
+//! [`Body`] fills what a slice encloses, and what has body in front, behind and on one side, since lungs are full of air and may be cut
+//! open by the field of view; but an arm beside a trunk does the same to the air between them, and a network that sees it calls it lung.
+//! So the air is followed in space from the borders of the image, on cells of 4 mm: only through what is as thin as air is (lungs are
+//! denser, also where the field of view or the end of the scan cuts them open) and about 2 cm wide (mouth, nose and throat are not). What is
+//! narrower or blurred beside it belongs to it as far as a cell or two.
+
+use super::Body;
+use crate::raster::take;
+use crate::volume::CtVolume;
+
+/// The mean of a cell of nothing but air is below this; lungs have -900 to -500, padding -1000 and less.
+const AIR_HU: i64 = -930;
+/// The voxels of a cell at the border of the air are below this.
+const BLURRED_HU: i16 = -300;
+/// Side of a cell, mm.
+const CELL_MM: f64 = 4.0;
+/// What is followed has so many open cells on every side.
+const CLEARANCE: usize = 2;
+
+/// The air around a patient, in cells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutsideAir {
+    /// Voxels in a cell along i, j, k.
+    factor: [usize; 3],
+    cells: [usize; 3],
+    outside: Vec<bool>,
+}
+
+impl OutsideAir {
+    /// Of a CT and the body in it.
+    pub fn find(ct: &CtVolume, body: &Body) -> Self {
+        let (size, spacing) = (ct.geometry.size, ct.geometry.spacing());
+        let factor: [usize; 3] =
+            std::array::from_fn(|a| ((CELL_MM / spacing[a]).round() as usize).clamp(1, size[a].max(1)));
+        let cells: [usize; 3] = std::array::from_fn(|a| size[a].div_ceil(factor[a]));
+        let count = cells.iter().product();
+        let (mut open, mut sums, mut voxels) = (vec![true; count], vec![0i64; count], vec![0i64; count]);
+        let cell = |at: [usize; 3]| at[0] + cells[0] * (at[1] + cells[1] * at[2]);
+        for (row, line) in ct.voxels.chunks_exact(size[0].max(1)).enumerate() {
+            let first = cell([0, row % size[1] / factor[1], row / size[1] / factor[2]]);
+            for (n, part) in line.chunks(factor[0]).enumerate() {
+                open[first + n] &= part.iter().all(|&hu| hu < BLURRED_HU);
+                sums[first + n] += part.iter().map(|&hu| i64::from(hu)).sum::<i64>();
+                voxels[first + n] += part.len() as i64;
+            }
+        }
+        let mut wide: Vec<bool> = sums.iter().zip(&voxels).map(|(&sum, &count)| sum < AIR_HU * count).collect();
+        for axis in 0..3 {
+            wide = along(&wide, cells, axis, CLEARANCE, |window| window.iter().all(|&open| open));
+        }
+        // A lung that the field of view cuts open lies at the border, too, and within the body.
+        let mut seeds = Vec::new();
+        for k in 0..cells[2] {
+            for j in 0..cells[1] {
+                for i in 0..cells[0] {
+                    let border = i == 0 || j == 0 || i + 1 == cells[0] || j + 1 == cells[1];
+                    let middle = |n: usize, axis: usize| (n * factor[axis] + factor[axis] / 2).min(size[axis] - 1);
+                    if border && !body.contains(middle(i, 0), middle(j, 1), middle(k, 2)) {
+                        seeds.push(cell([i, j, k]));
+                    }
+                }
+            }
+        }
+        let mut outside = vec![false; open.len()];
+        for n in take(&mut wide, cells, seeds) {
+            outside[n] = true;
+        }
+        // Back to where the clearance ended, and a cell further; never through a wall, however thin.
+        for _ in 0..=CLEARANCE {
+            for axis in 0..3 {
+                outside = along(&outside, cells, axis, 1, |window| window.iter().any(|&outside| outside));
+                outside.iter_mut().zip(&open).for_each(|(outside, &open)| *outside &= open);
+            }
+        }
+        Self { factor, cells, outside }
+    }
+
+    /// Whether voxel i, j, k lies in it.
+    pub fn contains(&self, i: usize, j: usize, k: usize) -> bool {
+        let [x, y, z] = [i / self.factor[0], j / self.factor[1], k / self.factor[2]];
+        let [w, h, d] = self.cells;
+        x < w && y < h && z < d && self.outside[x + w * (y + h * z)]
+    }
+}
+
+/// What `of` says of each cell with so many neighbours on both sides along an axis, as far as there are any.
+fn along(cells: &[bool], size: [usize; 3], axis: usize, reach: usize, of: impl Fn(&[bool]) -> bool) -> Vec<bool> {
+    let step = [1, size[0], size[0] * size[1]][axis];
+    let (u, v) = ((axis + 1) % 3, (axis + 2) % 3);
+    let steps = [1, size[0], size[0] * size[1]];
+    let mut out = vec![false; cells.len()];
+    let mut line = vec![false; size[axis]];
+    for p in 0..size[u] {
+        for q in 0..size[v] {
+            let start = p * steps[u] + q * steps[v];
+            (0..size[axis]).for_each(|n| line[n] = cells[start + n * step]);
+            for n in 0..size[axis] {
+                let window = &line[n.saturating_sub(reach)..(n + reach + 1).min(size[axis])];
+                out[start + n * step] = of(window);
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::phantom::{Phantom, PhantomOptions, ScanSet};
+    use crate::volume::{Geometry, Modality, Volume};
+
+    #[test]
+    fn no_organ_of_any_patient_lies_in_it() {
+        for set in [ScanSet::WholeBody].into_iter().chain(ScanSet::PARTIAL) {
+            let options =
+                PhantomOptions { set, seed: 5, matrix: 128, pixel_mm: 4.0, slice_mm: 5.0, ..Default::default() };
+            let (ct, labels) = Phantom::new(options).unwrap().volume().unwrap();
+            let outside = OutsideAir::find(&ct, &Body::find(&ct));
+            let [nx, ny, _] = ct.geometry.size;
+            let inside = |n: usize| outside.contains(n % nx, n / nx % ny, n / (nx * ny));
+            assert!((0..labels.voxels.len()).all(|n| labels.voxels[n] == 0 || !inside(n)), "{set:?}");
+            assert!((0..labels.voxels.len()).filter(|&n| inside(n)).count() > labels.voxels.len() / 5, "{set:?}");
+        }
+    }
+
+    /// A trunk with a lung, two arms that touch it above and below, and, above the shoulders, air all around.
+    fn trunk(gap_mm: f64) -> CtVolume {
+        let size = [120, 80, 30];
+        let geometry = Geometry::axial(size, [4.0, 4.0, 4.0], [0.0; 3]).unwrap();
+        let mut voxels = vec![-1000i16; size.iter().product()];
+        for k in 0..size[2] {
+            for j in 0..size[1] {
+                for i in 0..size[0] {
+                    let [x, y] = [(i as f64 - 59.5) * 4.0, (j as f64 - 39.5) * 4.0];
+                    let trunk = (x / 130.0).hypot(y / 110.0) < 1.0;
+                    let lung = ((x - 60.0) / 40.0).hypot(y / 60.0) < 1.0;
+                    let arm = x.abs() > 130.0 + gap_mm && x.abs() < 190.0 + gap_mm && y.abs() < 130.0;
+                    let bridge = x.abs() < 190.0 + gap_mm && (90.0..130.0).contains(&y.abs()) && k < 24;
+                    voxels[i + size[0] * (j + size[1] * k)] = match () {
+                        () if lung => -800,
+                        () if trunk || (arm && k < 24) || bridge => 40,
+                        () => -1000,
+                    };
+                }
+            }
+        }
+        Volume::from_stored(geometry, voxels, Modality::Ct).unwrap()
+    }
+
+    #[test]
+    fn a_lung_that_the_end_of_the_scan_opens_into_nothing_stays_inside() {
+        // Slices without a patient at the end, as padded scans have, and a field of view that ends in the lung.
+        let mut ct = trunk(40.0);
+        let [nx, ny, _] = ct.geometry.size;
+        ct.voxels[..4 * nx * ny].fill(-1024);
+        for (n, hu) in ct.voxels.iter_mut().enumerate() {
+            if n % nx > 59 + 20 {
+                *hu = -1024;
+            }
+        }
+        let outside = OutsideAir::find(&ct, &Body::find(&ct));
+        let lung = (0..ct.voxels.len()).filter(|&n| ct.voxels[n] == -800);
+        let lost = lung.filter(|&n| outside.contains(n % nx, n / nx % ny, n / (nx * ny))).count();
+        let all = ct.voxels.iter().filter(|&&hu| hu == -800).count();
+        // What lies within two cells of the cut may count as blurred air.
+        assert!(all > 2000 && 4 * lost < all, "{lost} of {all}");
+    }
+
+    #[test]
+    fn air_that_arms_and_trunk_enclose_is_outside_and_the_lung_is_not() {
+        let ct = trunk(40.0);
+        let body = Body::find(&ct);
+        let outside = OutsideAir::find(&ct, &body);
+        // Between arm and trunk, at half their height: the outline of the body has it, and it is open above the shoulders.
+        let pocket = [59 + 37, 40, 10];
+        assert!(body.contains(pocket[0], pocket[1], pocket[2]), "enclosed in its slice");
+        assert!(outside.contains(pocket[0], pocket[1], pocket[2]));
+        assert!(outside.contains(2, 2, 5) && !outside.contains(59 + 15, 40, 10), "around it, and not in the lung");
+    }
+}
