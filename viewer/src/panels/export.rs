@@ -10,7 +10,7 @@ use super::widgets::{millilitres, swatch_here};
 use crate::document::{Document, RunPhase, Study};
 use crate::edit::Extra;
 use crate::theme;
-use crate::worker::{Command, Export, StructureExport, StructureFormat};
+use crate::worker::{Command, Export, Identifiers, StructureExport, StructureFormat};
 
 /// Characters of a structure set's label (3006,0002).
 const LABEL_CHARACTERS: usize = 16;
@@ -24,6 +24,10 @@ pub struct ExportDialog {
     /// How contours were written last.
     smooth: bool,
     body: bool,
+    /// Whether the patient is left out, and the identifiers, too. Asked anew for every study.
+    deidentify: Option<Identifiers>,
+    /// The study that this was asked for.
+    study: u64,
 }
 
 /// What is chosen so far.
@@ -72,6 +76,9 @@ impl Panel for ExportDialog {
             self.open = None;
             return;
         };
+        if self.study != study.number {
+            (self.study, self.deidentify) = (study.number, None);
+        }
         let Some(mut draft) = self.open.take() else { return };
         let rows = rows(study, draft.format.is_dicom());
         let modal = Modal::new(egui::Id::unique("export")).show(ui.ctx(), |ui| {
@@ -151,8 +158,10 @@ impl Draft {
     }
 
     /// What it is called unless the user wants otherwise.
-    fn usual_name(&self, study: &Study) -> String {
-        study.file_name(self.format.ending())
+    fn usual_name(&self, study: &Study, without_patient: bool) -> String {
+        let ending = self.format.ending();
+        // What a study is called may name its patient or its date.
+        if without_patient && self.format.is_dicom() { format!("anonymous-{ending}") } else { study.file_name(ending) }
     }
 }
 
@@ -269,6 +278,18 @@ impl ExportDialog {
         if draft.format.is_dicom() {
             let text = "The outline of the body, too (BODY, of type EXTERNAL)";
             ui.checkbox(&mut self.body, text).on_hover_text("Found in the scan; without couch and air");
+            let mut without = self.deidentify.is_some();
+            let hint = "Names, dates and descriptions are removed, as the basic profile of DICOM PS3.15 asks";
+            if ui.checkbox(&mut without, "Without the patient (de-identified)").on_hover_text(hint).changed() {
+                self.deidentify = without.then_some(Identifiers::Replaced);
+            }
+            if let Some(identifiers) = &mut self.deidentify {
+                ui.indent("identifiers", |ui| {
+                    let replaced = "Replace identifiers: the file no longer belongs to its CT";
+                    ui.radio_value(identifiers, Identifiers::Replaced, replaced);
+                    ui.radio_value(identifiers, Identifiers::Kept, "Keep identifiers: it still opens on its CT");
+                });
+            }
         }
         Grid::new("names").num_columns(2).show(ui, |ui| {
             if draft.format == StructureFormat::StructureSet {
@@ -278,7 +299,8 @@ impl ExportDialog {
                 ui.end_row();
             }
             let label = ui.label("File");
-            let mut name = draft.file_name.clone().unwrap_or_else(|| draft.usual_name(study));
+            let mut name =
+                draft.file_name.clone().unwrap_or_else(|| draft.usual_name(study, self.deidentify.is_some()));
             let edit = TextEdit::singleline(&mut name).desired_width(ui.available_width().max(200.0));
             if ui.add(edit).labelled_by(label.id).changed() {
                 draft.file_name = Some(name);
@@ -292,7 +314,7 @@ impl ExportDialog {
         let chosen = rows.iter().filter(|row| draft.has(row.what));
         let organs = chosen.filter_map(|row| if let What::Organ(organ) = row.what { Some(organ) } else { None });
         let extras = study.labels.extras().iter().filter(|extra| draft.has(What::Extra(extra.number)));
-        let usual = draft.usual_name(study);
+        let usual = draft.usual_name(study, self.deidentify.is_some());
         let export = StructureExport {
             format: draft.format,
             organs: organs.collect(),
@@ -301,6 +323,7 @@ impl ExportDialog {
             beneath: study.labels.snapshot().beneath().filter(|_| !draft.format.is_dicom()),
             smooth: self.smooth,
             body: self.body,
+            deidentify: self.deidentify.filter(|_| draft.format.is_dicom()),
             label: draft.label.trim().into(),
             file_name: draft.file_name.map(|name| name.trim().to_owned()).filter(|n| !n.is_empty()).unwrap_or(usual),
         };

@@ -37,7 +37,7 @@ pub use helpers::helper_main;
 #[cfg(not(target_family = "wasm"))]
 pub use native::{Options, Repaint, spawn, spawn_worker};
 pub use protocol::{
-    AboutScan, Ask, Command, DeviceInfo, DoubtfulOrgan, Event, Export, Input, LearnAnswer, LearnCommand,
+    AboutScan, Ask, Command, DeviceInfo, DoubtfulOrgan, Event, Export, Identifiers, Input, LearnAnswer, LearnCommand,
     LearnEvaluation, LearnEvent, LearnPlan, LearnSettings, LearnSlice, LearnUpdate, OpenAnswer, OpenAs, OpenQuestion,
     Opened, RunRequest, SeriesEntry, StructureExport, StructureFormat, WeightsInfo,
 };

@@ -20,7 +20,7 @@ use attention_anatomy::network::weights::ModelInfo;
 use attention_anatomy::volume::CtVolume;
 
 pub use about::AboutScan;
-pub use export::{Export, StructureExport, StructureFormat};
+pub use export::{Export, Identifiers, StructureExport, StructureFormat};
 pub use learn::{
     LearnAnswer, LearnCommand, LearnEvaluation, LearnEvent, LearnPlan, LearnSettings, LearnSlice, LearnUpdate,
 };

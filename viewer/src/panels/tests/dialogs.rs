@@ -5,7 +5,7 @@ use attention_anatomy::volume::{CtVolume, Modality};
 use super::*;
 use crate::edit::{ByteSlices, Extra, NOT_EDITED};
 use crate::worker::{
-    DoubtfulOrgan, Export, OpenAnswer, OpenQuestion, Opened, SeriesEntry, StructureExport, StructureFormat,
+    DoubtfulOrgan, Export, Identifiers, OpenAnswer, OpenQuestion, Opened, SeriesEntry, StructureExport, StructureFormat,
 };
 
 /// A window on the sample with so many edited voxels of the stomach at its lower end, and a target of the user's.
@@ -72,12 +72,15 @@ fn structures_for_planning_are_chosen_named_and_smoothed() {
     click(&mut window, "Write Heart");
     click(&mut window, "smoothed");
     click(&mut window, "The outline of the body, too (BODY, of type EXTERNAL)");
+    click(&mut window, "Without the patient (de-identified)");
+    click(&mut window, "Keep identifiers: it still opens on its CT");
     click(&mut window, "Save the file");
     let (export, ..) = exported(&mut window);
     assert!(!export.organs.contains(Organ::Heart) && export.organs.contains(Organ::Stomach));
     assert!(export.smooth && export.body && export.beneath.is_none() && export.label == "AI contours");
     assert_eq!(export.extras.iter().map(|e| e.name.as_str()).collect::<Vec<_>>(), ["PTV 60"]);
-    assert!(export.file_name.ends_with("structures.dcm"));
+    // A file without its patient is not called after the study.
+    assert_eq!((export.file_name.as_str(), export.deidentify), ("anonymous-structures.dcm", Some(Identifiers::Kept)));
     // Nothing chosen, nothing to save; and Escape closes.
     window.state_mut().panels.arrangement.export = Some(StructureFormat::Segmentation);
     window.run_steps(3);

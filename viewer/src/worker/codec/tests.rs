@@ -20,9 +20,9 @@ use crate::edit::{
 };
 use crate::session::{CtKey, EditsRecord, SessionHead, SessionModel, SessionView};
 use crate::worker::{
-    Ask, Command, DeviceInfo, DoubtfulOrgan, Event, Export, Input, LearnAnswer, LearnCommand, LearnEvaluation,
-    LearnEvent, LearnPlan, LearnSettings, LearnSlice, LearnUpdate, OpenAnswer, OpenAs, OpenQuestion, Opened,
-    RunRequest, SeriesEntry, StructureExport, StructureFormat, WeightsInfo,
+    Ask, Command, DeviceInfo, DoubtfulOrgan, Event, Export, Identifiers, Input, LearnAnswer, LearnCommand,
+    LearnEvaluation, LearnEvent, LearnPlan, LearnSettings, LearnSlice, LearnUpdate, OpenAnswer, OpenAs, OpenQuestion,
+    Opened, RunRequest, SeriesEntry, StructureExport, StructureFormat, WeightsInfo,
 };
 
 fn received(buffer: &Buffer) -> Received {
@@ -123,6 +123,7 @@ fn every_command_survives() {
             beneath: Some(slices()),
             smooth: true,
             body: true,
+            deidentify: Some(Identifiers::Kept),
             label: "l".into(),
             file_name: "f".into(),
         })),

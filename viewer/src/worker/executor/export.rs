@@ -1,10 +1,11 @@
 //! Files to be saved, as the command line writes them.
 
 use attention_anatomy::anatomy::{Organ, OrganSet};
+use attention_anatomy::formats::dicom::{Deidentifier, Uids};
 use attention_anatomy::formats::rtstruct::WriteOptions;
 use attention_anatomy::formats::structures::OtherStructure;
 use attention_anatomy::infer::{Provenance, RunInfo, SliceAnatomy};
-use attention_anatomy::report::{DicomSource, ReportInput, ResultFile, ResultFiles, TrainedOrgan};
+use attention_anatomy::report::{DicomSource, ReportInput, ResultFile, ResultFileError, ResultFiles, TrainedOrgan};
 
 use super::open_ct::OpenCt;
 use super::segment::Segmenting;
@@ -12,7 +13,7 @@ use super::{Executor, Step};
 use crate::edit::{ByteSlices, Extra};
 use crate::session;
 use crate::worker::error::ExportError;
-use crate::worker::{Event, Export, StructureExport, StructureFormat};
+use crate::worker::{Event, Export, Identifiers, StructureExport, StructureFormat};
 
 /// A file to be made.
 pub(super) struct Exporting {
@@ -72,6 +73,7 @@ fn make(
         Export::Structures(structures) => (file_of(structures.format), Some(structures)),
     };
     let name = structures.as_ref().map_or_else(|| file.name(), |s| s.file_name.clone());
+    let deidentify = structures.as_ref().filter(|s| s.format.is_dicom()).and_then(|s| s.deidentify);
     let body = structures.as_ref().filter(|s| s.body && s.format.is_dicom()).map(|_| study.body());
     let (mut edits, mut others, mut edited) = (None, Vec::new(), OrganSet::EMPTY);
     let mut contours = WriteOptions { label: "AI contours".into(), ..WriteOptions::default() };
@@ -93,7 +95,14 @@ fn make(
         files = files.with_dicom(DicomSource { series, contours: &contours, body: body.as_deref(), edited });
     }
     let bytes = files.bytes(file)?;
-    Ok((name, bytes))
+    let uids = deidentify.map(|identifiers| match identifiers {
+        Identifiers::Replaced => Uids::Replace,
+        Identifiers::Kept => Uids::Keep,
+    });
+    Ok(match uids {
+        Some(uids) => (name, Deidentifier::new(uids).and_then(|d| d.apply(&bytes)).map_err(ResultFileError::from)?),
+        None => (name, bytes),
+    })
 }
 
 fn file_of(format: StructureFormat) -> ResultFile {

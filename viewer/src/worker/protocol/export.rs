@@ -55,6 +55,15 @@ impl StructureFormat {
     }
 }
 
+/// What becomes of identifiers in a file without its patient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Identifiers {
+    /// Others take their place.
+    Replaced,
+    /// They stay, so that the file still belongs to its CT.
+    Kept,
+}
+
 /// Which structures are written, and how.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StructureExport {
@@ -74,6 +83,8 @@ pub struct StructureExport {
     pub smooth: bool,
     /// The outline of the body, too, as EXTERNAL.
     pub body: bool,
+    /// Without the patient: dates, names and the like removed, identifiers replaced or kept (DICOM).
+    pub deidentify: Option<Identifiers>,
     /// StructureSetLabel (3006,0002), at most 16 characters.
     pub label: String,
     /// Name of the file.

@@ -3,7 +3,7 @@ use attention_anatomy::formats;
 use super::samples::ORGAN;
 use super::*;
 use crate::edit::{Dab, EditSettings, Extra, Ink, LabelStore};
-use crate::worker::{Export, StructureExport, StructureFormat};
+use crate::worker::{Export, Identifiers, StructureExport, StructureFormat};
 
 fn network_labels(rig: &mut Rig) -> Vec<u8> {
     rig.run(5, 0);
@@ -120,6 +120,21 @@ fn structures_of_a_dicom_series_are_saved_and_opened_again() {
             }
         }
     }
+    // Without its patient, and with other identifiers unless they are kept.
+    let uid = {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let mut files = Vec::new();
+        for deidentify in [None, Some(Identifiers::Kept), Some(Identifiers::Replaced)] {
+            let Export::Structures(whole) = structures(StructureFormat::StructureSet) else { panic!() };
+            let what = Export::Structures(Box::new(StructureExport { deidentify, ..*whole }));
+            let labels = ByteSlices::cut(&labels, 512 * 512);
+            rig.tell(Command::Export { what, labels, notes: Vec::new(), opened_from: None });
+            let Some(Event::Exported { bytes, .. }) = rig.rest().pop() else { panic!("{deidentify:?}") };
+            files.push(text(&bytes));
+        }
+        files
+    };
+    assert!(!uid[0].contains("ANONYMOUS") && uid[1].contains("ANONYMOUS") && uid[2].contains("ANONYMOUS"));
     // A CT that is no series has no slices to refer to.
     let mut rig = Rig::with_sample();
     let labels = shared(vec![ORGAN.label(); 3600 * SLICES]);
