@@ -140,6 +140,11 @@ fn is_labels(name: &str) -> bool {
     [".nii", ".nii.gz", ".nrrd"].iter().any(|end| name.ends_with(end))
 }
 
+/// Whatever study it is called after.
+fn is_session(name: &str) -> bool {
+    SESSION_NAME.strip_prefix("attention-anatomy-").is_some_and(|end| name.ends_with(end))
+}
+
 impl Remembered {
     fn of(study: &Study) -> Self {
         Self {
@@ -208,7 +213,7 @@ impl Autosave {
     pub fn about_to_save(&mut self, request: &FileRequest) {
         if let FileRequest::Save { name, .. } = request
             && !is_labels(name)
-            && name != SESSION_NAME
+            && !is_session(name)
         {
             self.saving = None;
         }
@@ -290,7 +295,7 @@ impl Autosave {
 
     /// A file was saved: if it has all edits, they need not be stored any more.
     pub fn file_saved(&mut self, name: &str, document: &Document) {
-        let has_edits = is_labels(name) || name.ends_with(".json");
+        let has_edits = is_labels(name) || is_session(name);
         let (Some(study), Some(storage)) = (document.study.as_ref(), self.storage.as_ref()) else { return };
         if !has_edits || self.saving.take() != Some(study.labels.edits()) {
             return;
