@@ -5,6 +5,8 @@ use egui::{Color32, CornerRadius, FontFamily, FontId, Margin, Shadow, Stroke, Te
 
 use crate::display::Preferences;
 
+/// Room between the edge of a dialog and what is in it.
+pub const DIALOG: i8 = 14;
 /// Height of a row or a button that a finger must hit.
 pub const TOUCH: f32 = 28.0;
 /// Room that a zoom may take: beyond it nothing fits on the screen, below it nothing can be read.

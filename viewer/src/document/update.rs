@@ -234,12 +234,14 @@ impl Document {
                 }
                 let others = match extras.len() {
                     0 => String::new(),
-                    1 => ", with one structure that is none of the 33 organs".into(),
-                    n => format!(", with {n} structures that are none of the 33 organs"),
+                    1 => "1 structure that is none of the 33 organs".to_string(),
+                    n => format!("{n} structures that are none of the 33 organs"),
                 };
                 let Some(labels) = labels else {
                     study.labels.open_extras(extras);
-                    outbox.notices.info(format!("the structures of {name} are shown{others}"));
+                    outbox
+                        .notices
+                        .info(format!("{name} holds {others}: they are listed under the organs and outlined"));
                     return;
                 };
                 // What a run still says is not about these labels.
@@ -249,6 +251,7 @@ impl Document {
                 self.run = RunState { number: outbox.next_number(), ..RunState::default() };
                 study.what_if = None;
                 study.labels.open_labels(&name, labels, edits, extras);
+                let others = if others.is_empty() { others } else { format!(", with {others}") };
                 let text = format!("the labels on screen are those of {name}{others}; undo brings back those before");
                 outbox.notices.info(text);
             }

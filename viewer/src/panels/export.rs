@@ -68,7 +68,7 @@ impl Panel for ExportDialog {
                 format,
                 without: OrganSet::EMPTY,
                 without_extras: Vec::new(),
-                label: "AI contours".into(),
+                label: usual_label(cx.document).into(),
                 file_name: None,
             });
         }
@@ -81,7 +81,8 @@ impl Panel for ExportDialog {
         }
         let Some(mut draft) = self.open.take() else { return };
         let rows = rows(study, draft.format.is_dicom());
-        let modal = Modal::new(egui::Id::unique("export")).show(ui.ctx(), |ui| {
+        let frame = egui::Frame::popup(ui.style()).inner_margin(theme::DIALOG);
+        let modal = Modal::new(egui::Id::unique("export")).frame(frame).show(ui.ctx(), |ui| {
             ui.set_width((ui.ctx().content_rect().width() - 60.0).clamp(260.0, 620.0));
             self.contents(ui, cx.document, &mut draft, &rows)
         });
@@ -99,6 +100,14 @@ enum Answer {
     None,
     Save,
     Cancel,
+}
+
+/// What a set of structures is called: whether the network drew any of it.
+fn usual_label(document: &Document) -> &'static str {
+    let drawn = |study: &Study| {
+        study.labels.opened_from().is_none() && Organ::ALL.into_iter().any(|organ| study.labels.voxel_count(organ) > 0)
+    };
+    if document.study.as_ref().is_some_and(drawn) { "AI contours" } else { "Structures" }
 }
 
 /// Where an organ or structure is cut by the scan.

@@ -42,7 +42,8 @@ impl Panel for Questions {
             self.pictures.clear();
             return;
         };
-        let modal = Modal::new(egui::Id::unique("question")).show(ui.ctx(), |ui| {
+        let frame = egui::Frame::popup(ui.style()).inner_margin(theme::DIALOG);
+        let modal = Modal::new(egui::Id::unique("question")).frame(frame).show(ui.ctx(), |ui| {
             let room = ui.ctx().content_rect().width() - 60.0;
             let wanted = match &question {
                 Question::Opening { question: OpenQuestion::Series(_) | OpenQuestion::Names { .. }, .. } => 600.0,

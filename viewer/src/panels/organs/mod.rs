@@ -88,6 +88,10 @@ fn show(panel: &mut Organs, ui: &mut Ui, cx: &mut Context<'_>) {
         ui.spacing_mut().item_spacing.y = 1.0;
         let search = panel.search.clone();
         let is_searching = !search.trim().is_empty();
+        // Above the organs: what a file brought is looked for first.
+        if !is_searching {
+            others::show(ui, cx);
+        }
         let mut found = 0;
         for group in groups(cx.document, panel.on_screen) {
             let shown: Vec<Organ> = group.organs.iter().copied().filter(|&o| matches(o, &search)).collect();
@@ -110,9 +114,6 @@ fn show(panel: &mut Organs, ui: &mut Ui, cx: &mut Context<'_>) {
                 }
             }
             ui.add_space(4.0);
-        }
-        if search.is_empty() {
-            others::show(ui, cx);
         }
         if found == 0 {
             ui.weak(format!("No organ is called \u{201c}{}\u{201d}.", search.trim()));

@@ -16,8 +16,10 @@ pub fn show(ui: &mut Ui, cx: &mut Context<'_>) {
     }
     let (size, voxel_ml) = (study.geometry().size, study.geometry().voxel_ml());
     let extras = study.labels.extras().to_vec();
-    ui.add_space(4.0);
-    ui.label(RichText::new("Other structures").strong());
+    ui.horizontal(|ui| {
+        ui.label(RichText::new("Other structures").strong());
+        ui.label(RichText::new(extras.len().to_string()).small().weak());
+    });
     for extra in extras {
         let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::click());
         let hidden = cx.document.view.hidden_extras.contains(&extra.number);
@@ -60,4 +62,5 @@ pub fn show(ui: &mut Ui, cx: &mut Context<'_>) {
             }
         }
     }
+    ui.add_space(6.0);
 }
