@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use attention_anatomy::formats::{self, dicom};
 use whole_program_tests::{not_run, wait};
 
-use crate::support::{Said, files_below, program, run, unpack, write_phantom};
+use crate::support::{Said, files_below, program, run, unpack_identified, write_phantom};
 
 /// A folder that is watched.
 struct Inbox(tempfile::TempDir);
@@ -141,11 +141,15 @@ fn a_series_comes_over_the_network_and_its_structures_go_back() {
         return not_run("dcmtk is not installed (storescu, storescp, echoscu)");
     }
     let (home, archive) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let slices = unpack("ct-dicom-jpeg2000.zip", "", home.path());
+    let slices = unpack_identified(home.path());
     let inbox = Inbox(tempfile::tempdir().unwrap());
     let port = free_port().to_string();
     let archive_call = |call: &mut Command| {
-        call.args(["--aetitle", "PLANNING", "--output-directory"]).arg(archive.path()).arg(&port).spawn().unwrap()
+        call.args(["--aetitle", "PLANNING", "--bit-preserving", "--output-directory"])
+            .arg(archive.path())
+            .arg(&port)
+            .spawn()
+            .unwrap()
     };
     let _archive = Running(archive_call(&mut dcmtk("storescp")));
     let node = format!("PLANNING@127.0.0.1:{port}");
@@ -169,7 +173,7 @@ fn a_series_comes_over_the_network_and_its_structures_go_back() {
         assert!(received.contains(&format!("{}.dcm", instance.sop_instance_uid)), "{received:?}");
     }
     let sent = wait("structures in the archive", || {
-        let found = files_below(archive.path()).into_iter().find(|name| name.starts_with("RTs."));
+        let found = files_below(archive.path()).into_iter().find(|name| name.starts_with("RS."));
         found.filter(|_| inbox.path("watch.jsonl").exists() && inbox.count("sent") == 1)
     });
     // What arrived there is what lies here, drawn on the very series.
@@ -197,7 +201,7 @@ fn a_series_comes_over_the_network_and_its_structures_go_back() {
 #[test]
 fn a_node_that_is_away_gets_its_structures_later() {
     let inbox = Inbox::new();
-    unpack("ct-dicom-jpeg2000.zip", "", &inbox.path("scan"));
+    unpack_identified(&inbox.path("scan"));
     let port = free_port().to_string();
     let node = format!("PLANNING@127.0.0.1:{port}");
     let said = inbox.watch(&["--send", &node]);
@@ -208,7 +212,7 @@ fn a_node_that_is_away_gets_its_structures_later() {
     }
     let archive = tempfile::tempdir().unwrap();
     let mut call = dcmtk("storescp");
-    call.args(["--aetitle", "PLANNING", "--output-directory"]).arg(archive.path()).arg(&port);
+    call.args(["--aetitle", "PLANNING", "--bit-preserving", "--output-directory"]).arg(archive.path()).arg(&port);
     let _archive = Running(call.spawn().unwrap());
     wait("the archive listens", || std::net::TcpStream::connect(format!("127.0.0.1:{port}")).ok());
     let said = inbox.watch(&["--send", &node]);

@@ -204,9 +204,15 @@ fn check_says_all_that_is_wrong_and_ends_with_a_code() {
     let json: serde_json::Value = serde_json::from_str(&check(&[&mixed], &["--json"]).stdout).unwrap();
     let findings = json[mixed.display().to_string()].as_array().unwrap();
     assert!(findings.len() > 4 && findings[0]["weight"] == "wrong", "{json:#}");
-    std::fs::remove_file(mixed.join("damaged.dcm")).unwrap();
-    let lenient = check(&[&mixed], &[]);
-    assert_eq!((lenient.code, check(&[&mixed], &["--strict"]).code), (Some(0), Some(1)), "{lenient:?}");
+    // A CT that can be used: whole, and without the identifiers that structures refer to.
+    let (whole, nameless) = (study.path("whole"), study.path("nameless"));
+    crate::support::unpack_identified(&whole);
+    unpack("ct-dicom-jpeg2000.zip", "", &nameless);
+    let said = check(&[&whole], &["--strict"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let said = check(&[&nameless], &[]);
+    assert_eq!((said.code, check(&[&nameless], &["--strict"]).code), (Some(0), Some(1)), "{said:?}");
+    assert!(said.stdout.contains("no RTSTRUCT or SEG can be written for it"), "{}", said.stdout);
 }
 
 #[test]

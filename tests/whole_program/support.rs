@@ -99,6 +99,30 @@ pub fn unpack(archive: &str, prefix: &str, folder: &Path) -> Vec<PathBuf> {
     paths
 }
 
+/// The CT of four slices in `tests/data`, whose identifiers were emptied, with new ones: as a scanner would send it.
+pub fn unpack_identified(folder: &Path) -> Vec<PathBuf> {
+    let paths = unpack("ct-dicom-jpeg2000.zip", "", folder);
+    for (n, path) in paths.iter().enumerate() {
+        let mut bytes = std::fs::read(path).unwrap();
+        let own = format!("1.2.826.0.1.3680043.10.9.{}", n + 1);
+        let identifiers: [([u8; 4], &str); 4] = [
+            ([0x08, 0, 0x16, 0], "1.2.840.10008.5.1.4.1.1.2"),
+            ([0x08, 0, 0x18, 0], &own),
+            ([0x20, 0, 0x0D, 0], "1.2.826.0.1.3680043.10.7"),
+            ([0x20, 0, 0x0E, 0], "1.2.826.0.1.3680043.10.8"),
+        ];
+        for (tag, uid) in identifiers {
+            let empty = [tag.as_slice(), b"UI\0\0"].concat();
+            let at = bytes.windows(8).position(|w| w == empty).unwrap() + 6;
+            let mut value = uid.as_bytes().to_vec();
+            value.resize(value.len().next_multiple_of(2), 0);
+            bytes.splice(at..at + 2, [(value.len() as u16).to_le_bytes().as_slice(), &value].concat());
+        }
+        std::fs::write(path, bytes).unwrap();
+    }
+    paths
+}
+
 /// All files below a folder, relative to it, with `/` between the parts. None for a folder that is not there.
 pub fn files_below(folder: &Path) -> BTreeSet<String> {
     let mut files = BTreeSet::new();

@@ -55,7 +55,7 @@ fn two_missing_slices_are_filled_in_marked_and_not_written_on() {
             assert_eq!(inside, if gone.contains(&k) { 0 } else { 12 }, "slice {k}");
         }
     }
-    let three = read_series(with_gaps(9, &[2, 4, 6]), asking(FILL)).unwrap_err();
+    let three = read_series(with_gaps(9, &[2, 3, 5]), asking(FILL)).unwrap_err();
     assert!(matches!(three, DicomError::MissingSlices { missing: 3, .. }), "{three}");
     // A whole series is what it was.
     assert_eq!(
