@@ -22,6 +22,11 @@ pub struct NoticeCards {
 }
 
 impl Panel for NoticeCards {
+    fn new_window(&mut self) {
+        // Its time begins anew.
+        self.since.clear();
+    }
+
     fn show(&mut self, ui: &mut Ui, cx: &mut Context<'_>) {
         expire(ui, cx, &mut self.since);
         // What lies over the views is not in a picture of them.

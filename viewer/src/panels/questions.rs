@@ -37,6 +37,10 @@ enum Answer {
 }
 
 impl Panel for Questions {
+    fn new_window(&mut self) {
+        self.pictures.clear();
+    }
+
     fn show(&mut self, ui: &mut Ui, cx: &mut Context<'_>) {
         let Some(question) = cx.document.question.clone() else {
             self.pictures.clear();
