@@ -177,7 +177,7 @@ fn a_box_gives_the_labels_regions_and_attention_of_the_whole_field() {
     assert!(pixels > 0 && different * 100_000 <= pixels, "{different} of {pixels}");
 }
 
-/// A body of `half` mm to both sides and 0.6 of that to front and back around `middle` (mm), with a bright rod in its left half, in an
+/// A body of `half` mm to both sides and 0.4 of that to front and back around `middle` (mm), with a bright rod in its left half, in an
 /// image of 240 mm; the last slice is empty.
 fn body(middle: [f64; 2], half: f64) -> ModelSlices {
     let (n, slices) = (120, 4);
@@ -185,7 +185,7 @@ fn body(middle: [f64; 2], half: f64) -> ModelSlices {
     let voxel = |v: usize| {
         let [x, y] = [v % n, v / n % n].map(|v| v as f64 * 2.0 - 119.0);
         let [u, w] = [x - middle[0], y - middle[1]];
-        if v / (n * n) == slices - 1 || (u / half).hypot(w / (0.6 * half)) >= 1.0 {
+        if v / (n * n) == slices - 1 || (u / half).hypot(w / (0.4 * half)) >= 1.0 {
             -1000
         } else if (u - 0.5 * half).hypot(w) < 0.2 * half {
             600
