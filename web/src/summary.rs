@@ -28,8 +28,22 @@ pub fn of(viewer: &ViewerApp) -> Value {
         // Dice, focal and region loss of every step so far.
         "lesson": viewer.panels.side.learn.current.as_ref().map(|record| &record.losses),
         "run": { "phase": phase(&run.phase), "done": run.done, "total": run.total },
-        "notices": viewer.outbox.notices.iter().map(|n| format!("{:?}: {}", n.severity, n.text)).collect::<Vec<_>>(),
+        "notices": viewer.outbox.notices.iter().map(|n| format!("{:?}: {}", n.severity, discreet(&n.text, document.study.as_ref()))).collect::<Vec<_>>(),
     })
+}
+
+/// A notice without what it says of patient and study: files are named after them.
+fn discreet(text: &str, study: Option<&Study>) -> String {
+    let Some(study) = study else { return text.to_string() };
+    let mut private = vec![study.file_name(""), study.name.clone()];
+    if let Some(about) = &study.about {
+        private.extend(
+            [&about.patient, &about.id, &about.birth_date, &about.study_date, &about.study, &about.series]
+                .map(String::clone),
+        );
+    }
+    let told = private.iter().filter(|word| word.chars().count() > 2);
+    told.fold(text.to_string(), |text, word| text.replace(word.as_str(), "\u{2026}"))
 }
 
 fn of_study(study: &Study, slice: usize) -> Value {
