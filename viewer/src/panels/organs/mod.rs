@@ -129,18 +129,20 @@ fn controls(panel: &mut Organs, ui: &mut Ui, cx: &mut Context<'_>) {
         let clear = !panel.search.is_empty();
         let width = ui.available_width() - if clear { 34.0 } else { 0.0 };
         let edit = egui::TextEdit::singleline(&mut panel.search).hint_text("Search organs");
-        ui.add_sized([width, 26.0], edit).accessible_name("Search organs");
+        let tall = if theme::target(ui) > theme::TOUCH { theme::target(ui) } else { 26.0 };
+        ui.add_sized([width, tall], edit).accessible_name("Search organs");
         if clear && super::widgets::icon_button(ui, Icon::Close, "Clear search", "", None, true).clicked() {
             panel.search.clear();
         }
     });
     ui.horizontal(|ui| {
         ui.checkbox(&mut cx.document.view.labels, "Labels").on_hover_text("Draw labels at all (L)");
-        if ui.button("All").on_hover_text("Show all organs").clicked() {
+        let wide = egui::vec2(theme::target(ui), 0.0);
+        if ui.add(egui::Button::new("All").min_size(wide)).on_hover_text("Show all organs").clicked() {
             cx.document.view.styles.iter_mut().for_each(|s| s.visible = true);
             cx.document.view.solo = None;
         }
-        if ui.button("None").on_hover_text("Hide all organs").clicked() {
+        if ui.add(egui::Button::new("None").min_size(wide)).on_hover_text("Hide all organs").clicked() {
             cx.document.view.styles.iter_mut().for_each(|s| s.visible = false);
             cx.document.view.solo = None;
         }

@@ -63,7 +63,9 @@ pub fn show(ui: &mut Ui, cx: &mut Context<'_>, organ: Organ, scrolled_to: &mut O
         *scrolled_to = Some(organ);
     }
     let style = cx.document.view.styles[organ.index()];
-    let square = Rect::from_center_size(pos2(rect.left() + 14.0, rect.center().y), vec2(16.0, 16.0));
+    // A finger needs more room for the colour than the square takes.
+    let indent = button.max(28.0);
+    let square = Rect::from_center_size(pos2(rect.left() + indent / 2.0, rect.center().y), vec2(16.0, 16.0));
     if ui.is_rect_visible(rect) {
         let fill = match () {
             () if selected => Some(ui.visuals().selection.bg_fill),
@@ -75,7 +77,7 @@ pub fn show(ui: &mut Ui, cx: &mut Context<'_>, organ: Organ, scrolled_to: &mut O
             ui.painter().rect(rect, CornerRadius::same(4), fill, stroke, StrokeKind::Inside);
         }
         swatch(ui, square, style.colour, !present || !cx.document.view.shows(organ));
-        let width = rect.width() - 28.0 - 2.0 * button - 4.0;
+        let width = rect.width() - indent - 2.0 * button - 4.0;
         let v = ui.visuals();
         let (ink, weak) = match () {
             () if selected => (v.selection.stroke.color, v.selection.stroke.color),
@@ -83,7 +85,7 @@ pub fn show(ui: &mut Ui, cx: &mut Context<'_>, organ: Organ, scrolled_to: &mut O
             () => (v.weak_text_color(), v.weak_text_color()),
         };
         let name = elided(ui, &short_name(organ), TextStyle::Body, ink, width);
-        let left = rect.left() + 28.0;
+        let left = rect.left() + indent;
         match second {
             Some(second) => {
                 let second =
@@ -103,7 +105,8 @@ pub fn show(ui: &mut Ui, cx: &mut Context<'_>, organ: Organ, scrolled_to: &mut O
             cx.document.go_to(centre);
         }
     }
-    colour(ui, cx, organ, square.expand(5.0), id);
+    let well = if button > theme::TOUCH { button / 2.0 } else { 13.0 };
+    colour(ui, cx, organ, Rect::from_center_size(square.center(), vec2(2.0 * well, 2.0 * well)), id);
     if drawable {
         buttons(ui, cx, organ, rect, id);
     }
