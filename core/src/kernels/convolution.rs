@@ -12,12 +12,6 @@ use rayon::prelude::*;
 const CHANNELS: usize = 4;
 /// Vectors of output positions computed at once; with [`CHANNELS`] as many sums as a processor has registers for.
 const VECTORS: usize = 3;
-/// Columns of which the weights' gradient is computed at once.
-const COLUMNS: usize = 3;
-/// Positions after which the weights' gradient goes on to other columns, so that all stay in the cache.
-const CACHED_POSITIONS: usize = 2048;
-/// Groups of columns of which one thread computes the weights' gradient.
-const AT_ONCE: usize = 16;
 /// Output positions computed at once.
 const BAND: usize = 2048;
 /// The longest vector of any processor.
@@ -100,13 +94,6 @@ fn split(shape: Shape, layout: &Layout, from: &[f32], to: &mut [f32]) {
     }
 }
 
-/// Copies rows of `width` to rows of another pitch.
-fn spread(width: usize, pitch: usize, from: &[f32], to: &mut [f32]) {
-    for (from, to) in from.chunks_exact(width).zip(to.chunks_mut(pitch)) {
-        to[..width].copy_from_slice(from);
-    }
-}
-
 /// `[B, in, H, W]` with `[out, in, k, k]` to `[B, out, H', W']`.
 pub fn forward(shape: Shape, x: &[f32], weight: &[f32]) -> Vec<f32> {
     let [from, to] = shape.channels;
@@ -114,85 +101,6 @@ pub fn forward(shape: Shape, x: &[f32], weight: &[f32]) -> Vec<f32> {
     let columns = layout.columns(from);
     let weights = Packed::new(to, columns.len(), |o, column| weight[o * columns.len() + column]);
     correlate(&input_planes(shape, &layout, x), layout.pitch, &columns, &weights, shape.output())
-}
-
-/// The gradient of [`forward`] by its input, from the one by its output.
-pub fn input_gradient(shape: Shape, dy: &[f32], weight: &[f32]) -> Vec<f32> {
-    let Shape { batch, channels: [from, to], size, kernel, stride, .. } = shape;
-    let (pad, [height, width]) = (shape.pad(), shape.output());
-    // An input at padded row `stride * q + r` took part in output row `q - j` through kernel row `stride * j + r`.
-    let before = (kernel - 1) / stride;
-    let [rows, pitch] = size.map(|n| (n - 1 + pad) / stride + 1 + before);
-    let fill = |from: &[f32], to: &mut [f32]| spread(width, pitch, from, &mut to[before * (pitch + 1)..]);
-    let output = Planes { values: dy, channels: to, lengths: [height * width, rows * pitch], fill };
-    let mut dx = if stride == 1 { Vec::new() } else { vec![0.0; batch * from * size[0] * size[1]] };
-    for remainder in (0..stride * stride).map(|n| [n / stride, n % stride]) {
-        let [ys, xs] = remainder.map(|r| (r..kernel).step_by(stride));
-        let positions: Vec<[usize; 2]> = ys.flat_map(|dy| xs.clone().map(move |dx| [dy, dx])).collect();
-        // The first row and column of this remainder that lie in the image, not in its padding.
-        let first = remainder.map(|r| pad.saturating_sub(r).div_ceil(stride));
-        let count = [0, 1].map(|a| (size[a] + pad - remainder[a]).div_ceil(stride) - first[a]);
-        if positions.is_empty() || count.contains(&0) {
-            continue;
-        }
-        let offset =
-            |&[dy, dx]: &[usize; 2]| (before + first[0] - dy / stride) * pitch + before + first[1] - dx / stride;
-        let layout = Layout { pitch, channel: rows * pitch, offsets: positions.iter().map(offset).collect() };
-        let columns = layout.columns(to);
-        let weights = Packed::new(from, columns.len(), |c, column| {
-            let ([dy, dx], o) = (positions[column % positions.len()], column / positions.len());
-            weight[((o * from + c) * kernel + dy) * kernel + dx]
-        });
-        let part = correlate(&output, pitch, &columns, &weights, count);
-        if stride == 1 {
-            return part;
-        }
-        let [top, left] = [0, 1].map(|a| stride * first[a] + remainder[a] - pad);
-        dx.par_chunks_mut(size[0] * size[1]).zip(part.par_chunks(count[0] * count[1])).for_each(|(to, from)| {
-            let rows = to.chunks_exact_mut(size[1]).skip(top).step_by(stride);
-            for (to, from) in rows.zip(from.chunks_exact(count[1])) {
-                for (to, from) in to[left..].iter_mut().step_by(stride).zip(from) {
-                    *to = *from;
-                }
-            }
-        });
-    }
-    dx
-}
-
-/// The gradient of [`forward`] by its weights, from the one by its output.
-pub fn weight_gradient(shape: Shape, x: &[f32], dy: &[f32]) -> Vec<f32> {
-    let [from, to] = shape.channels;
-    let [height, width] = shape.output();
-    let layout = input_layout(shape);
-    let columns = layout.columns(from);
-    let input = input_planes(shape, &layout, x);
-    // The output's rows at the distance of the input's, with nothing in the gaps.
-    let channel = height * layout.pitch;
-    let fill = |from: &[f32], to: &mut [f32]| spread(width, layout.pitch, from, to);
-    let output = Planes { values: dy, channels: to, lengths: [height * width, channel], fill };
-    // Small images are taken together.
-    let together = (CACHED_POSITIONS / channel).clamp(1, shape.batch);
-    let mut inputs: Vec<_> = (0..together).map(|_| input.room()).collect();
-    let mut outputs: Vec<_> = (0..together).map(|_| output.room()).collect();
-    let groups = columns.len().div_ceil(COLUMNS);
-    let mut sums = vec![[[0.0; COLUMNS]; CHANNELS]; to.div_ceil(CHANNELS) * groups];
-    for first in (0..shape.batch).step_by(together) {
-        let count = together.min(shape.batch - first);
-        let (inputs, outputs) = (&mut inputs[..count], &mut outputs[..count]);
-        inputs.iter_mut().enumerate().for_each(|(n, room)| input.fill(first + n, room));
-        outputs.iter_mut().enumerate().for_each(|(n, room)| output.fill(first + n, room));
-        let (inputs, outputs) = (&*inputs, &*outputs);
-        sums.par_chunks_mut(groups).enumerate().for_each(|(block, sums)| {
-            let origin = block * CHANNELS * channel;
-            sums.par_chunks_mut(AT_ONCE).zip(columns.par_chunks(AT_ONCE * COLUMNS)).for_each(|(sums, columns)| {
-                Arch::new().dispatch(Products { inputs, outputs, origin, channel, columns, sums });
-            });
-        });
-    }
-    let of =
-        |(o, column): (usize, usize)| sums[o / CHANNELS * groups + column / COLUMNS][o % CHANNELS][column % COLUMNS];
-    (0..to).flat_map(|o| (0..columns.len()).map(move |column| (o, column))).map(of).collect()
 }
 
 /// Images whose channels are laid out anew before they are used.
@@ -320,76 +228,6 @@ impl WithSimd for Sums<'_> {
             for (channel, sums) in sums.iter().enumerate() {
                 self.sums[channel * length + at..][..step].copy_from_slice(bytemuck::cast_slice(sums));
             }
-        }
-    }
-}
-
-/// The products of one block of output channels with some columns.
-struct Products<'a> {
-    /// Of each image.
-    inputs: &'a [Vec<f32>],
-    /// Of each image.
-    outputs: &'a [Vec<f32>],
-    /// Where the block begins in an image's output.
-    origin: usize,
-    /// Length of a channel of the output.
-    channel: usize,
-    columns: &'a [usize],
-    /// Of each group of columns.
-    sums: &'a mut [[[f32; COLUMNS]; CHANNELS]],
-}
-
-impl WithSimd for Products<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        for start in (0..self.channel).step_by(CACHED_POSITIONS) {
-            let length = CACHED_POSITIONS.min(self.channel - start);
-            for (columns, totals) in self.columns.chunks(COLUMNS).zip(self.sums.iter_mut()) {
-                let mut sums = [[simd.splat_f32s(0.0); COLUMNS]; CHANNELS];
-                for (input, output) in self.inputs.iter().zip(self.outputs) {
-                    let outputs: [&[f32]; CHANNELS] =
-                        std::array::from_fn(|c| &output[self.origin + c * self.channel + start..][..length]);
-                    // In place of a column past the last, the last again: its sums are not used.
-                    let inputs: [&[f32]; COLUMNS] =
-                        std::array::from_fn(|n| &input[columns[n.min(columns.len() - 1)] + start..][..length]);
-                    products(simd, outputs, inputs, &mut sums, totals);
-                }
-                for (totals, sums) in totals.iter_mut().zip(sums) {
-                    for (total, sum) in totals.iter_mut().zip(sums) {
-                        *total += simd.reduce_sum_f32s(sum);
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Adds the scalar product of each output with each input: whole vectors to `sums`, the rest to `rests`.
-#[inline(always)]
-fn products<S: Simd>(
-    simd: S,
-    outputs: [&[f32]; CHANNELS],
-    inputs: [&[f32]; COLUMNS],
-    sums: &mut [[S::f32s; COLUMNS]; CHANNELS],
-    rests: &mut [[f32; COLUMNS]; CHANNELS],
-) {
-    let whole = outputs[0].len() / S::F32_LANES;
-    let a = outputs.map(|values| &S::as_simd_f32s(values).0[..whole]);
-    let b = inputs.map(|values| &S::as_simd_f32s(values).0[..whole]);
-    for at in 0..whole {
-        let b: [S::f32s; COLUMNS] = std::array::from_fn(|n| b[n][at]);
-        for (sums, a) in sums.iter_mut().zip(a) {
-            for (sum, b) in sums.iter_mut().zip(b) {
-                *sum = simd.mul_add_e_f32s(a[at], b, *sum);
-            }
-        }
-    }
-    for (rests, output) in rests.iter_mut().zip(outputs) {
-        for (rest, input) in rests.iter_mut().zip(inputs) {
-            let pairs = output.iter().zip(input).skip(whole * S::F32_LANES);
-            *rest += pairs.map(|(a, b)| a * b).sum::<f32>();
         }
     }
 }

@@ -4,7 +4,7 @@
 //! normalisation is kept (instead of group or instance normalisation) because burn has a native operation for it and
 //! because it folds into the convolution, which makes inference free of it.
 
-use crate::kernels::{convolve, normalise};
+use crate::kernels::convolve;
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, Initializer, PaddingConfig2d};
@@ -37,7 +37,7 @@ impl ConvNorm {
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let x = convolve(&self.conv, x);
         match &self.norm {
-            Some(norm) => normalise(norm, x),
+            Some(norm) => norm.forward(x),
             None => x,
         }
     }

@@ -132,8 +132,7 @@ impl Trainer {
     pub fn new(config: TrainingConfig, device: &Device) -> Self {
         let device = device.clone().autodiff();
         let network = start::seeded(config.network.init(&device), config.seed, config.organ_logit);
-        // Until its tests have run on every machine, on request only.
-        let layers = Layers::for_device(&device).filter(|_| std::env::var_os("ATTENTION_ANATOMY_STATIC").is_some());
+        let layers = Layers::for_device(&device);
         Self { config, network, adam: Adam::default(), device, step: 0, layers }
     }
 

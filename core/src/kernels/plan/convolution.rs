@@ -48,21 +48,27 @@ impl Filter {
         let transformed = kernel == 3 && stride == 1 && worth_transforming(channels);
         let offsets = if transformed { POINTS } else { kernel * kernel };
         let mut values = vec![0.0; outputs.next_multiple_of(BLOCK) * inputs * offsets];
-        for out in 0..outputs {
-            let block = &mut values[out / BLOCK * offsets * inputs * BLOCK..][..offsets * inputs * BLOCK];
+        for (block, values) in values.chunks_exact_mut((offsets * inputs * BLOCK).max(1)).enumerate() {
+            let values = values.as_chunks_mut::<BLOCK>().0;
             for input in 0..inputs {
+                // Of all channels of the block; zero past the last.
+                let row = |y: usize, x: usize| -> [f32; BLOCK] {
+                    std::array::from_fn(|n| {
+                        let out = block * BLOCK + n;
+                        if out < outputs { weight(out, input, y, x) } else { 0.0 }
+                    })
+                };
                 if transformed {
-                    let nine = [0, 1, 2].map(|y| [0, 1, 2].map(|x| weight(out, input, y, x)));
-                    for (point, value) in transform_weights(nine).into_iter().enumerate() {
-                        block[(point * inputs + input) * BLOCK + out % BLOCK] = value;
+                    let nine = [0, 1, 2].map(|y| [0, 1, 2].map(|x| row(y, x)));
+                    for (point, row) in transform_weights(nine).into_iter().enumerate() {
+                        values[point * inputs + input] = row;
                     }
                     continue;
                 }
                 let first = input / BLOCK * BLOCK;
                 let count = BLOCK.min(inputs - first);
                 for offset in 0..offsets {
-                    let at = first * offsets + offset * count + input - first;
-                    block[at * BLOCK + out % BLOCK] = weight(out, input, offset / kernel, offset % kernel);
+                    values[first * offsets + offset * count + input - first] = row(offset / kernel, offset % kernel);
                 }
             }
         }

@@ -138,7 +138,7 @@ fn a_transformed_kernel_gives_what_the_kernel_gives() {
     let line = |v: [f64; 4]| [v[0] - v[2], v[1] + v[2], v[2] - v[1], v[1] - v[3]];
     let rows: Vec<[f64; 4]> = (0..4).map(|y| line([0, 1, 2, 3].map(|x| d[y * 4 + x]))).collect();
     let columns: Vec<[f64; 4]> = (0..4).map(|x| line([0, 1, 2, 3].map(|y| rows[y][x]))).collect();
-    let u = super::winograd::transform_weights(g);
+    let u = super::winograd::transform_weights(g.map(|row| row.map(|weight| [weight; 16]))).map(|point| point[7]);
     let back = |v: [f64; 4]| [v[0] + v[1] + v[2], v[1] - v[2] - v[3]];
     let half: Vec<[f64; 2]> =
         (0..4).map(|x| back([0, 1, 2, 3].map(|y| columns[x][y] * f64::from(u[y * 4 + x])))).collect();

@@ -13,11 +13,15 @@ use super::tile::End;
 /// Points of a transformed group.
 pub const POINTS: usize = 16;
 
-/// G g G^T for one kernel of nine weights.
-pub fn transform_weights(g: [[f32; 3]; 3]) -> [f32; POINTS] {
-    let line = |[a, b, c]: [f32; 3]| [a, 0.5 * (a + b + c), 0.5 * (a - b + c), c];
+/// G g G^T for kernels of nine weights, those of a block of output channels.
+pub fn transform_weights(g: [[[f32; BLOCK]; 3]; 3]) -> [[f32; BLOCK]; POINTS] {
+    let line = |[a, b, c]: [[f32; BLOCK]; 3]| {
+        let sum = std::array::from_fn(|n| 0.5 * (a[n] + b[n] + c[n]));
+        let difference = std::array::from_fn(|n| 0.5 * (a[n] - b[n] + c[n]));
+        [a, sum, difference, c]
+    };
     let rows = g.map(line);
-    let mut points = [0.0; POINTS];
+    let mut points = [[0.0; BLOCK]; POINTS];
     for x in 0..4 {
         for (y, value) in line([rows[0][x], rows[1][x], rows[2][x]]).into_iter().enumerate() {
             points[y * 4 + x] = value;

@@ -44,7 +44,7 @@ pub use work::{Gradients, Parameter, Parameters, Statistics};
 
 use super::plan::blocked::{Part, Shape, from_planes, write_planes};
 use super::plan::convolution::Convolution;
-use super::processor::{available, map};
+use super::processor::{Processor, Threads, available, map};
 use crate::anatomy::CLASS_COUNT;
 
 /// What the layers make of a batch.
@@ -164,7 +164,7 @@ impl TrainingPlan {
     pub fn load(&mut self, parameters: &Parameters, epsilon: f64) {
         self.epsilon = epsilon;
         let clock = Instant::now();
-        self.layers = Some(Layers::new(parameters));
+        self.layers = Some(everybody().enter(|| Layers::new(parameters)));
         self.note(Kind::Weights, clock.elapsed());
     }
 
@@ -183,6 +183,10 @@ impl TrainingPlan {
     /// # Panics
     /// Where no weights were loaded.
     pub fn forward(&mut self, stacks: &[f32], slices: usize, size: [usize; 2], segments: bool) -> Outputs {
+        everybody().enter(|| self.forward_here(stacks, slices, size, segments))
+    }
+
+    fn forward_here(&mut self, stacks: &[f32], slices: usize, size: [usize; 2], segments: bool) -> Outputs {
         self.forget();
         let layers = self.layers.as_ref().expect("weights are loaded first");
         let mut work = Work { memory: &mut self.memory, clock: &self.clock, epsilon: self.epsilon };
@@ -233,6 +237,10 @@ impl TrainingPlan {
     /// # Panics
     /// Where there was none.
     pub fn backward(&mut self, by_logits: Option<&[f32]>, by_features: Option<&[f32]>, to: &mut Gradients) {
+        everybody().enter(|| self.backward_here(by_logits, by_features, to));
+    }
+
+    fn backward_here(&mut self, by_logits: Option<&[f32]>, by_features: Option<&[f32]>, to: &mut Gradients) {
         let layers = self.layers.as_ref().expect("weights are loaded first");
         let Pass { input, mut encoder, region, mut decoder } = self.pass.take().expect("forward comes first");
         let mut work = Work { memory: &mut self.memory, clock: &self.clock, epsilon: self.epsilon };
@@ -304,6 +312,11 @@ impl TrainingPlan {
         region.into_iter().flatten().for_each(|part| part.release(&mut work));
         release(input, encoder, decoder, &mut work);
     }
+}
+
+/// All threads: whoever asks goes over to one of them once, not with every piece of work.
+fn everybody() -> Processor {
+    Processor::new(Threads::All)
 }
 
 /// Gives memory back.

@@ -121,7 +121,7 @@ fn a_normalisation_and_its_way_back_are_their_definition() {
     let plane = size[0] * size[1];
     let count = slices * channels * plane;
     // Far from zero, where sums of squares in single precision would be wrong.
-    let x: Vec<f32> = noise(count, 3).into_iter().map(|v| 500.0 + v).collect();
+    let x: Vec<f32> = noise(count, 3).into_iter().map(|v| 10.0 + v).collect();
     let dy = noise(count, 4);
     let (gamma, beta) = (noise(channels, 5), noise(channels, 6));
     let (y, by) = (maps(channels, size, slices, &x), maps(channels, size, slices, &dy));

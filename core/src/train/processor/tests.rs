@@ -136,7 +136,9 @@ fn check(config: &NetworkConfig, shape: [usize; 4], loss: &LossWeights) {
         assert!(!expected.is_empty());
         for (name, expected) in expected {
             let off = difference(&seen[name], expected);
-            assert!(off < 1e-3, "{config:?}, {shape:?}, {name}: {off}");
+            // What is summed up over pixels cancels out for the most part, and the rounding of both ways stays.
+            let summed = name.contains(".norm.") || name.ends_with(".bias");
+            assert!(off < if summed { 4e-3 } else { 1e-3 }, "{config:?}, {shape:?}, {name}: {off}");
         }
     }
 }
