@@ -101,7 +101,8 @@ fn finished(sum: vec4<f32>, pixel: u32, n: u32) -> vec4<f32> {
         value += residual[u32(max(channels_at(layer.source[3], y, x), 0)) + n];
     }
     if (layer.flags & RELU) != 0u {
-        value = max(value, vec4<f32>());
+        // Not `max`, which may make a number of what is none.
+        value = select(value, vec4<f32>(), value < vec4<f32>());
     }
     return value;
 }

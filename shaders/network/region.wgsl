@@ -72,7 +72,7 @@ fn main(@builtin(local_invocation_index) local: u32) {
         for (var n = 0u; n < region.channels; n++) {
             sum += weights[local * region.channels + n] * pooled[n];
         }
-        hidden[local] = max(sum, 0.0);
+        hidden[local] = select(sum, 0.0, sum < 0.0);
     }
     workgroupBarrier();
     at = region.shared_outputs * (region.channels + 1u);

@@ -5,6 +5,7 @@ mod clippy;
 mod cluster;
 mod deny;
 mod dist;
+mod gpu;
 mod headless;
 mod lengths;
 mod lint;
@@ -33,6 +34,8 @@ Usage: cargo xtask COMMAND
                    with `--training CONFIG` a training step, beside PyTorch's
   cluster          a cohort and a table of trainings on a Slurm of two nodes and by Snakemake, both on this machine: installs them,
                    prints what it proved
+  gpu [CONFIGS...] what is to be measured on a machine with a real GPU, in at most ten minutes, with programs that are built already:
+                   kernels against the processor, a slice of each preset, each operation, a training step
   help             this text";
 
 fn main() -> ExitCode {
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Some("dist") if rest.is_empty() => dist::program_archive(),
         Some("dist") if rest == ["--page"] => dist::page_archive(),
         Some("bench") => bench::run(&rest),
+        Some("gpu") => gpu::run(&rest),
         Some("cluster") if rest.is_empty() => cluster::run(),
         Some("web") => web::run(&rest),
         Some("help" | "--help" | "-h") => {

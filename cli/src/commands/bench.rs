@@ -9,7 +9,7 @@ use std::time::Instant;
 use anyhow::Result;
 use attention_anatomy::anatomy::{CLASS_COUNT, OrganSet};
 use attention_anatomy::formats::nifti;
-use attention_anatomy::infer::measure::made_up_tile;
+use attention_anatomy::infer::measure::{made_up_tile, with_labels};
 use attention_anatomy::infer::prediction::NEGLIGIBLE;
 use attention_anatomy::infer::{ComputeDevice, ComputeKind, DevicePreference, Engine, Model, SliceRequest, Tile, Wait};
 use attention_anatomy::kernels::plan::{Plan, Timing};
@@ -20,7 +20,7 @@ use attention_anatomy::preprocess::AIR_HU;
 use attention_anatomy::volume::{Geometry, Modality, Volume};
 use burn::tensor::{Device, Distribution, Tensor};
 
-use super::bench_training;
+use super::{bench_gpu, bench_training};
 use crate::device::DeviceChoice;
 use crate::output::{Overwrite, SingleFile};
 use crate::{model, number, progress};
@@ -37,6 +37,9 @@ pub struct Args {
     /// Columns and rows of the body, as 90x70; the rest of the field is air. Without it the whole field is body.
     #[arg(long, value_name = "WxH", value_parser = body, conflicts_with = "training")]
     body: Option<[usize; 2]>,
+    /// Instead: what a GPU gives: correctness of all kernels, milliseconds per slice of the presets' networks, of every operation.
+    #[arg(long, conflicts_with_all = ["training", "profile", "body"])]
+    gpu: bool,
     /// Instead: milliseconds and GFLOP/s of every operation of a slice on the processor; with --training, of every kind of work of
     /// a step.
     #[arg(long)]
@@ -75,6 +78,9 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let model = model::open(None)?;
     if args.profile {
         return profile(&model, &args);
+    }
+    if args.gpu {
+        return bench_gpu::run(&model, args.slices as usize);
     }
     let crop = model.info.input.crop;
     let operations = multiply_adds(&model.info.network, crop).total();
@@ -139,6 +145,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Pixels of a side of a CT's slices.
+const MATRIX: usize = 512;
 /// How often each engine has its turn.
 const ROUNDS: usize = 5;
 
@@ -167,8 +175,10 @@ impl Contender {
         let (mut submitted, mut done) = (0, 0);
         while done < count {
             while submitted < count && submitted - done < self.engine.depth().min(self.at_once) {
-                let tiles = vec![self.tile.clone()];
-                self.engine.submit(SliceRequest { slice: submitted, tiles, centre: None, labels: None });
+                // Labels where the engine makes them, on a matrix as a CT's; else probabilities.
+                let request = with_labels(submitted, self.tile.clone(), MATRIX);
+                let labels = request.labels.clone().filter(|_| self.engine.makes_labels());
+                self.engine.submit(SliceRequest { labels, ..request });
                 submitted += 1;
             }
             if let Some(result) = self.engine.poll(Wait::Yes) {

@@ -2,7 +2,8 @@
 
 pub mod ablation;
 pub mod bench;
-pub mod bench_training;
+mod bench_gpu;
+mod bench_training;
 pub mod check;
 pub mod collect;
 pub mod compare;

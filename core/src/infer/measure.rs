@@ -3,11 +3,11 @@
 use web_time::Instant;
 
 use super::device;
-use super::engine::{Engine, SliceRequest, Wait};
+use super::engine::{Engine, LabelOutput, LabelRequest, SliceRequest, Wait};
 use super::model::plan_engine_of_weights;
 use super::tile::Tile;
 use crate::network::weights::WeightsError;
-use crate::preprocess::{AIR_HU, InputConfig};
+use crate::preprocess::{AIR_HU, InputConfig, ModelGrid};
 
 /// An ellipse of tissue with noise: an image that costs what a real one does. Around a `body` of some columns and rows there is air;
 /// without one the whole field counts.
@@ -47,4 +47,26 @@ pub fn milliseconds(weights: &[u8], body: Option<[usize; 2]>, slices: usize) -> 
     }
     times.remove(0);
     Ok(times)
+}
+
+/// A slice whose labels are wanted on a matrix of `side` pixels that covers the model grid of `tile`: what travels back of it is what
+/// travels back of a slice of a CT.
+pub fn with_labels(slice: usize, tile: Tile, side: usize) -> SliceRequest {
+    let pixels = tile.place.within.field;
+    let spacing = 3.0;
+    let grid = ModelGrid {
+        size: [pixels; 2],
+        spacing_mm: [spacing; 2],
+        slices: 1,
+        slice_mm: spacing,
+        input_size: [side; 2],
+        input_spacing_mm: [spacing * pixels as f64 / side as f64; 2],
+    };
+    let outputs = vec![LabelOutput { slice, parts: vec![(Some(slice), 1.0)] }];
+    SliceRequest {
+        slice,
+        tiles: vec![tile],
+        centre: None,
+        labels: Some(LabelRequest { grid, outputs, explain: false }),
+    }
 }

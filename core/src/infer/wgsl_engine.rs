@@ -8,8 +8,9 @@ use std::collections::VecDeque;
 
 use super::engine::{Engine, EngineError, LabelRequest, SliceLabels, SliceRequest, SliceResult, Ticket, Wait};
 use super::prediction::{NEGLIGIBLE, SlicePrediction, class_weights};
-use super::tile::TilePlace;
+use super::tile::{Tile, TilePlace};
 use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT, OrganSet};
+use crate::kernels::plan::Timing;
 use crate::kernels::wgsl::{Answer, Blend, ClassWeights, Drawn, Gpu, Grid, Network, Readback, Slot, TileMaps, Window};
 use crate::network::weights::WeightsError;
 use crate::network::{AttentionAnatomy, pytorch};
@@ -92,6 +93,14 @@ impl WgslEngine {
     /// Bytes that the network takes on the device.
     pub fn device_bytes(&self) -> u64 {
         self.network.bytes()
+    }
+
+    /// Seconds of each operation of a tile, each carried out `times` times.
+    pub fn profile(&mut self, tile: &Tile, times: usize) -> Vec<Timing> {
+        let slot = self.spare.pop().unwrap_or_else(|| self.network.slot());
+        let timings = self.network.profile(&tile.stack, window(&tile.place), &slot, times);
+        self.spare.push(slot);
+        timings
     }
 
     /// Comes to an end when the next result is there, in a browser, too.

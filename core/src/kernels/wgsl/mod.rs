@@ -16,6 +16,7 @@
 //! | `network.rs` | buffers of a network, and the dispatches of a tile |
 //! | `outcome.rs` | buffers of what follows |
 //! | `labels.rs` | from maps to probabilities and labels |
+//! | `profile.rs` | what each operation takes |
 //! | `readback.rs` | what travels back |
 
 mod gpu;
@@ -23,6 +24,7 @@ mod labels;
 mod network;
 mod outcome;
 mod pipelines;
+mod profile;
 mod readback;
 mod steps;
 #[cfg(test)]

@@ -67,7 +67,7 @@ pub struct Network {
     pub(super) uniforms: Uniforms,
     pub(super) dispatches: Vec<Dispatch>,
     pub(super) outcome: Outcome,
-    steps: Vec<GpuStep>,
+    pub(super) steps: Vec<GpuStep>,
     places: Vec<Place>,
     buffers: Vec<Buffer>,
     /// Where the input goes, and where air's input is.
@@ -81,7 +81,7 @@ pub struct Network {
     scratch: Buffer,
     field: usize,
     /// Of each map what is computed of it.
-    windows: Vec<Window>,
+    pub(super) windows: Vec<Window>,
     air: f32,
     air_is_known: bool,
     slots: usize,
@@ -149,7 +149,7 @@ impl Network {
                 air: airs.at[map].unwrap_or(0),
             });
             let air = airs.at[step.flow.output];
-            GpuStep { work, residual, output: step.output, map: step.flow.output, air }
+            GpuStep { name: step.name.clone(), work, residual, output: step.output, map: step.flow.output, air }
         });
         let steps = steps.collect();
         let outcome = Outcome::new(gpu, layout, field);
@@ -273,7 +273,7 @@ impl Network {
     }
 
     /// Of each map what is computed when all but a window of the field is air.
-    fn windows_of(&self, window: Window) -> Vec<Window> {
+    pub(super) fn windows_of(&self, window: Window) -> Vec<Window> {
         let [[x, y], [width, height]] = [window.offset, window.size];
         let within = Span { first: [y, x], end: [y + height, x + width] };
         let windows = Windows::new(self.flows.iter(), &self.maps, self.ends, [self.field; 2], within);
@@ -324,7 +324,7 @@ impl Network {
         self.air_is_known = true;
     }
 
-    fn record_input(&mut self, stack: &[f32], window: Window) {
+    pub(super) fn record_input(&mut self, stack: &[f32], window: Window) {
         let pixels = window.size[0] * window.size[1];
         let channels = self.places[self.input.0].channels;
         assert_eq!(stack.len(), channels * pixels, "a stack of another size");
@@ -356,7 +356,7 @@ impl Network {
     }
 
     /// The dispatches of a step.
-    fn record(&mut self, n: usize, slot: &Slot) {
+    pub(super) fn record(&mut self, n: usize, slot: &Slot) {
         let GpuStep { work, residual, output, map, .. } = &self.steps[n];
         match work {
             Work::Region { width, air, .. } => {

@@ -53,6 +53,8 @@ pub(super) struct PackedShape {
 
 #[derive(Debug)]
 pub(super) struct GpuStep {
+    /// The modules whose parameters it holds.
+    pub name: String,
     pub work: Work,
     pub residual: Option<Source>,
     pub output: usize,

@@ -1,0 +1,181 @@
+//! `attention-anatomy bench --gpu`: what a GPU gives, as Markdown for docs/performance.md.
+//!
+//! First whether all kernels answer as the processor does, then milliseconds per slice of this program's engine and of burn's for the
+//! networks of the three presets, then of each operation. Networks of the presets without shipped weights have random ones: they take
+//! as long. Whatever cannot be had on a device is said and left out.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use attention_anatomy::anatomy::OrganSet;
+use attention_anatomy::infer::measure::{made_up_tile, with_labels};
+use attention_anatomy::infer::{
+    BurnEngine, ComputeDevice, DevicePreference, Engine, Model, PlanEngine, SlicePrediction, SliceRequest, Tile, Wait,
+    WgslEngine,
+};
+use attention_anatomy::kernels::plan::Timing;
+use attention_anatomy::network::{AttentionAnatomy, NetworkConfig, weights};
+use attention_anatomy::preprocess::InputConfig;
+use burn::module::Module;
+use burn::tensor::Device;
+
+use crate::progress;
+
+/// Pixels of a side of a CT's slices.
+const MATRIX: usize = 512;
+/// How often an operation is carried out for its time.
+const TIMES: usize = 20;
+
+/// A preset's network.
+struct Preset {
+    name: &'static str,
+    input: InputConfig,
+    network: AttentionAnatomy,
+}
+
+fn presets(model: &Model) -> Result<[Preset; 3]> {
+    let device = Device::flex();
+    let of = |base: usize| NetworkConfig { base, ..NetworkConfig::default() }.init(&device);
+    let (light, info) = weights::read_gauged(&model.bytes, &device)?;
+    Ok([
+        Preset { name: "light", input: info.input, network: light },
+        Preset { name: "fine", input: InputConfig::fine(), network: of(16) },
+        Preset { name: "paper", input: InputConfig::paper(), network: of(32) },
+    ])
+}
+
+/// Runs `bench --gpu`.
+///
+/// # Errors
+/// Where there is no GPU, or one that answers wrongly.
+pub fn run(model: &Model, slices: usize) -> Result<ExitCode> {
+    let clock = Instant::now();
+    // The kernels are compiled and each of them checked against the processor here.
+    let device = ComputeDevice::open(DevicePreference::Gpu)?;
+    let Some(gpu) = device.gpu.clone() else { bail!("{} is no GPU", device.name) };
+    progress::print_line(&format!(
+        "{}: {} kernels; all agree with the processor; opened, compiled and checked in {:.2} s\n",
+        device.name,
+        gpu.tuning().name,
+        clock.elapsed().as_secs_f64()
+    ));
+    let tensors = device.clone().with_tensors();
+    if let Err(error) = &tensors {
+        progress::note(&format!("burn's engine is not measured: {error}"));
+    }
+    progress::print_line(
+        "| preset | MB on the device | first slice, ms | one at a time | several at once | handing over | burn's engine | off by at most | other labels |",
+    );
+    progress::print_line("|---|---|---|---|---|---|---|---|---|");
+    let mut profiles = Vec::new();
+    for Preset { name, input, network } in presets(model)? {
+        let tile = made_up_tile(&input, None);
+        let mut own = WgslEngine::new(network.clone(), input.clone(), OrganSet::ALL, &gpu)?;
+        let first = milliseconds(&mut own, &tile, 1, 1)?;
+        let single = milliseconds(&mut own, &tile, slices, 1)?;
+        let several = milliseconds(&mut own, &tile, slices, usize::MAX)?;
+        let mut plan = PlanEngine::new(network.clone(), input.clone(), OrganSet::ALL, "processor".into())?;
+        let (off, labels) = compared(&prediction(&mut own, &tile)?, &prediction(&mut plan, &tile)?);
+        let burn = match &tensors {
+            Ok(device) => {
+                let (burn, name) = (device.burn.clone(), device.name.clone());
+                let network = network.clone().fork(&device.burn);
+                let mut burn = BurnEngine::new(network, input.clone(), OrganSet::ALL, burn, name, true);
+                milliseconds(&mut burn, &tile, 1, 1)?;
+                format!("{:.2}", milliseconds(&mut burn, &tile, slices.min(10), usize::MAX)?.all)
+            }
+            Err(_) => "-".into(),
+        };
+        progress::print_line(&format!(
+            "| {name} | {} | {:.1} | {:.2} | {:.2} | {:.3} | {burn} | {off:.1e} | {labels:.4} % |",
+            own.device_bytes() >> 20,
+            first.all,
+            single.all,
+            several.all,
+            several.submit,
+        ));
+        profiles.push((name, own.profile(&tile, TIMES)));
+    }
+    for (name, timings) in profiles {
+        print_profile(name, &timings);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Milliseconds a slice.
+struct Times {
+    /// Until its result was there.
+    all: f64,
+    /// Of it what handing it over took on the host.
+    submit: f64,
+}
+
+/// Computes slices.
+fn milliseconds(engine: &mut dyn Engine, tile: &Tile, slices: usize, at_once: usize) -> Result<Times> {
+    let clock = Instant::now();
+    let mut host = Duration::ZERO;
+    let (mut submitted, mut done) = (0, 0);
+    while done < slices {
+        while submitted < slices && submitted - done < engine.depth().min(at_once) {
+            let request = with_labels(submitted, tile.clone(), MATRIX);
+            let labels = request.labels.clone().filter(|_| engine.makes_labels());
+            let request = SliceRequest { labels, ..request };
+            let clock = Instant::now();
+            engine.submit(request);
+            host += clock.elapsed();
+            submitted += 1;
+        }
+        if let Some(result) = engine.poll(Wait::Yes) {
+            result.outcome?;
+        }
+        done += 1;
+    }
+    let a_slice = |time: Duration| time.as_secs_f64() * 1e3 / slices as f64;
+    Ok(Times { all: a_slice(clock.elapsed()), submit: a_slice(host) })
+}
+
+fn prediction(engine: &mut dyn Engine, tile: &Tile) -> Result<SlicePrediction> {
+    engine.submit(SliceRequest { slice: 0, tiles: vec![tile.clone()], centre: None, labels: None });
+    match engine.poll(Wait::Yes) {
+        Some(result) => Ok(result.outcome?),
+        None => bail!("{} gives no answer", engine.name()),
+    }
+}
+
+/// The largest difference of a probability, and how many pixels in a hundred have another label.
+fn compared(a: &SlicePrediction, b: &SlicePrediction) -> (f32, f64) {
+    let area = a.size[0] * a.size[1];
+    let map = |p: &SlicePrediction, class: u8| {
+        let at = p.classes.iter().position(|&c| c == class)?;
+        Some(p.probabilities[at * area..][..area].to_vec())
+    };
+    let winner = |p: &SlicePrediction, n: usize| {
+        let of = |slot: &usize| p.probabilities[slot * area + n];
+        let best = (0..p.classes.len()).reduce(|best, slot| if of(&slot) > of(&best) { slot } else { best });
+        best.map(|slot| p.classes[slot])
+    };
+    let mut worst = 0.0f32;
+    for &class in &a.classes {
+        if let (Some(a), Some(b)) = (map(a, class), map(b, class)) {
+            worst = a.iter().zip(&b).fold(worst, |worst, (a, b)| worst.max((a - b).abs()));
+        }
+    }
+    let other = (0..area).filter(|&n| winner(a, n) != winner(b, n)).count();
+    (worst, 100.0 * other as f64 / area as f64)
+}
+
+fn print_profile(name: &str, timings: &[Timing]) {
+    let all: f64 = timings.iter().map(|t| t.seconds).sum();
+    progress::print_line(&format!("\n{name}: every operation {TIMES} times\n"));
+    progress::print_line("| operation | ms | GFLOP/s | share of the time |");
+    progress::print_line("|---|---|---|---|");
+    for Timing { name, seconds, multiply_adds } in timings {
+        let rate = if *seconds > 0.0 { 2e-9 * *multiply_adds as f64 / seconds } else { 0.0 };
+        let share = 100.0 * seconds / all;
+        progress::print_line(&format!("| {name} | {:.3} | {rate:.1} | {share:.1} % |", seconds * 1e3));
+    }
+    let multiply_adds: u64 = timings.iter().map(|t| t.multiply_adds).sum();
+    let rate = 2e-9 * multiply_adds as f64 / all;
+    progress::print_line(&format!("| all | {:.3} | {rate:.1} | |", all * 1e3));
+}
