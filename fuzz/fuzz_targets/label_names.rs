@@ -1,9 +1,7 @@
-//! Tables that say what the numbers of a label map mean.
 #![no_main]
 
-use attention_anatomy::formats::LabelNames;
-use libfuzzer_sys::fuzz_target;
+#[path = "../targets.rs"]
+#[allow(dead_code, reason = "one of them is run here")]
+mod targets;
 
-fuzz_target!(|bytes: &[u8]| {
-    let _ = LabelNames::parse(bytes);
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| targets::label_names(bytes));

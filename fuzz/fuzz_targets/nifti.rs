@@ -1,13 +1,7 @@
-//! NIfTI of both versions, as CT and as labels.
 #![no_main]
 
-use attention_anatomy::formats::{ReadOptions, nifti};
-use libfuzzer_sys::fuzz_target;
+#[path = "../targets.rs"]
+#[allow(dead_code, reason = "one of them is run here")]
+mod targets;
 
-fuzz_target!(|bytes: &[u8]| {
-    let lenient = ReadOptions { allow_missing_orientation: true };
-    let _ = nifti::read_header(bytes, &lenient);
-    let _ = nifti::read_ct(bytes, &lenient);
-    let _ = nifti::read_labels(bytes, &lenient);
-    let _ = nifti::read_label_names(bytes);
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| targets::nifti(bytes));

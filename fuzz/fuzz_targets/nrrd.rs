@@ -1,11 +1,7 @@
-//! NRRD, as CT and as labels.
 #![no_main]
 
-use attention_anatomy::formats::{ReadOptions, nrrd};
-use libfuzzer_sys::fuzz_target;
+#[path = "../targets.rs"]
+#[allow(dead_code, reason = "one of them is run here")]
+mod targets;
 
-fuzz_target!(|bytes: &[u8]| {
-    let lenient = ReadOptions { allow_missing_orientation: true };
-    let _ = nrrd::read_ct(bytes, &lenient);
-    let _ = nrrd::read_labels(bytes, &lenient);
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| targets::nrrd(bytes));

@@ -1,13 +1,7 @@
-//! Whatever somebody opens: what it is, a CT, structures, and all that is wrong with it.
 #![no_main]
 
-use attention_anatomy::formats::{check, read_ct, read_structures, sniff};
-use libfuzzer_sys::fuzz_target;
+#[path = "../targets.rs"]
+#[allow(dead_code, reason = "one of them is run here")]
+mod targets;
 
-fuzz_target!(|bytes: &[u8]| {
-    let file = || vec![("fuzz".to_owned(), bytes.to_vec())];
-    let _ = sniff(bytes);
-    let _ = read_ct(file());
-    let _ = read_structures(file(), None);
-    let _ = check(file());
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| targets::open(bytes));

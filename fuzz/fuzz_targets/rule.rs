@@ -1,11 +1,7 @@
-//! Rules by which structures are made of others.
 #![no_main]
 
-use attention_anatomy::formats::Rule;
-use libfuzzer_sys::fuzz_target;
+#[path = "../targets.rs"]
+#[allow(dead_code, reason = "one of them is run here")]
+mod targets;
 
-fuzz_target!(|text: &str| {
-    if let Ok(rule) = Rule::parse(text) {
-        let _ = rule.needs_body();
-    }
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| targets::rule(bytes));

@@ -1,11 +1,7 @@
-//! A segmentation on its own grid.
 #![no_main]
 
-use attention_anatomy::formats::seg;
-use libfuzzer_sys::fuzz_target;
+#[path = "../targets.rs"]
+#[allow(dead_code, reason = "one of them is run here")]
+mod targets;
 
-fuzz_target!(|bytes: &[u8]| {
-    if let Ok(read) = seg::read(bytes) {
-        let _ = seg::structures(&read, None, None);
-    }
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| targets::segmentation(bytes));

@@ -8,6 +8,7 @@ mod browser;
 mod cohort;
 mod exchange;
 mod formats;
+mod fuzzing;
 mod inputs;
 mod interchange;
 #[path = "../../cli/src/output/mod.rs"]

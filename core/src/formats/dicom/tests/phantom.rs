@@ -60,6 +60,9 @@ struct Scan {
     column: (usize, bool),
 }
 
+/// Head or feet first, on the back, the front or a side (PS3.3 C.7.3.1.1.2).
+const POSITIONS: [&str; 5] = ["HFS", "FFS", "HFP", "FFP", "FFDR"];
+
 impl Scan {
     fn all() -> Vec<Self> {
         let mut scans = Vec::new();
@@ -107,6 +110,8 @@ impl Scan {
             .numbers(tags::PIXEL_SPACING, &spacing)
             .numbers(tags::RESCALE_SLOPE, &[slope])
             .numbers(tags::RESCALE_INTERCEPT, &[intercept])
+            // How the patient lay changes no place in the patient.
+            .text(tags::PATIENT_POSITION, VR::CS, POSITIONS[(2 * self.row.0 + self.column.0) % POSITIONS.len()])
             // The instance numbers lie.
             .text(tags::INSTANCE_NUMBER, VR::IS, &((n * 5) % 7).to_string())
             .pixels(&stored)
@@ -128,6 +133,7 @@ fn organs_stay_in_place_through_every_orientation_and_file_order() {
         // The stored grid is the one of the slices, and the instances follow it.
         assert_eq!(info.grid.as_ref(), Some(&volume.stored));
         assert_eq!(info.orientation, Some(scan.slice(0).1));
+        assert!(POSITIONS.contains(&info.patient_position.as_str()), "{label}: {}", info.patient_position);
         for (k, instance) in info.instances.iter().enumerate() {
             let n: usize = instance.sop_instance_uid.rsplit('.').next().unwrap().parse().unwrap();
             let (position, ..) = scan.slice(n);
