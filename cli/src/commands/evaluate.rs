@@ -43,7 +43,7 @@ pub struct Args {
     /// Measure the network with attention off.
     #[arg(long, conflicts_with_all = ["attention", "update"])]
     attention_off: bool,
-    /// Measure what the network draws, before pieces apart from their organ and organs below 0.1 ml are removed.
+    /// Measure what the network draws, before what lies outside the body, pieces apart from their organ and organs below 0.1 ml are removed.
     #[arg(long, conflicts_with = "update")]
     no_cleanup: bool,
     /// Write the Dice of all validation patients into this copy of the weights, and switch organs below 0.5 off in it.

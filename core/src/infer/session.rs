@@ -34,7 +34,7 @@ pub struct SegmentationRequest {
     pub inputs: Vec<String>,
     /// Organs that may be labelled.
     pub enabled: OrganSet,
-    /// Whether pieces apart from their organ, and organs below 0.1 ml, are taken away at the end.
+    /// Whether what lies outside the body, pieces apart from their organ, and organs below 0.1 ml, are taken away at the end.
     pub cleanup: bool,
     /// Whether values that do not look like HU are taken as HU, for the record; see [`require_ct`](crate::volume::require_ct).
     pub assume_hu: bool,

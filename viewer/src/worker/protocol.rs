@@ -71,7 +71,7 @@ pub struct RunRequest {
     pub first: usize,
     /// Organs that may be labelled.
     pub enabled: OrganSet,
-    /// Whether pieces apart from their organ, and organs below 0.1 ml, are taken away at the end.
+    /// Whether what lies outside the body, pieces apart from their organ, and organs below 0.1 ml, are taken away at the end.
     pub cleanup: bool,
 }
 
