@@ -19,6 +19,8 @@ impl Panel for Status {
 
 fn show(ui: &mut Ui, cx: &mut Context<'_>) {
     ui.horizontal(|ui| {
+        // Nothing here is touched.
+        ui.spacing_mut().interact_size.y = 20.0;
         ui.set_min_height(20.0);
         let small = |text: String| RichText::new(text).small();
         match &cx.document.study {
