@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use attention_anatomy::anatomy::Organ;
 use attention_anatomy::formats::{self, nifti};
 use attention_anatomy::infer::{ComputeDevice, ComputeKind, DevicePreference, device};
+use attention_anatomy::kernels::wgsl::Gpu;
 use egui::{Event, Key, Modifiers, PointerButton, Pos2, vec2};
 use egui_kittest::{Harness, SnapshotOptions, kittest::Queryable};
 use whole_program_tests::{not_run, wait};
@@ -193,13 +194,14 @@ fn a_device_lost_in_the_middle_of_a_run_keeps_window_labels_and_edits() {
 #[derive(Clone)]
 struct RealDevice {
     files: FakePlatform,
-    gpu: burn::tensor::wgpu::WgpuSetup,
+    gpu: Gpu,
     opened: Arc<AtomicUsize>,
 }
 
 impl RealDevice {
     fn new() -> Option<Self> {
-        let gpu = attention_anatomy::testing::separate_gpu()?;
+        let adapter = attention_anatomy::testing::separate_gpu()?.adapter;
+        let gpu = pollster::block_on(Gpu::open(&adapter, "doomed GPU")).unwrap();
         Some(Self { files: samples::platform(), gpu, opened: Arc::default() })
     }
 }
@@ -220,8 +222,8 @@ impl Platform for RealDevice {
     fn device(&mut self, _: DevicePreference) -> Promise<Result<ComputeDevice, PlatformError>> {
         let device = match self.opened.fetch_add(1, Ordering::Relaxed) {
             0 => {
-                let burn = burn::tensor::Device::wgpu_options().setup(self.gpu.clone()).init().unwrap();
-                ComputeDevice { kind: ComputeKind::Gpu, name: "doomed GPU".into(), burn, ..device::cpu() }
+                let gpu = Some(self.gpu.clone());
+                ComputeDevice { kind: ComputeKind::Gpu, name: "doomed GPU".into(), gpu, ..device::cpu() }
             }
             _ => device::cpu(),
         };
@@ -244,7 +246,7 @@ fn a_real_device_destroyed_in_the_middle_of_a_run_is_said_and_the_next_run_goes_
     drag(&mut window, middle + vec2(-30.0, 40.0), middle + vec2(30.0, 40.0));
     let painted = ml(&window, Organ::Spleen);
     until(&mut window, "a slice is computed", |app| app.document.run.done > 0);
-    platform.gpu.device.destroy();
+    platform.gpu.destroy();
     until(&mut window, "the run ends", |app| matches!(app.document.run.phase, RunPhase::Failed(_)));
     let notices = window.state().outbox.notices.iter().map(|n| n.text.clone()).collect::<String>();
     assert!(notices.contains("doomed GPU stopped working"), "{notices}");
