@@ -80,7 +80,7 @@ function fault(viewer, heading, what, ...further) {
 function hearFaults(viewer) {
   const hear = (error) => {
     // Not what an extension of the browser does.
-    if (/attention_anatomy_web|wasm-function|wasm:/.test(error?.stack)) {
+    if (/attention_anatomy_web|pace\.js|wasm/.test(error?.stack)) {
       fault(viewer, "The viewer has stopped", String(error));
     }
   };
