@@ -55,16 +55,25 @@ const OVER_THE_MIDDLE_MM: f64 = 15.0;
 pub fn clean_up(labels: &mut [u8], ct: &CtVolume, body: &Body) -> [usize; ORGAN_COUNT] {
     let (size, spacing) = (ct.geometry.size, ct.geometry.spacing());
     let air = OutsideAir::find(ct, body);
-    let mut removed = [0; ORGAN_COUNT];
+    let (mut removed, mut kept) = ([0; ORGAN_COUNT], [0; ORGAN_COUNT]);
     for (row, line) in labels.chunks_exact_mut(size[0].max(1)).enumerate() {
         let (j, k) = (row % size[1], row / size[1]);
-        for (i, label) in line.iter_mut().enumerate().filter(|(_, label)| **label != 0) {
-            if !body.contains(i, j, k) || air.contains(i, j, k) {
-                if let Some(organ) = Organ::from_label(*label) {
-                    removed[organ.index()] += 1;
-                }
+        for (i, label) in line.iter_mut().enumerate() {
+            let Some(organ) = Organ::from_label(*label) else { continue };
+            if body.contains(i, j, k) && !air.contains(i, j, k) {
+                kept[organ.index()] += 1;
+            } else {
+                removed[organ.index()] += 1;
                 *label = 0;
             }
+        }
+    }
+    // An organ that lay in the air for the most part was none; its rim is no more one.
+    let gone = |organ: Organ| removed[organ.index()] > kept[organ.index()];
+    if Organ::ALL.into_iter().any(gone) {
+        labels.iter_mut().filter(|label| Organ::from_label(**label).is_some_and(gone)).for_each(|label| *label = 0);
+        for organ in Organ::ALL.into_iter().filter(|&organ| gone(organ)).collect::<Vec<_>>() {
+            removed[organ.index()] += kept[organ.index()];
         }
     }
     let stray = remove_where(labels, size, spacing, |organ, bounds| {

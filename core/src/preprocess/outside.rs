@@ -4,16 +4,15 @@
 //! open by the field of view; but an arm beside a trunk does the same to the air between them, and a network that sees it calls it lung.
 //! So the air is followed in space from the borders of the image, on cells of 4 mm: only through what is as thin as air is (lungs are
 //! denser, also where the field of view or the end of the scan cuts them open) and about 2 cm wide (mouth, nose and throat are not). What is
-//! narrower or blurred beside it belongs to it as far as a cell or two.
+//! narrower beside it belongs to it as far as two cells.
 
 use super::Body;
 use crate::raster::take;
 use crate::volume::CtVolume;
 
-/// The mean of a cell of nothing but air is below this; lungs have -900 to -500, padding -1000 and less.
-const AIR_HU: i64 = -930;
-/// The voxels of a cell at the border of the air are below this.
-const BLURRED_HU: i16 = -300;
+/// The mean of a cell of nothing but air is below this; lungs have -900 to -500, padding -1000 and less. A slice of lung at the end of the
+/// scan with two empty ones beyond it is not.
+const AIR_HU: i64 = -970;
 /// Side of a cell, mm.
 const CELL_MM: f64 = 4.0;
 /// What is followed has so many open cells on every side.
@@ -36,17 +35,17 @@ impl OutsideAir {
             std::array::from_fn(|a| ((CELL_MM / spacing[a]).round() as usize).clamp(1, size[a].max(1)));
         let cells: [usize; 3] = std::array::from_fn(|a| size[a].div_ceil(factor[a]));
         let count = cells.iter().product();
-        let (mut open, mut sums, mut voxels) = (vec![true; count], vec![0i64; count], vec![0i64; count]);
+        let (mut sums, mut voxels) = (vec![0i64; count], vec![0i64; count]);
         let cell = |at: [usize; 3]| at[0] + cells[0] * (at[1] + cells[1] * at[2]);
         for (row, line) in ct.voxels.chunks_exact(size[0].max(1)).enumerate() {
             let first = cell([0, row % size[1] / factor[1], row / size[1] / factor[2]]);
             for (n, part) in line.chunks(factor[0]).enumerate() {
-                open[first + n] &= part.iter().all(|&hu| hu < BLURRED_HU);
                 sums[first + n] += part.iter().map(|&hu| i64::from(hu)).sum::<i64>();
                 voxels[first + n] += part.len() as i64;
             }
         }
-        let mut wide: Vec<bool> = sums.iter().zip(&voxels).map(|(&sum, &count)| sum < AIR_HU * count).collect();
+        let open: Vec<bool> = sums.iter().zip(&voxels).map(|(&sum, &count)| sum < AIR_HU * count).collect();
+        let mut wide = open.clone();
         for axis in 0..3 {
             wide = along(&wide, cells, axis, CLEARANCE, |window| window.iter().all(|&open| open));
         }
@@ -67,8 +66,8 @@ impl OutsideAir {
         for n in take(&mut wide, cells, seeds) {
             outside[n] = true;
         }
-        // Back to where the clearance ended, and a cell further; never through a wall, however thin.
-        for _ in 0..=CLEARANCE {
+        // Back to where the clearance ended, through air alone. What is blurred at its border stays: where the scan ends, that is lung.
+        for _ in 0..CLEARANCE {
             for axis in 0..3 {
                 outside = along(&outside, cells, axis, 1, |window| window.iter().any(|&outside| outside));
                 outside.iter_mut().zip(&open).for_each(|(outside, &open)| *outside &= open);
@@ -164,8 +163,7 @@ mod tests {
         let lung = (0..ct.voxels.len()).filter(|&n| ct.voxels[n] == -800);
         let lost = lung.filter(|&n| outside.contains(n % nx, n / nx % ny, n / (nx * ny))).count();
         let all = ct.voxels.iter().filter(|&&hu| hu == -800).count();
-        // What lies within two cells of the cut may count as blurred air.
-        assert!(all > 2000 && 4 * lost < all, "{lost} of {all}");
+        assert!(all > 2000 && lost == 0, "{lost} of {all}");
     }
 
     #[test]
