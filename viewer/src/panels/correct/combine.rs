@@ -130,16 +130,19 @@ impl Combine {
                 self.of = selected.map(Operand::Organ).filter(|organ| all.contains(organ));
             }
             self.with.take_if(|with| !all.contains(with));
-            choice(ui, "of", "is taken", &study.labels, &all, &mut self.of);
-            ComboBox::new(("combine", "kind"), "").selected_text(self.kind.name()).width(150.0).show_ui(ui, |ui| {
-                for kind in Kind::ALL {
-                    ui.selectable_value(&mut self.kind, kind, kind.name());
-                }
-            });
+            choice(ui, "of", "structure", &study.labels, &all, &mut self.of);
+            ComboBox::new(("combine", "kind"), "operation").selected_text(self.kind.name()).width(150.0).show_ui(
+                ui,
+                |ui| {
+                    for kind in Kind::ALL {
+                        ui.selectable_value(&mut self.kind, kind, kind.name());
+                    }
+                },
+            );
             match self.kind {
                 Kind::Grow | Kind::Shrink => self.margins(ui),
                 kind => {
-                    choice(ui, "with", "is the other", &study.labels, &all, &mut self.with);
+                    choice(ui, "with", "other structure", &study.labels, &all, &mut self.with);
                     if matches!(kind, Kind::CropTo | Kind::CropFrom) {
                         ui.horizontal(|ui| {
                             let label = ui.label("at least this far from its surface");
@@ -221,7 +224,7 @@ impl Combine {
                 }
             },
         };
-        ComboBox::new(("combine", "into"), "is the result").selected_text(text).width(150.0).show_ui(ui, |ui| {
+        ComboBox::new(("combine", "into"), "result").selected_text(text).width(150.0).show_ui(ui, |ui| {
             ui.selectable_value(&mut self.into, Into::New, "a new structure");
             for extra in study.labels.extras() {
                 ui.selectable_value(&mut self.into, Into::Extra(extra.number), extra.name.as_str());
