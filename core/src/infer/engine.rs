@@ -127,6 +127,10 @@ pub trait Engine {
     /// Organs that may be labelled from now on; results that are under way follow it, too.
     fn set_enabled(&mut self, enabled: OrganSet);
 
+    /// Gives back the memory that slices take, and what is kept of those that were computed: until the next slice is submitted nobody
+    /// asks what-if questions.
+    fn rest(&mut self) {}
+
     /// Takes a slice. A GPU computes it while the caller goes on; the processor computes it when it is asked for.
     fn submit(&mut self, request: SliceRequest) -> Ticket;
 

@@ -298,6 +298,11 @@ impl Engine for PlanEngine {
         self.enabled = enabled;
     }
 
+    fn rest(&mut self) {
+        (self.air, self.arenas, self.spare) = (None, Vec::new(), Vec::new());
+        self.kept.clear();
+    }
+
     fn submit(&mut self, request: SliceRequest) -> Ticket {
         let ticket = Ticket(self.next);
         self.next += 1;

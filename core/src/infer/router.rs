@@ -53,6 +53,11 @@ impl Engine for RegionRouter {
         self.specialists.iter_mut().flatten().for_each(|engine| engine.set_enabled(enabled));
     }
 
+    fn rest(&mut self) {
+        self.classifier.rest();
+        self.specialists.iter_mut().flatten().for_each(|engine| engine.rest());
+    }
+
     /// Computes here, on any device: which network is next is not known before the region is.
     fn submit(&mut self, request: SliceRequest) -> Ticket {
         let (ticket, slice) = (Ticket(self.next), request.slice);

@@ -286,6 +286,8 @@ impl SegmentationSession {
                 }
             }
         }
+        // What follows works on whole volumes, and nobody can ask this engine what if any more.
+        engine.rest();
         self.clean_up();
         let slices = self.run.slices();
         let labels = slices.ct().with_voxels(self.labels);

@@ -106,6 +106,19 @@ fn a_slice_that_is_asked_about_stays_at_hand_while_others_are_computed() {
 }
 
 #[test]
+fn an_engine_that_rested_has_nothing_at_hand_and_computes_as_before() {
+    let (mut plan, _) = engines();
+    let of = |plan: &mut PlanEngine| {
+        plan.submit(slice(3, 0.6));
+        plan.poll(Wait::Yes).unwrap().outcome.unwrap()
+    };
+    let before = of(&mut plan);
+    plan.rest();
+    assert!(plan.reweight(3, &[1.0; ORGAN_COUNT]).is_none() && plan.arenas.is_empty());
+    assert_eq!(of(&mut plan), before);
+}
+
+#[test]
 fn an_answer_that_is_no_number_is_an_error_of_its_slice() {
     let (mut plan, _) = engines();
     let mut broken = slice(3, 1.0);
