@@ -3,8 +3,9 @@
 //! [`Body`] fills what a slice encloses, and what has body in front, behind and on one side, since lungs are full of air and may be cut
 //! open by the field of view; but an arm beside a trunk does the same to the air between them, and a network that sees it calls it lung.
 //! So the air is followed in space from the borders of the image, on cells of 4 mm: only through what is as thin as air is (lungs are
-//! denser, also where the field of view or the end of the scan cuts them open) and about 2 cm wide (mouth, nose and throat are not). What is
-//! narrower beside it belongs to it as far as two cells.
+//! denser, also where the field of view or the end of the scan cuts them open) and about 2 cm wide within a slice (mouth, nose,
+//! throat and windpipe are not, also where the end of the scan opens them). What is narrower beside it, in the slice, belongs to it as far as
+//! two cells.
 
 use super::Body;
 use crate::raster::take;
@@ -15,7 +16,7 @@ use crate::volume::CtVolume;
 const AIR_HU: i64 = -970;
 /// Side of a cell, mm.
 const CELL_MM: f64 = 4.0;
-/// What is followed has so many open cells on every side.
+/// What is followed has so many open cells on every side within its slice.
 const CLEARANCE: usize = 2;
 
 /// The air around a patient, in cells.
@@ -46,7 +47,7 @@ impl OutsideAir {
         }
         let open: Vec<bool> = sums.iter().zip(&voxels).map(|(&sum, &count)| sum < AIR_HU * count).collect();
         let mut wide = open.clone();
-        for axis in 0..3 {
+        for axis in 0..2 {
             wide = along(&wide, cells, axis, CLEARANCE, |window| window.iter().all(|&open| open));
         }
         // A lung that the field of view cuts open lies at the border, too, and within the body.
@@ -68,7 +69,7 @@ impl OutsideAir {
         }
         // Back to where the clearance ended, through air alone. What is blurred at its border stays: where the scan ends, that is lung.
         for _ in 0..CLEARANCE {
-            for axis in 0..3 {
+            for axis in 0..2 {
                 outside = along(&outside, cells, axis, 1, |window| window.iter().any(|&outside| outside));
                 outside.iter_mut().zip(&open).for_each(|(outside, &open)| *outside &= open);
             }
