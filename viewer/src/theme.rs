@@ -96,6 +96,8 @@ fn adapt(style: &mut egui::Style, needs: Needs) {
     if needs.touch {
         let s = &mut style.spacing;
         s.interact_size = vec2(FINGER, FINGER);
+        // The shortest word on a button is as wide as a finger, too.
+        s.button_padding.x = 13.0;
         s.icon_width = 22.0;
         s.icon_width_inner = 13.0;
         s.slider_rail_height = 8.0;
