@@ -194,7 +194,8 @@ impl Chromium {
                 // Workers that it starts, too.
                 let attach = json!({ "autoAttach": true, "waitForDebuggerOnStart": true, "flatten": true });
                 self.send(worker.as_deref(), "Target.setAutoAttach", &attach);
-                self.workers += 1;
+                // Not the one that keeps the page for offline use.
+                self.workers += usize::from(parameters["targetInfo"]["type"] == "worker");
                 for method in ["Runtime.enable", "Network.enable", "Runtime.runIfWaitingForDebugger"] {
                     self.send(worker.as_deref(), method, &json!({}));
                 }

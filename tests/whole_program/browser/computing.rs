@@ -38,10 +38,10 @@ fn slices_of_helpers_that_are_lost_are_computed_all_the_same() {
     browser.wait_for(&format!("{STATUS}?.run.phase === 'finished'"));
     assert_eq!(browser.workers, 3);
     let seen = status(&mut browser);
-    assert!(seen["notices"].to_string().contains("one at a time"), "{seen:#}");
-    let ended = browser.complaints.iter().filter(|text| text.contains("a test ends this helper")).count();
-    assert_eq!(ended, 2, "{:?}", browser.complaints);
-    browser.complaints.clear();
+    let told = seen["notices"].to_string();
+    assert!(told.contains("one at a time") && told.contains("a test ends this helper"), "{seen:#}");
+    // Whether a browser tells of errors that somebody hears is its own affair.
+    browser.complaints.retain(|text| !text.contains("a test ends this helper"));
     check_well(&mut browser, &host);
 
     succeed(&mut segment(&file, &folder.path().join("out")));
