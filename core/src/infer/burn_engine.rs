@@ -191,9 +191,7 @@ impl Engine for BurnEngine {
             Wait::Yes => pending.wait(),
             Wait::No => pending.poll(),
         }
-        if pending.outcome.is_none() {
-            return None;
-        }
+        pending.outcome.as_ref()?;
         let Pending { ticket, slice, outcome, .. } = self.queue.pop_front()?;
         let outcome = outcome?.map(|raw| {
             let prediction = raw.finish(None, self.enabled);

@@ -373,11 +373,12 @@ impl Engine for WgslEngine {
             };
             self.readbacks.push(readback);
             // Organs that were switched on or off meanwhile: the last stage once more.
-            if pending.enabled != self.enabled && !matches!(pending.asked, Asked::WhatIf) {
-                if let Some(again) = self.ask(ticket, slice, pending.asked.clone()) {
-                    self.under_way.push_front(again);
-                    continue;
-                }
+            if pending.enabled != self.enabled
+                && !matches!(pending.asked, Asked::WhatIf)
+                && let Some(again) = self.ask(ticket, slice, pending.asked.clone())
+            {
+                self.under_way.push_front(again);
+                continue;
             }
             return Some(self.result(&pending, answer));
         }

@@ -14,7 +14,7 @@ impl serde::de::Visitor<'_> for Bytes {
     }
 
     fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Vec<f32>, E> {
-        if bytes.len() % size_of::<f32>() != 0 {
+        if !bytes.len().is_multiple_of(size_of::<f32>()) {
             return Err(E::invalid_length(bytes.len(), &self));
         }
         Ok(bytemuck::pod_collect_to_vec(bytes))

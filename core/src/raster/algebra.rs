@@ -234,7 +234,7 @@ mod tests {
         (0..SIZE.iter().product::<usize>())
             .map(|_| {
                 state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                u8::from((state >> 33) % one_of == 0)
+                u8::from((state >> 33).is_multiple_of(one_of))
             })
             .collect()
     }

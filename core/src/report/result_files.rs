@@ -328,7 +328,7 @@ mod tests {
         // A plane apart, one in the liver, one around both, which overlaps all.
         let others = [
             other("A", vec![20..22, 28..30]),
-            other("GTV", vec![104..106]),
+            other("GTV", std::iter::once(104..106).collect()),
             other("PTV", vec![20..24, 28..32, 100..120]),
         ];
         let layers = Layers::of(&others, 256);

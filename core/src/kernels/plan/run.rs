@@ -37,6 +37,9 @@ pub struct Timing {
     pub multiply_adds: u64,
 }
 
+/// Hears of each step that is done, with all maps; `None` for the input.
+type Done<'a> = &'a mut dyn FnMut(&[Vec<f32>], Option<usize>);
+
 impl Plan {
     /// Memory for fields of `size` (rows, columns), multiples of [`Plan::granularity`].
     pub fn arena(&self, size: [usize; 2]) -> Arena {
@@ -126,7 +129,7 @@ impl Plan {
         stack: &[f32],
         processor: Processor,
         end: usize,
-        done: &mut dyn FnMut(&[Vec<f32>], Option<usize>),
+        done: Done<'_>,
     ) -> Option<RegionAnswer> {
         let Arena { size, windows, air, places } = arena;
         // What air gives where a map's memory begins.

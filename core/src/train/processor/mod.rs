@@ -4,7 +4,8 @@
 
 #[cfg(not(target_family = "wasm"))]
 mod native;
-#[cfg(all(test, not(target_family = "wasm")))]
+#[cfg(not(target_family = "wasm"))]
+#[cfg(test)]
 mod tests;
 #[cfg(target_family = "wasm")]
 mod wasm;

@@ -116,7 +116,7 @@ fn a_tilted_series_stands_upright_and_its_contours_go_back_into_the_tilted_slice
             }
         }
         // All that was measured is there, but for the rows at the edges, which are mixed with air.
-        assert!(inside >= 20 * 29 * 12 && inside <= 20 * 30 * 12, "{inside} of {}", ct.voxels.len());
+        assert!((20 * 29 * 12..=20 * 30 * 12).contains(&inside), "{inside} of {}", ct.voxels.len());
         assert!(inside + air >= ct.voxels.len() - 2 * 20 * 12);
 
         let mask = |n: usize| {
