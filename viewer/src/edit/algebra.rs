@@ -376,7 +376,7 @@ mod tests {
                 Operation::CropTo(_, mm) => crop_to(&a, &b, SIZE, SPACING, mm),
                 Operation::CropFrom(_, mm) => crop_from(&a, &b, SIZE, SPACING, mm),
             };
-            assert!(expected.iter().any(|&v| v == 1) && expected != a, "{operation:?}");
+            assert!(expected.contains(&1) && expected != a, "{operation:?}");
             let edit =
                 StructureEdit { of: liver, operation, into: Target::New("made".into()), over: PaintOver::Background };
             let snapshot = labels.snapshot_of_structures(&edit);

@@ -94,9 +94,8 @@ fn list(ui: &mut Ui, cx: &mut Context<'_>) {
             answer = offer_card(ui, &offer);
         }
     });
-    match answer {
-        Some(task) => cx.outbox.ask(task),
-        None => {}
+    if let Some(task) = answer {
+        cx.outbox.ask(task);
     }
     if all {
         cx.outbox.notices.clear();
