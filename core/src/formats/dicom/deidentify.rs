@@ -2,8 +2,8 @@
 //! for the attributes that this program writes, with the Clean Descriptors Option: descriptions are those of this program, and names of
 //! structures that it does not know are replaced.
 //!
-//! It works on finished files, so that nothing that a writer may put into one is forgotten: what is not on the list of attributes that
-//! stay is removed.
+//! It works on finished files by lists of attributes that are emptied, removed or replaced: all of table E.1-1 that the writers of this
+//! program write or copy from a series. It is no tool for files of other programs: what is on no list stays.
 
 use std::collections::BTreeMap;
 
