@@ -47,7 +47,7 @@ const LAST = 2u;
 
 fn drawn(class_of: u32) -> bool {
     let word = select(area.drawn0, area.drawn1, class_of >= 32u);
-    return (word >> (class_of % 32u) & 1u) == 1u;
+    return ((word >> (class_of % 32u)) & 1u) == 1u;
 }
 
 @compute @workgroup_size(64)

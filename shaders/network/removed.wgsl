@@ -23,8 +23,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(local_invocation_
         let without = without_attention[id.x];
         let under = with_attention[id.x];
         for (var n = 0u; n < 4u; n++) {
-            let label = without >> (8u * n) & 0xffu;
-            if label != (under >> (8u * n) & 0xffu) && label < 64u {
+            let label = (without >> (8u * n)) & 0xffu;
+            if label != ((under >> (8u * n)) & 0xffu) && label < 64u {
                 atomicAdd(&found[label], 1u);
             }
         }
