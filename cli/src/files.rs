@@ -1,6 +1,6 @@
 //! Reading inputs. What is written goes through the guard of [`output`](crate::output).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
@@ -34,29 +34,48 @@ pub fn map(path: &Path) -> Result<Bytes> {
 /// Files by name, for messages, with their bytes.
 pub type NamedFiles = Vec<(String, Vec<u8>)>;
 
+/// The files that a path stands for, by name, before they are read.
+pub struct Listed(Vec<(String, PathBuf)>);
+
 /// A file, or all files below a folder, with their names relative to it, in a stable order.
+///
+/// # Errors
+/// A folder that cannot be read, or one without files.
+pub fn list(path: &Path) -> Result<Listed> {
+    assets::list(path).map(Listed).map_err(anyhow::Error::msg)
+}
+
+impl Listed {
+    /// What tells them from others without reading them.
+    ///
+    /// # Errors
+    /// A file that is not there.
+    pub fn key(&self) -> Result<InputKey> {
+        let mut key = InputKey { files: self.0.len(), ..InputKey::default() };
+        for (_, path) in &self.0 {
+            let metadata = std::fs::metadata(path).with_context(|| format!("{}: cannot be read", path.display()))?;
+            let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+            let modified = modified.and_then(|time| u64::try_from(time.as_nanos()).ok()).unwrap_or(0);
+            (key.bytes, key.modified) = (key.bytes + metadata.len(), key.modified.max(modified));
+        }
+        Ok(key)
+    }
+
+    /// Reads them.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn read(self) -> Result<NamedFiles> {
+        self.0.into_iter().map(|(name, path)| Ok((name, read(&path)?))).collect()
+    }
+}
+
+/// The files of [`list`], read.
 ///
 /// # Errors
 /// A file that cannot be read, or a folder without files.
 pub fn collect(path: &Path) -> Result<NamedFiles> {
-    let files = assets::list(path).map_err(anyhow::Error::msg)?;
-    files.into_iter().map(|(name, path)| Ok((name, read(&path)?))).collect()
-}
-
-/// What tells the files of [`collect`] from others without reading them.
-///
-/// # Errors
-/// A file that is not there, or a folder without files.
-pub fn key(path: &Path) -> Result<InputKey> {
-    let files = assets::list(path).map_err(anyhow::Error::msg)?;
-    let mut key = InputKey { files: files.len(), ..InputKey::default() };
-    for (_, path) in files {
-        let metadata = std::fs::metadata(&path).with_context(|| format!("{}: cannot be read", path.display()))?;
-        let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        let modified = modified.and_then(|time| u64::try_from(time.as_nanos()).ok()).unwrap_or(0);
-        (key.bytes, key.modified) = (key.bytes + metadata.len(), key.modified.max(modified));
-    }
-    Ok(key)
+    list(path)?.read()
 }
 
 /// As [`collect`], with the tables beside a label map that may say what its numbers mean.
@@ -64,8 +83,7 @@ pub fn key(path: &Path) -> Result<InputKey> {
 /// # Errors
 /// A file that cannot be read, or a folder without files.
 pub fn collect_labels(path: &Path) -> Result<NamedFiles> {
-    let files = assets::list_labels(path).map_err(anyhow::Error::msg)?;
-    files.into_iter().map(|(name, path)| Ok((name, read(&path)?))).collect()
+    assets::list_labels(path).map(Listed).map_err(anyhow::Error::msg)?.read()
 }
 
 /// The last part of a path, for people.

@@ -12,7 +12,6 @@ use std::path::Path;
 /// Top-level modules; each may use those before it.
 const ORDER: &[&str] = &[
     "artifacts",
-    "wait",
     "anatomy",
     "csv",
     "random",

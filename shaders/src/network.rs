@@ -86,11 +86,6 @@ impl Kernel {
         }
     }
 
-    /// Whether it has the bindings of `layer.wgsl`.
-    pub fn is_layer(self) -> bool {
-        matches!(self, Self::ConvolutionTiles(_) | Self::ConvolutionHalo | Self::AddParts)
-    }
-
     /// Its WGSL; the entry point is `main`.
     pub fn source(self) -> String {
         match self {

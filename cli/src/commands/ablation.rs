@@ -4,15 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
+use attention_anatomy::artifacts::ArtifactStore;
 use attention_anatomy::dataset::Hpa;
-use attention_anatomy::metrics::DEFAULT_TOLERANCE_MM;
-use attention_anatomy::train::{Ablation, Choice, Experiment, TrainingConfig};
+use attention_anatomy::metrics::Comparison;
+use attention_anatomy::train::{Ablation, Choice, Experiment, PlannedTask, TrainError, TrainingConfig};
 
-use super::tasks::{self, Purpose, TaskArgs};
-use crate::device::DeviceChoice;
-use crate::output::Overwrite;
-use crate::store::FolderStore;
-use crate::{data, interrupt, number, training};
+use super::tasks::{Job, JobArgs};
+use crate::{data, number};
 
 /// Trains the four systems of the paper and a region router alike and puts them side by side. Stop with Ctrl-C; the same
 /// command goes on where it stopped.
@@ -20,12 +18,6 @@ use crate::{data, interrupt, number, training};
 pub struct Args {
     /// Training file of the full system, AttentionAnatomy + HPA; the others are derived from it.
     config: PathBuf,
-    /// Folder that the manifests of the training file are relative to.
-    #[arg(long, default_value = ".")]
-    data: PathBuf,
-    /// Folder for the trainings and the results.
-    #[arg(short, long)]
-    output: PathBuf,
     /// Trainings of each system, with the seed of the training file and those that follow it.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: u64,
@@ -33,15 +25,7 @@ pub struct Args {
     #[arg(long, value_parser = number::folds)]
     folds: Option<usize>,
     #[command(flatten)]
-    tasks: TaskArgs,
-    /// Surface within this distance in mm counts as right in the surface Dice.
-    #[arg(long, default_value_t = DEFAULT_TOLERANCE_MM, value_parser = number::tolerance_mm)]
-    tolerance_mm: f64,
-    /// Where the networks are trained.
-    #[arg(long, default_value = "cpu")]
-    device: DeviceChoice,
-    #[command(flatten)]
-    overwrite: Overwrite,
+    job: JobArgs,
 }
 
 /// Reads the training file of the full system.
@@ -59,36 +43,31 @@ pub fn full_system(path: &Path) -> Result<TrainingConfig> {
     Ok(config)
 }
 
+impl Job for Ablation {
+    const COMMAND: &'static str = "ablation";
+
+    fn base(&self) -> &TrainingConfig {
+        self.full_system()
+    }
+
+    fn plan(&self, store: &dyn ArtifactStore) -> Vec<PlannedTask> {
+        self.plan(store)
+    }
+
+    fn train(&self, choice: &Choice, experiment: &mut Experiment<'_>) -> Result<bool, TrainError> {
+        self.run(choice, experiment)
+    }
+
+    fn comparison(&self, store: &dyn ArtifactStore) -> Result<Comparison, TrainError> {
+        self.comparison(store)
+    }
+}
+
 /// Runs the command.
 ///
 /// # Errors
 /// What the user is told.
 pub fn run(args: Args) -> Result<ExitCode> {
-    let config = full_system(&args.config)?;
-    let ablation = Ablation::new(&config, args.seeds, args.folds);
-    let read = data::inputs(&args.config, &config, &args.data);
-    let store = FolderStore::guarded(&args.output, "ablation", read.clone(), args.overwrite)?;
-    let choice = match args.tasks.purpose() {
-        Purpose::Plan => {
-            args.tasks.print_plan(&ablation.plan(&store), &config, &args.device.open()?, &read)?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        Purpose::Collect => None,
-        Purpose::Train(choice) => Some(choice),
-    };
-    // Tasks of an array job work in folders beside each other.
-    if choice.as_ref().is_none_or(Choice::is_all) {
-        store.claim()?;
-    }
-    if let Some(choice) = choice {
-        let device = args.device.open_with_tensors()?;
-        let stop = interrupt::flag()?;
-        let work = |experiment: &mut Experiment<'_>| ablation.run(&choice, experiment);
-        let done = training::experiment(&args.data, &store, &device, args.tolerance_mm, stop, work)?;
-        if !done || !choice.is_all() {
-            return Ok(tasks::ended(done));
-        }
-    }
-    training::publish(&ablation.comparison(&store)?, &store)?;
-    Ok(ExitCode::SUCCESS)
+    let ablation = Ablation::new(&full_system(&args.config)?, args.seeds, args.folds);
+    args.job.run(&args.config, &ablation)
 }

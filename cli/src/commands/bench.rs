@@ -94,21 +94,33 @@ pub fn run(args: Args) -> Result<ExitCode> {
         progress::print_line(&format!("a body of {width} x {height} pixels in air"));
     }
     let cpu = DeviceChoice::Cpu.open()?;
+    let cpu_peak = Some(peak(&cpu.burn));
+    let contender = |device: &ComputeDevice, how: &str, engine, at_once, peak| Contender {
+        name: format!("{}, {how}", device.name),
+        engine,
+        tile: tile.clone(),
+        at_once,
+        peak,
+        ms: Vec::new(),
+    };
     let mut contenders = vec![
-        Contender::new(&tile, &cpu, "one slice at a time", model.engine(&cpu, OrganSet::ALL)?, 1),
-        Contender::new(&tile, &cpu, "several at once", model.engine(&cpu, OrganSet::ALL)?, usize::MAX),
-        Contender::new(&tile, &cpu, "burn, the reference", model.reference_engine(&cpu, OrganSet::ALL)?, 1),
+        contender(&cpu, "one slice at a time", model.engine(&cpu, OrganSet::ALL)?, 1, cpu_peak),
+        contender(&cpu, "several at once", model.engine(&cpu, OrganSet::ALL)?, usize::MAX, cpu_peak),
+        contender(&cpu, "burn, the reference", model.reference_engine(&cpu, OrganSet::ALL)?, 1, cpu_peak),
     ];
     match ComputeDevice::open(DevicePreference::Gpu) {
         Ok(gpu) if gpu.kind == ComputeKind::Gpu || args.software => {
+            // Its peak is that of the tensor library's products on it.
+            let tensors = gpu.clone().with_tensors();
+            let peak = tensors.as_ref().ok().map(|device| peak(&device.burn));
             let own = model.engine(&gpu, OrganSet::ALL)?;
-            contenders.push(Contender::new(&tile, &gpu, "one slice at a time", own, 1));
+            contenders.push(contender(&gpu, "one slice at a time", own, 1, peak));
             let own = model.engine(&gpu, OrganSet::ALL)?;
-            contenders.push(Contender::new(&tile, &gpu, "several at once", own, usize::MAX));
-            match gpu.clone().with_tensors() {
+            contenders.push(contender(&gpu, "several at once", own, usize::MAX, peak));
+            match tensors {
                 Ok(gpu) => {
                     let burn = model.reference_engine(&gpu, OrganSet::ALL)?;
-                    contenders.push(Contender::new(&tile, &gpu, "burn, the reference", burn, usize::MAX));
+                    contenders.push(contender(&gpu, "burn, the reference", burn, usize::MAX, peak));
                 }
                 Err(error) => progress::note(&error.to_string()),
             }
@@ -133,14 +145,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
     progress::print_line("|---|---|---|---|---|---|");
     for Contender { name, peak, mut ms, .. } in contenders {
         ms.sort_by(f64::total_cmp);
-        let floor = operations as f64 / peak * 1e3;
-        progress::print_line(&format!(
-            "| {name} | {:.1} | {:.1} | {:.1} | {floor:.1} | {:.0} % |",
-            ms[ms.len() / 2],
-            ms[0],
-            peak * 1e-9,
-            100.0 * floor / ms[0]
-        ));
+        let against = peak.map_or("- | - | -".into(), |peak| {
+            let floor = operations as f64 / peak * 1e3;
+            format!("{:.1} | {floor:.1} | {:.0} %", peak * 1e-9, 100.0 * floor / ms[0])
+        });
+        progress::print_line(&format!("| {name} | {:.1} | {:.1} | {against} |", ms[ms.len() / 2], ms[0]));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -157,19 +166,13 @@ struct Contender {
     tile: Tile,
     /// Slices under way at most.
     at_once: usize,
-    /// Multiply-adds per second of its device.
-    peak: f64,
+    /// Multiply-adds per second of its device, where they are known.
+    peak: Option<f64>,
     /// Of each turn.
     ms: Vec<f64>,
 }
 
 impl Contender {
-    fn new(tile: &Tile, device: &ComputeDevice, how: &str, engine: Box<dyn Engine>, at_once: usize) -> Self {
-        let name = if how.is_empty() { device.name.clone() } else { format!("{}, {how}", device.name) };
-        let peak = peak(&device.burn);
-        Self { name, engine, tile: tile.clone(), at_once, peak, ms: Vec::new() }
-    }
-
     /// Computes slices.
     fn slices(&mut self, count: usize) -> Result<()> {
         let (mut submitted, mut done) = (0, 0);

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
-use attention_anatomy::anatomy::{Organ, OrganSet};
+use attention_anatomy::anatomy::OrganSet;
 use attention_anatomy::dataset::LoadedSet;
 use attention_anatomy::infer::{RunOptions, SegmentationRequest, SegmentationSession};
 use attention_anatomy::metrics::Patient;
@@ -115,9 +115,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
 /// both first. `None` when `given` is beyond the scan.
 fn telling_slice(truth: &LabelVolume, annotated: OrganSet, given: Option<usize>) -> Option<(usize, usize)> {
     let told = |k: usize| {
-        let mut seen = [false; 256];
-        truth.slice(k).iter().for_each(|&label| seen[usize::from(label)] = true);
-        let shown = Organ::ALL.into_iter().filter(|o| seen[usize::from(o.label())]).collect::<OrganSet>();
+        let shown = OrganSet::of_labels(truth.slice(k));
         let (yes, no) = (shown.intersection(annotated).len(), shown.difference(annotated).len());
         100 * yes.min(no) + yes + no
     };

@@ -398,9 +398,18 @@ impl ReadCt {
     /// # Errors
     /// A scan that cannot be read.
     pub fn open(input: &Path, asked: &SeriesRequest) -> Result<Self> {
+        let listed = files::list(input)?;
+        let key = listed.key()?;
+        Self::of_listed(listed, key, input, asked)
+    }
+
+    /// As [`open`](Self::open), of the files that `input` stands for and what tells them from others.
+    ///
+    /// # Errors
+    /// A scan that cannot be read.
+    pub fn of_listed(listed: files::Listed, key: InputKey, input: &Path, asked: &SeriesRequest) -> Result<Self> {
         let clock = Instant::now();
-        let (key, files) = (files::key(input)?, files::collect(input)?);
-        let read = Self::of_files(files, key, asked).with_context(|| input.display().to_string())?;
+        let read = Self::of_files(listed.read()?, key, asked).with_context(|| input.display().to_string())?;
         Ok(Self { seconds: clock.elapsed().as_secs_f64(), ..read })
     }
 

@@ -1,21 +1,57 @@
 //! What `crossval`, `ablation` and `trials` have in common: trainings that can be done apart, as tasks of an array or of a workflow.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Result;
 use attention_anatomy::artifacts::ArtifactStore;
 use attention_anatomy::infer::ComputeDevice;
-use attention_anatomy::train::{Choice, Part, PlannedTask, Trainer, TrainingConfig, TrainingRun};
+use attention_anatomy::metrics::{Comparison, DEFAULT_TOLERANCE_MM};
+use attention_anatomy::train::{
+    Choice, Experiment, Part, PlannedTask, TrainError, Trainer, TrainingConfig, TrainingRun,
+};
 use serde_json::json;
 
 use super::bench_training::made_up_batch;
-use crate::{interrupt, number, progress, threads};
+use crate::device::DeviceChoice;
+use crate::output::Overwrite;
+use crate::store::FolderStore;
+use crate::{data, interrupt, number, progress, threads, training};
 
-/// Which trainings are done.
+/// Trainings that are measured together.
+pub trait Job {
+    /// The command whose results these are.
+    const COMMAND: &'static str;
+
+    /// The training that all of them come from.
+    fn base(&self) -> &TrainingConfig;
+
+    /// What there is to do.
+    fn plan(&self, store: &dyn ArtifactStore) -> Vec<PlannedTask>;
+
+    /// Does what is chosen and is not done. False when it was asked to stop.
+    ///
+    /// # Errors
+    /// [`TrainError`].
+    fn train(&self, choice: &Choice, experiment: &mut Experiment<'_>) -> Result<bool, TrainError>;
+
+    /// What all of them say together.
+    ///
+    /// # Errors
+    /// [`TrainError::NotDone`].
+    fn comparison(&self, store: &dyn ArtifactStore) -> Result<Comparison, TrainError>;
+}
+
+/// Where a job finds its data, and which of its trainings are done.
 #[derive(Clone, Debug, clap::Args)]
-pub struct TaskArgs {
+pub struct JobArgs {
+    /// Folder that the manifests of the training file are relative to.
+    #[arg(long, default_value = ".")]
+    data: PathBuf,
+    /// Folder for the trainings and the results.
+    #[arg(short, long)]
+    output: PathBuf,
     /// Only list the trainings as tasks, a line of JSON each: id, command, steps, estimated hours, what it needs.
     #[arg(long, conflicts_with_all = ["part", "task", "collect"])]
     plan: bool,
@@ -31,45 +67,61 @@ pub struct TaskArgs {
     /// Seconds of a step on the machine that will train, for --plan; measured here where not given.
     #[arg(long, value_name = "SECONDS", requires = "plan", value_parser = number::seconds)]
     step_seconds: Option<f64>,
+    /// Surface within this distance in mm counts as right in the surface Dice.
+    #[arg(long, default_value_t = DEFAULT_TOLERANCE_MM, value_parser = number::tolerance_mm)]
+    tolerance_mm: f64,
+    /// Where the networks are trained.
+    #[arg(long, default_value = "cpu")]
+    device: DeviceChoice,
+    #[command(flatten)]
+    overwrite: Overwrite,
 }
 
-/// What a call is for.
-#[derive(Clone, Debug)]
-pub enum Purpose {
-    /// Say what there is to do.
-    Plan,
-    /// Train, and put the results together if it was everything.
-    Train(Choice),
-    /// Put the results together.
-    Collect,
-}
+impl JobArgs {
+    /// Lists, trains or puts together what `file` describes.
+    ///
+    /// # Errors
+    /// What the user is told.
+    pub fn run<J: Job>(&self, file: &Path, job: &J) -> Result<ExitCode> {
+        let read = data::inputs(file, job.base(), &self.data);
+        let store = FolderStore::guarded(&self.output, J::COMMAND, read.clone(), self.overwrite)?;
+        if self.plan {
+            self.print_plan(&job.plan(&store), job.base(), &read)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let choice = self.choice();
+        // Tasks of an array job work in folders beside each other.
+        if choice.is_all() {
+            store.claim()?;
+        }
+        if !self.collect {
+            let device = self.device.open_with_tensors()?;
+            let work = |experiment: &mut Experiment<'_>| job.train(&choice, experiment);
+            let stop = interrupt::flag()?;
+            if !training::experiment(&self.data, &store, &device, self.tolerance_mm, stop, work)? {
+                return Ok(interrupt::STOPPED.into());
+            }
+            if !choice.is_all() {
+                return Ok(ExitCode::SUCCESS);
+            }
+        }
+        training::publish(&job.comparison(&store)?, &store)?;
+        Ok(ExitCode::SUCCESS)
+    }
 
-impl TaskArgs {
-    /// What the call is for.
-    pub fn purpose(&self) -> Purpose {
-        match (self.plan, self.collect, &self.task, self.part) {
-            (true, ..) => Purpose::Plan,
-            (_, true, ..) => Purpose::Collect,
-            (_, _, Some(id), _) => Purpose::Train(Choice::Task(id.clone())),
-            (_, _, _, Some(part)) => Purpose::Train(Choice::Part(part)),
-            _ => Purpose::Train(Choice::All),
+    fn choice(&self) -> Choice {
+        match (&self.task, self.part) {
+            (Some(id), _) => Choice::Task(id.clone()),
+            (_, Some(part)) => Choice::Part(part),
+            _ => Choice::All,
         }
     }
 
-    /// Prints the plan.
-    ///
-    /// # Errors
-    /// Where a step cannot be measured.
-    pub fn print_plan(
-        &self,
-        tasks: &[PlannedTask],
-        base: &TrainingConfig,
-        device: &ComputeDevice,
-        files: &[PathBuf],
-    ) -> Result<()> {
+    fn print_plan(&self, tasks: &[PlannedTask], base: &TrainingConfig, files: &[PathBuf]) -> Result<()> {
+        let device = self.device.open_with_tensors()?;
         let seconds = match self.step_seconds {
             Some(seconds) => seconds,
-            None => measured(base, device)?,
+            None => measured(base, &device)?,
         };
         let own: Vec<String> = std::env::args().filter(|word| word != "--plan").collect();
         let words = without_option(own, "--step-seconds");
@@ -119,7 +171,7 @@ fn without_option(words: Vec<String>, option: &str) -> Vec<String> {
     kept
 }
 
-/// Seconds of a step of the last phase, which is the longest in every training file of this repository; the faster of two.
+/// Seconds of a step of the last phase: the fastest of three.
 fn measured(config: &TrainingConfig, device: &ComputeDevice) -> Result<f64> {
     let mut config = config.clone();
     config.phases = config.phases.pop().into_iter().collect();
@@ -132,11 +184,6 @@ fn measured(config: &TrainingConfig, device: &ComputeDevice) -> Result<f64> {
         seconds = seconds.min(clock.elapsed().as_secs_f64());
     }
     Ok(seconds)
-}
-
-/// How a call ends that trained.
-pub fn ended(done: bool) -> ExitCode {
-    if done { ExitCode::SUCCESS } else { interrupt::STOPPED.into() }
 }
 
 /// Trainings as tasks, of a folder that is only looked at.

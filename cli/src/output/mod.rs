@@ -38,11 +38,11 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use record::{Content, Found, Record, Voucher, hexadecimal, sha256};
+use record::{Content, Found, Record, Voucher};
 pub use single::SingleFile;
 use stage::{Commit, Stage, Step, state};
 
-pub use record::RUN;
+pub use record::{RUN, hexadecimal, sha256};
 
 /// Whether files that are in the way are replaced.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::Args)]

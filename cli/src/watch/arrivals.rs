@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::log::LOG;
 use crate::files;
+use crate::output::{hexadecimal, sha256};
 
 /// What the folder of a scan's results ends with.
 const RESULTS: &str = ".outlined";
@@ -118,11 +119,7 @@ impl Arrival {
 
 /// The same for the same files, whatever they are called and in whatever order they came.
 pub fn content(files: &[(String, Vec<u8>)]) -> String {
-    let mut each: Vec<String> = files.iter().map(|(_, bytes)| hexadecimal(&Sha256::digest(bytes))).collect();
+    let mut each: Vec<String> = files.iter().map(|(_, bytes)| sha256(bytes)).collect();
     each.sort_unstable();
-    hexadecimal(&Sha256::digest(each.join("\n")))
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+    sha256(each.join("\n").as_bytes())
 }

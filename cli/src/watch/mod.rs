@@ -8,7 +8,7 @@
 mod arrivals;
 mod log;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -157,7 +157,7 @@ impl Watcher {
 
     /// Does what is complete; whether something else is still on its way.
     fn look(&mut self, arrivals: Vec<Arrival>) -> Result<bool> {
-        let names: Vec<String> = arrivals.iter().map(|a| a.name.clone()).collect();
+        let names: BTreeSet<String> = arrivals.iter().map(|a| a.name.clone()).collect();
         self.seen.retain(|name, _| names.contains(name));
         let mut waiting = false;
         for arrival in arrivals {

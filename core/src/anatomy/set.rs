@@ -24,6 +24,13 @@ impl OrganSet {
             .collect()
     }
 
+    /// The organs whose numbers occur in a label map; other numbers are no organ's.
+    pub fn of_labels(labels: &[u8]) -> Self {
+        let mut seen = [false; 256];
+        labels.iter().for_each(|&label| seen[usize::from(label)] = true);
+        Organ::ALL.into_iter().filter(|organ| seen[usize::from(organ.label())]).collect()
+    }
+
     /// Adds an organ; true if it was not there before.
     pub fn insert(&mut self, organ: Organ) -> bool {
         let before = self.0;

@@ -113,21 +113,24 @@ fn unused(wanted: &str, used: &mut BTreeSet<String>) -> String {
 /// A folder's name for the last part of a path.
 fn of_path(path: &str) -> String {
     let last = path.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next().unwrap_or_default();
-    let plain: String =
-        stem(last).chars().map(|c| if c.is_alphanumeric() || "._- ".contains(c) { c } else { '_' }).collect();
+    let plain: String = stem(last).chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
     let plain = plain.trim().trim_start_matches('.');
     if is_folder_name(plain) { plain.to_string() } else { "scan".into() }
 }
 
+/// Whether a letter may stand in the name of a folder on every system.
+fn is_plain(c: char) -> bool {
+    c.is_alphanumeric() || "._- ".contains(c)
+}
+
 /// Whether a name may be that of a folder of results: no way out of the output folder, none that is hidden or kept for this program.
 fn is_folder_name(name: &str) -> bool {
-    let allowed = |c: char| c.is_alphanumeric() || "._- ".contains(c);
     !name.is_empty()
         && name.len() <= 200
         && name != "status"
         && !name.starts_with(['.', ' '])
         && !name.ends_with(['.', ' '])
-        && name.chars().all(allowed)
+        && name.chars().all(is_plain)
 }
 
 #[cfg(test)]

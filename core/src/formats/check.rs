@@ -9,7 +9,7 @@ use super::open::{self, Opened, classify};
 use super::rtstruct::{self, StructureSet};
 use super::structures::{SeriesLink, Structures, TargetGrid};
 use super::{CtOrLabels, seg};
-use crate::anatomy::Organ;
+use crate::anatomy::{Organ, OrganSet};
 use crate::volume::check_hu;
 
 /// Names that are longer than this are cut by some planning systems (TG-263, section 5).
@@ -138,17 +138,10 @@ fn names(set: &StructureSet, found: &mut dyn FnMut(Weight, String)) {
             ),
         );
     }
-    let organs: BTreeMap<Organ, Vec<&str>> = set.rois.iter().fold(BTreeMap::new(), |mut organs, roi| {
-        if let Some(organ) = Organ::from_name(&roi.name) {
-            organs.entry(organ).or_insert_with(Vec::new).push(&roi.name);
-        }
-        organs
-    });
+    let organs = set.rois.iter().filter_map(|roi| Some((roi.name.as_str(), Organ::from_name(&roi.name)?)));
     let nonstandard: BTreeSet<String> = organs
-        .iter()
-        .flat_map(|(organ, names)| names.iter().map(move |name| (organ, *name)))
-        .filter(|(organ, name)| *name != organ.tg263())
-        .map(|(organ, name)| format!("{name} ({})", organ.tg263()))
+        .filter(|(name, organ)| *name != organ.tg263())
+        .map(|(name, organ)| format!("{name} ({})", organ.tg263()))
         .collect();
     if !nonstandard.is_empty() {
         let list: Vec<String> = nonstandard.into_iter().collect();
@@ -188,9 +181,10 @@ fn voxels(drawn: &Structures, found: &mut dyn FnMut(Weight, String)) {
     drawn.warnings.iter().for_each(|w| found(Weight::Doubt, w.clone()));
     let labels = &drawn.labels;
     let [nx, ny, nz] = labels.geometry.size;
-    let ends: BTreeSet<u8> = [0, nz - 1].into_iter().flat_map(|k| labels.slice(k).iter().copied()).collect();
+    let [first, last] = [0, nz - 1].map(|k| OrganSet::of_labels(labels.slice(k)));
     let plane = nx * ny;
-    let cut = Organ::ALL.into_iter().filter(|o| ends.contains(&o.label())).map(|o| o.tg263().to_owned());
+    let at_an_end = Organ::ALL.into_iter().filter(|&organ| first.contains(organ) || last.contains(organ));
+    let cut = at_an_end.map(|organ| organ.tg263().to_owned());
     let reaches = |run: &std::ops::Range<usize>| run.start < plane || run.end > plane * (nz - 1);
     let others = drawn.others.iter().filter(|o| o.interpreted_type != "EXTERNAL" && o.voxels.iter().any(reaches));
     let cut: Vec<String> = cut.chain(others.map(|o| o.name.clone())).collect();
@@ -203,8 +197,8 @@ fn voxels(drawn: &Structures, found: &mut dyn FnMut(Weight, String)) {
             ),
         );
     }
-    let seen: BTreeSet<u8> = labels.voxels.iter().copied().collect();
-    let gone: Vec<&str> = drawn.organs.iter().filter(|o| !seen.contains(&o.label())).map(|o| o.tg263()).collect();
+    let seen = OrganSet::of_labels(&labels.voxels);
+    let gone: Vec<&str> = drawn.organs.iter().filter(|o| !seen.contains(*o)).map(|o| o.tg263()).collect();
     if !gone.is_empty() {
         found(Weight::Doubt, format!("organs without a voxel on the slices: {}", gone.join(", ")));
     }

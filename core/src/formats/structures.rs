@@ -56,10 +56,8 @@ impl<'a> Structure<'a> {
 
     /// The organs of a label map that have a voxel, in the order of the anatomy table. `drawn` says of each how it came about.
     pub fn organs(labels: &'a LabelVolume, drawn: impl Fn(Organ) -> Drawn) -> Vec<Self> {
-        let mut seen = [false; 256];
-        labels.voxels.iter().for_each(|&label| seen[usize::from(label)] = true);
-        let present = Organ::ALL.into_iter().filter(|o| seen[usize::from(o.label())]);
-        present.map(|organ| Self::organ(organ, &labels.voxels, drawn(organ))).collect()
+        let present = OrganSet::of_labels(&labels.voxels);
+        present.iter().map(|organ| Self::organ(organ, &labels.voxels, drawn(organ))).collect()
     }
 
     /// The outline of the patient, which dose calculation asks for. `body` is 1 inside.
@@ -251,9 +249,7 @@ impl Structures {
 
     /// What a label map holds.
     pub(super) fn of_map(labels: LabelVolume, by_number: bool) -> Self {
-        let mut seen = [false; 256];
-        labels.voxels.iter().for_each(|&label| seen[usize::from(label)] = true);
-        let organs = Organ::ALL.into_iter().filter(|o| seen[usize::from(o.label())]).collect();
+        let organs = OrganSet::of_labels(&labels.voxels);
         let warnings = labels.warnings.clone();
         Self { labels, organs, others: Vec::new(), by_number, warnings }
     }

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::tile::TilePlace;
+use super::tile::{TilePlace, bounds};
 use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT, OrganSet, REGION_COUNT};
 use crate::kernels::floats;
 use crate::network::attention::EPSILON;
@@ -64,7 +64,7 @@ impl RawPrediction {
         let attention = attention.copied().or(self.attention);
         let weights = class_weights(attention.as_ref());
         let organs: Vec<u8> = enabled.iter().map(|o| o.label()).collect();
-        let (origin, size) = bounds(&self.tiles);
+        let (origin, size) = bounds(self.tiles.iter().map(|tile| &tile.place));
         let area = size[0] * size[1];
         let mut all = vec![0.0f32; (1 + organs.len()) * area];
         let mut covered = vec![0.0f32; area];
@@ -135,17 +135,6 @@ pub(super) fn class_weights(attention: Option<&[f32; ORGAN_COUNT]>) -> [f32; CLA
         }
     }
     weights
-}
-
-/// Origin and size of the area that the boxes of all tiles lie in.
-fn bounds(tiles: &[TileSoftmax]) -> ([i64; 2], [usize; 2]) {
-    let edge = |a: usize| {
-        let low = tiles.iter().map(|t| t.place.origin()[a]).min().unwrap_or(0);
-        let high = tiles.iter().map(|t| t.place.origin()[a] + t.place.within.size[a] as i64).max().unwrap_or(1);
-        (low, (high - low) as usize)
-    };
-    let ((x, w), (y, h)) = (edge(0), edge(1));
-    ([x, y], [w, h])
 }
 
 #[cfg(test)]

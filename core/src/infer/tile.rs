@@ -21,6 +21,17 @@ impl TilePlace {
     }
 }
 
+/// Origin and size of the area that the boxes of all tiles lie in.
+pub(super) fn bounds<'a>(places: impl Iterator<Item = &'a TilePlace> + Clone) -> ([i64; 2], [usize; 2]) {
+    let edge = |a: usize| {
+        let low = places.clone().map(|place| place.origin()[a]).min().unwrap_or(0);
+        let high = places.clone().map(|place| place.origin()[a] + place.within.size[a] as i64).max().unwrap_or(1);
+        (low, (high - low) as usize)
+    };
+    let ((x, w), (y, h)) = (edge(0), edge(1));
+    ([x, y], [w, h])
+}
+
 /// A square of a slice, cut and scaled for the network: the field, of which only a box is not air.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Tile {

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use super::engine::{Engine, EngineError, LabelRequest, SliceLabels, SliceRequest, SliceResult, Ticket, Wait};
 use super::prediction::{NEGLIGIBLE, SlicePrediction, class_weights};
-use super::tile::{Tile, TilePlace};
+use super::tile::{Tile, TilePlace, bounds};
 use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT, OrganSet};
 use crate::kernels::plan::Timing;
 use crate::kernels::wgsl::{Answer, Blend, ClassWeights, Drawn, Gpu, Grid, Network, Readback, Slot, TileMaps, Window};
@@ -305,23 +305,16 @@ impl Stage<'_> {
 impl Kept {
     /// Origin and size of the area that the boxes of all tiles lie in.
     fn bounds(&self) -> ([i64; 2], [usize; 2]) {
-        let edge = |a: usize| {
-            let low = self.tiles.iter().map(|(place, _)| place.origin()[a]).min().unwrap_or(0);
-            let high = self.tiles.iter().map(|(place, _)| place.origin()[a] + place.within.size[a] as i64).max();
-            (low, (high.unwrap_or(1) - low) as usize)
-        };
-        let ((x, w), (y, h)) = (edge(0), edge(1));
-        ([x, y], [w, h])
+        bounds(self.tiles.iter().map(|(place, _)| place))
     }
 
     fn maps(&self) -> Vec<TileMaps<'_>> {
         let (origin, _) = self.bounds();
-        let of = |(place, slot)| {
-            let place: &TilePlace = place;
+        let maps = self.tiles.iter().map(|(place, slot)| {
             let at = [0, 1].map(|a| (place.origin()[a] - origin[a]) as usize);
             TileMaps { slot, window: window(place), at }
-        };
-        self.tiles.iter().map(|(place, slot)| of((place, slot))).collect()
+        });
+        maps.collect()
     }
 }
 
@@ -346,10 +339,10 @@ impl Engine for WgslEngine {
         self.enabled = enabled;
     }
 
-    fn submit(&mut self, request: SliceRequest) -> Ticket {
+    fn submit(&mut self, mut request: SliceRequest) -> Ticket {
         let ticket = self.ticket();
         let slice = request.slice;
-        let asked = request.labels.clone().map_or(Asked::Probabilities, Asked::Labels);
+        let asked = request.labels.take().map_or(Asked::Probabilities, Asked::Labels);
         self.compute(request);
         let pending = self.ask(ticket, slice, asked);
         self.under_way.extend(pending);

@@ -91,6 +91,11 @@ impl AttentionAnatomy {
         Self { region: self.region.map(|region| region.within(outside)), ..self }
     }
 
+    /// Whether something was said to stand around the maps.
+    pub(crate) fn is_within(&self) -> bool {
+        self.region.as_ref().is_some_and(RegionBranch::is_within)
+    }
+
     /// What the region branch sees of a field of air of `stack` slices of `side` x `side` pixels with intensity `air`; `None` for the
     /// plain U-Net.
     ///

@@ -126,6 +126,11 @@ impl RegionBranch {
         Self { outside, ..self }
     }
 
+    /// Whether something was said to stand around them.
+    pub fn is_within(&self) -> bool {
+        self.outside.is_some()
+    }
+
     /// The normalisations, under the names of the fields.
     pub(super) fn norms<'a>(&'a self, name: &str, found: &mut Vec<(String, &'a BatchNorm)>) {
         self.reduce.norms(&format!("{name}.reduce"), found);

@@ -213,26 +213,20 @@ mod tests {
             (Trachea, 16),
             (Heart, 51),
         ];
-        let btcv = [
-            (Spleen, 1),
-            (KidneyRight, 2),
-            (KidneyLeft, 3),
-            (Gallbladder, 4),
-            (Esophagus, 5),
-            (Liver, 6),
-            (Stomach, 7),
-            (Pancreas, 11),
-        ];
-        let amos = [
-            (Spleen, 1),
-            (KidneyRight, 2),
-            (KidneyLeft, 3),
-            (Gallbladder, 4),
-            (Esophagus, 5),
-            (Liver, 6),
-            (Stomach, 7),
-            (Pancreas, 10),
-        ];
+        // Both alike but for one.
+        let with_pancreas = |number: u8| {
+            [
+                (Spleen, 1),
+                (KidneyRight, 2),
+                (KidneyLeft, 3),
+                (Gallbladder, 4),
+                (Esophagus, 5),
+                (Liver, 6),
+                (Stomach, 7),
+                (Pancreas, number),
+            ]
+        };
+        let (btcv, amos) = (with_pancreas(11), with_pancreas(10));
         let mirrored: Vec<(Organ, u8)> =
             [(EyeLeft, EyeRight), (ParotidLeft, ParotidRight), (LungLeft, LungRight), (KidneyLeft, KidneyRight)]
                 .into_iter()

@@ -244,10 +244,9 @@ impl<'a> ResultFiles<'a> {
 
     /// What is written beside the record, with one mask for each organ that was found if `masks` are asked for.
     pub fn all(&self, masks: bool) -> Vec<ResultFile> {
-        let mut seen = [false; 256];
-        self.segmentation.labels.voxels.iter().for_each(|&label| seen[usize::from(label)] = true);
-        let shown = |organ: &Organ| seen[usize::from(organ.label())] && self.segmentation.is_enabled(*organ);
-        let masks = Organ::ALL.into_iter().filter(|organ| masks && shown(organ)).map(ResultFile::Mask);
+        let present = OrganSet::of_labels(&self.segmentation.labels.voxels);
+        let shown = present.iter().filter(|organ| masks && self.segmentation.is_enabled(*organ));
+        let masks = shown.map(ResultFile::Mask);
         ResultFile::ALWAYS.into_iter().chain(masks).collect()
     }
 }

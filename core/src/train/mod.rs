@@ -226,6 +226,9 @@ impl Trainer {
     /// Tells the region branch what lies around boxes; nothing does around whole fields.
     async fn surround(&mut self, batch: &Batch) -> Result<(), ExecutionError> {
         let outside = if batch.target.outside == 0 {
+            if !self.network.is_within() {
+                return Ok(());
+            }
             None
         } else {
             let (input, air) = (self.config.input(), AIR_HU);

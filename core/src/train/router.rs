@@ -173,6 +173,11 @@ impl Ablation {
         Self { base: base.clone(), repeats: (0..seeds).flat_map(of_seed).map(repeat).collect(), over }
     }
 
+    /// The training that the systems are derived from.
+    pub fn full_system(&self) -> &TrainingConfig {
+        &self.base
+    }
+
     /// Everything that there is to do. Systems that share the preparation of a seed's patients come one after the other.
     fn tasks(&self) -> Vec<Task> {
         const ORDER: [usize; 4] = [0, 2, 1, 3];

@@ -1,7 +1,7 @@
 //! What will be written, before it is: which structures under which names, what is empty or was edited, what the scan's end cuts, and in
 //! which format. Nothing is written before "Save".
 
-use attention_anatomy::anatomy::{Organ, OrganSet};
+use attention_anatomy::anatomy::Organ;
 use attention_anatomy::volume::Modality;
 use egui::{Button, Grid, Label, Modal, RichText, ScrollArea, TextEdit, Ui, vec2};
 
@@ -35,8 +35,7 @@ pub struct ExportDialog {
 struct Draft {
     format: StructureFormat,
     /// Organs and other structures that are left out.
-    without: OrganSet,
-    without_extras: Vec<u64>,
+    without: Vec<What>,
     label: String,
     /// What the user wrote in place of the usual name.
     file_name: Option<String>,
@@ -55,7 +54,7 @@ struct Row {
     what: What,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum What {
     Organ(Organ),
     Extra(u64),
@@ -64,13 +63,8 @@ enum What {
 impl Panel for ExportDialog {
     fn show(&mut self, ui: &mut Ui, cx: &mut Context<'_>) {
         if let Some(format) = cx.arrangement.export.take() {
-            self.open = Some(Draft {
-                format,
-                without: OrganSet::EMPTY,
-                without_extras: Vec::new(),
-                label: usual_label(cx.document).into(),
-                file_name: None,
-            });
+            self.open =
+                Some(Draft { format, without: Vec::new(), label: usual_label(cx.document).into(), file_name: None });
         }
         let Some(study) = &cx.document.study else {
             self.open = None;
@@ -151,18 +145,13 @@ fn rows(study: &Study, with_extras: bool) -> Vec<Row> {
 
 impl Draft {
     fn has(&self, what: What) -> bool {
-        match what {
-            What::Organ(organ) => !self.without.contains(organ),
-            What::Extra(number) => !self.without_extras.contains(&number),
-        }
+        !self.without.contains(&what)
     }
 
     fn set(&mut self, what: What, on: bool) {
-        match (what, on) {
-            (What::Organ(organ), true) => self.without = self.without.iter().filter(|o| *o != organ).collect(),
-            (What::Organ(organ), false) => self.without = self.without.iter().chain([organ]).collect(),
-            (What::Extra(number), true) => self.without_extras.retain(|n| *n != number),
-            (What::Extra(number), false) => self.without_extras.push(number),
+        self.without.retain(|other| *other != what);
+        if !on {
+            self.without.push(what);
         }
     }
 

@@ -42,19 +42,19 @@ impl Panel for Questions {
     }
 
     fn show(&mut self, ui: &mut Ui, cx: &mut Context<'_>) {
-        let Some(question) = cx.document.question.clone() else {
+        let Some(question) = &cx.document.question else {
             self.pictures.clear();
             return;
         };
         let frame = egui::Frame::popup(ui.style()).inner_margin(theme::DIALOG);
         let modal = Modal::new(egui::Id::unique("question")).frame(frame).show(ui.ctx(), |ui| {
             let room = ui.ctx().content_rect().width() - 60.0;
-            let wanted = match &question {
+            let wanted = match question {
                 Question::Opening { question: OpenQuestion::Series(_) | OpenQuestion::Names { .. }, .. } => 600.0,
                 _ => 420.0,
             };
             ui.set_width(room.clamp(240.0, wanted));
-            match &question {
+            match question {
                 Question::Replace(file) => replace(ui, file),
                 Question::NotHu(message) => not_hu(ui, message),
                 Question::Opening { job, question } => match question {

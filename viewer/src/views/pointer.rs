@@ -261,10 +261,7 @@ pub fn finish(document: &mut Document, projection: &Projection) {
             }
         }
         // A tap.
-        Drag::Touch => {
-            let axes = 0..3;
-            axes.for_each(|n| view.cursor[n] = (gesture.at[n].round().max(0.0) as usize).min(projection.size[n] - 1));
-        }
+        Drag::Touch => view.cursor = projection.nearest_voxel(gesture.pressed_at.into()),
         Drag::Crosshair | Drag::Window | Drag::Pan | Drag::Slices | Drag::Probe => {}
     }
 }

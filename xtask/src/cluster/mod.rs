@@ -125,12 +125,7 @@ impl Stage {
     /// As an array, with a node and a task that die in the middle.
     fn array(&self, slurm: &mut Slurm, list: &Path, one: &Path) -> Result<()> {
         let results = self.folder.join("array");
-        let job = self.submit(
-            slurm,
-            "segment.sbatch",
-            &format!("--array=1-{PARTS}"),
-            &[path(list), path(&results), OPTIONS.join(" ")],
-        )?;
+        let job = self.submit_cohort(slurm, list, &results)?;
         slurm.until("ten scans are done", || Ok(self.done(&results)? >= 10))?;
         slurm.kill_node(NODES[1])?;
         let (_, running) = captured(Command::new("pgrep").args(["-f", &format!("segment --list {}", list.display())]))?;
@@ -154,12 +149,7 @@ impl Stage {
         let results = self.folder.join("array");
         let before = self.times(&results)?;
         let clock = Instant::now();
-        let job = self.submit(
-            slurm,
-            "segment.sbatch",
-            &format!("--array=1-{PARTS}"),
-            &[path(list), path(&results), OPTIONS.join(" ")],
-        )?;
+        let job = self.submit_cohort(slurm, list, &results)?;
         slurm.finish(&job)?;
         ensure!(self.times(&results)? == before, "a second submission changed results");
         proved(&format!(
@@ -167,6 +157,12 @@ impl Stage {
             clock.elapsed().as_secs_f64()
         ));
         Ok(())
+    }
+
+    /// All parts of the list as an array.
+    fn submit_cohort(&self, slurm: &Slurm, list: &Path, results: &Path) -> Result<String> {
+        let arguments = [path(list), path(results), OPTIONS.join(" ")];
+        self.submit(slurm, "segment.sbatch", &format!("--array=1-{PARTS}"), &arguments)
     }
 
     fn submit(&self, slurm: &Slurm, script: &str, array: &str, arguments: &[String]) -> Result<String> {

@@ -95,7 +95,9 @@ pub fn run(tasks: &[Task], session: &mut Session) -> Result<ExitCode> {
 }
 
 fn extent(task: &Task, asked: &SeriesRequest) -> Result<Extent> {
-    let bytes = files::key(&task.input)?.bytes;
+    let listed = files::list(&task.input)?;
+    let key = listed.key()?;
+    let bytes = key.bytes;
     if task.input.is_file() {
         let cannot = || format!("{}: cannot be read", task.input.display());
         let mut head = Vec::new();
@@ -109,7 +111,7 @@ fn extent(task: &Task, asked: &SeriesRequest) -> Result<Extent> {
             return Ok(Extent { size, bytes });
         }
     }
-    Ok(Extent { size: ReadCt::open(&task.input, asked)?.ct.geometry.size, bytes })
+    Ok(Extent { size: ReadCt::of_listed(listed, key, &task.input, asked)?.ct.geometry.size, bytes })
 }
 
 /// Voxels with the axis last that runs most along the patient: its planes are the slices.

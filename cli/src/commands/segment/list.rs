@@ -144,12 +144,12 @@ fn read_ahead(
 fn read(task: &Task, wanted: &Request, asked: &SeriesRequest, overwrite: Overwrite) -> Result<Option<ReadCt>> {
     let made = (!overwrite.overwrite).then(|| made_from(&task.folder)).flatten();
     let made = made.filter(|made| wanted.same_but_input(made));
-    if let Some(made) = &made
-        && files::key(&task.input)?.untouched(&made.input)
-    {
+    let listed = files::list(&task.input)?;
+    let key = listed.key()?;
+    if made.as_ref().is_some_and(|made| key.untouched(&made.input)) {
         return Ok(None);
     }
-    let ct = caught(&task.input, || ReadCt::open(&task.input, asked))?;
+    let ct = caught(&task.input, || ReadCt::of_listed(listed, key, &task.input, asked))?;
     let same = made.is_some_and(|made| ct.key.same_content(&made.input));
     Ok((!same).then_some(ct))
 }

@@ -11,7 +11,7 @@ pub(super) fn is_jpeg(syntax: &str) -> bool {
     matches!(syntax.strip_prefix("1.2.840.10008.1.2.4."), Some("50" | "51" | "57" | "70"))
 }
 
-fn be16(bytes: &[u8], at: usize) -> Option<usize> {
+pub(super) fn be16(bytes: &[u8], at: usize) -> Option<usize> {
     Some(usize::from(u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?)))
 }
 

@@ -4,6 +4,8 @@
 
 use std::f32::consts::PI;
 
+use super::jpeg_markers;
+
 const ZIGZAG: [usize; 64] = [
     0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21,
     28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54,
@@ -31,17 +33,8 @@ pub(super) fn decode(stream: &[u8], columns: usize, rows: usize) -> Result<Vec<u
     let mut tables = Tables::default();
     let mut at = 2;
     loop {
-        let marker = match stream.get(at..at + 2) {
-            Some(&[0xFF, 0xFF]) => {
-                at += 1;
-                continue;
-            }
-            Some(&[0xFF, marker]) => marker,
-            _ => return Err("their JPEG stream is cut off".into()),
-        };
-        let length = stream.get(at + 2..at + 4).map_or(0, |b| usize::from(u16::from_be_bytes([b[0], b[1]])));
-        let segment = stream.get(at + 4..at + 2 + length).ok_or("their JPEG stream is cut off")?;
-        at += 2 + length;
+        let (marker, segment, next) = jpeg_markers::segment(stream, at).ok_or("their JPEG stream is cut off")?;
+        at = next;
         let broken = || format!("JPEG marker {marker:02X} is damaged");
         match marker {
             0xC4 => tables.huffman(segment).ok_or_else(broken)?,

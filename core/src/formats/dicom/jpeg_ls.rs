@@ -2,6 +2,9 @@
 //! bits. dicom-rs decodes it in C++ only, which no browser runs, and no kept crate does in Rust alone; this reads what a grey-scale
 //! slice needs and no more: no mapping tables, no restart intervals, no point transform. Clauses of annex A are named where they are.
 
+use super::codestream::be16;
+use super::jpeg_markers;
+
 /// J of clause A.7.1.1: how long runs are, as powers of two.
 const RUN_BITS: [u32; 32] =
     [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 9, 10, 11, 12, 13, 14, 15];
@@ -25,10 +28,6 @@ struct Frame {
     pixels: usize,
 }
 
-fn be16(bytes: &[u8], at: usize) -> Option<usize> {
-    Some(usize::from(u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?)))
-}
-
 /// Size, components and bits of a sample; `None` where the stream has no whole header.
 pub(super) fn size(stream: &[u8]) -> Option<([usize; 2], usize, u32)> {
     let frame = header(stream).ok()?;
@@ -43,16 +42,7 @@ fn header(stream: &[u8]) -> Result<Frame, String> {
     let mut frame = Frame { bits: 0, rows: 0, columns: 0, components: 0, preset: [0; 5], near: 0, pixels: 0 };
     let mut at = 2;
     loop {
-        let marker = match stream.get(at..at + 2) {
-            Some(&[0xFF, 0xFF]) => {
-                at += 1;
-                continue;
-            }
-            Some(&[0xFF, marker]) => marker,
-            _ => return Err(damaged()),
-        };
-        let length = be16(stream, at + 2).filter(|&n| n >= 2).ok_or_else(damaged)?;
-        let segment = stream.get(at + 4..at + 2 + length).ok_or_else(damaged)?;
+        let (marker, segment, next) = jpeg_markers::segment(stream, at).ok_or_else(damaged)?;
         match marker {
             0xF7 => {
                 let byte = |n: usize| segment.get(n).copied().ok_or_else(damaged);
@@ -75,14 +65,14 @@ fn header(stream: &[u8]) -> Result<Frame, String> {
                 if frame.columns == 0 || frame.rows == 0 || !(2..=16).contains(&frame.bits) {
                     return Err(damaged());
                 }
-                (frame.near, frame.pixels) = (near.into(), at + 2 + length);
+                (frame.near, frame.pixels) = (near.into(), next);
                 return Ok(frame);
             }
             // Comments and application data.
             0xE0..=0xEF | 0xFE => {}
             _ => return Err(damaged()),
         }
-        at += 2 + length;
+        at = next;
     }
 }
 

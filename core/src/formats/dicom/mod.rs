@@ -20,6 +20,7 @@ mod header;
 mod jpeg12;
 mod jpeg2000;
 mod jpeg_ls;
+mod jpeg_markers;
 mod kind;
 pub(in crate::formats) mod nested;
 mod patient;

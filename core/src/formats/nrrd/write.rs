@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use flate2::{Compression, write::GzEncoder};
 
 use super::NrrdError;
-use crate::anatomy::Organ;
+use crate::anatomy::OrganSet;
 use crate::formats::samples::{Stored, damaged, write_voxels};
 use crate::volume::{CtVolume, LabelVolume, Volume};
 
@@ -27,10 +27,8 @@ pub fn write_labels(volume: &LabelVolume, description: &str) -> Result<Vec<u8>, 
 /// # Errors
 /// None that a caller can cause; a failing compressor is [`NrrdError::Samples`].
 pub fn write_organs(volume: &LabelVolume, description: &str, note: Option<(&str, &str)>) -> Result<Vec<u8>, NrrdError> {
-    let mut seen = [false; 256];
-    volume.voxels.iter().for_each(|&v| seen[usize::from(v)] = true);
     let mut keys = String::new();
-    for (n, organ) in Organ::ALL.into_iter().filter(|o| seen[usize::from(o.label())]).enumerate() {
+    for (n, organ) in OrganSet::of_labels(&volume.voxels).iter().enumerate() {
         let [red, green, blue] = organ.colour().map(|c| f32::from(c) / 255.0);
         let _ = writeln!(keys, "Segment{n}_ID:={}\nSegment{n}_Name:={}", organ.id(), organ.name());
         let _ = writeln!(keys, "Segment{n}_LabelValue:={}\nSegment{n}_Layer:=0", organ.label());

@@ -43,6 +43,7 @@ fn check_network(device: &Device, base: usize) -> AttentionAnatomy {
     burn::module::Module::map(config.init(device), &mut Fill(0)).fold()
 }
 
+#[cfg(not(target_family = "wasm"))]
 fn check_output(device: &Device) -> (Tensor<4>, Tensor<2>, Tensor<2>) {
     let input: Vec<f32> = (0..5 * 32 * 32u32).map(|i| ((i.wrapping_mul(97) >> 2) & 255) as f32 / 255.0).collect();
     let input = Tensor::<4>::from_data(TensorData::new(input, [1, 5, 32, 32]), device);
@@ -64,8 +65,8 @@ fn relative_difference(answer: &[f32], truth: &[f32]) -> f32 {
     })
 }
 
-/// How far the device's answer on a small network is from the CPU's, relative to the largest value. Reads back, so
-/// natively only; see [`known_answer_difference_async`] for the browser.
+/// How far the tensor library's answer on a small network is from the CPU's, relative to the largest value. Natively only: it reads
+/// back, and in a page the tensor library has no device but the processor.
 #[cfg(not(target_family = "wasm"))]
 pub fn known_answer_difference(device: &Device) -> f32 {
     let read = |device: &Device| -> Vec<f32> {
@@ -76,21 +77,6 @@ pub fn known_answer_difference(device: &Device) -> f32 {
             .collect()
     };
     relative_difference(&read(device), &read(&Device::flex()))
-}
-
-/// [`known_answer_difference`] for where a blocking read is not possible.
-pub async fn known_answer_difference_async(device: &Device) -> f32 {
-    async fn read(device: &Device) -> Vec<f32> {
-        let (a, b, c) = check_output(device);
-        let mut all = Vec::new();
-        for data in [a.into_data_async().await, b.into_data_async().await, c.into_data_async().await] {
-            all.extend(data.ok().and_then(|d| d.try_to_vec::<f32>().ok()).unwrap_or_default());
-        }
-        all
-    }
-    let answer = read(device).await;
-    let truth = read(&Device::flex()).await;
-    relative_difference(&answer, &truth)
 }
 
 /// Side of the field that the kernels are checked on.

@@ -17,7 +17,7 @@ pub use native::{Adapter, adapters};
 
 #[cfg(not(target_family = "wasm"))]
 pub use check::known_answer_difference;
-pub use check::{KNOWN_ANSWER_TOLERANCE, kernels_difference, known_answer_difference_async};
+pub use check::{KNOWN_ANSWER_TOLERANCE, kernels_difference};
 
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};

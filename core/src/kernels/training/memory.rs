@@ -1,6 +1,6 @@
 //! Feature maps of a whole batch, and the memory that they take turns in.
 
-use crate::kernels::plan::blocked::{BLOCK, BORDER, Maps, Shape};
+use crate::kernels::plan::blocked::{BLOCK, BORDER, Maps, Part, Shape, surround};
 
 /// Sixteen channels of a pixel.
 pub type Pixel = [f32; BLOCK];
@@ -89,20 +89,9 @@ impl Memory {
 
 /// Zeros the border, and a block in which channels are missing.
 fn clear(shape: Shape, slice: &mut [f32]) {
-    let (pitch, edge) = (shape.pitch(), BORDER * BLOCK);
-    for (n, block) in slice.chunks_exact_mut(shape.block_len()).enumerate() {
-        if (n + 1) * BLOCK > shape.channels {
-            block.fill(0.0);
-            continue;
-        }
-        let last = block.len() / pitch - BORDER;
-        for (y, row) in block.chunks_exact_mut(pitch).enumerate() {
-            if y < BORDER || y >= last {
-                row.fill(0.0);
-            } else {
-                row[..edge].fill(0.0);
-                row[pitch - edge..].fill(0.0);
-            }
-        }
+    surround(shape, Part::whole(shape), slice, None);
+    if !shape.channels.is_multiple_of(BLOCK) {
+        let last = slice.len() - shape.block_len();
+        slice[last..].fill(0.0);
     }
 }

@@ -152,11 +152,6 @@ pub struct TrainingPlan {
 }
 
 impl TrainingPlan {
-    /// One without weights.
-    pub fn new() -> Self {
-        Self { epsilon: 0.0, layers: None, pass: None, memory: Memory::default(), clock: Clock::default() }
-    }
-
     /// The weights of the next step; `epsilon` is added to the variances of the normalisations.
     ///
     /// # Panics

@@ -88,10 +88,7 @@ impl Network {
     ) {
         let gpu = self.gpu.clone();
         let bytes = (area[0] * area[1] * CLASS_PITCH * size_of::<u32>()) as u64;
-        if self.outcome.probabilities[side].size() < bytes {
-            self.outcome.probabilities[side] = gpu.storage("probabilities", bytes);
-            self.outcome.bound.clear();
-        }
+        self.outcome.reserve(&gpu, |outcome| &mut outcome.probabilities[side], "probabilities", bytes);
         let Some(first) = tiles.first() else { return };
         for (n, tile) in tiles.iter().enumerate() {
             let flags = usize::from(n == 0) | usize::from(n + 1 == tiles.len()) << 1;

@@ -81,7 +81,7 @@ impl Outcome {
     }
 
     /// Makes room, where there was never so much before.
-    pub fn reserve(&mut self, gpu: &Gpu, which: fn(&mut Self) -> &mut Buffer, label: &str, bytes: u64) {
+    pub fn reserve(&mut self, gpu: &Gpu, which: impl Fn(&mut Self) -> &mut Buffer, label: &str, bytes: u64) {
         if which(self).size() < bytes {
             *which(self) = gpu.storage(label, bytes);
             self.bound.clear();

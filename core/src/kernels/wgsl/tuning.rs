@@ -43,13 +43,7 @@ impl Tuning {
         depth: 3,
     };
     /// A few cores.
-    pub const INTEGRATED: Self = Self {
-        name: "integrated",
-        tiles: &[Tiles::WIDE, Tiles::SQUARE, Tiles::NARROW],
-        busy: 48,
-        most_parts: 8,
-        depth: 3,
-    };
+    pub const INTEGRATED: Self = Self { name: "integrated", busy: 48, most_parts: 8, ..Self::DISCRETE };
     /// The processor in the guise of a GPU.
     pub const SOFTWARE: Self = Self { name: "software", tiles: &[Tiles::WIDE], busy: 1, most_parts: 1, depth: 2 };
 

@@ -4,7 +4,7 @@
 //! (`content-visibility`), and pictures only for those that lie apart.
 
 use super::super::figures::data_uri;
-use super::layout::STYLE;
+use super::layout::head;
 use super::text::{duration, escape, hex, millilitres};
 use crate::anatomy::Organ;
 use crate::cohort::{Collected, Distribution, Oddity, ScanRows};
@@ -40,14 +40,7 @@ pub fn cohort_report_html(
     pictures: &[KeyPicture],
     link: impl Fn(&ScanRows) -> String,
 ) -> String {
-    let name = escape(title);
-    let mut page = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{name}</title>\n<style>\n{STYLE}{ROWS}</style>\n</head>\n<body>\n\
-         <header class=\"top\">\n<p class=\"brand\">AttentionAnatomy</p>\n<h1>{name}</h1>\n</header>\n<main>\n"
-    );
+    let mut page = head(&escape(title), true, ROWS);
     let order = cohort.by_oddity();
     let odd: Vec<usize> = order.iter().copied().filter(|&n| !cohort.odd[n].is_empty()).collect();
     page.push_str(&facts(cohort, missing, odd.len()));
@@ -124,21 +117,26 @@ fn failures(cohort: &Collected, missing: &[String]) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    let mut out = String::from(
-        "<section aria-labelledby=\"failed\">\n<h2 id=\"failed\">Without results</h2>\n<div class=\"scans\">\n",
-    );
+    let mut out = String::from("<section aria-labelledby=\"failed\">\n<h2 id=\"failed\">Without results</h2>\n");
+    let rows: Vec<[String; 3]> = rows.iter().map(|(scan, why)| [escape(scan), String::new(), escape(why)]).collect();
+    out.push_str(&in_parts(&rows));
+    out.push_str("</section>\n");
+    out
+}
+
+/// Rows of three cells of HTML, some at a time.
+fn in_parts(rows: &[[String; 3]]) -> String {
+    let mut out = String::from("<div class=\"scans\">\n");
     for part in rows.chunks(PART) {
         out.push_str("<div class=\"part\">\n");
-        for (scan, reason) in part {
+        for [scan, number, text] in part {
             out.push_str(&format!(
-                "<div class=\"row\"><span>{}</span><span></span><span>{}</span></div>\n",
-                escape(scan),
-                escape(reason)
+                "<div class=\"row\"><span>{scan}</span><span>{number}</span><span>{text}</span></div>\n"
             ));
         }
         out.push_str("</div>\n");
     }
-    out.push_str("</div>\n</section>\n");
+    out.push_str("</div>\n");
     out
 }
 
@@ -199,23 +197,16 @@ fn spread(d: &Distribution) -> String {
 fn scans(cohort: &Collected, order: &[usize], link: &impl Fn(&ScanRows) -> String) -> String {
     let mut out = String::from(
         "<section aria-labelledby=\"scans\">\n<h2 id=\"scans\">All scans</h2>\n\
-         <p class=\"lead\">With the number of organs found, and what lies apart.</p>\n<div class=\"scans\">\n",
+         <p class=\"lead\">With the number of organs found, and what lies apart.</p>\n",
     );
-    for part in order.chunks(PART) {
-        out.push_str("<div class=\"part\">\n");
-        for &n in part {
-            let scan = &cohort.scans[n];
-            let found = scan.organs.iter().filter(|row| row.ml > 0.0).count();
-            let lines: Vec<String> = cohort.odd[n].iter().map(sentence).collect();
-            out.push_str(&format!(
-                "<div class=\"row\"><span>{}</span><span>{found}</span><span>{}</span></div>\n",
-                anchor(scan, link),
-                lines.join("; ")
-            ));
-        }
-        out.push_str("</div>\n");
-    }
-    out.push_str("</div>\n</section>\n");
+    let row = |&n: &usize| {
+        let scan = &cohort.scans[n];
+        let found = scan.organs.iter().filter(|row| row.ml > 0.0).count();
+        let lines: Vec<String> = cohort.odd[n].iter().map(sentence).collect();
+        [anchor(scan, link), found.to_string(), lines.join("; ")]
+    };
+    out.push_str(&in_parts(&order.iter().map(row).collect::<Vec<_>>()));
+    out.push_str("</section>\n");
     out
 }
 

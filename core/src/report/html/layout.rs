@@ -5,6 +5,18 @@ use super::super::figures::View;
 /// How pages look.
 pub const STYLE: &str = include_str!("report.css");
 
+/// The beginning of a page of tables and curves, up to its content: `title` is HTML; `images` are allowed as data only.
+pub fn head(title: &str, images: bool, style: &str) -> String {
+    let images = if images { "; img-src data:" } else { "" };
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'{images}\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n<style>\n{STYLE}{style}</style>\n</head>\n<body>\n\
+         <header class=\"top\">\n<p class=\"brand\">AttentionAnatomy</p>\n<h1>{title}</h1>\n</header>\n<main>\n"
+    )
+}
+
 /// Width of the band of most likely regions, px.
 pub const BAND: f64 = 100.0;
 /// Width of the probabilities beside it, px.

@@ -1,7 +1,7 @@
 //! How a training went, or goes: curves of the losses and of the validation, in one file like the report of a scan.
 
 use super::chart::{Chart, Series, path, thin};
-use super::layout::STYLE;
+use super::layout::head;
 use super::text::{duration, escape, hex};
 use crate::anatomy::Organ;
 use crate::train::log::{LogLine, Validation};
@@ -20,14 +20,7 @@ pub fn training_report_html(config: &TrainingConfig, log: &[LogLine]) -> String 
     let validations: Vec<&Validation> =
         log.iter().filter_map(|l| if let LogLine::Validation(v) = l { Some(v) } else { None }).collect();
     let done = log.iter().map(LogLine::step).max().unwrap_or(0);
-    let name = escape(&config.name);
-    let mut page = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<title>Training of {name}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
-         <header class=\"top\">\n<p class=\"brand\">AttentionAnatomy</p>\n<h1>Training of {name}</h1>\n</header>\n<main>\n"
-    );
+    let mut page = head(&format!("Training of {}", escape(&config.name)), false, "");
     page.push_str(&facts(config, done, &validations));
     let mut phases: Vec<(f64, String)> = Vec::new();
     for step in &steps {

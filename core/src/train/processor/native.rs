@@ -28,7 +28,7 @@ impl Layers {
     /// Those for a device that differentiates, if it is this processor.
     pub fn for_device(device: &Device) -> Option<Self> {
         (device.clone().inner() == Device::flex()).then(|| Self {
-            plan: TrainingPlan::new(),
+            plan: TrainingPlan::default(),
             device: device.clone(),
             leaves: [None, None],
             gradients: Gradients::new(),
