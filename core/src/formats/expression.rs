@@ -19,8 +19,9 @@ use crate::raster::{Margin, difference, grow, intersection, shrink, union};
 
 /// Margins beyond this are no margins, mm.
 const MAX_MM: f64 = 500.0;
-/// Parentheses within parentheses.
-const MAX_DEPTH: usize = 64;
+/// Words of a rule: each may lie one step deeper than the last, in parentheses or in a chain, and what is that deep is walked through by
+/// recursion.
+const MAX_WORDS: usize = 128;
 /// What a structure is drawn in that has no colour yet.
 const COLOUR: [u8; 3] = [255, 128, 0];
 
@@ -95,7 +96,10 @@ impl Rule {
     /// # Errors
     /// [`ExpressionError::Syntax`], [`ExpressionError::Margin`].
     pub fn parse(rule: &str) -> Result<Self, ExpressionError> {
-        let mut reader = Reader { rule, words: words(rule), at: 0, depth: 0 };
+        let mut reader = Reader { rule, words: words(rule), at: 0 };
+        if reader.words.len() > MAX_WORDS {
+            return Err(reader.missing("a shorter rule"));
+        }
         let name = reader.name("a name")?;
         reader.expect(&Word::Equals, "=")?;
         let made_of = reader.sum()?;
@@ -245,7 +249,6 @@ struct Reader<'a> {
     rule: &'a str,
     words: Vec<Word>,
     at: usize,
-    depth: usize,
 }
 
 impl Reader<'_> {
@@ -302,13 +305,8 @@ impl Reader<'_> {
     fn grown(&mut self) -> Result<Node, ExpressionError> {
         let mut node = if self.words.get(self.at) == Some(&Word::Open) {
             self.at += 1;
-            self.depth += 1;
-            if self.depth > MAX_DEPTH {
-                return Err(self.missing("fewer parentheses"));
-            }
             let node = self.sum()?;
             self.expect(&Word::Close, ")")?;
-            self.depth -= 1;
             node
         } else {
             self.name("a name or \"(\"")?.into()
@@ -446,6 +444,10 @@ mod tests {
         }
         let deep = format!("A = {}B{}", "(".repeat(100_000), ")".repeat(100_000));
         assert!(Rule::parse(&deep).is_err());
+        // Without parentheses, too, each operation holds the one before.
+        for chain in [" grow 1", " or B"] {
+            assert!(Rule::parse(&format!("A = B{}", chain.repeat(100_000))).is_err(), "{chain}");
+        }
         let error = Rule::parse("A = Spleen").unwrap().apply(&mut structures(), None).unwrap_err();
         assert_eq!(error.to_string(), "there is no structure Spleen; there are Liver, Stomach, GTV 1");
         assert!(Rule::parse("A = BODY shrink 3").unwrap().needs_body());
