@@ -6,8 +6,9 @@ use crate::volume::Geometry;
 
 /// How far a pixel's centre may lie from a voxel's, as a part of a voxel.
 const SAME_VOXEL: f64 = 0.1;
-/// Most voxels of a grid that only the frames tell.
-const MAX_VOXELS: f64 = (1u64 << 30) as f64;
+/// Most voxels of a grid that only the frames tell: nothing else in the file has to be as large, and a map and its copy along the
+/// patient's axes are to stay within 1 GB.
+const MAX_VOXELS: f64 = (1u64 << 29) as f64;
 
 /// Puts a segmentation on a grid; without one, on that of its own frames, which reaches from the first of them to the last.
 /// `series` is the CT that the grid is of, if it is one of DICOM.
