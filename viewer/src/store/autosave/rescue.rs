@@ -45,9 +45,13 @@ impl Autosave {
             *edits = None;
             return;
         };
+        if !study.labels.has_edits() {
+            *edits = None;
+            return;
+        }
         let (number, name) = (study.labels.edits(), remembered.name());
         let is_stored = number == remembered.stored && self.packing.iter().all(|packing| packing.name != name);
-        if is_stored || study.labels.edited_voxels() == 0 {
+        if is_stored {
             *edits = None;
         } else if edits.as_ref().is_none_or(|last| last.number != number || last.name != name) {
             let (ct, labels) = (remembered.key.clone(), study.labels.snapshot_of_edits());
