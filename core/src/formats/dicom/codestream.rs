@@ -4,15 +4,12 @@
 //! gives a sentence that names the disagreement.
 
 use super::jpeg_ls::{self, is_jpeg_ls};
+use super::jpeg_markers::be16;
 use super::jpeg2000::is_jpeg2000;
 
 /// Whether the syntax is one of the JPEG (ISO 10918) processes.
 pub(super) fn is_jpeg(syntax: &str) -> bool {
     matches!(syntax.strip_prefix("1.2.840.10008.1.2.4."), Some("50" | "51" | "57" | "70"))
-}
-
-pub(super) fn be16(bytes: &[u8], at: usize) -> Option<usize> {
-    Some(usize::from(u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?)))
 }
 
 fn be32(bytes: &[u8], at: usize) -> Option<usize> {

@@ -2,8 +2,7 @@
 //! bits. dicom-rs decodes it in C++ only, which no browser runs, and no kept crate does in Rust alone; this reads what a grey-scale
 //! slice needs and no more: no mapping tables, no restart intervals, no point transform. Clauses of annex A are named where they are.
 
-use super::codestream::be16;
-use super::jpeg_markers;
+use super::jpeg_markers::{self, be16};
 
 /// J of clause A.7.1.1: how long runs are, as powers of two.
 const RUN_BITS: [u32; 32] =
