@@ -105,11 +105,13 @@ impl Monitor {
 fn losses(report: &StepReport) -> String {
     let term = |name: &str, v: Option<f32>| v.map_or(String::new(), |v| format!(" {name} {v:.3}"));
     format!(
-        "{}:{}{}{}",
+        "{}:{}{}{}{}{}",
         report.phase,
         term("Dice", report.dice),
         term("focal", report.focal),
-        term("region", report.region)
+        term("cross entropy", report.cross_entropy),
+        term("region", report.region),
+        term("presence", report.presence)
     )
 }
 

@@ -1,13 +1,17 @@
 //! Random changes to a sample: geometry on HU and labels together, intensity on HU alone.
 //!
-//! Never a left-right mirror: 16 of the 33 organs come in sides, and a mirrored patient has the liver on the left.
+//! A left-right mirror exchanges the sides of the 16 organs that have one, and is for slices of the head and neck alone ([`PreparedCase::may_be_mirrored`]):
+//! a mirrored trunk has the liver on the left.
+//!
+//! [`PreparedCase::may_be_mirrored`]: super::PreparedCase::may_be_mirrored
 
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use serde::{Deserialize, Serialize};
 
+use crate::anatomy::{ORGAN_COUNT, Organ};
 use crate::preprocess::AIR_HU;
-use crate::random::normal;
+use crate::random::{hash, normal};
 use crate::raster::Gaussian;
 
 /// How far samples are changed. All zero by default.
@@ -35,6 +39,8 @@ pub struct Augmentation {
     pub contrast: f64,
     /// 2-D elastic deformation.
     pub elastic: Option<Elastic>,
+    /// Probability that a slice that may be is mirrored left to right, its organs changing sides.
+    pub mirror: f64,
 }
 
 /// Smooth random displacement: cubic B-spline over a grid of normally distributed control points.
@@ -67,6 +73,7 @@ impl Augmentation {
             ("blur_mm", self.blur_mm, 20.0),
             ("thick_slices", self.thick_slices, 1.0 / 3.0),
             ("contrast", self.contrast, 1.0),
+            ("mirror", self.mirror, 1.0),
             ("elastic.sigma_mm", elastic.sigma_mm, 100.0),
             ("elastic.grid_mm", elastic.grid_mm, 1000.0),
         ] {
@@ -75,6 +82,11 @@ impl Augmentation {
             }
         }
         Ok(())
+    }
+
+    /// Whether the sample of `seed` is mirrored, where it may be.
+    pub fn mirrors(&self, seed: u64) -> bool {
+        self.mirror > 0.0 && Pcg64::seed_from_u64(hash(seed, "mirror")).random_bool(self.mirror)
     }
 
     fn moves(&self) -> bool {
@@ -148,6 +160,20 @@ impl Augmentation {
             }
         }
     }
+}
+
+/// Mirrors a sample left to right: every row of `stack` and `labels` (`crop` pixels each) turns around, and organs change sides.
+pub fn mirror_sample(stack: &mut [f32], labels: &mut [u8], crop: usize) {
+    stack.chunks_exact_mut(crop).for_each(<[f32]>::reverse);
+    labels.chunks_exact_mut(crop).for_each(<[u8]>::reverse);
+    for label in labels {
+        *label = Organ::from_label(*label).and_then(Organ::mirror).map_or(*label, Organ::label);
+    }
+}
+
+/// What is said of each organ, for a mirrored sample: of each that has a side what is said of the other one.
+pub fn mirror_organs<T: Copy>(of: [T; ORGAN_COUNT]) -> [T; ORGAN_COUNT] {
+    std::array::from_fn(|c| of[Organ::ALL[c].mirror().map_or(c, Organ::index)])
 }
 
 /// Gaussian blur of a square image by a width (FWHM) in pixels; edges are repeated.
@@ -262,6 +288,7 @@ mod tests {
             thick_slices: 0.3,
             contrast: 0.4,
             elastic: Some(Elastic { sigma_mm: 4.0, grid_mm: 30.0 }),
+            mirror: 0.0,
         }
     }
 
@@ -296,6 +323,35 @@ mod tests {
             assert!(agree as f64 > 0.97 * f64::from(organ), "seed {seed}: {agree} of {organ} lie on tissue");
             assert!(sum_x / (organ as usize) < CROP / 2, "seed {seed}: the organ changed sides");
         }
+    }
+
+    #[test]
+    fn a_mirrored_parotid_is_the_other_one_and_stays_on_its_side_of_the_patient() {
+        let (mut stack, mut labels) = sample();
+        let [left, right, stem] = [Organ::ParotidLeft, Organ::ParotidRight, Organ::BrainStem].map(Organ::label);
+        labels.iter_mut().filter(|label| **label > 0).for_each(|label| *label = left);
+        labels[0] = stem;
+        let (before, tissue) = (labels.clone(), stack.clone());
+        mirror_sample(&mut stack, &mut labels, CROP);
+        assert_eq!((labels[8 * CROP + CROP - 1 - 4], labels[CROP - 1], labels[8 * CROP + 4]), (right, stem, 0));
+        assert!(labels.iter().zip(&stack).all(|(label, hu)| *label != right || *hu == 50.0));
+        mirror_sample(&mut stack, &mut labels, CROP);
+        assert_eq!((labels, stack), (before, tissue));
+
+        let mut known = [false; ORGAN_COUNT];
+        known[Organ::ParotidLeft.index()] = true;
+        known[Organ::Larynx.index()] = true;
+        let mirrored = mirror_organs(known);
+        let [l, r, larynx] = [Organ::ParotidLeft, Organ::ParotidRight, Organ::Larynx].map(|o| mirrored[o.index()]);
+        assert_eq!([l, r, larynx], [false, true, true]);
+    }
+
+    #[test]
+    fn every_second_sample_is_mirrored_where_half_of_them_shall_be_and_none_by_default() {
+        let half = Augmentation { mirror: 0.5, ..Augmentation::default() };
+        let count = (0..1000).filter(|&seed| half.mirrors(seed)).count();
+        assert!((420..580).contains(&count), "{count}");
+        assert!((0..1000).all(|seed| !Augmentation::default().mirrors(seed)));
     }
 
     #[test]

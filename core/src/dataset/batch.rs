@@ -1,5 +1,6 @@
 //! The stacks and targets of a batch.
 
+use super::augment::{mirror_organs, mirror_sample};
 use super::{Augmentation, Hpa, PreparedCase, SliceRef, Target};
 use crate::preprocess::{AIR_HU, FieldBox, InputConfig, crop_stack_hu};
 
@@ -21,12 +22,20 @@ pub fn make_batch(
     augmentation: &Augmentation,
 ) -> Batch {
     let crop = input.crop;
+    let mirrored = |r: &SliceRef| cases[r.case].may_be_mirrored(r.slice) && augmentation.mirrors(r.seed);
+    let weights = |r: &SliceRef| {
+        let weights = cases[r.case].weights(r.slice, hpa);
+        if mirrored(r) { mirror_organs(weights) } else { weights }
+    };
     let one = |r: &SliceRef| {
         let case = &cases[r.case];
         let origin = case.origins[r.slice];
         let mut stack = crop_stack_hu(|n| &case.hu[n], &case.grid, input, r.slice, origin);
         let mut labels = crop_labels(&case.labels[r.slice], case.grid.size, crop, origin);
         augmentation.apply(&mut stack, &mut labels, crop, case.grid.spacing_mm[0], r.seed);
+        if mirrored(r) {
+            mirror_sample(&mut stack, &mut labels, crop);
+        }
         for v in &mut stack {
             *v = input.intensity(*v);
         }
@@ -38,7 +47,7 @@ pub fn make_batch(
             labels: Vec::with_capacity(slices.len() * crop * crop),
             size: [crop, crop],
             outside: 0,
-            weights: slices.iter().map(|r| cases[r.case].weights(r.slice, hpa)).collect(),
+            weights: slices.iter().map(weights).collect(),
             regions: slices.iter().map(|r| cases[r.case].regions[r.slice]).collect(),
         },
     };

@@ -140,6 +140,12 @@ impl PreparedCase {
         self.regions[k].as_ref().map(Region::most_likely)
     }
 
+    /// Whether a mirrored slice `k` is that of a patient who could be: slices above the apex of the lungs, below which organs have
+    /// one place.
+    pub fn may_be_mirrored(&self, k: usize) -> bool {
+        self.regions[k].is_some_and(|regions| regions[Region::Head.index()] == 1.0)
+    }
+
     /// The same case for a training that is to see the slices of one region only: those of which it is the most likely one.
     pub fn of_region(mut self, region: Region) -> Self {
         let likely: Vec<bool> = (0..self.regions.len()).map(|k| self.region(k) == Some(region)).collect();

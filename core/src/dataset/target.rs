@@ -33,6 +33,19 @@ impl Target {
         self.weights.is_empty()
     }
 
+    /// The organs that each slice shows.
+    pub fn seen(&self) -> Vec<[bool; ORGAN_COUNT]> {
+        let pixels = (self.size[0] * self.size[1]).max(1);
+        let one = |labels: &[u8]| {
+            let mut seen = [false; ORGAN_COUNT];
+            for &label in labels.iter().filter(|&&label| label > 0) {
+                seen[usize::from(label) - 1] = true;
+            }
+            seen
+        };
+        self.labels.chunks_exact(pixels).map(one).collect()
+    }
+
     /// Slices `range` of this batch.
     pub fn narrow(&self, range: std::ops::Range<usize>) -> Self {
         let n = self.size[0] * self.size[1];
@@ -53,6 +66,8 @@ pub struct BatchCounts {
     pub voxels: [u64; CLASS_COUNT],
     /// Slices with a region target.
     pub known_regions: usize,
+    /// Pairs of a slice and an organ of which it is known whether the one shows the other.
+    pub known_organs: usize,
 }
 
 impl BatchCounts {
@@ -63,7 +78,11 @@ impl BatchCounts {
         for &label in &target.labels {
             voxels[usize::from(label)] += 1;
         }
-        Self { voxels, known_regions: target.regions.iter().flatten().count() }
+        Self {
+            voxels,
+            known_regions: target.regions.iter().flatten().count(),
+            known_organs: target.weights.iter().flatten().filter(|&&known| known).count(),
+        }
     }
 
     /// Classes that occur.

@@ -15,11 +15,11 @@ use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT};
 use crate::kernels::backend::{Values, computes, slice, tensor};
 
 /// From logits and what attention adds to them to sums over all voxels by class: of the re-calibrated probability p^ (equation 4), of
-/// p^ where the class is true, and of (1 - p^)^2 ln p^ where the class is true. `weights` is the w of every slice. `None` where a
+/// p^ where the class is true, of (1 - p^)^2 ln p^ where it is, and of ln p^ where it is. `weights` is the w of every slice. `None` where a
 /// device computes by other means.
 ///
 /// # Shapes
-/// `logits` `[B, 34, H, W]`, `shift` `[B, 34]`, `labels` `[B, H, W]` to `[3, 34]`.
+/// `logits` `[B, 34, H, W]`, `shift` `[B, 34]`, `labels` `[B, H, W]` to `[4, 34]`.
 pub fn sums(
     logits: &Tensor<4>,
     shift: impl FnOnce() -> Tensor<2>,
@@ -41,8 +41,8 @@ trait Operations: Backend {
 impl Operations for Flex {
     fn loss_sums(logits: Values, shift: Values, truth: Arc<Truth>) -> Values {
         let [logits, shift] = [logits, shift].map(|tensor| tensor.to_contiguous());
-        let Sums { probability, intersection, focal } = fused_cpu::forward(slice(&logits), slice(&shift), &truth);
-        tensor([probability, intersection, focal].concat(), [3, CLASS_COUNT])
+        let Sums { probability, intersection, focal, log } = fused_cpu::forward(slice(&logits), slice(&shift), &truth);
+        tensor([probability, intersection, focal, log].concat(), [4, CLASS_COUNT])
     }
 }
 
@@ -69,7 +69,7 @@ impl Backward<Flex, 2> for LossSums {
         let by_sums = gradients.consume::<Flex>(&ops.node).to_contiguous();
         let [logits, shift] = [logits, shift].map(|tensor| tensor.to_contiguous());
         let row = |n: usize| std::array::from_fn(|class| slice(&by_sums)[n * CLASS_COUNT + class]);
-        let by = Sums { probability: row(0), intersection: row(1), focal: row(2) };
+        let by = Sums { probability: row(0), intersection: row(1), focal: row(2), log: row(3) };
         let [by_logits, by_shift] = fused_cpu::gradients(slice(&logits), slice(&shift), &truth, &by);
         let values = [tensor::<4>(by_logits, logits.shape().dims()), tensor::<2>(by_shift, shift.shape().dims())];
         for (node, gradient) in parents.into_iter().zip(values) {

@@ -36,6 +36,8 @@ pub struct Sums {
     pub intersection: PerClass,
     /// Of (1 - p^)^2 ln p^ where the class is true.
     pub focal: PerClass,
+    /// Of ln p^ where the class is true.
+    pub log: PerClass,
 }
 
 /// A block of voxels of one slice: softmax and what follows from it.
@@ -166,8 +168,8 @@ impl Slice<'_> {
     }
 
     #[inline(always)]
-    fn sums(&self) -> [[f64; CLASS_COUNT]; 3] {
-        let [mut probability, mut intersection, mut focal] = [[0.0; CLASS_COUNT]; 3];
+    fn sums(&self) -> [[f64; CLASS_COUNT]; 4] {
+        let [mut probability, mut intersection, mut focal, mut log] = [[0.0; CLASS_COUNT]; 4];
         let mut block = Block::new();
         for at in (0..self.plane()).step_by(BLOCK) {
             let count = BLOCK.min(self.plane() - at);
@@ -182,10 +184,11 @@ impl Slice<'_> {
                     let (p, ln_p) = self.probability(&block, at, n, class);
                     intersection[class] += f64::from(p);
                     focal[class] += f64::from((1.0 - p) * (1.0 - p) * ln_p);
+                    log[class] += f64::from(ln_p);
                 }
             }
         }
-        [probability, intersection, focal]
+        [probability, intersection, focal, log]
     }
 
     /// With D the gradient of the loss by the softmax' probabilities p, that by the logits is p (D - sum p D). D is the gradient by
@@ -222,13 +225,15 @@ impl Slice<'_> {
                     true => by.focal[class] * (1.0 - p) * ((1.0 - p) - 2.0 * p * ln_p),
                     false => 0.0,
                 };
-                mean[n] += dice + focal;
+                // p times what D has more where the class is true.
+                let gradient = dice + focal + by.log[class];
+                mean[n] += gradient;
                 if class != 0 {
-                    own[n] = dice + focal;
+                    own[n] = gradient;
                 } else if p < SMALL {
-                    small.push((n, dice + focal));
+                    small.push((n, gradient));
                 } else {
-                    more[n] = (dice + focal) / p;
+                    more[n] = gradient / p;
                 }
             }
             for (class, p) in block.p.iter().enumerate() {
@@ -277,11 +282,11 @@ fn slices<'a>(logits: &'a [f32], shift: &'a [f32], truth: &'a Truth) -> impl Ind
 
 /// The sums of `logits` `[B, 34, H, W]` with `shift` `[B, 34]` added at every voxel.
 pub fn forward(logits: &[f32], shift: &[f32], truth: &Truth) -> Sums {
-    let of_slices: Vec<[[f64; CLASS_COUNT]; 3]> =
+    let of_slices: Vec<[[f64; CLASS_COUNT]; 4]> =
         slices(logits, shift, truth).map(|slice| Arch::new().dispatch(Forward(slice))).collect();
     let total =
         |which: usize| std::array::from_fn(|class| of_slices.iter().map(|s| s[which][class]).sum::<f64>() as f32);
-    Sums { probability: total(0), intersection: total(1), focal: total(2) }
+    Sums { probability: total(0), intersection: total(1), focal: total(2), log: total(3) }
 }
 
 /// Gradients by logits and shift of a loss whose gradients by the sums are `by`.
@@ -300,7 +305,7 @@ pub fn gradients(logits: &[f32], shift: &[f32], truth: &Truth, by: &Sums) -> [Ve
 struct Forward<'a>(Slice<'a>);
 
 impl WithSimd for Forward<'_> {
-    type Output = [[f64; CLASS_COUNT]; 3];
+    type Output = [[f64; CLASS_COUNT]; 4];
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> Self::Output {

@@ -5,6 +5,7 @@ use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
 use super::batch_dice::DiceSums;
+use super::cross_entropy::true_log_sums;
 use super::focal::focal;
 use super::fused::sums as sums_at_once;
 use super::fused_cpu::{self, Sums, Truth};
@@ -35,9 +36,9 @@ fn slices(seed: u64) -> (Vec<f32>, Vec<f32>, Truth) {
 }
 
 /// Equations (1), (4) and the sums at every voxel, in f64.
-fn sums_by_definition(logits: &[f32], shift: &[f32], truth: &Truth) -> [[f64; CLASS_COUNT]; 3] {
+fn sums_by_definition(logits: &[f32], shift: &[f32], truth: &Truth) -> [[f64; CLASS_COUNT]; 4] {
     let plane = truth.labels.len() / truth.weights.len();
-    let mut sums = [[0.0; CLASS_COUNT]; 3];
+    let mut sums = [[0.0; CLASS_COUNT]; 4];
     for (n, &label) in truth.labels.iter().enumerate() {
         let (slice, voxel) = (n / plane, n % plane);
         let z = |class: usize| {
@@ -55,6 +56,7 @@ fn sums_by_definition(logits: &[f32], shift: &[f32], truth: &Truth) -> [[f64; CL
         let class = usize::from(label);
         sums[1][class] += p[class];
         sums[2][class] += (1.0 - p[class]).powi(2) * p[class].ln();
+        sums[3][class] += p[class].ln();
     }
     sums
 }
@@ -62,9 +64,9 @@ fn sums_by_definition(logits: &[f32], shift: &[f32], truth: &Truth) -> [[f64; CL
 #[test]
 fn the_sums_of_the_losses_are_their_definition() {
     let (logits, shift, truth) = slices(1);
-    let Sums { probability, intersection, focal } = fused_cpu::forward(&logits, &shift, &truth);
+    let Sums { probability, intersection, focal, log } = fused_cpu::forward(&logits, &shift, &truth);
     let expected = sums_by_definition(&logits, &shift, &truth);
-    for (seen, expected) in [probability, intersection, focal].iter().zip(&expected) {
+    for (seen, expected) in [probability, intersection, focal, log].iter().zip(&expected) {
         for (seen, expected) in seen.iter().zip(expected) {
             assert!((f64::from(*seen) - expected).abs() < 1e-5 * expected.abs().max(1.0), "{seen}, {expected}");
         }
@@ -81,7 +83,7 @@ fn the_gradients_of_the_losses_are_those_of_the_maps() {
     let logits = of(&logits, [2, CLASS_COUNT, 13, 17]).require_grad();
     let shift = of(&shift, [2, CLASS_COUNT, 1, 1]).require_grad();
     let mut random = Pcg64::seed_from_u64(3);
-    let coefficients: [Vec<f32>; 3] =
+    let coefficients: [Vec<f32>; 4] =
         std::array::from_fn(|_| (0..CLASS_COUNT).map(|_| random.random_range(-1.0..1.0f32)).collect());
     let weighed =
         |row: usize, sums: Tensor<1>| (sums * Tensor::<1>::from_floats(coefficients[row].as_slice(), &device)).sum();
@@ -99,14 +101,15 @@ fn the_gradients_of_the_losses_are_those_of_the_maps() {
         let one_hot = of(&one_hot, [2, CLASS_COUNT, 13, 17]);
         let weights: [f32; CLASS_COUNT] = std::array::from_fn(|class| coefficients[2][class]);
         let of_focal = focal(&p, one_hot.clone(), &weights).neg();
+        let of_log = weighed(3, true_log_sums(&p, one_hot.clone()));
         let sums = DiceSums::of(p.probability, one_hot);
-        gradients(weighed(0, sums.probability) + weighed(1, sums.intersection) + of_focal)
+        gradients(weighed(0, sums.probability) + weighed(1, sums.intersection) + of_focal + of_log)
     };
     let at_once = {
         let sums =
             sums_at_once(&logits, || shift.clone().reshape([2, CLASS_COUNT]), &truth.labels, &truth.weights).unwrap();
         let row = |n: usize| sums.clone().slice(n..n + 1).reshape([CLASS_COUNT]);
-        gradients(weighed(0, row(0)) + weighed(1, row(1)) + weighed(2, row(2)))
+        gradients(weighed(0, row(0)) + weighed(1, row(1)) + weighed(2, row(2)) + weighed(3, row(3)))
     };
     for (seen, expected) in at_once.iter().zip(&by_maps) {
         seen.assert_approx_eq::<f32>(expected, burn::tensor::Tolerance::rel_abs(1e-3, 1e-5));
@@ -125,7 +128,8 @@ fn a_background_of_probability_0_still_has_a_logarithm_and_a_gradient() {
     let sums = fused_cpu::forward(&logits, &[0.0; CLASS_COUNT], &truth);
     let ln_p = f64::from(1.0f32 + (-1.0f32).exp()).ln() - 400.0;
     assert!((f64::from(sums.focal[0]) - ln_p).abs() < 1e-3, "{} {ln_p}", sums.focal[0]);
-    let mut by = Sums { probability: [0.0; CLASS_COUNT], intersection: [0.0; CLASS_COUNT], focal: [0.0; CLASS_COUNT] };
+    let nothing = [0.0; CLASS_COUNT];
+    let mut by = Sums { probability: nothing, intersection: nothing, focal: nothing, log: nothing };
     by.focal[0] = 1.0;
     let [gradient, _] = fused_cpu::gradients(&logits, &[0.0; CLASS_COUNT], &truth, &by);
     // d ln p^ / dz: shares in the background less softmax.

@@ -1,4 +1,5 @@
-//! Equation (2): alpha * Dice + beta * focal + gamma * cross entropy, and its exact accumulation over micro-batches.
+//! Equation (2): alpha * Dice + beta * focal + gamma * cross entropy, with two terms that the paper does not have and that are off unless asked for,
+//! and its exact accumulation over micro-batches.
 //!
 //! A term of weight 0 is not computed at all. When a batch does not fit in memory it is split: [`dice_sums`] of every
 //! micro-batch without gradient first, then [`total`] of every micro-batch with those sums as constants; gradients add
@@ -8,7 +9,9 @@ use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::batch_dice::{DiceSums, batch_dice, micro_batch_surrogate};
+use super::cross_entropy::{cross_entropy, true_log_sums};
 use super::focal::{class_weights, focal};
+use super::presence::presence;
 use super::recalibration::{Recalibrated, recalibrate};
 use super::region::region_cross_entropy;
 use crate::anatomy::CLASS_COUNT;
@@ -31,7 +34,7 @@ fn fused_sums(
 }
 
 /// alpha, beta and gamma of equation (2).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LossWeights {
     /// alpha, of the batch Dice.
@@ -40,12 +43,23 @@ pub struct LossWeights {
     pub focal: f64,
     /// gamma, of the region cross entropy.
     pub region: f64,
+    /// Of the cross entropy over voxels; not in the paper.
+    #[serde(default)]
+    pub cross_entropy: f64,
+    /// Of the cross entropy of attention against what a slice shows; not in the paper.
+    #[serde(default)]
+    pub presence: f64,
 }
 
 impl LossWeights {
     /// Whether the decoder is needed at all.
     pub fn segments(&self) -> bool {
-        self.dice != 0.0 || self.focal != 0.0
+        self.dice != 0.0 || self.focal != 0.0 || self.cross_entropy != 0.0
+    }
+
+    /// All of them.
+    pub fn all(&self) -> [f64; LossParts::COUNT] {
+        [self.dice, self.focal, self.region, self.cross_entropy, self.presence]
     }
 }
 
@@ -69,8 +83,22 @@ pub struct LossParts {
     pub focal: Option<Tensor<1>>,
     /// The cross entropy of the region classifier, `region.rs`.
     pub region: Option<Tensor<1>>,
+    /// The cross entropy over voxels, `cross_entropy.rs`.
+    pub cross_entropy: Option<Tensor<1>>,
+    /// The cross entropy of attention, `presence.rs`.
+    pub presence: Option<Tensor<1>>,
     /// alpha * Dice + beta * focal + gamma * CE, to be differentiated.
     pub total: Tensor<1>,
+}
+
+impl LossParts {
+    /// How many terms there are.
+    pub const COUNT: usize = 5;
+
+    /// The terms, in the order of [`LossWeights::all`].
+    pub fn terms(&self) -> [&Option<Tensor<1>>; Self::COUNT] {
+        [&self.dice, &self.focal, &self.region, &self.cross_entropy, &self.presence]
+    }
 }
 
 /// z5' of a network's output: modulated by attention where the network has it.
@@ -102,8 +130,8 @@ fn one_hot(target: &Target, device: &burn::tensor::Device) -> Tensor<4> {
 enum Voxels {
     /// As maps.
     Maps { p: Recalibrated, truth: Tensor<4> },
-    /// Summed already: of p^, of p^ where the class is true, and of what the focal loss weighs, `[34]` each.
-    Sums { probability: Tensor<1>, intersection: Tensor<1>, focal: Tensor<1>, truth: Tensor<1> },
+    /// Summed already: of p^, of p^ where the class is true, of what the focal loss weighs, and of ln p^, `[34]` each.
+    Sums { probability: Tensor<1>, intersection: Tensor<1>, focal: Tensor<1>, log: Tensor<1>, truth: Tensor<1> },
 }
 
 impl Voxels {
@@ -120,7 +148,7 @@ impl Voxels {
                 truth[0] -= target.left_out();
                 let truth: Vec<f32> = truth.iter().map(|&n| n as f32).collect();
                 let truth = Tensor::from_data(TensorData::new(truth, [CLASS_COUNT]), &device);
-                Self::Sums { probability: row(0), intersection: row(1), focal: row(2), truth }
+                Self::Sums { probability: row(0), intersection: row(1), focal: row(2), log: row(3), truth }
             }
             None => Self::Maps { p: recalibrate(modulated(output), &target.weights), truth: one_hot(target, &device) },
         }
@@ -133,6 +161,13 @@ impl Voxels {
                 let weights = Tensor::from_data(TensorData::new(weights.to_vec(), [CLASS_COUNT]), &focal.device());
                 (focal.clone() * weights).sum().neg()
             }
+        }
+    }
+
+    fn log_sums(&self) -> Tensor<1> {
+        match self {
+            Self::Maps { p, truth } => true_log_sums(p, truth.clone()),
+            Self::Sums { log, .. } => log.clone(),
         }
     }
 
@@ -169,7 +204,7 @@ pub fn total(
 ) -> LossParts {
     let device = output.logits.device();
     let mut sum = Tensor::<1>::zeros([1], &device);
-    let (mut dice, mut focal_term, mut region) = (None, None, None);
+    let [mut dice, mut focal_term, mut region, mut cross_entropy_term, mut presence_term] = [const { None }; 5];
     if loss.segments() {
         let voxels = Voxels::of(output, target);
         let present = counts.present();
@@ -181,6 +216,12 @@ pub fn total(
             let term = voxels.focal(&class_weights(&counts.voxels, norm));
             sum = sum + term.clone() * loss.focal;
             focal_term = Some(term);
+        }
+        if loss.cross_entropy != 0.0 {
+            // What is left out is background, and known to be: its logarithm is 0.
+            let term = cross_entropy(voxels.log_sums(), counts.voxels.iter().sum());
+            sum = sum + term.clone() * loss.cross_entropy;
+            cross_entropy_term = Some(term);
         }
         if loss.dice != 0.0 {
             let sums = voxels.dice_sums(target.left_out());
@@ -199,5 +240,19 @@ pub fn total(
         sum = sum + term.clone() * loss.region;
         region = Some(term);
     }
-    LossParts { dice, focal: focal_term, region, total: sum }
+    if loss.presence != 0.0
+        && let Some(out) = &output.region
+    {
+        let term = presence(out.attention.clone(), target, counts.known_organs);
+        sum = sum + term.clone() * loss.presence;
+        presence_term = Some(term);
+    }
+    LossParts {
+        dice,
+        focal: focal_term,
+        region,
+        cross_entropy: cross_entropy_term,
+        presence: presence_term,
+        total: sum,
+    }
 }

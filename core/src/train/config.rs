@@ -103,8 +103,10 @@ pub struct Phase {
     pub name: String,
     /// How long.
     pub epochs: u64,
-    /// Adam's learning rate.
+    /// Adam's learning rate, at the beginning.
     pub learning_rate: f64,
+    /// The rate that it falls to over the phase, by half a cosine; constant where absent.
+    pub final_learning_rate: Option<f64>,
     /// alpha, beta, gamma.
     pub loss: LossWeights,
     /// What is done to the samples.
@@ -176,8 +178,16 @@ impl TrainingConfig {
             if !(rate.is_finite() && rate > 0.0) {
                 return Err(format!("phase `{}`: learning_rate is {rate}", phase.name));
             }
-            let LossWeights { dice, focal, region } = phase.loss;
-            if [dice, focal, region].iter().any(|w| !w.is_finite() || *w < 0.0) || dice + focal + region == 0.0 {
+            if let Some(last) = phase.final_learning_rate
+                && !(0.0..=rate).contains(&last)
+            {
+                return Err(format!(
+                    "phase `{}`: final_learning_rate is {last}; it must be between 0 and learning_rate",
+                    phase.name
+                ));
+            }
+            let weights = phase.loss.all();
+            if weights.iter().any(|w| !w.is_finite() || *w < 0.0) || weights.iter().sum::<f64>() == 0.0 {
                 return Err(format!("phase `{}`: loss weights must be at least 0, and one above 0", phase.name));
             }
             phase.augmentation.check().map_err(|e| format!("phase `{}`: {e}", phase.name))?;
@@ -221,7 +231,7 @@ impl TrainingConfig {
     /// Leaves out what only a region branch is there for: its pre-training and its loss. The number of segmentation steps stays.
     pub fn without_regions(&mut self) {
         self.phases.retain(|phase| phase.loss.segments());
-        self.phases.iter_mut().for_each(|phase| phase.loss.region = 0.0);
+        self.phases.iter_mut().for_each(|phase| (phase.loss.region, phase.loss.presence) = (0.0, 0.0));
     }
 
     /// Name of each phase, and the step at which it ends.
@@ -242,6 +252,15 @@ impl TrainingConfig {
     /// Steps in which the network learns to segment.
     pub fn segmentation_steps(&self) -> u64 {
         self.phases.iter().filter(|p| p.loss.segments()).map(|p| p.epochs).sum::<u64>() * self.steps_per_epoch
+    }
+
+    /// Adam's learning rate in step `step` (0 is the first).
+    pub fn learning_rate_at(&self, step: u64) -> f64 {
+        let (phase, index) = self.phase_at(step);
+        let Some(last) = phase.final_learning_rate else { return phase.learning_rate };
+        let before: u64 = self.phases[..index].iter().map(|p| p.epochs).sum::<u64>() * self.steps_per_epoch;
+        let done = (step - before) as f64 / (phase.epochs * self.steps_per_epoch) as f64;
+        last + (phase.learning_rate - last) * 0.5 * (1.0 + (std::f64::consts::PI * done.min(1.0)).cos())
     }
 
     /// The phase of step `step` (0 is the first) and its index; the last phase beyond the end.
@@ -265,6 +284,19 @@ mod tests {
     fn shipped(name: &str) -> TrainingConfig {
         let path = format!("{}/../configs/{name}.toml", env!("CARGO_MANIFEST_DIR"));
         TrainingConfig::parse(&std::fs::read_to_string(path).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_rate_falls_by_half_a_cosine_over_its_phase_alone() {
+        let mut config = shipped("paper");
+        config.phases[1].final_learning_rate = Some(1e-4);
+        let (start, end) = (20 * config.steps_per_epoch, 50 * config.steps_per_epoch);
+        let close = |step: u64, rate: f64| (config.learning_rate_at(step) - rate).abs() < 1e-6;
+        assert!(close(start - 1, 1e-3) && close(start, 1e-3));
+        assert!(close((start + end) / 2, 5.5e-4) && close((3 * start + end) / 4, 1e-4 + 9e-4 * 0.853_553_4));
+        assert!(close(end - 1, 1e-4) && close(end, 5e-4), "the next phase has its own");
+        config.phases[1].final_learning_rate = Some(2e-3);
+        assert!(config.validate().unwrap_err().to_string().contains("final_learning_rate"));
     }
 
     #[test]

@@ -62,6 +62,8 @@ mod tests {
             dice: Some(0.5),
             focal: None,
             region: Some(0.25),
+            cross_entropy: None,
+            presence: None,
             total: 0.75,
         };
         let report = ValidationReport {

@@ -70,8 +70,8 @@ use crate::dataset::{Batch, BatchCounts, PreparedCase, Sampler, make_batch};
 #[cfg(not(target_family = "wasm"))]
 use crate::kernels::training::{Kind, Spent};
 use crate::loss::batch_dice::{DiceSums, batch_dice};
-use crate::loss::total;
 use crate::loss::total::dice_sums;
+use crate::loss::{LossParts, total};
 use crate::network::weights::{self, ModelInfo, WeightsError};
 use crate::network::{AttentionAnatomy, NetworkOutput};
 use crate::preprocess::AIR_HU;
@@ -105,6 +105,12 @@ pub struct StepReport {
     pub focal: Option<f32>,
     /// Region cross entropy.
     pub region: Option<f32>,
+    /// Cross entropy over voxels.
+    #[serde(default)]
+    pub cross_entropy: Option<f32>,
+    /// Cross entropy of attention.
+    #[serde(default)]
+    pub presence: Option<f32>,
     /// Weighted sum.
     pub total: f32,
 }
@@ -256,6 +262,7 @@ impl Trainer {
         let (phase, _) = self.config.phase_at(self.step);
         let phase = phase.clone();
         let loss = phase.loss;
+        let learning_rate = self.config.learning_rate_at(self.step);
         let step = self.step + 1;
         let lost = |reason: String| StepError::Read { step, reason };
         let counts = BatchCounts::of(&batch.target);
@@ -281,13 +288,13 @@ impl Trainer {
             .flatten();
 
         let mut gradients = GradientsAccumulator::new();
-        let mut terms = [false; 3];
+        let mut terms = [false; LossParts::COUNT];
         let mut values: Vec<Tensor<1>> = Vec::new();
         for r in &ranges {
             let output = self.forward(cut(r), r.len(), size, loss.segments());
             let target = batch.target.narrow(r.clone());
             let parts = total(&output, &target, &counts, &loss, self.config.focal_norm, whole.as_ref());
-            let of_parts = [&parts.dice, &parts.focal, &parts.region];
+            let of_parts = parts.terms();
             terms = of_parts.map(Option::is_some);
             values.extend(of_parts.into_iter().flatten().chain([&parts.total]).map(|t| t.clone().inner()));
             let mut of_part = parts.total.backward();
@@ -301,14 +308,14 @@ impl Trainer {
         values.extend(whole.map(|sums| batch_dice(sums, &counts.present()).inner()));
         let clock = Instant::now();
         let plain = self.layers.as_mut().map(Layers::gradients).unwrap_or_default();
-        self.network = self.adam.step(self.network.clone(), gradients.grads(), plain, phase.learning_rate);
+        self.network = self.adam.step(self.network.clone(), gradients.grads(), plain, learning_rate);
         self.layers.iter().for_each(|layers| layers.updated(clock.elapsed()));
 
         let values = Tensor::cat(values, 0).into_data_async().await.map_err(|e| lost(e.to_string()))?;
         let values = values.try_to_vec::<f32>().map_err(|e| lost(format!("{e:?}")))?;
         let mut values = values.into_iter();
         let mut next = || values.next().unwrap_or(f32::NAN);
-        let mut sums = [None; 3];
+        let mut sums = [None; LossParts::COUNT];
         let mut sum = 0.0;
         for _ in &ranges {
             for (at, _) in sums.iter_mut().zip(terms).filter(|(_, there)| *there) {
@@ -328,10 +335,12 @@ impl Trainer {
         Ok(StepReport {
             step: self.step,
             phase: phase.name,
-            learning_rate: phase.learning_rate,
+            learning_rate,
             dice: sums[0],
             focal: sums[1],
             region: sums[2],
+            cross_entropy: sums[3],
+            presence: sums[4],
             total: sum,
         })
     }

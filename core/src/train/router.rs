@@ -12,6 +12,7 @@ use crate::anatomy::{OrganSet, REGION_COUNT, Region};
 use crate::artifacts::ArtifactStore;
 use crate::dataset::Fold;
 use crate::infer::{ComputeDevice, Model, RegionRouter, WeightsUsed};
+use crate::loss::LossWeights;
 use crate::metrics::{self, Comparison, MeasureError, Subject, System};
 use crate::network::count::multiply_adds;
 use crate::network::weights::TrainedOrgan;
@@ -43,7 +44,7 @@ impl Router {
         };
         let mut classifier = base.clone();
         for phase in &mut classifier.phases {
-            (phase.loss.dice, phase.loss.focal, phase.loss.region) = (0.0, 0.0, 1.0);
+            phase.loss = LossWeights { region: 1.0, ..LossWeights::default() };
         }
         let specialist = |region: Region| {
             let mut config = base.clone();

@@ -14,6 +14,7 @@ pub fn config() -> TrainingConfig {
         name: name.into(),
         epochs,
         learning_rate: 3e-3,
+        final_learning_rate: None,
         loss,
         augmentation: Augmentation { shift_mm: 6.0, noise_hu: 5.0, ..Augmentation::default() },
     };
@@ -36,8 +37,8 @@ pub fn config() -> TrainingConfig {
         region: None,
         data: vec![data(Organ::Liver), data(Organ::Spleen)],
         phases: vec![
-            phase("regions", 1, LossWeights { dice: 0.0, focal: 0.0, region: 1.0 }),
-            phase("joint", 3, LossWeights { dice: 1.0, focal: 1.0, region: 1.0 }),
+            phase("regions", 1, LossWeights { dice: 0.0, focal: 0.0, region: 1.0, ..LossWeights::default() }),
+            phase("joint", 3, LossWeights { dice: 1.0, focal: 1.0, region: 1.0, ..LossWeights::default() }),
         ],
     }
 }

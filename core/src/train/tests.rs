@@ -19,6 +19,7 @@ fn config(micro_batch: Option<usize>) -> TrainingConfig {
         name: name.into(),
         epochs: 1,
         learning_rate: 1e-3,
+        final_learning_rate: None,
         loss,
         augmentation: Augmentation { shift_mm: 6.0, noise_hu: 5.0, ..Augmentation::default() },
     };
@@ -41,9 +42,9 @@ fn config(micro_batch: Option<usize>) -> TrainingConfig {
         region: None,
         data: Vec::new(),
         phases: vec![
-            phase("region", LossWeights { dice: 0.0, focal: 0.0, region: 1.0 }),
-            phase("joint", LossWeights { dice: 1.0, focal: 1.0, region: 1.0 }),
-            phase("dice", LossWeights { dice: 1.0, focal: 0.0, region: 0.0 }),
+            phase("region", LossWeights { dice: 0.0, focal: 0.0, region: 1.0, ..LossWeights::default() }),
+            phase("joint", LossWeights { dice: 1.0, focal: 1.0, region: 1.0, ..LossWeights::default() }),
+            phase("dice", LossWeights { dice: 1.0, focal: 0.0, region: 0.0, ..LossWeights::default() }),
         ],
     }
 }
@@ -138,7 +139,7 @@ fn accumulation_has_the_gradients_of_the_unsplit_batch() {
     let cases = cases();
     let sampler = Sampler::new(&cases, &[1.0, 1.0], true, 3);
     let batch = Trainer::batch(&config(None), &cases, &sampler, 2);
-    let loss = LossWeights { dice: 1.0, focal: 1.0, region: 1.0 };
+    let loss = LossWeights { dice: 1.0, focal: 1.0, region: 1.0, ..LossWeights::default() };
     let counts = BatchCounts::of(&batch.target);
     let forward = |range: std::ops::Range<usize>| {
         let per = 5 * CROP * CROP;
@@ -224,9 +225,9 @@ fn finite_differences(device: &Device, stride: usize) {
         region: Some(crate::network::region::RegionOutput { regions: r.clone(), attention: a.clone() }),
     };
     for (name, loss) in [
-        ("dice", LossWeights { dice: 1.0, focal: 0.0, region: 0.0 }),
-        ("focal", LossWeights { dice: 0.0, focal: 1.0, region: 0.0 }),
-        ("region", LossWeights { dice: 0.0, focal: 0.0, region: 1.0 }),
+        ("dice", LossWeights { dice: 1.0, focal: 0.0, region: 0.0, ..LossWeights::default() }),
+        ("focal", LossWeights { dice: 0.0, focal: 1.0, region: 0.0, ..LossWeights::default() }),
+        ("region", LossWeights { dice: 0.0, focal: 0.0, region: 1.0, ..LossWeights::default() }),
     ] {
         let value = |l: &[f32], a: &[f32], r: &[f32]| {
             let out = output(&tensors(l, a, r));

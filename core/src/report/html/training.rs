@@ -12,6 +12,8 @@ const BLUE: &str = "#0072b2";
 const VERMILION: &str = "#d55e00";
 const GREEN: &str = "#009e73";
 const PURPLE: &str = "#cc79a7";
+const ORANGE: &str = "#e69f00";
+const SKY: &str = "#56b4e9";
 
 /// The page of a training, finished or not.
 pub fn training_report_html(config: &TrainingConfig, log: &[LogLine]) -> String {
@@ -44,7 +46,9 @@ pub fn training_report_html(config: &TrainingConfig, log: &[LogLine]) -> String 
             losses("weighted sum", BLUE, |s| Some(s.total)),
             losses("batch Dice", VERMILION, |s| s.dice),
             losses("focal", GREEN, |s| s.focal),
+            losses("cross entropy", ORANGE, |s| s.cross_entropy),
             losses("region", PURPLE, |s| s.region),
+            losses("presence", SKY, |s| s.presence),
         ],
         None,
     ));
@@ -150,6 +154,8 @@ mod tests {
                 dice: segments.then_some(0.5),
                 focal: None,
                 region: Some(0.2),
+                cross_entropy: None,
+                presence: None,
                 total: 0.7,
             }));
         }

@@ -14,7 +14,7 @@ use crate::loss::{FocalNorm, LossWeights};
 use crate::network::{AttentionAnatomy, NetworkConfig, NetworkOutput};
 use crate::train::start;
 
-const ALL: LossWeights = LossWeights { dice: 1.0, focal: 1.0, region: 1.0 };
+const ALL: LossWeights = LossWeights { dice: 1.0, focal: 1.0, region: 1.0, cross_entropy: 1.0, presence: 1.0 };
 
 /// A batch of noise, and labels in patches.
 struct Example {
@@ -157,8 +157,8 @@ fn loss_gradients_and_statistics_are_those_of_burns_graph() {
 #[test]
 fn a_phase_that_needs_no_decoder_gives_it_no_gradients() {
     let config = NetworkConfig { base: 8, levels: 3, ..NetworkConfig::default() };
-    check(&config, [3, 5, 24, 32], &LossWeights { dice: 0.0, focal: 0.0, region: 1.0 });
-    check(&config, [3, 5, 24, 32], &LossWeights { dice: 1.0, focal: 0.0, region: 0.0 });
+    check(&config, [3, 5, 24, 32], &LossWeights { dice: 0.0, focal: 0.0, region: 1.0, ..LossWeights::default() });
+    check(&config, [3, 5, 24, 32], &LossWeights { dice: 1.0, focal: 0.0, region: 0.0, ..LossWeights::default() });
 }
 
 #[test]

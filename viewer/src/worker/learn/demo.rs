@@ -141,9 +141,9 @@ impl DemoTraining {
     pub fn config(&self, settings: &LearnSettings) -> TrainingConfig {
         let augmentation = Augmentation { shift_mm: 2.0 * self.spacing_mm, noise_hu: 10.0, ..Augmentation::default() };
         let weights = [
-            ("regions", LossWeights { dice: 0.0, focal: 0.0, region: 1.0 }),
-            ("all losses", LossWeights { dice: 1.0, focal: 1.0, region: 1.0 }),
-            ("Dice and regions", LossWeights { dice: 1.0, focal: 0.0, region: 1.0 }),
+            ("regions", LossWeights { dice: 0.0, focal: 0.0, region: 1.0, ..LossWeights::default() }),
+            ("all losses", LossWeights { dice: 1.0, focal: 1.0, region: 1.0, ..LossWeights::default() }),
+            ("Dice and regions", LossWeights { dice: 1.0, focal: 0.0, region: 1.0, ..LossWeights::default() }),
         ];
         let phases = weights
             .into_iter()
@@ -152,6 +152,7 @@ impl DemoTraining {
                 name: name.into(),
                 epochs,
                 learning_rate,
+                final_learning_rate: None,
                 loss,
                 augmentation: augmentation.clone(),
             })
