@@ -19,6 +19,7 @@ const ORDER: &[&str] = &[
     "contour",
     "volume",
     "formats",
+    "dicomweb",
     "preprocess",
     "dataset",
     "kernels",

@@ -16,6 +16,7 @@ pub mod cohort;
 pub mod contour;
 mod csv;
 pub mod dataset;
+pub mod dicomweb;
 pub mod formats;
 pub mod infer;
 pub mod kernels;
