@@ -46,6 +46,9 @@ pub struct Args {
     /// Measure what the network draws, before what lies outside the body, pieces apart from their organ and organs below 0.1 ml are removed.
     #[arg(long, conflicts_with = "update")]
     no_cleanup: bool,
+    /// Take an organ as unknown on this many slices beyond either end of its contours: contours can end where a plan did not need them any more.
+    #[arg(long, value_name = "SLICES", default_value_t = 0, conflicts_with = "update")]
+    open_ends: usize,
     /// Write the Dice of all validation patients into this copy of the weights, and switch organs below 0.5 off in it.
     #[arg(long, conflicts_with = "limit")]
     update: Option<PathBuf>,
@@ -116,10 +119,14 @@ pub fn run(args: Args) -> Result<ExitCode> {
     if args.no_cleanup {
         subject.push_str(" Before the clean-up.");
     }
+    if args.open_ends > 0 {
+        subject.push_str(&format!(" Organs unknown on {} slices beyond their contours.", args.open_ends));
+    }
     let options = MeasureOptions {
         attention: args.attention,
         attention_off: args.attention_off,
         raw: args.no_cleanup,
+        open_ends: args.open_ends,
         ..MeasureOptions::new(args.tolerance_mm)
     };
     let device = args.device.open()?;

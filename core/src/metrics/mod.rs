@@ -20,7 +20,7 @@ mod truth;
 
 pub use attention::{AttentionEffect, NEGLIGIBLE_SHARE, OrganChange};
 pub use evaluation::{CaseResult, Evaluation, Impossible, OrganResult, Organs, OverOrgans};
-pub use overlap::{Overlap, annotated_slices};
+pub use overlap::{Overlap, annotated_slices, with_open_ends};
 pub use path::added_path_mm;
 pub use presence::{OrganPresence, PresenceSamples};
 pub use regions::RegionConfusion;

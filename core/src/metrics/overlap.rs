@@ -1,6 +1,6 @@
 //! Voxel counts and Dice.
 
-use crate::anatomy::Organ;
+use crate::anatomy::{Organ, OrganSet};
 use crate::volume::LabelVolume;
 use std::ops::Range;
 
@@ -44,6 +44,26 @@ pub fn annotated_slices(labels: &LabelVolume, organ: Organ) -> Option<Range<usiz
     Some(first..last + 1)
 }
 
+/// `prediction` without what it has of each of `organs` on the `slices` slices beyond either end of what `truth` has of it: a contour can
+/// end where a plan did not need it any more, so that nothing is known there. What is predicted farther away stays.
+///
+/// Both volumes must lie on the same grid.
+pub fn with_open_ends(truth: &LabelVolume, prediction: &LabelVolume, organs: OrganSet, slices: usize) -> LabelVolume {
+    let mut open = prediction.clone();
+    let plane = truth.geometry.size[0] * truth.geometry.size[1];
+    let count = truth.geometry.size[2];
+    for organ in organs.iter() {
+        let Some(drawn) = annotated_slices(truth, organ) else { continue };
+        let (below, above) =
+            (drawn.start.saturating_sub(slices)..drawn.start, drawn.end..count.min(drawn.end + slices));
+        for k in below.chain(above) {
+            let voxels = &mut open.voxels[k * plane..(k + 1) * plane];
+            voxels.iter_mut().filter(|voxel| **voxel == organ.label()).for_each(|voxel| *voxel = 0);
+        }
+    }
+    open
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,5 +89,21 @@ mod tests {
         let labels = LabelVolume::from_stored(geometry, voxels, Modality::Unknown).unwrap();
         assert_eq!(annotated_slices(&labels, Organ::SpinalCord), Some(1..5));
         assert_eq!(annotated_slices(&labels, Organ::Liver), None);
+    }
+
+    #[test]
+    fn open_ends_leave_out_what_lies_just_beyond_and_nothing_else() {
+        let geometry = Geometry::axial([1, 1, 8], [1.0; 3], [0.0; 3]).unwrap();
+        let volume =
+            |voxels: [u8; 8]| LabelVolume::from_stored(geometry.clone(), voxels.into(), Modality::Unknown).unwrap();
+        let [stem, larynx] = [Organ::BrainStem, Organ::Larynx].map(Organ::label);
+        let truth = volume([0, 0, 0, stem, 0, stem, 0, 0]);
+        let prediction = volume([stem, stem, stem, stem, stem, larynx, stem, larynx]);
+        let organs = [Organ::BrainStem, Organ::Larynx].into_iter().collect();
+        let seen = |slices| with_open_ends(&truth, &prediction, organs, slices).voxels.to_vec();
+        // The larynx is not drawn at all: nothing of it is near an end.
+        assert_eq!(seen(2), [stem, 0, 0, stem, stem, larynx, 0, larynx]);
+        assert_eq!(seen(0), prediction.voxels.to_vec());
+        assert_eq!(seen(usize::MAX / 2), [0, 0, 0, stem, stem, larynx, 0, larynx]);
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use super::MetricsError;
 use super::attention::AttentionEffect;
 use super::evaluation::{CaseResult, Evaluation};
+use super::overlap::with_open_ends;
 use super::presence::PresenceSamples;
 use super::regions::RegionConfusion;
 use super::truth::CaseTruth;
@@ -55,12 +56,14 @@ pub struct MeasureOptions {
     pub attention_off: bool,
     /// Measure what the network draws before anything is cleaned up.
     pub raw: bool,
+    /// Slices beyond either end of an organ's contours on which it is taken as unknown.
+    pub open_ends: usize,
 }
 
 impl MeasureOptions {
     /// The network as it is, cleaned up.
     pub fn new(tolerance_mm: f64) -> Self {
-        Self { tolerance_mm, attention: false, attention_off: false, raw: false }
+        Self { tolerance_mm, attention: false, attention_off: false, raw: false, open_ends: 0 }
     }
 }
 
@@ -194,7 +197,10 @@ pub fn evaluate(
         }
         let truth = CaseTruth { labels: &labels, annotated, whole: whole.as_ref(), regions: Some(&regions) };
         presence.add(&truth, found.provenance.anatomy.values());
-        let result = CaseResult::measure(patient.name(), &truth, &found.labels, known, options.tolerance_mm);
+        let open =
+            (options.open_ends > 0).then(|| with_open_ends(&labels, &found.labels, annotated, options.open_ends));
+        let drawn = open.as_ref().unwrap_or(&found.labels);
+        let result = CaseResult::measure(patient.name(), &truth, drawn, known, options.tolerance_mm);
         evaluation.cases.push(result.map_err(|error| MeasureError::Metrics { case: patient.name(), error })?);
         device.burn.memory_cleanup();
         progress(n + 1, patients.len());
