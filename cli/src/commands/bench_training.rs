@@ -10,8 +10,9 @@ use attention_anatomy::anatomy::{ORGAN_COUNT, Organ, OrganSet, REGION_COUNT};
 use attention_anatomy::dataset::{Batch, Planes, PreparedCase, Sampler, Target};
 use attention_anatomy::kernels::processor::available;
 use attention_anatomy::kernels::training::{Kind, Spent};
+use attention_anatomy::loss::LossWeights;
 use attention_anatomy::preprocess::ModelGrid;
-use attention_anatomy::train::{Phase, Trainer, TrainingConfig};
+use attention_anatomy::train::{Trainer, TrainingConfig};
 use attention_anatomy::volume::Geometry;
 
 use super::bench::Args;
@@ -24,10 +25,11 @@ use crate::{data, progress};
 pub fn run(path: &Path, args: &Args) -> Result<ExitCode> {
     let (_, mut config) = data::training_file(path)?;
     config.batch = args.batch.unwrap_or(config.batch);
-    let all = |phase: &Phase| phase.loss.dice > 0.0 && phase.loss.focal > 0.0;
-    let Some(phase) = config.phases.iter().find(|phase| all(phase)).cloned() else {
-        bail!("{}: no phase has both Dice and focal loss", path.display());
+    let Some(mut phase) = config.phases.iter().find(|phase| phase.loss.segments()).cloned() else {
+        bail!("{}: no phase trains the network to outline anything", path.display());
     };
+    // The three losses of equation (2), whichever of them the phase has.
+    phase.loss = LossWeights { dice: 1.0, focal: 1.0, region: 1.0, ..LossWeights::default() };
     config.phases = vec![phase];
     let device = args.device.open_with_tensors()?;
     let batch = made_up_batch(&config);

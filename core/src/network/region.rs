@@ -2,7 +2,8 @@
 //!
 //! 1x1 convolution down to 64 channels, 3x3 at 64, global average pooling, one fully connected layer; up to here shared.
 //! The last layers are separate on purpose: the classifier's five numbers are supervised directly, the attention
-//! vector only through the segmentation (and through re-calibration's region half).
+//! vector through the segmentation (and through re-calibration's region half), and by what a slice shows where a training asks for
+//! that (`loss/presence.rs`).
 //!
 //! Where the paper is silent: z4 is a sigmoid, and its bias starts at +2 so that no organ starts suppressed.
 

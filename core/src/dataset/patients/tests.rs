@@ -17,6 +17,11 @@ const OPENKBP: [u16; 203] = [
 const BTCV: [u16; 14] = [5, 6, 9, 21, 23, 24, 26, 27, 28, 30, 31, 34, 37, 39];
 /// Of `deepmind_openkbp`: scans of `openkbp` and `openkbp_rest`, by the same ids.
 const DEEPMIND: [u16; 14] = [3, 29, 32, 47, 50, 53, 131, 150, 153, 179, 185, 212, 217, 233];
+/// Of `openkbp_rest`: further patients of the same challenge.
+const REST: [u16; 37] = [
+    8, 19, 23, 32, 44, 46, 56, 63, 69, 73, 75, 81, 85, 102, 107, 110, 117, 125, 134, 135, 138, 142, 145, 153, 161, 174,
+    175, 179, 186, 191, 205, 217, 220, 223, 228, 234, 240,
+];
 /// Seed of configs/light.toml.
 const SEED: u64 = 20_261_123;
 
@@ -59,6 +64,8 @@ fn the_split_of_the_shipped_weights_is_still_the_same() {
     let info = weights::read_info(&std::fs::read(path).unwrap()).unwrap();
     let openkbp = numbered("openkbp", &OPENKBP, |n| format!("pt_{n}"));
     let btcv = numbered("btcv_synapse", &BTCV, |n| format!("btcv_{n:04}"));
+    let rest = numbered("openkbp_rest", &REST, |n| format!("pt_{n}"));
+    let deepmind = numbered("deepmind_openkbp", &DEEPMIND, |n| format!("pt_{n}"));
     let sets = [&openkbp, &btcv];
     let scan = |set: usize, id: &str| {
         let sha = Sha256::digest(format!("{set}/{id}"));
@@ -66,12 +73,20 @@ fn the_split_of_the_shipped_weights_is_still_the_same() {
     };
     let patients = Patients::tell_apart(&sets, scan).unwrap();
     let sides = patients.divide(&sets, &[20, 3], SEED);
-    let named = |n: usize| ids(&sides[n].1).into_iter().map(move |id| format!("{}/{id}", sets[n].name));
-    assert_eq!(named(0).chain(named(1)).collect::<Vec<_>>(), info.held_out);
     assert_eq!((sides[0].0.len(), sides[1].0.len()), (183, 11));
 
+    // As configs/light.toml has them, those without validation patients and without a patient of another set left out.
+    let all = [&openkbp, &btcv, &rest, &deepmind];
+    let patients = Patients::tell_apart(&all, nobody).unwrap();
+    let shipped = patients.divide(&all, &[20, 3, 0, 4], SEED);
+    let named = |n: usize| ids(&shipped[n].1).into_iter().map(move |id| format!("{}/{id}", all[n].name));
+    assert_eq!((0..4).flat_map(named).collect::<Vec<_>>(), info.held_out);
+    // Whom the weights of before had held out is held out still.
+    for n in 0..2 {
+        assert!(ids(&sides[n].1).iter().all(|id| ids(&shipped[n].1).contains(id)));
+    }
+
     // Contours of a second group, of ten of the same scans: theirs follow, and nobody else changes sides.
-    let deepmind = numbered("deepmind_openkbp", &DEEPMIND, |n| format!("pt_{n}"));
     let sets = [&openkbp, &btcv, &deepmind];
     let patients = Patients::tell_apart(&sets, nobody).unwrap();
     let more = patients.divide(&sets, &[20, 3, 0], SEED);
