@@ -1,5 +1,6 @@
 //! The command line of AttentionAnatomy.
 
+mod archive;
 mod commands;
 mod data;
 mod device;
@@ -41,6 +42,7 @@ enum Command {
     Segment(commands::segment::Args),
     Watch(commands::watch::Args),
     Listen(commands::watch::ListenArgs),
+    Archive(commands::archive::Args),
     Demo(commands::demo::Args),
     Info(commands::info::InfoArgs),
     Devices(commands::info::DevicesArgs),
@@ -112,6 +114,7 @@ fn main() -> ExitCode {
         Command::Segment(args) => commands::segment::run(args),
         Command::Watch(args) => commands::watch::run(args),
         Command::Listen(args) => commands::watch::listen(args),
+        Command::Archive(args) => commands::archive::run(args),
         Command::Demo(args) => commands::demo::run(args),
         Command::Info(args) => commands::info::info(args),
         Command::Devices(args) => commands::info::devices(args),

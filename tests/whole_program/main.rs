@@ -1,6 +1,7 @@
 //! Promises of the whole program, checked on the binary that users run: command line in, exit code, messages and files out.
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first thing that is not as it should be")]
 
+mod archive;
 mod arrivals;
 // The page is the same everywhere, and how its browser is driven is not.
 #[cfg(target_os = "linux")]

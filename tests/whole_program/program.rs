@@ -38,7 +38,7 @@ fn devices_names_the_cpu() {
 fn help_names_every_command() {
     let said = succeed(&mut program("--help"));
     for command in [
-        "view", "segment", "demo", "info", "devices", "prepare", "train", "evaluate", "compare", "crossval",
+        "view", "segment", "archive", "demo", "info", "devices", "prepare", "train", "evaluate", "compare", "crossval",
         "ablation", "trials", "figure", "export", "import", "phantom", "bench",
     ] {
         let named = said.stdout.lines().any(|l| l.split_whitespace().next() == Some(command));

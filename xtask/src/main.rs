@@ -1,5 +1,6 @@
 //! `cargo xtask COMMAND`: what a shell script would do, in Rust, so that it does the same on every system.
 
+mod archive;
 mod bench;
 mod clippy;
 mod cluster;
@@ -32,6 +33,8 @@ Usage: cargo xtask COMMAND
   dist [--page]    the program for this system with its licences, or the page, as one archive in target/dist
   bench [ARGS...]  `attention-anatomy bench ARGS`, a slice beside onnxruntime's, and the peak memory of `segment` on a large CT;
                    with `--training CONFIG` a training step, beside PyTorch's
+  archive [PORT]   a real archive (Orthanc) on this machine alone, with the sample in it and, if it is built, the page; prints the
+                   address, and lasts until it is stopped
   cluster          a cohort and a table of trainings on a Slurm of two nodes and by Snakemake, both on this machine: installs them,
                    prints what it proved
   gpu [CONFIGS...] what is to be measured on a machine with a real GPU, in at most ten minutes, with programs that are built already:
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Some("lint") if rest == ["--systems"] => lint::run(true),
         Some("dist") if rest.is_empty() => dist::program_archive(),
         Some("dist") if rest == ["--page"] => dist::page_archive(),
+        Some("archive") => archive::run(&rest),
         Some("bench") => bench::run(&rest),
         Some("gpu") => gpu::run(&rest),
         Some("cluster") if rest.is_empty() => cluster::run(),

@@ -1,4 +1,4 @@
-//! What the tests need from the machine: rustfmt, clippy, standard libraries for other platforms, a Vulkan driver, a browser.
+//! What the tests need from the machine: rustfmt, clippy, standard libraries for other platforms, a Vulkan driver, a browser, an archive.
 //!
 //! A bare container has none of them. What can be added is added; what cannot is named together with the command that
 //! adds it.
@@ -18,6 +18,13 @@ const HOW_TO_GET_VULKAN: &str = "install a Vulkan driver (Debian, Ubuntu: apt-ge
     libvulkan1; Fedora: dnf install mesa-vulkan-drivers vulkan-loader; Arch: pacman -S vulkan-swrast vulkan-icd-loader)";
 const HOW_TO_GET_CHROMIUM: &str = "install it (Debian: apt-get install chromium; Fedora: dnf install chromium; Arch: \
     pacman -S chromium)";
+/// An archive with DICOMweb.
+pub const ORTHANC_PACKAGES: [&str; 2] = ["orthanc", "orthanc-dicomweb"];
+/// What to do where there is none.
+pub const HOW_TO_GET_ORTHANC: &str = "Orthanc with its DICOMweb plugin is not there; install it (Debian, Ubuntu: apt-get install orthanc \
+    orthanc-dicomweb)";
+/// Another reader of DICOM, by whom is checked what comes back from the archive.
+const PYDICOM_PACKAGE: &str = "python3-pydicom";
 
 /// Whether this runs where nothing may be left out silently.
 pub fn is_ci() -> bool {
@@ -110,6 +117,54 @@ pub fn browser() -> Result<Outcome> {
             "there is no Chromium: the tests of the web page will report that they did not run; {HOW_TO_GET_CHROMIUM}"
         )),
     })
+}
+
+/// An archive for the tests of DICOMweb, and pydicom to read what is in it, installed where that is possible without asking anyone.
+///
+/// # Errors
+/// Where the installer cannot be started.
+pub fn archive() -> Result<Outcome> {
+    if !cfg!(target_os = "linux") {
+        say::line("the connection is the same everywhere; its tests with a real archive run on Linux");
+        return Ok(Outcome::Ok);
+    }
+    let mut packages: Vec<&str> = if has_orthanc() { Vec::new() } else { ORTHANC_PACKAGES.to_vec() };
+    if !has_pydicom() {
+        packages.push(PYDICOM_PACKAGE);
+    }
+    if !packages.is_empty() {
+        install_if_allowed(&packages)?;
+    }
+    let missing = match (has_orthanc(), has_pydicom()) {
+        (true, true) => return Ok(Outcome::Ok),
+        (false, _) => HOW_TO_GET_ORTHANC.to_string(),
+        (true, false) => {
+            format!("pydicom is not there; install it (Debian, Ubuntu: apt-get install {PYDICOM_PACKAGE})")
+        }
+    };
+    if is_ci() {
+        return Ok(Outcome::Failed(missing));
+    }
+    Ok(Outcome::NotChecked(format!("{missing}; the tests of the archive will report that they did not run")))
+}
+
+/// Orthanc, which Debian has where only root looks.
+pub fn orthanc() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
+    folders.map(|folder| folder.join("Orthanc")).find(|path| path.is_file())
+}
+
+/// Whether Orthanc and its DICOMweb plugin are there.
+pub fn has_orthanc() -> bool {
+    orthanc().is_some() && Path::new("/usr/share/orthanc/plugins/libOrthancDicomWeb.so").is_file()
+}
+
+/// By the names that the tests look for.
+fn has_pydicom() -> bool {
+    ["python3", "/usr/bin/python3"]
+        .iter()
+        .any(|python| captured(program(python).args(["-c", "import pydicom"])).is_ok_and(|(there, _)| there))
 }
 
 /// Chromium or its sibling, by the names that the tests look for.

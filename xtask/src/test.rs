@@ -24,6 +24,7 @@ pub fn run() -> Result<ExitCode> {
     lint::quick(&mut stages);
     stages.run("Vulkan driver", setup::vulkan);
     stages.run("browser", setup::browser);
+    stages.run("archive", setup::archive);
     lint::compiled(&mut stages);
 
     // The tests of the whole program run the binary and open the page, which `cargo test` does not build.

@@ -1,6 +1,7 @@
 //! One file a command.
 
 pub mod ablation;
+pub mod archive;
 pub mod bench;
 mod bench_gpu;
 mod bench_training;

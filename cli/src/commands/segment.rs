@@ -1,6 +1,7 @@
 //! `attention-anatomy segment`: CT in, masks, tables and report out. A list of scans is the matter of [`list`].
 
 mod cost;
+mod from;
 mod list;
 
 use std::collections::BTreeMap;
@@ -33,7 +34,7 @@ use crate::{data, files, interrupt, model, progress, results, series};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// NIfTI or NRRD files, zip archives, or folders with a DICOM series.
-    #[arg(required_unless_present = "list")]
+    #[arg(required_unless_present_any = ["list", "from"])]
     inputs: Vec<PathBuf>,
     /// Instead: the scans of this file (a path a line, `name TAB path`, or the manifest of a data set), each into a folder of its own.
     /// Given again, it does what is missing or has changed.
@@ -48,6 +49,8 @@ pub struct Args {
     /// Output folder; with several inputs each gets a folder of its own in it.
     #[arg(short, long)]
     output: PathBuf,
+    #[command(flatten)]
+    archive: from::Origin,
     #[command(flatten)]
     options: Options,
     #[command(flatten)]
@@ -334,6 +337,9 @@ impl Summary {
 pub fn run(args: Args) -> Result<ExitCode> {
     if let Some(list) = &args.list {
         return list::run(&args, list);
+    }
+    if let Some(root) = &args.archive.from {
+        return from::run(&args, root);
     }
     let outputs = output_folders(&args.inputs, &args.output);
     let claim = |input: &PathBuf, output: &Path| {

@@ -1,0 +1,171 @@
+//! A real archive: Orthanc with its DICOMweb plugin, on loopback, where it is installed (Debian: orthanc, orthanc-dicomweb).
+
+use std::collections::BTreeMap;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use attention_anatomy::anatomy::Organ;
+use base64::Engine;
+use whole_program_tests::{not_run, wait};
+
+use super::server::{SERIES, STUDY};
+use super::{archive, without_proxy};
+use crate::support::{Nifti, files_below, program, run, succeed, unpack_identified};
+
+/// Where Debian and its relatives have the plugin.
+const PLUGIN: &str = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so";
+/// Modalities, and how far centres may differ in them, mm. SEG is written with four decimals of PixelSpacing (0.9766 for the 0.9765625 of
+/// this CT), which is up to 0.02 mm at the far end of 512 pixels.
+const TOLERANCES: [(&str, f64); 2] = [("RTSTRUCT", 0.01), ("SEG", 0.02)];
+
+struct Orthanc {
+    process: Child,
+    root: String,
+    token: PathBuf,
+}
+
+impl Drop for Orthanc {
+    fn drop(&mut self) {
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
+
+/// Where a program lies that may be meant for root alone.
+fn found(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
+    folders.map(|folder| folder.join(name)).find(|path| path.is_file())
+}
+
+impl Orthanc {
+    /// `None` where there is none.
+    fn start(folder: &Path) -> Option<Self> {
+        let program = found("Orthanc").filter(|_| Path::new(PLUGIN).is_file())?;
+        std::fs::create_dir_all(folder).unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let configuration = serde_json::json!({
+            "StorageDirectory": folder.join("storage"),
+            "IndexDirectory": folder.join("storage"),
+            "HttpPort": port,
+            "RemoteAccessAllowed": false,
+            "DicomServerEnabled": false,
+            "DefaultEncoding": "Utf8",
+            "AuthenticationEnabled": true,
+            "RegisteredUsers": { "reader": "a password" },
+            "Plugins": [PLUGIN],
+            "DicomWeb": { "Enable": true, "Root": "/dicom-web/" },
+        });
+        let file = folder.join("orthanc.json");
+        std::fs::write(&file, configuration.to_string()).unwrap();
+        let token = folder.join("token");
+        let value = base64::engine::general_purpose::STANDARD.encode("reader:a password");
+        std::fs::write(&token, format!("Basic {value}\n")).unwrap();
+        let mut call = Command::new(program);
+        let process = call.arg(&file).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let orthanc = Self { process, root: format!("http://127.0.0.1:{port}/dicom-web"), token };
+        wait("Orthanc listens", || TcpStream::connect(("127.0.0.1", port)).ok());
+        Some(orthanc)
+    }
+
+    fn call(&self, command: &str) -> Command {
+        let mut call = archive(command, &self.root);
+        call.arg("--token-file").arg(&self.token);
+        call
+    }
+}
+
+/// Voxels and centre (LPS, mm) of every organ of a label map, by its TG-263 name.
+fn centres(labels: &Path) -> BTreeMap<String, [f64; 4]> {
+    let nifti = Nifti::read(labels);
+    let [nx, ny, _] = nifti.size();
+    let affine: Vec<f64> =
+        nifti.sform.chunks(4).map(|b| f64::from(f32::from_le_bytes(b.try_into().unwrap()))).collect();
+    let mut sums: BTreeMap<u8, [f64; 4]> = BTreeMap::new();
+    for (n, &label) in nifti.voxels.iter().enumerate().filter(|(_, label)| **label > 0) {
+        let at = [n % nx, n / nx % ny, n / (nx * ny)].map(|index| index as f64);
+        let sum = sums.entry(label).or_default();
+        sum[0] += 1.0;
+        for axis in 0..3 {
+            let row = &affine[4 * axis..4 * axis + 4];
+            // NIfTI counts to the right and to the front, DICOM to the left and to the back.
+            let sign = if axis < 2 { -1.0 } else { 1.0 };
+            sum[axis + 1] += sign * (row[0] * at[0] + row[1] * at[1] + row[2] * at[2] + row[3]);
+        }
+    }
+    let named = |(label, [count, x, y, z]): (u8, [f64; 4])| {
+        (Organ::from_label(label).unwrap().tg263().to_owned(), [count, x / count, y / count, z / count])
+    };
+    sums.into_iter().map(named).collect()
+}
+
+#[test]
+fn a_scan_goes_through_a_real_archive_and_its_structures_come_back_from_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(orthanc) = Orthanc::start(&folder.path().join("orthanc")) else {
+        return not_run("Orthanc is not installed (Debian: apt-get install orthanc orthanc-dicomweb)");
+    };
+    let refused = run(&mut archive("list", &orthanc.root));
+    assert!(refused.code == Some(1) && refused.stderr.contains("401 Unauthorized, it takes Basic"), "{refused:?}");
+    let slices = unpack_identified(&folder.path().join("ct"));
+    let said = succeed(orthanc.call("send").arg(folder.path().join("ct")));
+    assert_eq!(said.stdout.lines().filter(|line| line.ends_with(&orthanc.root)).count(), slices.len(), "{said:?}");
+    let listed = succeed(&mut orthanc.call("list"));
+    assert!(listed.stdout.contains(STUDY), "{listed:?}");
+    let listed = succeed(orthanc.call("list").args(["--study", STUDY]));
+    assert!(listed.stdout.contains(SERIES) && listed.stdout.contains("CT"), "{listed:?}");
+
+    let came = folder.path().join("came");
+    succeed(orthanc.call("get").args(["--study", STUDY, "--output"]).arg(&came));
+    let files = files_below(&came);
+    assert_eq!(files.len(), slices.len());
+    for (name, slice) in files.iter().zip(&slices) {
+        assert!(std::fs::read(came.join(name)).unwrap() == std::fs::read(slice).unwrap(), "{name}");
+    }
+
+    let out = folder.path().join("out");
+    let mut call = without_proxy(program("segment"));
+    call.args(["--from", &orthanc.root, "--study", STUDY, "--send", "--format", "rtstruct,seg", "--device", "cpu"]);
+    let said = succeed(call.arg("--token-file").arg(&orthanc.token).arg("--output").arg(&out));
+    assert_eq!(
+        said.stdout.lines().filter(|line| line.ends_with(&format!("kept by {}", orthanc.root))).count(),
+        2,
+        "{said:?}"
+    );
+    let back = folder.path().join("back");
+    succeed(orthanc.call("get").args(["--study", STUDY, "--output"]).arg(&back));
+    let all = files_below(&back);
+    assert_eq!(all.len(), slices.len() + 2, "{all:?}");
+    let structures: Vec<PathBuf> =
+        all.iter().filter(|name| !name.starts_with(SERIES)).map(|name| back.join(name)).collect();
+
+    let python = ["python3", "/usr/bin/python3"].into_iter().find(|python| {
+        Command::new(python).args(["-c", "import pydicom"]).output().is_ok_and(|output| output.status.success())
+    });
+    let Some(python) = python else {
+        return not_run("pydicom is not installed (Debian: apt-get install python3-pydicom)");
+    };
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("whole_program/archive/read_back.py");
+    let read = succeed(Command::new(python).arg(script).args(&structures));
+    let read: serde_json::Value = serde_json::from_str(&read.stdout).unwrap();
+    assert_eq!(read["study"], STUDY);
+    let expected = centres(&out.join("labels.nii.gz"));
+    assert!(!expected.is_empty());
+    for (modality, tolerance) in TOLERANCES {
+        let found = read[modality].as_object().unwrap();
+        assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>(), "{modality}");
+        for (name, [voxels, centre @ ..]) in &expected {
+            let number = |n: usize| found[name][n].as_f64().unwrap();
+            let off = (0..3).map(|n| (number(n + 1) - centre[n]).abs()).fold(0.0, f64::max);
+            assert!(off < tolerance, "{modality}, {name}: {off} mm off");
+            // A pixel of this CT has 0.9765625 x 0.9765625 mm.
+            let pixel = if modality == "SEG" { 1.0 } else { 0.976_562_5 * 0.976_562_5 };
+            assert!(
+                (number(0) / pixel - voxels).abs() < 1e-3 * voxels,
+                "{modality}, {name}: {} of {voxels}",
+                number(0)
+            );
+        }
+    }
+}
