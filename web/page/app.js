@@ -86,10 +86,13 @@ function hearFaults(viewer) {
   };
   addEventListener("error", (event) => hear(event.error));
   addEventListener("unhandledrejection", (event) => hear(event.reason));
-  // What is open can still be looked at.
+}
+
+// A worker may stop before the page has begun: that is said once it has. What is open can still be looked at.
+function hearOfWorker(viewer, running) {
   const stay = { name: "Keep this page open", act: unmessage };
   window.attention_anatomy_worker_stopped = (why) =>
-    fault(viewer, "The viewer can no longer open, outline or save", why, stay);
+    running.then(() => fault(viewer, "The viewer can no longer open, outline or save", why, stay));
 }
 
 // Said once in a browser.
@@ -130,6 +133,8 @@ async function run() {
   }
   step.textContent = "Starting";
   bar.removeAttribute("value");
+  let begun;
+  hearOfWorker(viewer, new Promise((running) => (begun = running)));
   const wanted = new URLSearchParams(location.search);
   const webgpu = await hasWebGpu();
   try {
@@ -155,6 +160,7 @@ async function run() {
   if (document.body.dataset.state === "loading") {
     document.body.dataset.state = "running";
   }
+  begun();
   hearFaults(viewer);
   if (!webgpu) {
     sayWithoutWebGpu();

@@ -42,7 +42,7 @@ pub use image_header::{Format, ImageHeader, ReadOptions};
 pub(crate) use label_names::organ_named;
 pub use label_names::{LabelError, LabelNames};
 pub(crate) use naming::{EDITS_KEY, edits_comment};
-pub use naming::{kept_edits, read_ct_or_labels, says_names, structures_title};
+pub use naming::{kept_edits, read_ct_or_labels, read_ct_or_labels_from, says_names, structures_title};
 pub use open::{
     FormatError, MAX_UNPACKED, packed_twice, read_ct, read_ct_and_series, read_ct_or_organs, read_header, sniff,
 };

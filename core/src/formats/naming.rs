@@ -1,5 +1,7 @@
 //! Whether a file says what its labels are, what it keeps of the edits in them, and what structure sets call themselves.
 
+use std::io::Read;
+
 use super::dicom::{self, Stored};
 use super::image_header::ReadOptions;
 use super::label_names::LabelNames;
@@ -56,6 +58,15 @@ pub fn read_ct_or_labels(files: Vec<(String, Vec<u8>)>) -> Result<CtOrLabels, Fo
         Opened::NrrdDetached { header, data } => nrrd::read_undecided(&header, Some(&data), &options)?,
         Opened::Dicom(files) => CtOrLabels::Ct(dicom::read_series(files, dicom::SeriesChoice::default())?.0),
     })
+}
+
+/// As [`read_ct_or_labels`] of one NIfTI file (`.nii`, `.nii.gz`) that is not in memory: `input` gives its so many `bytes`, and no more
+/// than some megabytes of them lie beside the voxels at a time.
+///
+/// # Errors
+/// [`FormatError::Nifti`], also for what `input` cannot give.
+pub fn read_ct_or_labels_from(input: impl Read, bytes: u64) -> Result<CtOrLabels, FormatError> {
+    Ok(nifti::read_undecided_from(input, bytes, &ReadOptions::default())?)
 }
 
 /// What a structure set or segmentation calls itself, and how much is in it, for whoever has to choose one; its file's name where

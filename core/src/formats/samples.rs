@@ -6,7 +6,7 @@
 
 use std::marker::PhantomData;
 
-use super::source::{Source, read_up_to};
+use super::source::{Source, Unreadable, read_up_to};
 use crate::volume::Voxel;
 
 /// The number types that are read.
@@ -97,6 +97,9 @@ pub enum SampleError {
     /// A checksum or a compressed block is wrong.
     #[error("the compressed data is damaged ({0}): copy or export the file again")]
     Damaged(String),
+    /// The file gives no more of its bytes.
+    #[error("the file cannot be read to its end ({0}): copy it to this computer and open the copy")]
+    Unreadable(String),
     /// Not enough memory.
     #[error("there is not enough memory for {0} voxels; close other programs or resample the image")]
     Memory(usize),
@@ -326,7 +329,10 @@ pub(crate) fn reserve<T>(count: usize) -> Result<Vec<T>, SampleError> {
 }
 
 pub(crate) fn damaged(error: std::io::Error) -> SampleError {
-    SampleError::Damaged(error.to_string())
+    match error.get_ref() {
+        Some(inner) if inner.is::<Unreadable>() => SampleError::Unreadable(error.to_string()),
+        _ => SampleError::Damaged(error.to_string()),
+    }
 }
 
 /// A voxel type that writers store as it is.

@@ -2,9 +2,10 @@
 //!
 //! The magic number decides, not the file's name, because downloads and browsers lose or add `.gz`. A stream is
 //! inflated in pieces, so that a CT of some hundred megabytes is never held unpacked beside its own voxels, and it may
-//! have several gzip members (RFC 1952, section 2.2), as parallel compressors write them.
+//! have several gzip members (RFC 1952, section 2.2), as parallel compressors write them. The bytes lie in memory, or come
+//! from a reader: a file of a browser takes no memory then but for its voxels.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 
 use flate2::bufread::GzDecoder;
 
@@ -17,12 +18,97 @@ const MAX_INFLATION: u64 = 1032;
 /// How much unneeded data behind the voxels is unpacked only to reach the checksum behind it.
 const MAX_DRAINED: u64 = 1 << 20;
 
+/// Bytes that a stream reads at a time: a browser takes a millisecond for each call.
+const PIECE: usize = 1 << 22;
+
+/// Why a stream ended before its end; what is wrong with its content is another error.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(crate) struct Unreadable(io::Error);
+
+/// Bytes as they lie in the file.
+pub(crate) enum Raw<'a> {
+    /// In memory.
+    Bytes(&'a [u8]),
+    /// To be read.
+    Stream(Stream<'a>),
+}
+
+/// A reader of which it is known how many bytes it has, some of them at hand.
+pub(crate) struct Stream<'a> {
+    input: Box<dyn Read + 'a>,
+    /// Bytes that are not at hand yet.
+    left: u64,
+    buffer: Vec<u8>,
+    at: usize,
+}
+
+impl Stream<'_> {
+    /// What is at hand: `least` bytes, unless fewer are left.
+    fn at_hand(&mut self, least: usize) -> io::Result<&[u8]> {
+        if self.buffer.len() - self.at < least && self.left > 0 {
+            self.buffer.drain(..self.at);
+            self.at = 0;
+            let (had, wanted) = (self.buffer.len(), PIECE.min(usize::try_from(self.left).unwrap_or(PIECE)));
+            self.buffer.resize(had + wanted, 0);
+            let rest = self.buffer.get_mut(had..).unwrap_or_default();
+            let got = read_up_to(&mut self.input, rest).map_err(|e| io::Error::other(Unreadable(e)))?;
+            self.buffer.truncate(had + got);
+            // One that ends early has nothing left, whatever was said.
+            self.left = if got < wanted { 0 } else { self.left - got as u64 };
+        }
+        Ok(self.buffer.get(self.at..).unwrap_or_default())
+    }
+}
+
+impl Raw<'_> {
+    /// Bytes to come.
+    fn left(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Stream(stream) => stream.left + (stream.buffer.len() - stream.at) as u64,
+        }
+    }
+
+    /// Whether what comes next starts like a gzip file.
+    fn is_gzip(&mut self) -> io::Result<bool> {
+        Ok(is_gzip(match self {
+            Self::Bytes(bytes) => *bytes,
+            Self::Stream(stream) => stream.at_hand(GZIP_MAGIC.len())?,
+        }))
+    }
+}
+
+impl BufRead for Raw<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        match self {
+            Self::Bytes(bytes) => Ok(*bytes),
+            Self::Stream(stream) => stream.at_hand(1),
+        }
+    }
+
+    fn consume(&mut self, count: usize) {
+        match self {
+            Self::Bytes(bytes) => *bytes = bytes.get(count..).unwrap_or_default(),
+            Self::Stream(stream) => stream.at = (stream.at + count).min(stream.buffer.len()),
+        }
+    }
+}
+
+impl Read for Raw<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.fill_buf()?.read(buffer)?;
+        self.consume(count);
+        Ok(count)
+    }
+}
+
 /// Plain bytes, or gzipped ones that are inflated while they are read.
 pub(crate) enum Source<'a> {
     /// As they are.
-    Plain(&'a [u8]),
+    Plain(Raw<'a>),
     /// Within a gzip member; the decoder holds what follows it, too.
-    Gzip(Box<GzDecoder<&'a [u8]>>),
+    Gzip(Box<GzDecoder<Raw<'a>>>),
     /// After the last member.
     End,
 }
@@ -35,28 +121,39 @@ pub(crate) fn is_gzip(bytes: &[u8]) -> bool {
 impl<'a> Source<'a> {
     /// Opens `bytes`, gzipped or not.
     pub(crate) fn open(bytes: &'a [u8]) -> Self {
-        if is_gzip(bytes) { Self::gzip(bytes) } else { Self::Plain(bytes) }
+        if is_gzip(bytes) { Self::gzip(bytes) } else { Self::plain(bytes) }
+    }
+
+    /// Opens a reader that has so many bytes, gzipped or not.
+    pub(crate) fn stream(input: impl Read + 'a, bytes: u64) -> io::Result<Self> {
+        let mut raw = Raw::Stream(Stream { input: Box::new(input), left: bytes, buffer: Vec::new(), at: 0 });
+        Ok(if raw.is_gzip()? { Self::Gzip(Box::new(GzDecoder::new(raw))) } else { Self::Plain(raw) })
+    }
+
+    /// Opens `bytes` that are taken as they are.
+    pub(crate) fn plain(bytes: &'a [u8]) -> Self {
+        Self::Plain(Raw::Bytes(bytes))
     }
 
     /// Opens `bytes` that must be gzipped.
     pub(crate) fn gzip(bytes: &'a [u8]) -> Self {
-        Self::Gzip(Box::new(GzDecoder::new(bytes)))
+        Self::Gzip(Box::new(GzDecoder::new(Raw::Bytes(bytes))))
     }
 
     /// No more bytes than this can still come out; for plain bytes exactly these do. A reader asks before it
     /// allocates what a header claims.
     pub(crate) fn at_most(&self) -> u64 {
         match self {
-            Self::Plain(rest) => rest.len() as u64,
+            Self::Plain(rest) => rest.left(),
             // Up to 64 KiB may sit in the decoder's window, on their way out.
-            Self::Gzip(member) => (member.get_ref().len() as u64 + 64).saturating_mul(MAX_INFLATION) + (1 << 16),
+            Self::Gzip(member) => (member.get_ref().left() + 64).saturating_mul(MAX_INFLATION) + (1 << 16),
             Self::End => 0,
         }
     }
 
     /// Leaves out `count` bytes; fewer if the stream ends before.
     pub(crate) fn skip(&mut self, count: u64) -> io::Result<()> {
-        if let Self::Plain(rest) = self {
+        if let Self::Plain(Raw::Bytes(rest)) = self {
             let count = usize::try_from(count).unwrap_or(usize::MAX).min(rest.len());
             *rest = rest.get(count..).unwrap_or_default();
             return Ok(());
@@ -73,7 +170,7 @@ impl<'a> Source<'a> {
     }
 }
 
-impl<'a> Read for Source<'a> {
+impl Read for Source<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if buffer.is_empty() {
             return Ok(0);
@@ -87,9 +184,13 @@ impl<'a> Read for Source<'a> {
                     if count > 0 {
                         return Ok(count);
                     }
-                    // The end of this member. What follows is another one, or padding that is nobody's business.
-                    let rest: &'a [u8] = member.get_ref();
-                    *self = if is_gzip(rest) { Self::gzip(rest) } else { Self::End };
+                }
+            }
+            // The end of a member. What follows is another one, or padding that is nobody's business.
+            if let Self::Gzip(member) = std::mem::replace(self, Self::End) {
+                let mut rest = member.into_inner();
+                if rest.is_gzip()? {
+                    *self = Self::Gzip(Box::new(GzDecoder::new(rest)));
                 }
             }
         }
@@ -124,15 +225,55 @@ mod tests {
         encoder.finish().unwrap()
     }
 
+    /// Gives seven bytes at a time, and then none, or an error.
+    struct Dribble<'a>(&'a [u8], Option<io::ErrorKind>);
+
+    impl Read for Dribble<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let least = buffer.len().min(7);
+            match self.1 {
+                Some(kind) if self.0.is_empty() => Err(kind.into()),
+                _ => self.0.read(&mut buffer[..least]),
+            }
+        }
+    }
+
     #[test]
     fn members_are_joined_and_padding_behind_them_is_left_alone() {
         let mut file = gzip(b"first ");
         file.extend(gzip(b""));
         file.extend(gzip(b"second"));
         file.extend([0; 512]);
-        let mut text = String::new();
-        Source::open(&file).read_to_string(&mut text).unwrap();
-        assert_eq!(text, "first second");
+        for mut source in [Source::open(&file), Source::stream(Dribble(&file, None), file.len() as u64).unwrap()] {
+            let mut text = String::new();
+            source.read_to_string(&mut text).unwrap();
+            assert_eq!(text, "first second");
+        }
+    }
+
+    #[test]
+    fn a_stream_gives_what_the_same_bytes_in_memory_give() {
+        let bytes: Vec<u8> = (0..2 * PIECE + 77).map(|n| (n % 251) as u8).collect();
+        for file in [bytes.clone(), gzip(&bytes)] {
+            let mut source = Source::stream(Dribble(&file, None), file.len() as u64).unwrap();
+            assert_eq!(source.at_most(), Source::open(&file).at_most());
+            source.skip(PIECE as u64 - 3).unwrap();
+            let mut rest = Vec::new();
+            source.read_to_end(&mut rest).unwrap();
+            source.verify_end().unwrap();
+            assert!(rest == bytes[PIECE - 3..], "{} bytes", rest.len());
+        }
+    }
+
+    #[test]
+    fn a_stream_that_ends_early_is_short_and_one_that_fails_says_why() {
+        let mut source = Source::stream(Dribble(&[1, 2, 3], None), 1000).unwrap();
+        let mut buffer = [0; 8];
+        assert_eq!(read_up_to(&mut source, &mut buffer).unwrap(), 3);
+        assert_eq!(source.at_most(), 0);
+        let denied = Source::stream(Dribble(&[1, 2, 3], Some(io::ErrorKind::PermissionDenied)), 1000);
+        let Err(error) = denied else { panic!("nothing was wrong") };
+        assert!(error.get_ref().is_some_and(|e| e.is::<Unreadable>()), "{error:?}");
     }
 
     #[test]

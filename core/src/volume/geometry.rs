@@ -249,10 +249,12 @@ impl AxisMap {
         slice
     }
 
-    /// Voxels reordered into the result's memory order (i fastest). `size` is the source's.
-    pub fn apply<T: Copy>(&self, voxels: Vec<T>, size: [usize; 3]) -> Vec<T> {
+    /// Voxels reordered into the result's memory order (i fastest). `size` is the source's. Where axes keep their places, as in most
+    /// files, no second volume is needed.
+    pub fn apply<T: Copy>(&self, mut voxels: Vec<T>, size: [usize; 3]) -> Vec<T> {
         debug_assert_eq!(voxels.len(), size.iter().product::<usize>());
-        if *self == Self::IDENTITY {
+        if self.perm == Self::IDENTITY.perm {
+            turn(&mut voxels, size, self.flip);
             return voxels;
         }
         let source_stride = [1, size[0], size[0] * size[1]];
@@ -275,6 +277,29 @@ impl AxisMap {
             }
         }
         result
+    }
+}
+
+/// Turns axes round, in place.
+fn turn<T>(voxels: &mut [T], [nx, ny, _]: [usize; 3], flip: [bool; 3]) {
+    let area = (nx * ny).max(1);
+    if flip[2] {
+        swap_ends(voxels, area);
+    }
+    if flip[1] {
+        voxels.chunks_exact_mut(area).for_each(|slice| swap_ends(slice, nx.max(1)));
+    }
+    if flip[0] {
+        voxels.chunks_exact_mut(nx.max(1)).for_each(<[T]>::reverse);
+    }
+}
+
+/// The last piece first: pieces of `length` values in the opposite order.
+fn swap_ends<T>(values: &mut [T], length: usize) {
+    let count = values.len() / length;
+    let (front, back) = values.split_at_mut(count.div_ceil(2) * length);
+    for (a, b) in front.chunks_exact_mut(length).zip(back.chunks_exact_mut(length).rev()) {
+        a.swap_with_slice(b);
     }
 }
 

@@ -27,19 +27,21 @@ fn hold(browser: &mut Chromium, width: usize, height: usize) {
     browser.call("Emulation.setTouchEmulationEnabled", &json!({ "enabled": true, "maxTouchPoints": 5 }));
 }
 
-fn touch(browser: &mut Chromium, kind: &str, fingers: &[[usize; 2]]) {
+/// Tells the page what fingers do, and does not wait until it is drawn: what rests for long is no tap and no stroke.
+fn tell(browser: &mut Chromium, kind: &str, fingers: &[[usize; 2]]) {
     let points: Vec<Value> =
         fingers.iter().enumerate().map(|(id, [x, y])| json!({ "x": x, "y": y, "id": id })).collect();
     browser.call("Input.dispatchTouchEvent", &json!({ "type": kind, "touchPoints": points }));
+}
+
+fn touch(browser: &mut Chromium, kind: &str, fingers: &[[usize; 2]]) {
+    tell(browser, kind, fingers);
     browser.settle();
 }
 
-/// At once: what is held for long is no tap.
-fn tap(browser: &mut Chromium, [x, y]: [usize; 2]) {
-    for (kind, points) in [("touchStart", json!([{ "x": x, "y": y }])), ("touchEnd", json!([]))] {
-        browser.call("Input.dispatchTouchEvent", &json!({ "type": kind, "touchPoints": points }));
-    }
-    browser.settle();
+fn tap(browser: &mut Chromium, at: [usize; 2]) {
+    tell(browser, "touchStart", &[at]);
+    touch(browser, "touchEnd", &[]);
 }
 
 fn slice(browser: &mut Chromium) -> u64 {
@@ -64,9 +66,9 @@ fn on_telephones_and_tablets_fingers_turn_zoom_and_read() {
     browser.screenshot("telephone");
     assert_eq!(status(&mut browser)["view"]["form"], "phone");
 
-    // One finger: 79 slices on some 700 points.
+    // One finger: 79 slices on some 700 points. It moves at once, as one that rests reads a voxel.
     let before = slice(&mut browser);
-    touch(&mut browser, "touchStart", &[[195, 500]]);
+    tell(&mut browser, "touchStart", &[[195, 500]]);
     for y in [460, 420, 380] {
         touch(&mut browser, "touchMove", &[[195, y]]);
     }
@@ -165,7 +167,6 @@ fn named_series(folder: &std::path::Path) {
 }
 
 #[test]
-#[ignore = "not yet seen to pass; cargo test ... -- --ignored runs it"]
 fn whose_scan_it_is_stands_on_screen_and_nowhere_else() {
     let Some(stage) = stage() else { return };
     let host = Host::of(&stage.page);
@@ -180,9 +181,11 @@ fn whose_scan_it_is_stands_on_screen_and_nowhere_else() {
     let said = "Yamada, Tarou \u{b7} 山田 太郎, ID ID-471100, born 1952-03-17, studied 2022-12-08, CT Body 3.0, HFS.";
     mirrored(&mut browser, "mirror-scan", said);
     // The first window of the files: 300 around 40.
-    assert_eq!(status(&mut browser)["view"]["window"], json!([300.0, 40.0]));
+    assert_eq!(status(&mut browser)["view"]["window"], json!([300, 40]));
     let shown = browser.screenshot("patient");
-    let told = format!("{} {}", status(&mut browser), browser.evaluate("location.href"));
+    // Not the port, which may be any number.
+    let address = browser.evaluate("location.pathname + location.search + location.hash");
+    let told = format!("{} {address}", status(&mut browser));
     for private in ["Yamada", "山田", "471100", "1952", "2022-12-08", "CT Body"] {
         assert!(!told.contains(private), "{private}: {told}");
     }

@@ -115,7 +115,8 @@ fn drag(ui: &Ui, response: &Response, document: &mut Document, plane: Plane, pro
         let buttons = [PointerButton::Primary, PointerButton::Secondary, PointerButton::Middle];
         if let Some(button) = buttons.into_iter().find(|&b| pointer.button_pressed(b)) {
             response.request_focus();
-            begin(ui, document, plane, projection, button, at);
+            // Where it went down: where frames are slow, a finger is elsewhere by now.
+            begin(ui, document, plane, projection, button, pointer.press_origin().unwrap_or(at));
         }
     }
     let Some(gesture) = document.view.gesture.filter(|g| g.plane == plane) else { return };

@@ -399,6 +399,21 @@ fn one_finger_turns_slices_a_tap_moves_the_crosshair_and_a_resting_finger_reads(
     finger(&mut rig, TouchPhase::End, MIDDLE - vec2(0.0, 34.0));
     assert_eq!(rig.state().view.slice(), before[2] + 2, "it stays where it was turned to");
 
+    // Where a frame takes long the finger has gone on before it is seen.
+    let (device_id, id, phase) = (egui::TouchDeviceId(0), egui::TouchId(1), TouchPhase::Start);
+    let [pos, to] = [MIDDLE, MIDDLE + vec2(0.0, 34.0)];
+    rig.harness.input_mut().events.extend([
+        Event::Touch { device_id, id, phase, pos, force: None },
+        Event::PointerMoved(pos),
+        Event::PointerButton { pos, button: PointerButton::Primary, pressed: true, modifiers: Modifiers::NONE },
+        Event::Touch { device_id, id, phase: TouchPhase::Move, pos: to, force: None },
+        Event::PointerMoved(to),
+    ]);
+    rig.harness.step();
+    finger(&mut rig, TouchPhase::End, to);
+    assert_eq!(rig.state().view.slice(), before[2]);
+    rig.state().view.cursor[2] = before[2] + 2;
+
     let aside = MIDDLE + vec2(30.0, 12.0);
     finger(&mut rig, TouchPhase::Start, aside);
     finger(&mut rig, TouchPhase::End, aside);

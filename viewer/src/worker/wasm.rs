@@ -263,7 +263,7 @@ pub async fn worker_main() {
     scope.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
     let _ = scope.post_message(&READY.into());
     let channel = MessageChannel::new();
-    let mut executor = Executor::new(Box::new(ThisPlatform));
+    let mut executor = Executor::new(Box::new(ThisPlatform::default()));
     loop {
         let step = executor.step();
         while let Some(event) = executor.event() {

@@ -17,7 +17,7 @@ pub use read::{read, read_ct, read_header, read_label_names, read_labels, read_p
 pub use write::{write_ct, write_labels, write_organs};
 
 pub(super) use fields::{is_pair_header, is_single_file};
-pub(super) use read::{read_note, read_pair_undecided, read_undecided};
+pub(super) use read::{read_note, read_pair_undecided, read_undecided, read_undecided_from};
 
 use super::samples::SampleError;
 use crate::volume::GeometryError;

@@ -1,9 +1,11 @@
 //! Voxels in.
 
+use std::io::Read;
+
 use super::NiftiError;
 use super::header::{Parsed, parse, peek, to_voxels};
 use crate::formats::label_names::LabelNames;
-use crate::formats::samples::{Converter, ToHu, ToLabel, ToNearest, decode};
+use crate::formats::samples::{Converter, ToHu, ToLabel, ToNearest, damaged, decode};
 use crate::formats::source::{Source, read_up_to};
 use crate::formats::undecided::{CtOrLabels, Undecided};
 use crate::formats::{ImageHeader, ReadOptions};
@@ -92,7 +94,20 @@ pub fn read_pair_labels(header: &[u8], image: &[u8], options: &ReadOptions) -> R
 /// # Errors
 /// As [`read_ct`], and a label map with a value between two labels.
 pub(in crate::formats) fn read_undecided(bytes: &[u8], options: &ReadOptions) -> Result<CtOrLabels, NiftiError> {
-    let (source, parsed) = open(bytes)?;
+    let (source, parsed) = open(Source::open(bytes))?;
+    undecided(source, &parsed, options)
+}
+
+/// [`read_undecided`] of a reader that has so many bytes.
+///
+/// # Errors
+/// As [`read_undecided`], and what the reader cannot give.
+pub(in crate::formats) fn read_undecided_from(
+    input: impl Read,
+    bytes: u64,
+    options: &ReadOptions,
+) -> Result<CtOrLabels, NiftiError> {
+    let (source, parsed) = open(Source::stream(input, bytes).map_err(damaged)?)?;
     undecided(source, &parsed, options)
 }
 
@@ -109,8 +124,7 @@ pub(in crate::formats) fn read_pair_undecided(
 }
 
 /// A single file, read to the end of its header.
-fn open(bytes: &[u8]) -> Result<(Source<'_>, Parsed), NiftiError> {
-    let mut source = Source::open(bytes);
+fn open(mut source: Source<'_>) -> Result<(Source<'_>, Parsed), NiftiError> {
     let parsed = parse(&mut source)?;
     if parsed.pair {
         return Err(NiftiError::ImageMissing);
@@ -130,7 +144,7 @@ fn single<C: Converter>(bytes: &[u8], options: &ReadOptions, converter: C) -> Re
 where
     C::Voxel: Copy,
 {
-    let (source, parsed) = open(bytes)?;
+    let (source, parsed) = open(Source::open(bytes))?;
     voxels(source, &parsed, options, converter)
 }
 

@@ -171,7 +171,7 @@ fn unpack<C: Converter>(
     let mut source = match parsed.packing {
         Packing::Gzip => Source::gzip(data),
         // Not `Source::open`: raw voxels may look like a gzip file.
-        Packing::Raw => Source::Plain(data),
+        Packing::Raw => Source::plain(data),
         Packing::Text => {
             let skip = usize::try_from(skip).unwrap_or(usize::MAX);
             return decode_text(data.get(skip..).unwrap_or_default(), count, converter);

@@ -59,6 +59,12 @@ impl ComingFiles {
         self.listed.extend(files);
     }
 
+    /// The only file that there is, if it has so many bytes and can be read piece by piece.
+    pub(super) fn take_large(&mut self, least: u64) -> Option<File> {
+        let [file] = self.listed.make_contiguous() else { return None };
+        if file.bytes >= least && file.pieces.is_some() { self.listed.pop_front() } else { None }
+    }
+
     /// How many there are.
     pub(super) fn count(&self) -> usize {
         self.listed.len() + self.coming.len()

@@ -4,7 +4,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `open.rs`, `open/images.rs` | from inputs to files to what is in them |
+//! | `open.rs`, `open/images.rs`, `open/streamed.rs` | from inputs to files to what is in them |
 //! | `content.rs`, `doubts.rs` | what a file is; whether an unnamed label map has our numbers |
 //! | `compute.rs` | weights, device, engine |
 //! | `segment.rs` | the run and its clean-up |

@@ -5,6 +5,7 @@
 //! the job is parked with a question, and goes on if the answer is yes.
 
 mod images;
+mod streamed;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use super::{Executor, Step};
 use crate::edit::{ByteSlices, Extra};
 use crate::session::{self, CtKey, Hashing, Session};
 use crate::worker::error::{FileError, OpenError, PlatformError};
-use crate::worker::platform::Platform;
+use crate::worker::platform::{File, Platform};
 use crate::worker::{AboutScan, Event, Input, OpenAnswer, OpenAs, OpenQuestion, Opened};
 
 /// Bytes that a voxel needs until it is on screen: read, brought to canonical order, labels on both sides, certainty.
@@ -40,6 +41,8 @@ const IDENTIFYING: &str = "Looking for earlier edits";
 /// Where the job is.
 enum OpenStage {
     Listing(VecDeque<Input>),
+    /// One large file, of which no more lies in memory than its voxels.
+    Streaming(File),
     Reading,
     Unpacking(VecDeque<Named>),
     Sorting,
@@ -201,8 +204,18 @@ impl Opening {
                 if let Some(large) = self.fits(platform, bytes) {
                     return Ok(large);
                 }
-                self.stage = OpenStage::Reading;
+                let large = match self.as_what {
+                    OpenAs::Whatever => self.coming.take_large(platform.large()),
+                    OpenAs::Weights | OpenAs::Reference => None,
+                };
+                self.stage = large.map_or(OpenStage::Reading, OpenStage::Streaming);
                 Ok(Progress::Going("Reading", Some(0.0)))
+            }
+            OpenStage::Streaming(_) => {
+                let OpenStage::Streaming(file) = std::mem::replace(&mut self.stage, OpenStage::Reading) else {
+                    return Ok(Progress::Done);
+                };
+                self.stream(platform, file)
             }
             OpenStage::Reading => self.read(),
             OpenStage::Unpacking(packed) => {

@@ -11,7 +11,7 @@ use attention_anatomy::infer::{
 use attention_anatomy::network::weights;
 use attention_anatomy::testing::FakeEngine;
 
-use super::{File, Promise, in_memory};
+use super::{File, Pieces, Promise, in_memory};
 use crate::worker::Input;
 use crate::worker::error::PlatformError;
 
@@ -36,6 +36,10 @@ pub struct FakeState {
     pub memory_limit: u64,
     /// What [`super::Platform::most_bytes`] says.
     pub most_bytes: u64,
+    /// What [`super::Platform::large`] says.
+    pub large: u64,
+    /// Files that lay in memory whole.
+    pub read_whole: usize,
     /// Attention of the organ that is found.
     pub attention: f32,
 }
@@ -52,6 +56,8 @@ impl Default for FakeState {
             patience: 0,
             memory_limit: u64::MAX,
             most_bytes: u64::MAX,
+            large: u64::MAX,
+            read_whole: 0,
             attention: 1.0,
         }
     }
@@ -82,6 +88,17 @@ impl FakePlatform {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A file that counts how often it is read whole.
+    fn on_disk(&self, name: &str, bytes: &Arc<[u8]>) -> File {
+        let (read, platform, own) = (in_memory(name, bytes).read, self.clone(), bytes.clone());
+        let read = move || {
+            platform.state().read_whole += 1;
+            read()
+        };
+        let pieces: Pieces = Box::new(move || Ok(Box::new(std::io::Cursor::new(own.clone()))));
+        File { name: name.into(), bytes: bytes.len() as u64, read: Box::new(read), pieces: Some(pieces) }
+    }
+
     fn later<T: 'static>(&self, value: T) -> Promise<T> {
         let (mut left, mut value) = (self.state().patience, Some(value));
         Box::pin(std::future::poll_fn(move |_| {
@@ -98,7 +115,7 @@ impl FakePlatform {
 impl super::Platform for FakePlatform {
     fn list(&mut self, input: &Input) -> Result<Vec<File>, PlatformError> {
         match input {
-            Input::Bytes { name, bytes } => Ok(vec![in_memory(name, bytes)]),
+            Input::Bytes { name, bytes } => Ok(vec![self.on_disk(name, bytes)]),
             Input::Sample => Ok(vec![in_memory("sample.nii.gz", &self.sample)]),
             _ => Err(PlatformError::Refused("this platform has no files".into())),
         }
@@ -114,6 +131,10 @@ impl super::Platform for FakePlatform {
 
     fn most_bytes(&self) -> u64 {
         self.state().most_bytes
+    }
+
+    fn large(&self) -> u64 {
+        self.state().large
     }
 
     fn device(&mut self, preference: DevicePreference) -> Promise<Result<ComputeDevice, PlatformError>> {

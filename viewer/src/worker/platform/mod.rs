@@ -1,6 +1,8 @@
 //! What the worker asks of the platform that it runs on: files, bundled data, memory, devices, engines. One twin for the
 //! desktop, one for the browser, and one for tests that is slow or fails on demand.
 
+#[cfg(target_family = "wasm")]
+mod browser_files;
 #[cfg(test)]
 mod fake;
 #[cfg(not(target_family = "wasm"))]
@@ -42,7 +44,12 @@ pub struct File {
     pub bytes: u64,
     /// Its contents or one sentence why there are none; called once, when it is its turn.
     pub read: Box<dyn FnOnce() -> Promise<Result<Vec<u8>, PlatformError>>>,
+    /// The same piece by piece, from the start at every call; `None` where it is in memory anyway.
+    pub pieces: Option<Pieces>,
 }
+
+/// Opens a file that is read as far as it is needed. The worker waits for each piece.
+pub type Pieces = Box<dyn Fn() -> std::io::Result<Box<dyn std::io::Read>>>;
 
 impl std::fmt::Debug for File {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -69,6 +76,11 @@ pub trait Platform {
         u64::MAX
     }
 
+    /// Bytes from which on a file that is read alone does not lie in memory beside its voxels, where its format allows that.
+    fn large(&self) -> u64 {
+        64_000_000
+    }
+
     /// Opens a device.
     fn device(&mut self, preference: DevicePreference) -> Promise<Result<ComputeDevice, PlatformError>> {
         Box::pin(async move { Ok(ComputeDevice::open_async(preference).await?) })
@@ -86,5 +98,6 @@ pub trait Platform {
 /// A file whose contents are at hand.
 fn in_memory(name: &str, bytes: &std::sync::Arc<[u8]>) -> File {
     let (name, bytes) = (name.to_string(), bytes.clone());
-    File { name, bytes: bytes.len() as u64, read: Box::new(move || Box::pin(async move { Ok(bytes.to_vec()) })) }
+    let size = bytes.len() as u64;
+    File { name, bytes: size, read: Box::new(move || Box::pin(async move { Ok(bytes.to_vec()) })), pieces: None }
 }

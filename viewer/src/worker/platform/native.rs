@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use attention_anatomy_assets::{self as assets, SAMPLE, SAMPLE_NAME, WEIGHTS};
 
-use super::{File, Promise, in_memory};
+use super::{File, Pieces, Promise, in_memory};
 use crate::worker::Input;
 use crate::worker::error::PlatformError;
 
@@ -26,7 +26,12 @@ impl super::Platform for Desktop {
             Input::Bytes { name, bytes } => Ok(vec![in_memory(name, bytes)]),
             Input::Sample => {
                 let read = || -> Promise<_> { Box::pin(async { Ok(SAMPLE.to_vec()) }) };
-                Ok(vec![File { name: SAMPLE_NAME.into(), bytes: SAMPLE.len() as u64, read: Box::new(read) }])
+                Ok(vec![File {
+                    name: SAMPLE_NAME.into(),
+                    bytes: SAMPLE.len() as u64,
+                    read: Box::new(read),
+                    pieces: None,
+                }])
             }
         }
     }
@@ -54,7 +59,9 @@ fn on_disk(name: String, path: PathBuf) -> Result<File, PlatformError> {
         reason: e.to_string(),
     };
     let bytes = std::fs::metadata(&path).map_err(|e| unreadable(&path, e))?.len();
+    let own = path.clone();
+    let pieces: Pieces = Box::new(move || Ok(Box::new(std::fs::File::open(&own)?)));
     let read =
         move || -> Promise<_> { Box::pin(async move { std::fs::read(&path).map_err(|e| unreadable(&path, e)) }) };
-    Ok(File { name, bytes, read: Box::new(read) })
+    Ok(File { name, bytes, read: Box::new(read), pieces: Some(pieces) })
 }

@@ -7,6 +7,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Response, WorkerGlobalScope};
 
+use super::browser_files::{Bundles, pieces};
 use super::{File, Promise, in_memory};
 use crate::worker::Input;
 use crate::worker::error::PlatformError;
@@ -20,7 +21,9 @@ const MOST: u64 = 2_000_000_000;
 
 /// The browser.
 #[derive(Debug, Default)]
-pub struct Browser;
+pub struct Browser {
+    bundles: Bundles,
+}
 
 impl super::Platform for Browser {
     fn list(&mut self, input: &Input) -> Result<Vec<File>, PlatformError> {
@@ -28,22 +31,16 @@ impl super::Platform for Browser {
             Input::Path(path) => Err(PlatformError::NoPaths(path.display().to_string())),
             Input::Bytes { name, bytes } => Ok(vec![in_memory(name, bytes)]),
             Input::Browser(file) => {
-                let file = file.clone();
                 let (name, bytes) = (file.name(), file.size() as u64);
-                let read = move || -> Promise<_> {
-                    Box::pin(async move {
-                        let buffer = JsFuture::from(file.array_buffer()).await;
-                        buffer
-                            .map(to_bytes)
-                            .map_err(|e| PlatformError::Unreadable { name: file.name(), reason: reason(&e) })
-                    })
-                };
-                Ok(vec![File { name, bytes, read: Box::new(read) }])
+                let part = self.bundles.add(file);
+                let pieces = Some(pieces(file.clone()));
+                Ok(vec![File { name, bytes, read: Box::new(move || Box::pin(part.read())), pieces }])
             }
             Input::Sample => Ok(vec![File {
                 name: SAMPLE_NAME.into(),
                 bytes: 0,
                 read: Box::new(|| Box::pin(fetch(SAMPLE_ON_THE_PAGE))),
+                pieces: None,
             }]),
         }
     }
@@ -76,7 +73,7 @@ fn to_bytes(buffer: JsValue) -> Vec<u8> {
 }
 
 /// What JavaScript says of an error.
-fn reason(error: &JsValue) -> String {
+pub(super) fn reason(error: &JsValue) -> String {
     error.dyn_ref::<js_sys::Error>().map_or_else(|| "unknown reason".into(), |e| String::from(e.message()))
 }
 

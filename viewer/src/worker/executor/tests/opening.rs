@@ -3,6 +3,7 @@ use attention_anatomy::formats::{nifti, nrrd};
 use attention_anatomy::volume::{CtVolume, Geometry};
 use proptest::prelude::*;
 
+use std::io::Read;
 use std::sync::Arc;
 
 use super::*;
@@ -284,6 +285,36 @@ fn what_does_not_fit_is_asked_before_it_is_decoded() {
     assert!(matches!(events.last(), Some(Event::OpenLarge { .. } | Event::OpenFailed { .. })), "{events:?}");
     rig.tell(Command::CancelOpen);
     assert!(matches!(&rig.rest()[..], [] | [Event::OpenFailed { .. }]));
+}
+
+#[test]
+fn a_large_file_becomes_voxels_while_it_is_read_and_is_never_in_memory_whole() {
+    let ct = samples::ct(SLICES);
+    let mut plain = Vec::new();
+    flate2::read::GzDecoder::new(&samples::nifti(&ct)[..]).read_to_end(&mut plain).unwrap();
+    let platform = samples::platform();
+    platform.state().large = 1;
+    let mut rig = Rig::on(platform);
+    for file in [samples::nifti(&ct), plain.clone()] {
+        let opened = opened_ct(&rig.open(vec![bytes("ct", file)]));
+        assert_eq!((&opened.voxels, &opened.geometry), (&ct.voxels, &ct.geometry));
+    }
+    // Labels without names are asked about, as ever.
+    let labels = ct.with_voxels(labels_of(&ct).into_iter().map(i16::from).collect());
+    let events = rig.open(vec![bytes("map", samples::nifti(&labels))]);
+    assert!(matches!(events.last(), Some(Event::OpenAsks { question: OpenQuestion::Names { .. }, .. })), "{events:?}");
+    rig.tell(Command::CancelOpen);
+    rig.rest();
+    // What does not fit is asked before it is decoded; a file that ends early is refused.
+    rig.platform.state().memory_limit = 60 * 60 * SLICES as u64;
+    let events = rig.open(vec![bytes("ct", samples::nifti(&ct))]);
+    assert!(matches!(events.last(), Some(Event::OpenLarge { .. })), "{events:?}");
+    rig.platform.state().memory_limit = u64::MAX;
+    refusal(&rig.open(vec![bytes("ct", plain[..plain.len() / 2].to_vec())]));
+    assert_eq!(rig.platform.state().read_whole, 0);
+    // What cannot be decoded so is read first.
+    let opened = opened_ct(&rig.open(vec![bytes("download", nrrd::write_ct(&ct, "").unwrap())]));
+    assert_eq!((&opened.voxels, rig.platform.state().read_whole), (&ct.voxels, 1));
 }
 
 #[test]
