@@ -163,7 +163,6 @@ fn message(browser: &mut Chromium) -> String {
 const MESSAGE: &str = "document.querySelector('dialog[open]')?.innerText";
 
 #[test]
-#[ignore = "not yet seen to pass; cargo test ... -- --ignored runs it"]
 fn a_fault_is_said_in_plain_words_and_loses_no_edit() {
     let Some(stage) = stage() else { return };
     let host = Host::of(&stage.page);

@@ -105,7 +105,6 @@ fn on_telephones_and_tablets_fingers_turn_zoom_and_read() {
 }
 
 #[test]
-#[ignore = "not yet seen to pass; cargo test ... -- --ignored runs it"]
 fn a_screen_reader_and_the_keyboard_find_what_the_screen_shows() {
     let Some(stage) = stage() else { return };
     let host = Host::of(&stage.page);
