@@ -117,8 +117,8 @@ pub(crate) fn damaged_versions(file: &[u8], count: usize) -> impl Iterator<Item 
             damaged.truncate(random(file.len()));
         } else {
             for _ in 0..=random(8) {
-                // Headers are where the damage does most harm.
-                let reach = if random(4) == 0 { file.len() } else { file.len().min(400) };
+                // Headers are where the damage does most harm; those of DICOM are longer.
+                let reach = file.len().min([file.len(), 400, 400, 4000][random(4)]);
                 damaged[random(reach)] = [0, 0xff, 0x7f, 0x80, random(256) as u8][random(5)];
             }
         }

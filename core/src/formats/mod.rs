@@ -31,6 +31,8 @@ mod source;
 mod undecided;
 
 #[cfg(test)]
+mod allocated;
+#[cfg(test)]
 pub(crate) mod analytic;
 
 pub use check::check;

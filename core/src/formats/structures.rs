@@ -144,16 +144,34 @@ impl TargetGrid {
         &self.canonical
     }
 
-    /// A label map with voxels in stored order.
-    pub(super) fn volume(&self, stored: Vec<u8>) -> LabelVolume {
+    /// A label map without a label.
+    fn empty(&self) -> LabelVolume {
         Volume {
             geometry: self.canonical.clone(),
-            voxels: self.axes.apply(stored, self.stored.size),
+            voxels: vec![0; self.canonical.voxel_count()],
             stored: self.stored.clone(),
             axes: self.axes,
             modality: Modality::Unknown,
             warnings: Vec::new(),
         }
+    }
+
+    /// The runs of voxels in canonical order that are not 0 in `stored`, which is in stored order and need not be copied for it.
+    fn runs(&self, stored: &[u8]) -> Vec<Range<usize>> {
+        let mut runs: Vec<Range<usize>> = Vec::new();
+        let (columns, mut at) = (self.canonical.size[0], 0);
+        self.axes.rows(self.stored.size, |first, step| {
+            for i in 0..columns {
+                if stored[(first as isize + i as isize * step) as usize] != 0 {
+                    match runs.last_mut() {
+                        Some(last) if last.end == at + i => last.end += 1,
+                        _ => runs.push(at + i..at + i + 1),
+                    }
+                }
+            }
+            at += columns;
+        });
+        runs
     }
 }
 
@@ -275,9 +293,9 @@ impl Collected {
         name: &str,
         colour: Option<[u8; 3]>,
         interpreted_type: &str,
-        stored: Vec<u8>,
+        stored: &[u8],
     ) {
-        let voxels = runs(&self.grid.volume(stored).voxels);
+        let voxels = self.grid.runs(stored);
         match organ {
             Some(organ) => {
                 if self.organs.contains_key(&organ) {
@@ -296,7 +314,7 @@ impl Collected {
 
     pub(super) fn finish(self) -> Structures {
         let organs = self.organs.keys().copied().collect();
-        let mut labels = self.grid.volume(vec![0; self.grid.stored.voxel_count()]);
+        let mut labels = self.grid.empty();
         // The smallest last: what encloses another organ is the larger one.
         let mut drawn: Vec<(Organ, Vec<Range<usize>>)> = self.organs.into_iter().collect();
         drawn.sort_by_key(|(_, voxels)| std::cmp::Reverse(voxels.iter().map(Range::len).sum::<usize>()));

@@ -257,6 +257,17 @@ impl AxisMap {
             turn(&mut voxels, size, self.flip);
             return voxels;
         }
+        let mut result = Vec::with_capacity(voxels.len());
+        let columns = size[self.perm[0]] as isize;
+        self.rows(size, |first, step| {
+            result.extend((0..columns).map(|i| voxels[(first as isize + i * step) as usize]));
+        });
+        result
+    }
+
+    /// Calls `each` for every row of the result, in its memory order, with the places of the row's voxels in the source: that of the
+    /// first, and how far it is to the next. `size` is the source's.
+    pub(crate) fn rows(&self, size: [usize; 3], mut each: impl FnMut(usize, isize)) {
         let source_stride = [1, size[0], size[0] * size[1]];
         let out: [usize; 3] = std::array::from_fn(|a| size[self.perm[a]]);
         let mut start = 0usize;
@@ -269,14 +280,12 @@ impl AxisMap {
                 s as isize
             }
         });
-        let mut result = Vec::with_capacity(voxels.len());
         for k in 0..out[2] {
             for j in 0..out[1] {
                 let row = start as isize + k as isize * stride[2] + j as isize * stride[1];
-                result.extend((0..out[0]).map(|i| voxels[(row + i as isize * stride[0]) as usize]));
+                each(row as usize, stride[0]);
             }
         }
-        result
     }
 }
 

@@ -30,7 +30,7 @@ pub fn structures(
     let mut collected = Collected::new(grid.clone(), warnings);
     for roi in &set.rois {
         let mask = mask(roi, grid, &mut collected.warnings);
-        collected.add(Organ::from_name(&roi.name), &roi.name, roi.colour, &roi.interpreted_type, mask);
+        collected.add(Organ::from_name(&roi.name), &roi.name, roi.colour, &roi.interpreted_type, &mask);
     }
     Ok(collected.finish())
 }

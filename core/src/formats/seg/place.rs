@@ -6,8 +6,8 @@ use crate::volume::Geometry;
 
 /// How far a pixel's centre may lie from a voxel's, as a part of a voxel.
 const SAME_VOXEL: f64 = 0.1;
-/// Most voxels of a grid that only the frames tell: nothing else in the file has to be as large, and a map and its copy along the
-/// patient's axes are to stay within 1 GB.
+/// Most voxels of a grid that only the frames tell: nothing else in the file has to be as large, and a map and a second one beside it
+/// are to stay within 1 GB.
 const MAX_VOXELS: f64 = (1u64 << 29) as f64;
 
 /// Puts a segmentation on a grid; without one, on that of its own frames, which reaches from the first of them to the last.
@@ -69,7 +69,7 @@ pub fn structures(
         if outside > 0 {
             collected.warnings.push(format!("{}: {outside} voxels lie outside of the CT", segment.label));
         }
-        collected.add(segment.organ, &segment.label, segment.colour, "", mask);
+        collected.add(segment.organ, &segment.label, segment.colour, "", &mask);
     }
     Ok(collected.finish())
 }
