@@ -47,20 +47,19 @@ fn image(read: Result<CtOrLabels, open::FormatError>) -> Vec<Finding> {
 }
 
 fn in_dicom(files: &[(String, Vec<u8>)]) -> Vec<Finding> {
-    let mut kinds = files.iter().map(|(_, bytes)| dicom::stored(bytes));
+    let kinds: Vec<Option<Stored>> = files.iter().map(|(_, bytes)| dicom::stored(bytes)).collect();
     let checked = dicom::check(files);
     let mut findings = checked.findings;
     let series = checked.series;
-    for (name, bytes) in files {
-        match kinds.next().flatten() {
+    for ((name, bytes), kind) in files.iter().zip(&kinds) {
+        match kind {
             Some(Stored::StructureSet) => structure_set(name, bytes, files, &series, &mut findings),
             Some(Stored::Segmentation) => segmentation(name, bytes, &series, &mut findings),
             _ => {}
         }
     }
     let nothing = series.is_empty() && !findings.iter().any(|f| f.weight == Weight::Wrong);
-    let drawn =
-        files.iter().any(|(_, b)| matches!(dicom::stored(b), Some(Stored::StructureSet | Stored::Segmentation)));
+    let drawn = kinds.iter().any(|kind| matches!(kind, Some(Stored::StructureSet | Stored::Segmentation)));
     if nothing && !drawn {
         let error = dicom::list_series(files).err().map(|e| e.to_string()).unwrap_or_default();
         findings.push(Finding::new(Weight::Wrong, "", error));

@@ -4,15 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::DicomError;
-use super::header::{self, FileKind};
-use super::reader::SeriesReader;
+use super::reader::volume_of;
 use super::repairs::Repairs;
 use super::series::{ImageFile, Series, SeriesInfo};
-use super::survey::{Survey, hounsfield_doubt, survey};
-use super::walk::Unreadable;
-use super::{SeriesChoice, can_refer, pixels};
+use super::survey::{Survey, headers, hounsfield_doubt, survey_of};
+use super::{can_refer, pixels};
 use crate::formats::finding::{Finding, Weight};
-use crate::volume::{CtVolume, Modality, check_hu};
+use crate::volume::{Modality, check_hu};
 
 /// Slices further apart than this show small organs on one or two slices, mm.
 const COARSE_MM: f64 = 5.05;
@@ -28,27 +26,24 @@ pub(in crate::formats) struct Checked {
 /// Looks at all images among the files.
 pub(in crate::formats) fn check(files: &[(String, Vec<u8>)]) -> Checked {
     let mut findings = Vec::new();
-    // Damaged files first, so that the others can be surveyed without them.
-    let is_whole = |file: &&(String, Vec<u8>)| match header::read(&file.1) {
-        Err(Unreadable::Damaged(reason)) => Some(DicomError::Damaged { file: file.0.clone(), reason }),
-        Ok(FileKind::Image(_) | FileKind::Other(_) | FileKind::OtherDamaged(..)) | Err(Unreadable::NotDicom) => None,
-    };
-    let damaged: BTreeMap<&str, DicomError> =
-        files.iter().filter_map(|file| is_whole(&file).map(|error| (file.0.as_str(), error))).collect();
+    // The others are surveyed without the damaged ones.
+    let mut damaged: BTreeMap<&str, DicomError> = BTreeMap::new();
+    let mut kinds = Vec::with_capacity(files.len());
+    for ((name, _), read) in files.iter().zip(headers(files)) {
+        kinds.push(match read {
+            Ok(kind) => Some(kind),
+            Err(reason) => {
+                damaged.insert(name, DicomError::Damaged { file: name.clone(), reason });
+                None
+            }
+        });
+    }
     findings.extend(damaged.values().map(|error| Finding::new(Weight::Wrong, "", error)));
-    let whole: Vec<(String, Vec<u8>)> =
-        files.iter().filter(|file| !damaged.contains_key(file.0.as_str())).cloned().collect();
-    match survey(&whole, Repairs::default()) {
+    match survey_of(files, kinds, Repairs::default()) {
         Ok(survey) => {
-            let doubtful = |note: &str| note.contains("patients") || note.contains("damaged");
-            findings.extend(
-                survey
-                    .notes
-                    .iter()
-                    .map(|note| Finding::new(if doubtful(note) { Weight::Doubt } else { Weight::Note }, "", note)),
-            );
+            findings.extend(survey.notes.iter().map(|(weight, note)| Finding::new(*weight, "", note)));
             for (n, series) in survey.series.iter().enumerate() {
-                one_series(&whole, &survey, n, series, &mut findings);
+                one_series(files, &survey, n, series, &mut findings);
             }
             Checked { findings, series: survey.series.into_iter().map(|s| s.info).collect() }
         }
@@ -163,19 +158,12 @@ fn found_in_voxels(
     series: &Series,
     found: &mut dyn FnMut(Weight, &dyn ToString),
 ) {
-    let wanted: BTreeSet<usize> = series.slices.iter().map(|&(n, _)| survey.images[n].index).collect();
-    let own = files.iter().enumerate().filter(|(n, _)| wanted.contains(n)).map(|(_, file)| file.clone()).collect();
-    let decoded = (|| -> Result<CtVolume, DicomError> {
-        let mut reader = SeriesReader::open(own, SeriesChoice::Best)?;
-        while reader.step()? {}
-        Ok(reader.finish()?.0)
-    })();
-    let volume = match decoded {
+    let volume = match volume_of(survey, series, files) {
         Ok(volume) => volume,
         Err(error) => return found(Weight::Wrong, &error),
     };
-    let known = |warning: &&String| series.notes.contains(warning) || survey.notes.contains(warning);
-    for warning in volume.warnings.iter().filter(|w| !known(w)) {
+    // What was said of the series stands there already.
+    for warning in volume.warnings.iter().filter(|w| !series.notes.contains(w)) {
         found(Weight::Doubt, warning);
     }
     if series.info.modality == Modality::Ct

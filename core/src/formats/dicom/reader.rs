@@ -1,6 +1,7 @@
 //! A series read in steps: a few files at a time, so that whoever shows progress can, and whoever has had enough can
 //! stop. Its size is known before the first pixel is decoded.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 
 use super::choice::{self, SeriesChoice};
@@ -90,41 +91,13 @@ impl SeriesReader {
     /// # Errors
     /// [`DicomError`]: pixels that cannot be decoded, or a volume that does not fit in memory.
     pub fn step(&mut self) -> Result<bool, DicomError> {
-        let [nx, ny, nz] = self.acquired;
-        let count = nx * ny * nz;
-        let whole = self.stored.voxel_count();
         if self.voxels.is_empty() {
-            if whole > MAX_VOXELS || count > MAX_VOXELS || self.voxels.try_reserve_exact(count).is_err() {
-                return Err(DicomError::TooLarge(self.stored.size));
-            }
-            self.voxels.resize(count, 0);
+            self.voxels = room(&self.stored, self.acquired)?;
         }
-        let batch: BTreeMap<usize, Vec<u8>> = self.left.drain(..self.left.len().min(FILES_PER_STEP)).collect();
+        let part = self.left.drain(..self.left.len().min(FILES_PER_STEP));
+        let batch = part.map(|(n, bytes)| (n, Cow::Owned(bytes))).collect();
         let chosen = &self.survey.series[self.chosen];
-        let mut slices: BTreeMap<usize, Vec<(usize, &mut [i16])>> = BTreeMap::new();
-        let at = chosen.stack.as_ref().map_err(Clone::clone)?.at.as_slice();
-        let mut wanted = chosen.slices.iter().zip(at).peekable();
-        for (k, out) in self.voxels.chunks_mut(nx * ny).enumerate() {
-            let Some((&(image, frame), _)) = wanted.next_if(|(_, at)| **at == k) else { continue };
-            if batch.contains_key(&image) {
-                slices.entry(image).or_default().push((frame, out));
-            }
-        }
-        let images = &self.survey.images;
-        let jobs: Vec<Job> = batch
-            .into_iter()
-            .filter_map(|(n, bytes)| Some(Job { image: &images[n], bytes, slices: slices.remove(&n)? }))
-            .collect();
-        let add = |a: Clipping, b: Clipping| Clipping { clipped: a.clipped + b.clipped };
-        #[cfg(not(target_family = "wasm"))]
-        let done = {
-            use rayon::prelude::*;
-            jobs.into_par_iter().map(Job::run).try_reduce(Clipping::default, |a, b| Ok(add(a, b)))?
-        };
-        #[cfg(target_family = "wasm")]
-        let done =
-            jobs.into_iter().map(Job::run).try_fold(Clipping::default(), |a, b| Ok::<_, DicomError>(add(a, b?)))?;
-        self.clipped += done.clipped;
+        self.clipped += decode(&self.survey.images, chosen, batch, &mut self.voxels)?.clipped;
         Ok(!self.left.is_empty())
     }
 
@@ -135,19 +108,8 @@ impl SeriesReader {
     pub fn finish(self) -> Result<(CtVolume, SeriesInfo, Vec<SeriesInfo>), DicomError> {
         let Survey { images, series, notes } = self.survey;
         let chosen: &Series = &series[self.chosen];
-        let stack = chosen.stack.as_ref().map_err(Clone::clone)?;
-        let mut voxels = match &stack.shear {
-            Some(shear) => shear.apply(&self.voxels),
-            None => self.voxels,
-        };
-        fill(&mut voxels, self.stored.size, &stack.missing());
-        let mut volume = Volume::from_stored(self.stored, voxels, chosen.info.modality.clone())?;
-        if self.clipped > 0 {
-            volume.warnings.push(format!("{} voxels were outside -32768 to 32767 and were clipped", self.clipped));
-        }
-        volume.warnings.extend(hounsfield_doubt(&images, chosen));
-        volume.warnings.extend(chosen.notes.clone());
-        volume.warnings.extend(notes);
+        let mut volume = assemble(&images, chosen, self.voxels, self.clipped)?;
+        volume.warnings.extend(notes.into_iter().map(|(_, note)| note));
         if series.len() > 1 && !self.reasons.is_empty() {
             let (n, info) = (series.len(), &chosen.info);
             let step = info.spacing.map_or(0.0, |[_, _, step]| step);
@@ -162,6 +124,77 @@ impl SeriesReader {
         let info = chosen.info.clone();
         Ok((volume, info, series.into_iter().map(|s| s.info).collect()))
     }
+}
+
+/// The volume of a series that was surveyed, without what is to be said of the folder. Nothing of the files is read again but their pixels,
+/// and none is copied.
+///
+/// # Errors
+/// As [`SeriesReader`].
+pub(super) fn volume_of(survey: &Survey, series: &Series, files: &[(String, Vec<u8>)]) -> Result<CtVolume, DicomError> {
+    let stored = &series.stack.as_ref().map_err(Clone::clone)?.geometry;
+    let mut voxels = room(stored, [series.info.size[0], series.info.size[1], stored.size[2]])?;
+    let own = |&(n, _): &(usize, usize)| Some((n, Cow::Borrowed(files.get(survey.images[n].index)?.1.as_slice())));
+    let clipping = decode(&survey.images, series, series.slices.iter().filter_map(own).collect(), &mut voxels)?;
+    assemble(&survey.images, series, voxels, clipping.clipped)
+}
+
+/// Room for the slices as the files have them: columns, rows and slices of `acquired`.
+fn room(stored: &Geometry, acquired: [usize; 3]) -> Result<Vec<i16>, DicomError> {
+    let (count, whole) = (acquired.iter().product::<usize>(), stored.voxel_count());
+    let mut voxels = Vec::new();
+    if whole > MAX_VOXELS || count > MAX_VOXELS || voxels.try_reserve_exact(count).is_err() {
+        return Err(DicomError::TooLarge(stored.size));
+    }
+    voxels.resize(count, 0);
+    Ok(voxels)
+}
+
+/// Decodes files, each by its image, into the slices that they have of the volume.
+fn decode(
+    images: &[ImageFile],
+    series: &Series,
+    files: BTreeMap<usize, Cow<'_, [u8]>>,
+    voxels: &mut [i16],
+) -> Result<Clipping, DicomError> {
+    let mut slices: BTreeMap<usize, Vec<(usize, &mut [i16])>> = BTreeMap::new();
+    let at = series.stack.as_ref().map_err(Clone::clone)?.at.as_slice();
+    let mut wanted = series.slices.iter().zip(at).peekable();
+    for (k, out) in voxels.chunks_mut(series.info.size[0] * series.info.size[1]).enumerate() {
+        let Some((&(image, frame), _)) = wanted.next_if(|(_, at)| **at == k) else { continue };
+        if files.contains_key(&image) {
+            slices.entry(image).or_default().push((frame, out));
+        }
+    }
+    let jobs: Vec<Job> = files
+        .into_iter()
+        .filter_map(|(n, bytes)| Some(Job { image: &images[n], bytes, slices: slices.remove(&n)? }))
+        .collect();
+    let add = |a: Clipping, b: Clipping| Clipping { clipped: a.clipped + b.clipped };
+    #[cfg(not(target_family = "wasm"))]
+    {
+        use rayon::prelude::*;
+        jobs.into_par_iter().map(Job::run).try_reduce(Clipping::default, |a, b| Ok(add(a, b)))
+    }
+    #[cfg(target_family = "wasm")]
+    jobs.into_iter().map(Job::run).try_fold(Clipping::default(), |a, b| Ok(add(a, b?)))
+}
+
+/// The volume of decoded slices: sheared and filled as its series asks for, with what is to be said of it.
+fn assemble(images: &[ImageFile], series: &Series, acquired: Vec<i16>, clipped: usize) -> Result<CtVolume, DicomError> {
+    let stack = series.stack.as_ref().map_err(Clone::clone)?;
+    let mut voxels = match &stack.shear {
+        Some(shear) => shear.apply(&acquired),
+        None => acquired,
+    };
+    fill(&mut voxels, stack.geometry.size, &stack.missing());
+    let mut volume = Volume::from_stored(stack.geometry.clone(), voxels, series.info.modality.clone())?;
+    if clipped > 0 {
+        volume.warnings.push(format!("{clipped} voxels were outside -32768 to 32767 and were clipped"));
+    }
+    volume.warnings.extend(hounsfield_doubt(images, series));
+    volume.warnings.extend(series.notes.clone());
+    Ok(volume)
 }
 
 /// Files whose series are known: for whoever chooses one of them.
@@ -251,7 +284,7 @@ impl SeriesSurvey {
 /// The work of one file: the slices of the volume that it fills, each with its frame.
 struct Job<'a> {
     image: &'a ImageFile,
-    bytes: Vec<u8>,
+    bytes: Cow<'a, [u8]>,
     slices: Vec<(usize, &'a mut [i16])>,
 }
 

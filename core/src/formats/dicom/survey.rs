@@ -8,6 +8,7 @@ use super::header::{self, FileKind, Header};
 use super::repairs::Repairs;
 use super::series::{self, ImageFile, Series};
 use super::walk::Unreadable;
+use crate::formats::finding::Weight;
 
 /// Names of files that are told one by one; more are only counted.
 const NAMES_TOLD: usize = 3;
@@ -16,8 +17,8 @@ const NAMES_TOLD: usize = 3;
 pub(super) struct Survey {
     pub(super) images: Vec<ImageFile>,
     pub(super) series: Vec<Series>,
-    /// What was left out and what else a user should know. One sentence each.
-    pub(super) notes: Vec<String>,
+    /// What was left out and what else a user should know, one sentence each, and how much it matters.
+    pub(super) notes: Vec<(Weight, String)>,
 }
 
 /// Looks at the header of every file.
@@ -25,19 +26,32 @@ pub(super) struct Survey {
 /// A file that should have been slices and is damaged is an error, because nobody can say which slices it had. Anything else
 /// that is damaged costs no more than a note.
 pub(super) fn survey(files: &[(String, Vec<u8>)], repairs: Repairs) -> Result<Survey, DicomError> {
+    let mut kinds = Vec::with_capacity(files.len());
+    for ((name, _), read) in files.iter().zip(headers(files)) {
+        kinds.push(Some(read.map_err(|reason| DicomError::Damaged { file: name.clone(), reason })?));
+    }
+    survey_of(files, kinds, repairs)
+}
+
+/// As [`survey`], of files whose headers were read; without those that have none here.
+pub(super) fn survey_of(
+    files: &[(String, Vec<u8>)],
+    kinds: Vec<Option<FileKind>>,
+    repairs: Repairs,
+) -> Result<Survey, DicomError> {
     let mut images = Vec::new();
     let mut others: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     let mut notes = Vec::new();
-    for (index, ((name, _), read)) in files.iter().zip(headers(files)).enumerate() {
-        match read {
-            Ok(FileKind::Image(header)) => images.push(ImageFile { index, name: name.clone(), header: *header }),
-            Ok(FileKind::Other(kind)) => others.entry(kind).or_default().push(name),
-            Ok(FileKind::OtherDamaged(kind, reason)) => {
-                notes.push(format!("{name} is a damaged {kind} file ({reason}) and was left out; it holds no slices"));
+    for (index, ((name, _), kind)) in files.iter().zip(kinds).enumerate() {
+        match kind {
+            Some(FileKind::Image(header)) => images.push(ImageFile { index, name: name.clone(), header: *header }),
+            Some(FileKind::Other(kind)) => others.entry(kind).or_default().push(name),
+            Some(FileKind::OtherDamaged(kind, reason)) => {
+                let note = format!("{name} is a damaged {kind} file ({reason}) and was left out; it holds no slices");
+                notes.push((Weight::Doubt, note));
                 others.entry(format!("damaged {kind}")).or_default().push(name);
             }
-            Err(Unreadable::NotDicom) => others.entry(NOT_DICOM.into()).or_default().push(name),
-            Err(Unreadable::Damaged(reason)) => return Err(DicomError::Damaged { file: name.clone(), reason }),
+            None => {}
         }
     }
     let kinds: Vec<String> = others.iter().map(|(kind, names)| format!("{} {kind}", names.len())).collect();
@@ -47,10 +61,12 @@ pub(super) fn survey(files: &[(String, Vec<u8>)], repairs: Repairs) -> Result<Su
     }
     let copies = leave_out_copies(&mut images, files);
     if !kinds.is_empty() {
-        notes.push(format!("files that are no slices were left out: {}", kinds.join(", ")));
+        // Whoever sees only this sentence is to look at it where one of them is damaged.
+        let weight = if kinds.iter().any(|kind| kind.contains(" damaged ")) { Weight::Doubt } else { Weight::Note };
+        notes.push((weight, format!("files that are no slices were left out: {}", kinds.join(", "))));
     }
     if copies > 0 {
-        notes.push(format!("copies of slices that are there twice were left out: {copies}"));
+        notes.push((Weight::Note, format!("copies of slices that are there twice were left out: {copies}")));
     }
     let patients: BTreeSet<[&str; 3]> = images
         .iter()
@@ -58,22 +74,32 @@ pub(super) fn survey(files: &[(String, Vec<u8>)], repairs: Repairs) -> Result<Su
         .map(|patient| [patient.id.as_str(), patient.name.as_str(), patient.birth_date.as_str()])
         .collect();
     if patients.len() > 1 {
-        notes.push(format!("the slices are of {} patients; check that the right one was read", patients.len()));
+        let note = format!("the slices are of {} patients; check that the right one was read", patients.len());
+        notes.push((Weight::Doubt, note));
     }
     let unread = others.get(NOT_DICOM).map(|names| meant_as_slices(names, &images)).unwrap_or_default();
     let series = series::group(&images, &unread, repairs);
     Ok(Survey { images, series, notes })
 }
 
-/// The header of every file, read side by side where there are processors for it.
-fn headers(files: &[(String, Vec<u8>)]) -> Vec<Result<FileKind, Unreadable>> {
+/// The header of every file, read side by side where there are processors for it; of one that should have been slices and is damaged, the
+/// reason.
+pub(super) fn headers(files: &[(String, Vec<u8>)]) -> Vec<Result<FileKind, String>> {
     #[cfg(not(target_family = "wasm"))]
     {
         use rayon::prelude::*;
-        files.par_iter().map(|(_, bytes)| header::read(bytes)).collect()
+        files.par_iter().map(|(_, bytes)| kind(bytes)).collect()
     }
     #[cfg(target_family = "wasm")]
-    files.iter().map(|(_, bytes)| header::read(bytes)).collect()
+    files.iter().map(|(_, bytes)| kind(bytes)).collect()
+}
+
+fn kind(bytes: &[u8]) -> Result<FileKind, String> {
+    match header::read(bytes) {
+        Ok(kind) => Ok(kind),
+        Err(Unreadable::NotDicom) => Ok(FileKind::Other(NOT_DICOM.into())),
+        Err(Unreadable::Damaged(reason)) => Err(reason),
+    }
 }
 
 const NOT_DICOM: &str = "not DICOM";
