@@ -17,6 +17,7 @@ use dicom_ul::pdu::{
 };
 
 use super::message::{Command, ECHO, STORE};
+use crate::output::SingleFile;
 use crate::progress;
 
 /// Verification SOP Class (PS3.4 annex A).
@@ -246,7 +247,7 @@ impl Partner<'_> {
         let folder = self.reception.folder.join(series);
         let path = folder.join(format!("{instance}.dcm"));
         let cannot = || format!("{}: cannot be written", path.display());
-        let mut part = tempfile::NamedTempFile::new_in(unfinished(&self.reception.folder)).with_context(cannot)?;
+        let mut part = SingleFile::unnamed_in(&unfinished(&self.reception.folder)).with_context(cannot)?;
         part.write_all(file).and_then(|()| part.as_file().sync_all()).with_context(cannot)?;
         std::fs::create_dir_all(&folder).with_context(cannot)?;
         part.persist(&path).with_context(cannot)?;

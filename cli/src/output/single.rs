@@ -53,15 +53,23 @@ impl SingleFile {
     /// Where none can be made.
     pub fn create(&self) -> Result<NamedTempFile> {
         let folder = folder_of(&self.path);
+        Self::unnamed_in(folder).with_context(|| format!("{}: no file can be written here", folder.display()))
+    }
+
+    /// A file for the time being, with the rights of any other file that a program creates and not readable by the owner alone; the umask still
+    /// applies.
+    ///
+    /// # Errors
+    /// Where none can be made.
+    pub fn unnamed_in(folder: &Path) -> std::io::Result<NamedTempFile> {
         let mut builder = tempfile::Builder::new();
         builder.prefix(".writing-");
         #[cfg(unix)]
         {
-            // As any other file that a program creates, not readable by the owner alone; the umask still applies.
             use std::os::unix::fs::PermissionsExt;
             builder.permissions(std::fs::Permissions::from_mode(0o666));
         }
-        builder.tempfile_in(folder).with_context(|| format!("{}: no file can be written here", folder.display()))
+        builder.tempfile_in(folder)
     }
 
     /// Gives a file of [`create`](Self::create) its name.

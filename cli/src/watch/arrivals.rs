@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::time::UNIX_EPOCH;
 
 use anyhow::{Context, Result};
@@ -35,8 +34,16 @@ pub fn output_name(name: &str) -> String {
     format!("{name}{RESULTS}")
 }
 
+/// What the loose files of a folder are, each looked into once for each state of it. What has gone is forgotten.
+#[derive(Debug, Default)]
+pub struct Kinds {
+    known: BTreeMap<PathBuf, (Stamp, Kind)>,
+    /// Of the files that were there this time.
+    seen: BTreeMap<PathBuf, (Stamp, Kind)>,
+}
+
 /// What lies in the folder, in the order of names.
-pub fn list(folder: &Path) -> Result<Vec<Arrival>> {
+pub fn list(folder: &Path, kinds: &mut Kinds) -> Result<Vec<Arrival>> {
     let cannot = || format!("{}: cannot be read", folder.display());
     let (mut found, mut loose) = (Vec::new(), BTreeMap::<String, Vec<(String, PathBuf)>>::new());
     let mut children: Vec<PathBuf> = std::fs::read_dir(folder)
@@ -55,13 +62,14 @@ pub fn list(folder: &Path) -> Result<Vec<Arrival>> {
             let Ok(files) = assets::list(&path) else { continue };
             found.extend(arrival(name, files));
         } else {
-            match kind(&path) {
+            match kinds.of(&path) {
                 Kind::Slice(series) => loose.entry(series).or_default().push((name, path)),
                 Kind::Image => found.extend(arrival(name.clone(), vec![(name, path)])),
                 Kind::Nothing => {}
             }
         }
     }
+    kinds.known = std::mem::take(&mut kinds.seen);
     found.extend(loose.into_iter().filter_map(|(series, files)| arrival(series, files)));
     Ok(found)
 }
@@ -77,7 +85,9 @@ fn arrival(name: String, files: Vec<(String, PathBuf)>) -> Option<Arrival> {
 }
 
 /// Length, and time of the last change in ns.
-fn stamp(path: &Path) -> Option<(u64, u128)> {
+type Stamp = (u64, u128);
+
+fn stamp(path: &Path) -> Option<Stamp> {
     let metadata = std::fs::metadata(path).ok()?;
     let time = metadata.modified().ok()?.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos());
     Some((metadata.len(), time))
@@ -91,23 +101,24 @@ enum Kind {
     Nothing,
 }
 
-/// What a file is, looked up once for each state of it.
-fn kind(path: &Path) -> Kind {
-    type Known = BTreeMap<PathBuf, ((u64, u128), Kind)>;
-    static KNOWN: Mutex<Known> = Mutex::new(BTreeMap::new());
-    let Some(stamp) = stamp(path) else { return Kind::Nothing };
-    let mut known = KNOWN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    if let Some((_, kind)) = known.get(path).filter(|(at, _)| *at == stamp) {
-        return kind.clone();
+impl Kinds {
+    fn of(&mut self, path: &Path) -> Kind {
+        let Some(stamp) = stamp(path) else { return Kind::Nothing };
+        let known = self.known.remove(path).filter(|(at, _)| *at == stamp);
+        let Some((_, kind)) = known.or_else(|| Some((stamp, read_kind(path)?))) else { return Kind::Nothing };
+        self.seen.insert(path.to_path_buf(), (stamp, kind.clone()));
+        kind
     }
-    let Ok(bytes) = std::fs::read(path) else { return Kind::Nothing };
-    let kind = match sniff(&bytes) {
+}
+
+/// `None` where it cannot be read.
+fn read_kind(path: &Path) -> Option<Kind> {
+    let bytes = std::fs::read(path).ok()?;
+    Some(match sniff(&bytes) {
         Some(Format::DicomFile) => series_of(&bytes).map_or(Kind::Nothing, Kind::Slice),
         Some(_) => Kind::Image,
         None => Kind::Nothing,
-    };
-    known.insert(path.to_path_buf(), (stamp, kind.clone()));
-    kind
+    })
 }
 
 impl Arrival {
@@ -122,4 +133,23 @@ pub fn content(files: &[(String, Vec<u8>)]) -> String {
     let mut each: Vec<String> = files.iter().map(|(_, bytes)| sha256(bytes)).collect();
     each.sort_unstable();
     sha256(each.join("\n").as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_gone_is_forgotten_and_what_changed_is_looked_into_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, mut kinds) = (folder.path().join("a.nii"), Kinds::default());
+        std::fs::write(&path, b"no image").unwrap();
+        assert!(list(folder.path(), &mut kinds).unwrap().is_empty());
+        assert_eq!(kinds.known.len(), 1);
+        std::fs::write(&path, b"NRRD0005\ntype: short\n\n").unwrap();
+        assert_eq!(list(folder.path(), &mut kinds).unwrap().len(), 1);
+        std::fs::remove_file(&path).unwrap();
+        assert!(list(folder.path(), &mut kinds).unwrap().is_empty());
+        assert!(kinds.known.is_empty() && kinds.seen.is_empty());
+    }
 }

@@ -22,7 +22,7 @@ use crate::commands::segment::{Options, ReadCt, Session};
 use crate::node::{self, Node};
 use crate::output::Overwrite;
 use crate::{interrupt, progress};
-use arrivals::Arrival;
+use arrivals::{Arrival, Kinds};
 use log::{Event, Line, Log};
 
 /// How often something may be begun that never ends.
@@ -60,6 +60,8 @@ struct Watcher {
     watch: Watch,
     session: Session,
     log: Log,
+    /// What loose files were found to be.
+    kinds: Kinds,
     /// When each arrival was first seen as it is now.
     seen: BTreeMap<String, (String, Instant)>,
     /// When a node was last tried, and why it failed.
@@ -91,6 +93,7 @@ impl Watch {
             watch: self,
             session,
             log,
+            kinds: Kinds::default(),
             seen: BTreeMap::new(),
             tried: BTreeMap::new(),
             stop,
@@ -130,7 +133,7 @@ impl Watcher {
     fn run(&mut self) -> Result<Outcome> {
         let mut away = false;
         while !self.stopped() {
-            match arrivals::list(&self.watch.folder) {
+            match arrivals::list(&self.watch.folder, &mut self.kinds) {
                 Ok(arrivals) => {
                     away = false;
                     let waiting = self.look(arrivals)?;
