@@ -12,8 +12,6 @@ mod constructors;
 #[cfg(target_family = "wasm")]
 mod mirror;
 #[cfg(target_family = "wasm")]
-mod pace;
-#[cfg(target_family = "wasm")]
 mod page;
 #[cfg(target_family = "wasm")]
 mod summary;

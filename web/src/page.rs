@@ -10,18 +10,17 @@ use attention_anatomy::infer::{DevicePreference, measure};
 use attention_anatomy_viewer::worker::{self, Input};
 use attention_anatomy_viewer::{Launch, Shown, ViewerApp};
 use eframe::egui_wgpu::{WgpuSetup, WgpuSetupCreateNew, wgpu};
-use eframe::{CreationContext, WebOptions, WebRunner};
+use eframe::{CreationContext, WebOptions, WebRunner, egui};
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsError, JsValue};
 use web_sys::HtmlCanvasElement;
 
-use crate::{constructors, pace, summary};
+use crate::{constructors, summary};
 
 #[wasm_bindgen]
 extern "C" {
     /// How the page wants the viewer, and what it wants to hear of it.
-    #[derive(Clone)]
     pub type Options;
     /// Address of the worker's script.
     #[wasm_bindgen(method, getter)]
@@ -37,7 +36,7 @@ extern "C" {
     fn device(this: &Options) -> String;
     /// Hears that the viewer wants to be drawn in so many milliseconds.
     #[wasm_bindgen(method)]
-    pub fn repaint(this: &Options, milliseconds: f64);
+    fn repaint(this: &Options, milliseconds: f64);
     /// The device that draws on the canvas is lost; what the browser says of it.
     #[wasm_bindgen(method)]
     fn lost(this: &Options, why: &str);
@@ -91,7 +90,7 @@ pub async fn show(canvas: HtmlCanvasElement) -> Result<(), JsValue> {
     let create = move |cc: &CreationContext<'_>| {
         listen(cc, window);
         let shown = with_page(|page| {
-            pace::tell(&page.options, &cc.egui_ctx);
+            tell_repaints(&cc.egui_ctx);
             match page.viewer.get() {
                 Some(viewer) => {
                     viewer.move_to(cc);
@@ -104,6 +103,13 @@ pub async fn show(canvas: HtmlCanvasElement) -> Result<(), JsValue> {
     };
     let webgpu = with_page(|page| page.options.webgpu()).unwrap_or_default();
     runner.start(canvas, web_options(webgpu), Box::new(create)).await
+}
+
+/// From now on the page hears whenever the viewer wants to be drawn, so that no frame is asked for while nothing moves (`page/pace.js`).
+fn tell_repaints(ctx: &egui::Context) {
+    ctx.set_repaint_observer(|wish| {
+        with_page(|page| page.options.repaint(wish.delay.as_secs_f64() * 1e3));
+    });
 }
 
 /// Hears when the device of a canvas is lost. (WebGL loses contexts, and tells the canvas.)
