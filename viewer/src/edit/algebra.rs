@@ -151,7 +151,10 @@ impl LabelStore {
         let Some((_, name)) = self.awaited.take_if(|(awaited, _)| *awaited == number) else { return false };
         let number = if self.extra(extra.number).is_some() { extra.number } else { self.free_number() };
         let colour = if extra.colour == [0; 3] { usual_colour(number) } else { extra.colour };
-        self.put_extra(name, Extra { number, colour, ..extra })
+        let voxels = extra.voxel_count() as usize;
+        let changed = self.put_extra(name, Extra { number, colour, ..extra });
+        self.finished = Some(voxels);
+        changed
     }
 }
 

@@ -50,6 +50,7 @@ impl LabelStore {
     /// The worker looks for the changes of an edit, under this number; they come to [`Self::apply_changes`].
     pub fn await_changes(&mut self, number: u64, name: &'static str) {
         self.end();
+        self.finished = None;
         self.awaited = Some((number, name));
     }
 
@@ -77,7 +78,8 @@ impl LabelStore {
         self.bulk.is_some()
     }
 
-    /// How many labels an edit of many voxels has changed, once it is over; asked once.
+    /// How many labels an edit of many voxels has changed, or how many voxels a structure has that was made, once it is over; `None` where
+    /// it was given up. Asked once.
     pub fn take_finished(&mut self) -> Option<usize> {
         self.finished.take()
     }

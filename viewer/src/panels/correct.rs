@@ -207,7 +207,9 @@ impl Correct {
         if study.labels.is_busy() {
             return;
         }
-        if let (Some(organ), Some(changed)) = (self.worked_on.take(), study.labels.take_finished()) {
+        // What others have begun is theirs to tell.
+        let Some(organ) = self.worked_on.take() else { return };
+        if let Some(changed) = study.labels.take_finished() {
             cx.outbox.notices.info(told(organ, changed));
         }
     }

@@ -71,8 +71,8 @@ pub struct Combine {
     name: Option<String>,
     /// A structure whose name is being written.
     renaming: Option<(u64, String)>,
-    /// Number of what the worker is making, and what it will be called.
-    awaited: Option<String>,
+    /// Where that goes which the worker is making.
+    awaited: Option<Target>,
 }
 
 impl Default for Combine {
@@ -161,11 +161,7 @@ impl Combine {
                 study.what_if = None;
                 study.labels.await_changes(number, edit.operation.name());
                 let labels = study.labels.snapshot_of_structures(&edit);
-                self.awaited = Some(match &edit.into {
-                    Target::Organ(organ) => organ.name().to_owned(),
-                    Target::Extra(number) => called(&study.labels, Operand::Extra(*number)).unwrap_or_default(),
-                    Target::New(name) => name.clone(),
-                });
+                self.awaited = Some(edit.into.clone());
                 cx.outbox.send(Command::Combine { number, edit, labels });
             }
             self.listed(ui, study);
@@ -281,19 +277,26 @@ impl Combine {
         if study.labels.is_busy() {
             return;
         }
-        let Some(name) = self.awaited.take() else { return };
+        let Some(made) = self.awaited.take() else { return };
         self.name = None;
-        let made = study.labels.extras().iter().rfind(|extra| extra.name == name);
-        let voxel_ml = study.geometry().voxel_ml();
-        let organ = Organ::ALL.into_iter().find(|organ| organ.name() == name);
-        let ml = match (made, organ) {
-            (Some(extra), _) => extra.voxel_count() as f64 * voxel_ml,
-            (None, Some(organ)) => study.labels.volume_ml(organ),
-            // It was refused, and that was said.
-            (None, None) => return,
+        // Where it was refused, that was said.
+        if study.labels.take_finished().is_none() {
+            return;
+        }
+        let extra = match made {
+            Target::Organ(organ) => {
+                let ml = study.labels.volume_ml(organ);
+                cx.outbox.notices.info(format!("{}: {}", organ.name(), millilitres(ml)));
+                return;
+            }
+            Target::Extra(number) => study.labels.extra(number),
+            // What is new comes behind all others.
+            Target::New(_) => study.labels.extras().last(),
         };
-        study.labels.take_finished();
-        cx.outbox.notices.info(format!("{name}: {}", millilitres(ml)));
+        if let Some(extra) = extra {
+            let ml = extra.voxel_count() as f64 * study.geometry().voxel_ml();
+            cx.outbox.notices.info(format!("{}: {}", extra.name, millilitres(ml)));
+        }
     }
 
     /// The structures that are no organs, each with its name to be changed and a way to be rid of it.
@@ -423,6 +426,26 @@ mod tests {
         harness.key_press(egui::Key::Enter);
         harness.run_steps(3);
         assert_eq!(labels(&harness), ["GTV 1", "Liver+5"]);
+    }
+
+    #[test]
+    fn what_was_refused_is_not_told_as_made() {
+        let mut harness = harness();
+        click(&mut harness, "Make it");
+        answer(&mut harness);
+        let told = |harness: &Harness<'_, Desk>| {
+            harness.state().outbox.notices.iter().filter(|n| n.text.starts_with("Liver+5: ")).count()
+        };
+        assert_eq!(told(&harness), 1);
+        // Into the one that is there already, whose name alone says nothing of whether that came about.
+        harness.state_mut().panels.side.correct.combine.into = Into::Extra(2);
+        harness.run_steps(3);
+        click(&mut harness, "Make it");
+        let sent = std::mem::take(&mut harness.state_mut().outbox.commands);
+        let [Command::Combine { number, .. }] = &sent[..] else { panic!("{sent:?}") };
+        harness.state_mut().apply(Event::EditFailed { number: *number, message: "no room".into() });
+        harness.run_steps(4);
+        assert_eq!(told(&harness), 1);
     }
 
     #[test]
