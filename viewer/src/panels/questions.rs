@@ -296,7 +296,8 @@ fn facts(entry: &SeriesEntry) -> String {
     let count = if slices == 1 { "1 slice".to_string() } else { format!("{} slices", grouped(slices as u64)) };
     let mut facts = vec![entry.modality.clone(), format!("{count} of {columns} x {rows}")];
     if let Some([x, _, z]) = entry.spacing {
-        facts.push(format!("{x:.2} mm pixels, {z:.2} mm apart"));
+        let along = if slices == 1 { "thick" } else { "apart" };
+        facts.push(format!("{x:.2} mm pixels, {z:.2} mm {along}"));
     }
     if !entry.kernel.is_empty() {
         facts.push(format!("kernel {}", entry.kernel));

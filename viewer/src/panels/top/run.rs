@@ -85,6 +85,8 @@ fn summary(run: &RunState) -> Option<(String, Option<String>)> {
             Some((format!("{} slices{time}", run.total), None))
         }
         RunPhase::Cancelled => Some((format!("stopped at {} of {}", run.done, run.total), None)),
+        // Refused before it began, perhaps with a question that is still on screen.
+        RunPhase::Failed(message) if run.done == 0 => Some(("not segmented".to_string(), Some(message.clone()))),
         RunPhase::Failed(message) => Some(("the run failed".to_string(), Some(message.clone()))),
         RunPhase::Idle | RunPhase::Running | RunPhase::Paused => None,
     }

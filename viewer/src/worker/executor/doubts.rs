@@ -31,7 +31,9 @@ pub(super) fn series_to_choose(survey: &SeriesSurvey) -> Option<Vec<SeriesEntry>
     let entry = |(place, info): (usize, &SeriesInfo)| {
         let picture = (place < PICTURES).then(|| survey.preview(place, PICTURE)).flatten();
         let (picture_size, picture) = picture.unwrap_or_default();
-        let modality = info.modality.to_string();
+        // As scanners mark a scout (PS3.3 C.8.2.1.1.1).
+        let is_scout = info.image_type.iter().any(|part| part == "LOCALIZER");
+        let modality = if is_scout { format!("{} localizer", info.modality) } else { info.modality.to_string() };
         let fallback = || info.number.map_or_else(|| format!("series {}", place + 1), |n| format!("series {n}"));
         SeriesEntry {
             description: Some(info.description.clone()).filter(|d| !d.is_empty()).unwrap_or_else(fallback),
