@@ -92,8 +92,16 @@ fn contours_beside_their_series_need_no_reference() {
     succeed(&mut study.with_ct("labels.nii.gz", &inside, &["--body"]));
     let mut call = program("convert");
     let said = succeed(call.arg(&study.ct).arg("-o").arg(study.path("back.nii.gz")));
-    assert!(said.stderr.contains("left out of the label map: BODY"), "{}", said.stderr);
     assert_eq!(read(&study.path("back.nii.gz")).voxels, study.labels.voxels);
+    // What a label map has no number for lies beside it, and goes back to where it came from.
+    assert_eq!(said.stdout.lines().count(), 2, "{}", said.stdout);
+    let body = read(&study.path("back.BODY.nii.gz"));
+    assert!(body.voxels.iter().zip(&study.labels.voxels).all(|(&inside, &organ)| inside == 1 || organ == 0));
+    let masks = succeed(&mut study.with_ct("back.BODY.nii.gz", "again.dcm", &[]));
+    assert_eq!(masks.stderr, "");
+    let said = succeed(&mut study.with_ct("again.dcm", "again.nii.gz", &[]));
+    assert!(said.stderr.contains("there is no label map") && !study.path("again.nii.gz").exists(), "{}", said.stderr);
+    assert_eq!(read(&study.path("again.BODY.nii.gz")).voxels, body.voxels);
 }
 
 #[test]

@@ -18,7 +18,8 @@ use crate::results::inputs;
 use crate::series::RepairOptions;
 use crate::{data, files, progress};
 
-/// Converts structures between label maps (NIfTI, NRRD), RT Structure Sets and DICOM Segmentations.
+/// Converts structures between label maps (NIfTI, NRRD), RT Structure Sets and DICOM Segmentations. A label map has numbers for the 33 organs
+/// alone: any other structure is written beside it, as a NIfTI mask of its own.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A label map, an RTSTRUCT or SEG file, or a folder or zip that holds one of these beside its CT.
@@ -149,7 +150,7 @@ impl To {
 pub fn run(args: Args) -> Result<ExitCode> {
     let to = args.to.map_or_else(|| To::of(&args.output), Ok)?;
     let read = inputs([Some(&args.input), args.reference.as_ref()]);
-    let file = SingleFile::claim(&args.output, read, args.overwrite)?;
+    let file = SingleFile::claim(&args.output, read.clone(), args.overwrite)?;
     let rules = args.make.iter().map(|rule| Ok(Rule::parse(rule)?)).collect::<Result<Vec<Rule>>>()?;
     let request = args.repairs.request(args.series.as_deref());
     let reference = args.reference.as_deref().map(|path| data::chosen_reference(path, &request));
@@ -173,28 +174,25 @@ pub fn run(args: Args) -> Result<ExitCode> {
     for warning in &found.warnings {
         progress::warn(&format!("{}: {warning}", named()));
     }
-    let bytes = match to {
-        To::Nifti => nifti::write_labels(&labels_only(&found)?, "AttentionAnatomy labels, not a medical device")?,
-        To::Nrrd => nrrd::write_labels(&labels_only(&found)?, "AttentionAnatomy labels, not a medical device")?,
-        To::Rtstruct | To::Seg => {
-            let series = match reference {
-                Some(reference) => reference.series,
-                None => beside.and_then(|files| Reference::read(files).ok()).and_then(|r| r.series),
-            };
-            let series = series.ok_or_else(|| {
-                anyhow!(
-                    "{}: DICOM structures refer to the slices of a CT, which a label map does not name; give its DICOM series with \
-                     --reference",
-                    named()
-                )
-            })?;
-            let body = body.as_deref().filter(|_| args.body);
-            let bytes = write(&found, body, &series, to, args.contours)?;
-            match args.deidentify.open()? {
-                Some(deidentifier) => deidentifier.apply(&bytes)?,
-                None => bytes,
-            }
-        }
+    if !is_dicom {
+        return label_map(&found, to, file, &args, read);
+    }
+    let series = match reference {
+        Some(reference) => reference.series,
+        None => beside.and_then(|files| Reference::read(files).ok()).and_then(|r| r.series),
+    };
+    let series = series.ok_or_else(|| {
+        anyhow!(
+            "{}: DICOM structures refer to the slices of a CT, which a label map does not name; give its DICOM series with \
+             --reference",
+            named()
+        )
+    })?;
+    let body = body.as_deref().filter(|_| args.body);
+    let bytes = write(&found, body, &series, to, args.contours)?;
+    let bytes = match args.deidentify.open()? {
+        Some(deidentifier) => deidentifier.apply(&bytes)?,
+        None => bytes,
     };
     file.write(&bytes)?;
     progress::print_line(&args.output.display().to_string());
@@ -226,16 +224,45 @@ fn keep_only(found: &mut Structures, only: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// The organs alone; says what a label map has no number for.
-fn labels_only(found: &Structures) -> Result<attention_anatomy::volume::LabelVolume> {
-    if !found.others.is_empty() {
-        let names: Vec<&str> = found.others.iter().map(|o| o.name.as_str()).collect();
-        progress::warn(&format!("not one of the 33 organs, and left out of the label map: {}", names.join(", ")));
+/// Writes the organs as a label map, and beside it a mask of every structure for which it has no number. `read` is what was read.
+fn label_map(found: &Structures, to: To, file: SingleFile, args: &Args, read: Vec<PathBuf>) -> Result<ExitCode> {
+    let masks = formats::write_masks(&found.labels, &found.others)?;
+    if found.organs.is_empty() && masks.is_empty() {
+        bail!("there is nothing to write: no structure has a voxel");
     }
+    let mut files = Vec::new();
     if found.organs.is_empty() {
-        bail!("there is nothing to write: none of the structures is one of the 33 organs (`info --organs`)");
+        let output = args.output.display();
+        progress::warn(&format!(
+            "none of the structures is one of the 33 organs, so that there is no label map {output}"
+        ));
+    } else {
+        let (labels, description) = (&found.labels, "AttentionAnatomy labels, not a medical device");
+        let bytes = match to {
+            To::Nrrd => nrrd::write_labels(labels, description)?,
+            _ => nifti::write_labels(labels, description)?,
+        };
+        files.push((args.output.clone(), file, bytes));
     }
-    Ok(found.labels.clone())
+    for (name, bytes) in masks {
+        let path = beside(&args.output, &name);
+        let file = SingleFile::claim(&path, read.clone(), args.overwrite)?;
+        files.push((path, file, bytes));
+    }
+    for (path, file, bytes) in files {
+        file.write(&bytes)?;
+        progress::print_line(&path.display().to_string());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The file of a mask beside a label map: `labels.nii.gz` and `GTV` are `labels.GTV.nii.gz`.
+fn beside(labels: &Path, mask: &str) -> PathBuf {
+    let name = files::file_name(labels);
+    let lower = name.to_lowercase();
+    let ending = [".nii.gz", ".nii", ".nrrd"].into_iter().find(|ending| lower.ends_with(ending)).unwrap_or_default();
+    let stem = name.get(..name.len() - ending.len()).unwrap_or(&name);
+    labels.with_file_name(format!("{stem}.{mask}.nii.gz"))
 }
 
 /// The body in the CT, which is the reference or lies beside the structures: 1 inside.

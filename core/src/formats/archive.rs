@@ -1,10 +1,11 @@
 //! A zip of a study as the files in it: what people get when they download a series, and what a browser can take in one
 //! drop.
 
-use std::io::{Cursor, Read};
+use std::io::{Cursor, Read, Write};
 
-use zip::ZipArchive;
 use zip::result::ZipError;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 /// Why an archive gives no files.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +29,9 @@ pub enum ArchiveError {
         /// Bytes allowed.
         limit: u64,
     },
+    /// It cannot be made.
+    #[error("the zip archive cannot be made ({0})")]
+    Unwritable(String),
     /// Nothing in it but folders and side files.
     #[error("the zip archive holds no files; pack the folder again")]
     Empty,
@@ -70,6 +74,21 @@ pub fn unzip(bytes: &[u8], limit: u64) -> Result<Vec<(String, Vec<u8>)>, Archive
     if files.is_empty() { Err(ArchiveError::Empty) } else { Ok(files) }
 }
 
+/// A zip archive of files, as (path within the archive, contents), that are compressed already.
+///
+/// # Errors
+/// [`ArchiveError::Unwritable`]
+pub fn zip(files: &[(String, Vec<u8>)]) -> Result<Vec<u8>, ArchiveError> {
+    let unwritable = |error: &dyn std::fmt::Display| ArchiveError::Unwritable(error.to_string());
+    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, bytes) in files {
+        let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+        archive.start_file(name.as_str(), options).map_err(|e| unwritable(&e))?;
+        archive.write_all(bytes).map_err(|e| unwritable(&e))?;
+    }
+    Ok(archive.finish().map_err(|e| unwritable(&e))?.into_inner())
+}
+
 fn is_side_file(name: &str) -> bool {
     let last = name.rsplit('/').next().unwrap_or(name);
     last.is_empty()
@@ -110,11 +129,6 @@ fn advice(error: &ZipError) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
-    use zip::ZipWriter;
-    use zip::write::SimpleFileOptions;
-
     use super::*;
 
     fn pack(files: &[(&str, &[u8])]) -> Vec<u8> {

@@ -2,7 +2,8 @@
 //! grid of the CT that it belongs to, and a DICOM Segmentation has a grid of its own where no CT is given.
 
 use super::dicom::{self, DicomError, SeriesChoice, SeriesInfo, SeriesRequest, Stored};
-use super::open::{FormatError, Opened, classify, numbers_of, organs_of};
+use super::label_names::LabelError;
+use super::open::{FormatError, Opened, classify, named_others, numbers_of, organs_of};
 use super::structures::{SeriesLink, Structures, TargetGrid};
 use super::{ReadOptions, nifti, nrrd, rtstruct, seg};
 use crate::volume::{LabelVolume, Volume};
@@ -61,7 +62,8 @@ impl Reference {
 /// Of label maps, names count before numbers: those in the file (segments of 3D Slicer, whose layers are joined, a table behind a
 /// NIfTI header), then those of a table among the files (see [`LabelNames`](super::LabelNames)). Where nothing names the labels and
 /// this program did not write them, a warning says that their numbers were taken as those of the table. A warning also names
-/// what is left out.
+/// what is left out. A NIfTI file that names what it holds, and no organ, as a mask of
+/// [`write_masks`](super::write_masks) does, holds other structures.
 ///
 /// `reference` is the CT. Without one, a structure set is drawn on the series that lies beside it.
 ///
@@ -74,7 +76,11 @@ pub fn read_structures(
 ) -> Result<Structures, FormatError> {
     match classify(files)? {
         (Opened::Dicom(files), _) => in_dicom(files, reference),
-        (opened, beside) => Ok(Structures::of_map(organs_of(&opened, &beside)?, false)),
+        (opened, beside) => match organs_of(&opened, &beside) {
+            Ok(organs) => Ok(Structures::of_map(organs, false)),
+            Err(error @ FormatError::LabelNames(LabelError::NoOrgan(_))) => named_others(&opened).ok_or(error),
+            Err(error) => Err(error),
+        },
     }
 }
 
@@ -92,12 +98,15 @@ pub fn read_numbered(files: Vec<(String, Vec<u8>)>, reference: Option<&Reference
 /// As [`read_structures`], the organs only.
 ///
 /// # Errors
-/// As [`read_structures`].
+/// As [`read_structures`]; names of which none is an organ's.
 pub fn read_organs_on(
     files: Vec<(String, Vec<u8>)>,
     reference: Option<&Reference>,
 ) -> Result<LabelVolume, FormatError> {
-    Ok(read_structures(files, reference)?.labels)
+    match classify(files)? {
+        (Opened::Dicom(files), _) => Ok(in_dicom(files, reference)?.labels),
+        (opened, beside) => organs_of(&opened, &beside),
+    }
 }
 
 /// As [`read_structures`] without a CT, the organs only.

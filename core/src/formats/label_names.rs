@@ -73,6 +73,11 @@ impl LabelNames {
         (!names.is_empty()).then_some(Self(names))
     }
 
+    /// The name of a number.
+    pub(super) fn name(&self, number: u8) -> Option<&str> {
+        self.0.get(&u32::from(number)).map(String::as_str)
+    }
+
     /// A label map with the numbers of the anatomy table. What is no organ becomes background, and a warning names it.
     ///
     /// # Errors

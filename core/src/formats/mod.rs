@@ -20,12 +20,15 @@ mod expression;
 mod finding;
 mod image_header;
 mod label_names;
+mod masks;
 #[cfg(test)]
 mod mutated;
 mod naming;
 mod open;
 #[cfg(test)]
 mod orientations;
+#[cfg(test)]
+mod round_trips;
 mod samples;
 mod source;
 mod undecided;
@@ -43,6 +46,7 @@ pub(crate) use image_header::printable;
 pub use image_header::{Format, ImageHeader, ReadOptions};
 pub(crate) use label_names::organ_named;
 pub use label_names::{LabelError, LabelNames};
+pub use masks::write_masks;
 pub(crate) use naming::{EDITS_KEY, edits_comment};
 pub use naming::{kept_edits, read_ct_or_labels, read_ct_or_labels_from, says_names, structures_title};
 pub use open::{

@@ -12,6 +12,7 @@ use super::nrrd::{self, NrrdError};
 use super::rtstruct::StructureSetError;
 use super::seg::DicomSegmentationError;
 use super::source::{Source, is_gzip, read_up_to};
+use super::structures::Structures;
 use super::undecided::CtOrLabels;
 use crate::volume::{CtVolume, GeometryError, LabelVolume};
 
@@ -342,6 +343,13 @@ fn segments_of(opened: &Opened) -> Result<Option<LabelVolume>, FormatError> {
         _ => None,
     };
     Ok(segmentation.map(|segmentation| segmentation.organs()).transpose()?)
+}
+
+/// The structures of a label map within which names stand of which none is an organ's; `None` for any other.
+pub(super) fn named_others(opened: &Opened) -> Option<Structures> {
+    let names = opened.header().and_then(nifti::read_label_names)?;
+    let called = |number: u8| names.name(number).map_or_else(|| format!("Label {number}"), str::to_owned);
+    Some(Structures::called(numbers_of(opened).ok()?, false, called))
 }
 
 /// Label numbers as organs: by `names`, by a table beside the file, or as they are.

@@ -245,7 +245,12 @@ impl Structures {
     }
 
     /// A label map whose numbers are not those of the anatomy table: each becomes a structure that is no organ, named by it.
-    pub fn by_number(mut labels: LabelVolume) -> Self {
+    pub fn by_number(labels: LabelVolume) -> Self {
+        Self::called(labels, true, |number| format!("Label {number}"))
+    }
+
+    /// Every number of a label map becomes a structure that is no organ.
+    pub(super) fn called(mut labels: LabelVolume, by_number: bool, name: impl Fn(u8) -> String) -> Self {
         let mut found: BTreeMap<u8, Vec<Range<usize>>> = BTreeMap::new();
         let mut at = 0;
         for run in labels.voxels.chunk_by(|a, b| a == b) {
@@ -256,13 +261,13 @@ impl Structures {
         }
         labels.voxels.fill(0);
         let other = |(number, voxels)| OtherStructure {
-            name: format!("Label {number}"),
+            name: name(number),
             colour: None,
             interpreted_type: String::new(),
             voxels,
         };
         let others = found.into_iter().map(other).collect();
-        Self { others, ..Self::of_map(labels, true) }
+        Self { others, ..Self::of_map(labels, by_number) }
     }
 
     /// What a label map holds.

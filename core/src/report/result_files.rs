@@ -12,7 +12,7 @@ use crate::formats::dicom::{Author, Derivation, ExportError, Moment, SeriesInfo,
 use crate::formats::nifti::{self, NiftiError};
 use crate::formats::nrrd::{self, NrrdError};
 use crate::formats::structures::{Drawn, Layers, OtherStructure, Structure};
-use crate::formats::{EDITS_KEY, edits_comment, rtstruct, seg};
+use crate::formats::{EDITS_KEY, edits_comment, rtstruct, seg, write_masks};
 use crate::preprocess::Body;
 
 /// A file of a segmentation.
@@ -116,7 +116,7 @@ pub struct ResultFiles<'a> {
     dicom: Option<DicomSource<'a>>,
     /// What a label map keeps of the edits in it.
     edits: Option<&'a str>,
-    /// Structures that are none of the 33 organs, for DICOM files.
+    /// Structures that are none of the 33 organs: in DICOM files, and beside a label map.
     others: &'a [OtherStructure],
     /// Whether the labels were opened from a file: how they came about nobody says.
     drawn_elsewhere: bool,
@@ -156,7 +156,7 @@ impl<'a> ResultFiles<'a> {
         Self { edits, ..self }
     }
 
-    /// With structures that are none of the 33 organs, in DICOM files.
+    /// With structures that are none of the 33 organs, in DICOM files and as masks.
     pub fn with_others(self, others: &'a [OtherStructure]) -> Self {
         Self { others, ..self }
     }
@@ -211,6 +211,14 @@ impl<'a> ResultFiles<'a> {
             ResultFile::Run => run_manifest_json(seg, self.statistics()?).into_bytes(),
             ResultFile::StructureSet | ResultFile::DicomSegmentation => self.dicom(output)?,
         })
+    }
+
+    /// Masks of the structures that are none of the 33 organs, for whom a label map has no number: a part of a file name, and the file.
+    ///
+    /// # Errors
+    /// [`ResultFileError::Nifti`].
+    pub fn masks_of_others(&self) -> Result<Vec<(String, Vec<u8>)>, ResultFileError> {
+        Ok(write_masks(self.segmentation.labels, self.others)?)
     }
 
     fn dicom(&self, output: ResultFile) -> Result<Vec<u8>, ResultFileError> {

@@ -74,7 +74,7 @@ impl Panel for ExportDialog {
             (self.study, self.deidentify) = (study.number, None);
         }
         let Some(mut draft) = self.open.take() else { return };
-        let rows = rows(study, draft.format.is_dicom());
+        let rows = rows(study);
         let frame = egui::Frame::popup(ui.style()).inner_margin(theme::DIALOG);
         let modal = Modal::new(egui::Id::unique("export")).frame(frame).show(ui.ctx(), |ui| {
             ui.set_width((ui.ctx().content_rect().width() - 60.0).clamp(260.0, 620.0));
@@ -116,7 +116,7 @@ fn cut(first_last: Option<(usize, usize)>, slices: usize) -> Option<&'static str
 }
 
 /// All that has a voxel.
-fn rows(study: &Study, with_extras: bool) -> Vec<Row> {
+fn rows(study: &Study) -> Vec<Row> {
     let [nx, ny, slices] = study.geometry().size;
     let edited = study.labels.edited_organs();
     let organ = |organ: Organ| Row {
@@ -139,7 +139,7 @@ fn rows(study: &Study, with_extras: bool) -> Vec<Row> {
             .filter(|_| !WHOLE_BODY.contains(&extra.interpreted_type.as_str())),
         what: What::Extra(extra.number),
     };
-    let extras = study.labels.extras().iter().filter(|extra| with_extras && extra.voxel_count() > 0).map(extra);
+    let extras = study.labels.extras().iter().filter(|extra| extra.voxel_count() > 0).map(extra);
     organs.chain(extras).collect()
 }
 
@@ -155,9 +155,15 @@ impl Draft {
         }
     }
 
+    /// Whether it is an archive of a label map and of masks of what has no number in it.
+    fn is_archive(&self, rows: &[Row]) -> bool {
+        let is_mask = |row: &Row| matches!(row.what, What::Extra(_)) && self.has(row.what);
+        !self.format.is_dicom() && rows.iter().any(is_mask)
+    }
+
     /// What it is called unless the user wants otherwise.
-    fn usual_name(&self, study: &Study, without_patient: bool) -> String {
-        let ending = self.format.ending();
+    fn usual_name(&self, study: &Study, rows: &[Row], without_patient: bool) -> String {
+        let ending = if self.is_archive(rows) { "labels.zip" } else { self.format.ending() };
         // What a study is called may name its patient or its date.
         if without_patient && self.format.is_dicom() { format!("anonymous-{ending}") } else { study.file_name(ending) }
     }
@@ -176,7 +182,7 @@ impl ExportDialog {
         ui.separator();
         self.table(ui, study, draft, rows);
         ui.separator();
-        self.options(ui, study, draft);
+        self.options(ui, study, draft, rows);
         ui.add_space(4.0);
         let chosen: Vec<&Row> = rows.iter().filter(|row| draft.has(row.what)).collect();
         summary(ui, document, &chosen);
@@ -231,6 +237,7 @@ impl ExportDialog {
                     });
                     let written = match row.what {
                         What::Organ(organ) if !draft.format.is_dicom() => format!("{}, {}", organ.label(), organ.id()),
+                        What::Extra(_) if !draft.format.is_dicom() => "a mask of its own".into(),
                         _ => row.written.clone(),
                     };
                     ui.label(RichText::new(written).monospace());
@@ -253,17 +260,14 @@ impl ExportDialog {
             let text = format!("Empty, and not written: {}.", empty.join(", ").to_lowercase());
             ui.add(Label::new(RichText::new(text).small().weak()).wrap());
         }
-        let left = study.labels.extras().len();
-        if !draft.format.is_dicom() && left > 0 {
-            let text = format!(
-                "A label map has one number for each voxel: {left} structures that are none of the 33 organs are not in it. RTSTRUCT and \
-                 SEG hold them."
-            );
-            ui.add(Label::new(RichText::new(text).small().color(ui.visuals().warn_fg_color)).wrap());
+        if draft.is_archive(rows) {
+            let text = "A label map has one number for each voxel: what is none of the 33 organs comes beside it, a mask (NIfTI) each, \
+                        all of it in one zip archive.";
+            ui.add(Label::new(RichText::new(text).small().weak()).wrap());
         }
     }
 
-    fn options(&mut self, ui: &mut Ui, study: &Study, draft: &mut Draft) {
+    fn options(&mut self, ui: &mut Ui, study: &Study, draft: &mut Draft, rows: &[Row]) {
         if draft.format == StructureFormat::StructureSet {
             ui.horizontal_wrapped(|ui| {
                 ui.label("Contours");
@@ -298,7 +302,7 @@ impl ExportDialog {
             }
             let label = ui.label("File");
             let mut name =
-                draft.file_name.clone().unwrap_or_else(|| draft.usual_name(study, self.deidentify.is_some()));
+                draft.file_name.clone().unwrap_or_else(|| draft.usual_name(study, rows, self.deidentify.is_some()));
             let edit = TextEdit::singleline(&mut name).desired_width(ui.available_width().max(200.0));
             if ui.add(edit).labelled_by(label.id).changed() {
                 draft.file_name = Some(name);
@@ -312,18 +316,24 @@ impl ExportDialog {
         let chosen = rows.iter().filter(|row| draft.has(row.what));
         let organs = chosen.filter_map(|row| if let What::Organ(organ) = row.what { Some(organ) } else { None });
         let extras = study.labels.extras().iter().filter(|extra| draft.has(What::Extra(extra.number)));
-        let usual = draft.usual_name(study, self.deidentify.is_some());
+        let usual = draft.usual_name(study, rows, self.deidentify.is_some());
+        let mut file_name = draft.file_name.as_ref().map_or("", |name| name.trim()).to_owned();
+        if file_name.is_empty() {
+            file_name = usual;
+        } else if draft.is_archive(rows) && !file_name.to_lowercase().ends_with(".zip") {
+            file_name.push_str(".zip");
+        }
         let export = StructureExport {
             format: draft.format,
             organs: organs.collect(),
             edited: study.labels.edited_organs(),
-            extras: extras.filter(|_| draft.format.is_dicom()).map(|extra| (**extra).clone()).collect(),
+            extras: extras.map(|extra| (**extra).clone()).collect(),
             beneath: study.labels.snapshot().beneath().filter(|_| !draft.format.is_dicom()),
             smooth: self.smooth,
             body: self.body,
             deidentify: self.deidentify.filter(|_| draft.format.is_dicom()),
             label: draft.label.trim().into(),
-            file_name: draft.file_name.map(|name| name.trim().to_owned()).filter(|n| !n.is_empty()).unwrap_or(usual),
+            file_name,
         };
         export_file(cx, Export::Structures(Box::new(export)));
     }

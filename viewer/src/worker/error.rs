@@ -185,6 +185,9 @@ pub enum ExportError {
     /// It cannot be written.
     #[error(transparent)]
     Result(#[from] ResultFileError),
+    /// Several files in one.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
 }
 
 /// Why the small training breaks off: whatever core says.

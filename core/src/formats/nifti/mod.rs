@@ -14,7 +14,7 @@ mod write;
 mod tests;
 
 pub use read::{read, read_ct, read_header, read_label_names, read_labels, read_pair_ct, read_pair_labels};
-pub use write::{write_ct, write_labels, write_organs};
+pub use write::{write_ct, write_labels, write_mask, write_organs};
 
 pub(super) use fields::{is_pair_header, is_single_file};
 pub(super) use read::{read_note, read_pair_undecided, read_undecided, read_undecided_from};

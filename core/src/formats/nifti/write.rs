@@ -50,17 +50,32 @@ pub fn write_organs(volume: &LabelVolume, description: &str, comment: Option<&st
     write_with(volume, INTENT_LABEL, description, &extensions.concat())
 }
 
-/// The names of the organs as a label table of the Connectome Workbench.
+/// The mask of one structure, 1 inside, whose name lies behind the header as those of [`write_organs`] do, so that nobody takes its number
+/// for an organ's.
+///
+/// # Errors
+/// [`NiftiError::TooLarge`] beyond 32767 voxels along an axis.
+pub fn write_mask(volume: &LabelVolume, name: &str, colour: [u8; 3]) -> Result<Vec<u8>, NiftiError> {
+    let table = label_table(std::iter::once((1, colour, name)));
+    write_with(volume, INTENT_LABEL, name, &extension(ECODE_CARET, table.as_bytes()))
+}
+
+/// The names of the organs.
 fn organ_table() -> String {
+    label_table(Organ::ALL.into_iter().map(|organ| (organ.label(), organ.colour(), organ.id())))
+}
+
+/// Numbers, colours and names as a label table of the Connectome Workbench.
+fn label_table<'a>(labels: impl Iterator<Item = (u8, [u8; 3], &'a str)>) -> String {
     let mut text = String::from(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<CaretExtension><VolumeInformation Index=\"0\"><LabelTable>\n",
     );
-    for organ in Organ::ALL {
-        let [red, green, blue] = organ.colour().map(|c| f32::from(c) / 255.0);
+    for (number, colour, name) in labels {
+        let [red, green, blue] = colour.map(|c| f32::from(c) / 255.0);
+        // Nothing may end the text before its end.
+        let name = name.replace("]]>", "]] >");
         text.push_str(&format!(
-            "<Label Key=\"{}\" Red=\"{red:.3}\" Green=\"{green:.3}\" Blue=\"{blue:.3}\" Alpha=\"1\"><![CDATA[{}]]></Label>\n",
-            organ.label(),
-            organ.id()
+            "<Label Key=\"{number}\" Red=\"{red:.3}\" Green=\"{green:.3}\" Blue=\"{blue:.3}\" Alpha=\"1\"><![CDATA[{name}]]></Label>\n"
         ));
     }
     text.push_str("</LabelTable></VolumeInformation></CaretExtension>");

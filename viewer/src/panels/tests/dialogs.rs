@@ -48,12 +48,21 @@ fn what_will_be_written_is_shown_before_it_is() {
     click(&mut window, "Save the file");
     let (export, labels, notes) = exported(&mut window);
     assert_eq!((export.format, labels.slice(0)[0]), (StructureFormat::Nrrd, Organ::Stomach.label()));
-    assert!(
-        export.organs.contains(Organ::Stomach) && export.edited.contains(Organ::Stomach) && export.extras.is_empty()
-    );
-    assert!(export.beneath.is_some() && export.file_name.ends_with("labels.nrrd"), "{}", export.file_name);
+    assert!(export.organs.contains(Organ::Stomach) && export.edited.contains(Organ::Stomach));
+    // What has no number in a label map comes beside it.
+    assert_eq!(export.extras.iter().map(|e| e.name.as_str()).collect::<Vec<_>>(), ["PTV 60"]);
+    assert!(export.beneath.is_some() && export.file_name.ends_with("labels.zip"), "{}", export.file_name);
     assert!(notes.iter().any(|n| n.contains("Edited by hand") && n.contains("stomach")), "{notes:?}");
     assert!(!reads(&window, "Save structures"), "closed");
+
+    // Without it, the label map is the file.
+    click(&mut window, "Save");
+    click(&mut window, "Labels, NRRD\u{2026}");
+    click(&mut window, "Write PTV 60");
+    assert!(!reads(&window, "one zip archive"));
+    click(&mut window, "Save the file");
+    let (export, ..) = exported(&mut window);
+    assert!(export.extras.is_empty() && export.file_name.ends_with("labels.nrrd"), "{}", export.file_name);
 
     click(&mut window, "Save");
     click(&mut window, "Session");

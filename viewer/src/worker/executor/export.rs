@@ -1,6 +1,7 @@
 //! Files to be saved, as the command line writes them.
 
 use attention_anatomy::anatomy::{Organ, OrganSet};
+use attention_anatomy::formats::archive;
 use attention_anatomy::formats::dicom::{Deidentifier, Uids};
 use attention_anatomy::formats::rtstruct::WriteOptions;
 use attention_anatomy::formats::structures::OtherStructure;
@@ -14,6 +15,9 @@ use crate::edit::{ByteSlices, Extra};
 use crate::session;
 use crate::worker::error::ExportError;
 use crate::worker::{Event, Export, Identifiers, StructureExport, StructureFormat};
+
+/// The folder, in an archive with a label map, of structures that have no number in it.
+const MASKS: &str = "structures";
 
 /// A file to be made.
 pub(super) struct Exporting {
@@ -73,6 +77,7 @@ fn make(
         Export::Structures(structures) => (file_of(structures.format), Some(structures)),
     };
     let name = structures.as_ref().map_or_else(|| file.name(), |s| s.file_name.clone());
+    let is_label_map = structures.as_ref().is_some_and(|s| !s.format.is_dicom());
     let deidentify = structures.as_ref().filter(|s| s.format.is_dicom()).and_then(|s| s.deidentify);
     let body = structures.as_ref().filter(|s| s.body && s.format.is_dicom()).map(|_| study.body());
     let (mut edits, mut others, mut edited) = (None, Vec::new(), OrganSet::EMPTY);
@@ -95,6 +100,14 @@ fn make(
         files = files.with_dicom(DicomSource { series, contours: &contours, body: body.as_deref(), edited });
     }
     let bytes = files.bytes(file)?;
+    if is_label_map && !others.is_empty() {
+        // An empty map beside them would only be in the way.
+        let organs = labels.voxels.iter().any(|&label| label != 0).then(|| (file.name(), bytes));
+        let masks = files.masks_of_others()?.into_iter();
+        let all: Vec<(String, Vec<u8>)> =
+            organs.into_iter().chain(masks.map(|(name, bytes)| (format!("{MASKS}/{name}.nii.gz"), bytes))).collect();
+        return Ok((name, archive::zip(&all)?));
+    }
     let uids = deidentify.map(|identifiers| match identifiers {
         Identifiers::Replaced => Uids::Replace,
         Identifiers::Kept => Uids::Keep,

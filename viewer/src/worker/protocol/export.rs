@@ -28,7 +28,7 @@ pub enum StructureFormat {
     StructureSet,
     /// A DICOM Segmentation on the same: voxels, for archives.
     Segmentation,
-    /// A label map on the stored grid of the CT: organs only.
+    /// A label map on the stored grid of the CT: organs; other structures beside it, a mask each, in one archive.
     #[default]
     Nifti,
     /// The same as NRRD.
@@ -39,7 +39,7 @@ impl StructureFormat {
     /// In the order in which they are offered.
     pub const ALL: [Self; 4] = [Self::StructureSet, Self::Segmentation, Self::Nifti, Self::Nrrd];
 
-    /// Whether it refers to the slices of a DICOM series, and holds other structures than organs.
+    /// Whether it refers to the slices of a DICOM series, and holds other structures than organs in the same file.
     pub fn is_dicom(self) -> bool {
         matches!(self, Self::StructureSet | Self::Segmentation)
     }
@@ -73,7 +73,7 @@ pub struct StructureExport {
     pub organs: OrganSet,
     /// Organs that the user has changed.
     pub edited: OrganSet,
-    /// Structures that are none of the 33 organs, and are written; not into label maps.
+    /// Structures that are none of the 33 organs, and are written.
     #[serde(with = "codec::extras")]
     pub extras: Vec<Extra>,
     /// What lies beneath every edited voxel, [`crate::edit::NOT_EDITED`] elsewhere, where anything was edited: kept with label maps.

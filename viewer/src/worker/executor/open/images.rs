@@ -27,8 +27,13 @@ impl Opening {
         let named = formats::says_names(&files);
         let edits = files.iter().find_map(|(_, bytes)| formats::kept_edits(bytes));
         // Unsigned bytes are always labels; of other images the values say it.
-        let image = match (eight_bit || self.as_what == OpenAs::Reference, named) {
-            (true, true) => formats::read_organs(files).map(CtOrLabels::Labels),
+        let reference = self.as_what == OpenAs::Reference;
+        let image = match (eight_bit || reference, named) {
+            (true, true) if reference => formats::read_organs(files).map(CtOrLabels::Labels),
+            (true, true) => {
+                let structures = formats::read_structures(files, None).map_err(|e| OpenError::of(&self.name, e))?;
+                return Ok(Progress::Found(Found::Labels { structures: Box::new(structures), edits }));
+            }
             (true, false) => formats::read_labels(files).map(CtOrLabels::Labels),
             (false, true) => formats::read_ct_or_organs(files),
             (false, false) => formats::read_ct_or_labels(files),

@@ -120,6 +120,26 @@ fn structures_of_a_dicom_series_are_saved_and_opened_again() {
             }
         }
     }
+    // Beside a label map: in an archive, which opens as what went into it.
+    let Export::Structures(whole) = structures(StructureFormat::Nifti) else { panic!() };
+    let second = Extra { number: 2, name: "GTV".into(), runs: vec![[7, 9]], ..Extra::default() };
+    let whole = StructureExport { edited, extras: vec![target.clone(), second], ..*whole };
+    let what = Export::Structures(Box::new(whole));
+    let slices = ByteSlices::cut(&labels, 512 * 512);
+    rig.tell(Command::Export { what, labels: slices, notes: Vec::new(), opened_from: None });
+    let Some(Event::Exported { bytes: saved, .. }) = rig.rest().pop() else { panic!("no archive") };
+    let names = archive::unzip(&saved, 64 << 20).unwrap().into_iter().map(|(name, _)| name);
+    assert!(names.eq(["labels.nii.gz", "structures/PTV.nii.gz", "structures/GTV.nii.gz"]));
+    let (mut organs, mut others) = (None, Vec::new());
+    for event in rig.open(vec![bytes("saved.zip", saved)]) {
+        if let Event::Opened { what: Opened::Labels { labels, extras, .. }, .. } = event {
+            organs = organs.or(labels);
+            others.extend(extras.into_iter().map(|extra| (extra.name, extra.runs)));
+        }
+    }
+    others.sort();
+    assert_eq!(organs.as_ref().map(ByteSlices::to_vec), Some(labels.clone()));
+    assert_eq!(others, [("GTV".to_owned(), vec![[7, 9]]), ("PTV".to_owned(), target.runs.clone())]);
     // Without its patient, and with other identifiers unless they are kept.
     let uid = {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
