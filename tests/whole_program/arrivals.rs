@@ -172,6 +172,16 @@ fn a_series_comes_over_the_network_and_its_structures_go_back() {
     for instance in &series.instances {
         assert!(received.contains(&format!("{}.dcm", instance.sop_instance_uid)), "{received:?}");
     }
+    // For whoever may read any other file that a program makes.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let rights = |path: PathBuf| std::fs::metadata(path).unwrap().permissions().mode();
+        let plain = home.path().join("plain");
+        std::fs::write(&plain, b"").unwrap();
+        let name = format!("{}/{}.dcm", series.uid, series.instances[0].sop_instance_uid);
+        assert_eq!(rights(inbox.path(&name)), rights(plain));
+    }
     let sent = wait("structures in the archive", || {
         let found = files_below(archive.path()).into_iter().find(|name| name.starts_with("RS."));
         found.filter(|_| inbox.path("watch.jsonl").exists() && inbox.count("sent") == 1)
