@@ -36,6 +36,8 @@ function takeOver() {
   const cancel = window.cancelAnimationFrame.bind(window);
   // Requests that wait, by their number; the browser's own numbers are above zero.
   const waiting = new Map();
+  // The browser's numbers of those that waited and do not any more, which may still be taken back.
+  const released = new Map();
   let last = 0;
   let within = false;
   let awakeUntil = 0;
@@ -61,9 +63,15 @@ function takeOver() {
   function release() {
     clearTimeout(timer);
     timer = undefined;
-    const callbacks = [...waiting.values()];
+    const callbacks = [...waiting];
     waiting.clear();
-    callbacks.forEach(draw);
+    for (const [number, callback] of callbacks) {
+      const drawn = (time) => {
+        released.delete(number);
+        callback(time);
+      };
+      released.set(number, draw(drawn));
+    }
   }
 
   function releaseIn(wait) {
@@ -92,7 +100,8 @@ function takeOver() {
   };
   window.cancelAnimationFrame = (number) => {
     if (!waiting.delete(number)) {
-      cancel(number);
+      cancel(released.get(number) ?? number);
+      released.delete(number);
     }
   };
   for (const kind of TOUCHES) {
