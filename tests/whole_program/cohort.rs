@@ -217,6 +217,18 @@ fn a_cohort_is_collected_in_tables_and_a_page_and_who_is_missing_is_named() {
             assert!(table.lines().any(|line| line.starts_with(&wanted)), "{wanted} is not in\n{table}");
         }
     }
+    // So are the doubts about them, of which the record of each scan speaks.
+    for n in 0..4 {
+        let own = std::fs::read(results.join(format!("scan{n}/run.json"))).unwrap();
+        let own: Value = serde_json::from_slice(&own).unwrap();
+        let found: Vec<Vec<&str>> = table.lines().map(|line| line.split(',').collect()).collect();
+        for row in found.iter().filter(|row| row[0] == format!("scan{n}")) {
+            let share = own["doubtful_share"][row[1]].as_f64();
+            assert_eq!(row[10], share.map_or(String::new(), |share| format!("{share:.4}")), "{row:?}");
+            assert_eq!(share.is_some(), row[2] != "0.000", "{row:?}");
+            assert!(share.is_none_or(|share| (0.0..=1.0).contains(&share)), "{row:?}");
+        }
+    }
     let failures = read("failures.csv");
     assert!(failures.contains("broken,") && failures.contains("lost,") && failures.lines().count() == 3, "{failures}");
     let page = read("cohort.html");

@@ -35,8 +35,9 @@ Usage: cargo xtask COMMAND
                    with `--training CONFIG` a training step, beside PyTorch's
   archive [PORT]   a real archive (Orthanc) on this machine alone, with the sample in it and, if it is built, the page; prints the
                    address, and lasts until it is stopped
-  cluster          a cohort and a table of trainings on a Slurm of two nodes and by Snakemake, both on this machine: installs them,
-                   prints what it proved
+  cluster [PROGRAM]
+                   a cohort and a table of trainings on a Slurm of two nodes and by Snakemake, both on this machine: installs them,
+                   prints what it proved; with a PROGRAM that is built already nothing is built
   gpu [CONFIGS...] what is to be measured on a machine with a real GPU, in at most ten minutes, with programs that are built already:
                    kernels against the processor, a slice of each preset, each operation, a training step
   help             this text";
@@ -57,7 +58,7 @@ fn main() -> ExitCode {
         Some("archive") => archive::run(&rest),
         Some("bench") => bench::run(&rest),
         Some("gpu") => gpu::run(&rest),
-        Some("cluster") if rest.is_empty() => cluster::run(),
+        Some("cluster") if rest.len() <= 1 => cluster::run(rest.first().map(String::as_str)),
         Some("web") => web::run(&rest),
         Some("help" | "--help" | "-h") => {
             say::line(USAGE);
@@ -66,7 +67,8 @@ fn main() -> ExitCode {
         None => return usage_error("no command was given"),
         Some("lint") => return usage_error("`lint` takes nothing or `--systems`"),
         Some("dist") => return usage_error("`dist` takes nothing or `--page`"),
-        Some(name @ ("test" | "cluster")) => return usage_error(&format!("`{name}` takes no arguments")),
+        Some("test") => return usage_error("`test` takes no arguments"),
+        Some("cluster") => return usage_error("`cluster` takes at most a program"),
         Some(name) => return usage_error(&format!("there is no command `{name}`")),
     };
     result.unwrap_or_else(|error| {

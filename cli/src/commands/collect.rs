@@ -9,7 +9,7 @@ use attention_anatomy::cohort::{Collected, ScanRows, StatusLine, parse_list, rea
 use attention_anatomy::formats::{self, Reference};
 use attention_anatomy::report::{KeyPicture, Panel, SideBySide, cohort_report_html};
 
-use super::segment::STATUS;
+use super::segment::{DOUBTFUL, STATUS};
 use crate::output::{self, Overwrite};
 use crate::{data, files, progress, results};
 
@@ -108,7 +108,11 @@ fn status(results: &Path) -> Result<BTreeMap<String, StatusLine>> {
 fn read(folder: &Path, name: &str) -> Result<Option<ScanRows>> {
     let Some((_, fields)) = output::recorded(folder) else { return Ok(None) };
     let path = folder.join("statistics.csv");
-    let organs = read_statistics(&data::text_file(&path)?).with_context(|| path.display().to_string())?;
+    let mut organs = read_statistics(&data::text_file(&path)?).with_context(|| path.display().to_string())?;
+    let shares = fields.get(DOUBTFUL);
+    for row in &mut organs {
+        row.doubtful = shares.and_then(|shares| shares.get(row.organ.id())?.as_f64());
+    }
     let warnings = fields.get("warnings").and_then(|w| w.as_array()).into_iter().flatten();
     let warnings = warnings.filter_map(|w| Some(w.as_str()?.to_string())).collect();
     Ok(Some(ScanRows { scan: name.into(), organs, warnings }))

@@ -3,32 +3,31 @@
 mod cost;
 mod from;
 mod list;
+mod stages;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow};
-use attention_anatomy::anatomy::OrganSet;
-use attention_anatomy::cohort::{self, InputKey, Request};
+use anyhow::{Context, Result};
+use attention_anatomy::cohort::{self, InputKey};
 use attention_anatomy::formats;
-use attention_anatomy::formats::dicom::{Deidentifier, ExportError, SeriesInfo, SeriesRequest, can_refer};
+use attention_anatomy::formats::dicom::{SeriesInfo, SeriesRequest};
 use attention_anatomy::infer::{
-    ComputeDevice, Engine, Model, OrganChoice, RunOptions, SegmentationRequest, SegmentationSession, Segmented,
+    ComputeDevice, Engine, OrganChoice, RunOptions, SegmentationRequest, SegmentationSession,
 };
-use attention_anatomy::report::{DicomSource, ReportInput, ResultFile, ResultFileError, ResultFiles};
+use attention_anatomy::report::ResultFile;
 use attention_anatomy::train::Part;
-use attention_anatomy::volume::{CtVolume, NotCt, require_ct};
-use serde_json::{Map, Value};
+use attention_anatomy::volume::CtVolume;
 
 use super::convert::{Contours, Deidentify};
 use crate::device::{DeviceChoice, EngineChoice};
 use crate::output::{Output, Overwrite};
 use crate::series::RepairOptions;
-use crate::{data, files, interrupt, model, progress, results, series};
+use crate::{files, interrupt, model, progress, results, series};
+use stages::{Common, Computed, Prepared};
 
 /// Outlines the organs on one or several CTs and writes masks, tables and a report.
 #[derive(Debug, clap::Args)]
@@ -138,13 +137,11 @@ impl DicomFormat {
     }
 }
 
-/// Everything that is the same for all inputs of a call.
+/// Weights and device of a call. Threads that do not compute have [`Common`] of it.
 pub struct Session {
-    options: Options,
-    model: Model,
+    common: Arc<Common>,
     device: ComputeDevice,
     engine: Box<dyn Engine>,
-    enabled: OrganSet,
     cancel: Arc<AtomicBool>,
 }
 
@@ -173,7 +170,8 @@ impl Session {
             EngineChoice::Burn => model.reference_engine(&device, enabled),
         };
         let engine = engine.with_context(|| model.name.clone())?;
-        Ok(Self { options, model, device, engine, enabled, cancel: interrupt::flag()? })
+        let common = Common { options, model, device_notes: device.notes.clone(), enabled };
+        Ok(Self { common: Arc::new(common), device, engine, cancel: interrupt::flag()? })
     }
 
     fn cancelled(&self) -> bool {
@@ -184,105 +182,36 @@ impl Session {
     ///
     /// # Errors
     /// What is no CT in HU, a device that stops, a file that cannot be written, or Ctrl-C.
-    pub fn segment(&mut self, read: ReadCt, name: &str, mut output: Output) -> Result<Summary> {
-        let ReadCt { mut ct, series, key, seconds: read_seconds } = read;
-        require_ct(&mut ct, self.options.assume_hu).map_err(|odd| match odd {
-            NotCt::Values(_) => anyhow!("{odd}; or, if you know that they are HU, insist with --assume-hu"),
-            NotCt::Modality(_) | NotCt::TooFew(_) => odd.into(),
-        })?;
-        for warning in &ct.warnings {
-            progress::warn(&format!("{name}: {warning}"));
-        }
-        let (series, dicom_files) = self.dicom_files(&ct, series, name)?;
+    pub fn segment(&mut self, read: ReadCt, name: &str, output: Output) -> Result<Summary> {
+        let prepared = self.common.prepare(read, name)?;
+        let computed = self.compute(prepared)?;
+        self.common.write(computed, output)
+    }
+
+    /// The network's part of it.
+    ///
+    /// # Errors
+    /// A device that stops, or Ctrl-C.
+    fn compute(&mut self, prepared: Prepared) -> Result<Computed> {
+        let Prepared { slices, mut scan, stages } = prepared;
         let clock = Instant::now();
-        let ct = Arc::new(ct);
+        let Common { options, model, enabled, .. } = &*self.common;
         let request = SegmentationRequest {
-            inputs: vec![name.to_string()],
-            cleanup: !self.options.no_cleanup,
-            assume_hu: self.options.assume_hu,
-            run: RunOptions { cancel: self.cancel.clone(), ..RunOptions::default() },
-            seconds: vec![("read".into(), read_seconds)],
-            ..SegmentationRequest::new(self.model.used(), &self.device, self.enabled)
+            inputs: vec![scan.name.clone()],
+            cleanup: !options.no_cleanup,
+            assume_hu: options.assume_hu,
+            run: RunOptions { cancel: self.cancel.clone(), organ_margin: true, ..RunOptions::default() },
+            seconds: stages,
+            ..SegmentationRequest::new(model.used(), &self.device, *enabled)
         };
-        let session = SegmentationSession::of_ct(ct.clone(), request)?;
-        let bar = progress::bar(ct.geometry.size[2] as u64, "segment");
-        let found = session.finish(self.engine.as_mut(), |done, _| bar.set_position(done as u64));
+        let bar = progress::bar(slices.ct().geometry.size[2] as u64, "segment");
+        let mut session = SegmentationSession::new(slices, request);
+        let computed = session.compute(self.engine.as_mut(), |done, _| bar.set_position(done as u64));
         bar.finish_and_clear();
-        let Segmented { labels, body, provenance } = found?;
-        let (run, trained, slices) = (provenance.run_info(), provenance.trained(), provenance.slices());
-        let segmentation = ReportInput { ct: &ct, labels: &labels, slices: &slices, trained: &trained, run: &run };
-        // What the CT's reader and the device had to say was said when they did.
-        let said = |warning: &&String| ct.warnings.contains(warning) || self.device.notes.contains(warning);
-        for warning in segmentation.warnings().iter().filter(|warning| !said(warning)) {
-            progress::warn(&format!("{name}: {warning}"));
-        }
-        let contours = self.options.contours.options("AI contours");
-        let mut files = ResultFiles::of_folder(segmentation);
-        if let Some(series) = &series {
-            let body = self.options.body.then_some(&*body);
-            files = files.with_dicom(DicomSource { series, contours: &contours, body, edited: OrganSet::EMPTY });
-        }
-        let deidentifier = self.options.deidentify.open()?;
-        for file in files.all(self.options.organ_files).into_iter().chain(dicom_files) {
-            match files.bytes(file) {
-                Ok(bytes) if is_dicom(file) => output.stage(&file.name(), &without_patient(&deidentifier, bytes)?)?,
-                Ok(bytes) => output.stage(&file.name(), &bytes)?,
-                // Nothing was found, which the tables say.
-                Err(ResultFileError::Dicom(ExportError::Empty)) => {
-                    progress::warn(&format!("{name}: no organ was found, so {} was not written", file.name()));
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        // Results of an earlier run go now, masks of organs that this one has not found among them.
-        let mut record: Map<String, Value> = serde_json::from_slice(&files.bytes(ResultFile::Run)?)?;
-        record.insert(REQUEST.into(), serde_json::to_value(self.request(key)?)?);
-        output.finish(record, |_| true)?;
+        computed?;
         self.device.burn.memory_cleanup();
-        Ok(Summary {
-            found: files.statistics()?.found().count(),
-            known: self.enabled.len(),
-            seconds: clock.elapsed().as_secs_f64(),
-            network_seconds: run.seconds.iter().filter(|(stage, _)| stage == "segment").map(|(_, s)| s).sum(),
-        })
-    }
-
-    /// What a result of this input is made from.
-    fn request(&self, input: InputKey) -> Result<Request> {
-        let options: BTreeMap<String, Value> = serde_json::from_value(serde_json::to_value(&self.options)?)?;
-        Ok(Request { input, weights: self.model.sha256.clone(), program: env!("CARGO_PKG_VERSION").into(), options })
-    }
-
-    /// The series to refer to, and the DICOM files to write; said before the work begins where that cannot be done.
-    fn dicom_files(
-        &self,
-        ct: &CtVolume,
-        series: Option<SeriesInfo>,
-        name: &str,
-    ) -> Result<(Option<SeriesInfo>, Vec<ResultFile>)> {
-        let given = self
-            .options
-            .reference
-            .as_deref()
-            .map(|path| data::chosen_reference(path, &self.options.repairs.request(None)))
-            .transpose()?;
-        let series = given.map_or(series, |reference| reference.series);
-        let wanted = DicomFormat::files(&self.options.format, series.is_some());
-        if wanted.is_empty() {
-            return Ok((series, wanted));
-        }
-        let Some(series) = series else {
-            return Err(anyhow!("{} (--reference)", ResultFileError::NoSeries));
-        };
-        match can_refer(&series, &ct.geometry) {
-            Ok(()) => Ok((Some(series), wanted)),
-            // Nobody asked for it.
-            Err(error) if self.options.format.is_empty() && self.options.reference.is_none() => {
-                progress::warn(&format!("{name}: no RTSTRUCT is written: {error}"));
-                Ok((None, Vec::new()))
-            }
-            Err(error) => Err(error.into()),
-        }
+        scan.seconds += clock.elapsed().as_secs_f64();
+        Ok(Computed { session, scan })
     }
 
     /// Takes a folder for results.
@@ -294,18 +223,6 @@ impl Session {
         let names = ResultFile::names(options.organ_files).into_iter().chain(dicom);
         results::claim("segment", output, names, read, overwrite)
     }
-}
-
-fn is_dicom(file: ResultFile) -> bool {
-    matches!(file, ResultFile::StructureSet | ResultFile::DicomSegmentation)
-}
-
-/// A DICOM file, without its patient where that was asked for.
-fn without_patient(deidentifier: &Option<Deidentifier>, bytes: Vec<u8>) -> Result<Vec<u8>> {
-    Ok(match deidentifier {
-        Some(deidentifier) => deidentifier.apply(&bytes)?,
-        None => bytes,
-    })
 }
 
 /// What is said of a finished input.
@@ -355,7 +272,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         claim(input, output)?;
     }
     let mut session = Session::open(args.options.clone())?;
-    progress::note(&format!("{} on {}", session.model.name, session.device.name));
+    progress::note(&format!("{} on {}", session.common.model.name, session.device.name));
     let mut failed = 0;
     for (input, output) in args.inputs.iter().zip(&outputs) {
         let result = ReadCt::open(input, &args.options.asked()).and_then(|ct| {
@@ -385,6 +302,9 @@ pub const STATUS: &str = "status";
 
 /// Where a record says what its result was made from.
 const REQUEST: &str = "request";
+
+/// Where a record says of each organ in which share of its voxels the network only just chose it.
+pub const DOUBTFUL: &str = "doubtful_share";
 
 /// A CT that was read.
 pub struct ReadCt {

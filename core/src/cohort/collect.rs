@@ -1,9 +1,10 @@
 //! All organs of all scans in one table, and which scans lie apart from the others.
 //!
-//! Of a scan only its `statistics.csv` and what its status line says is needed. A scan lies apart in an organ where its volume, its mean HU
-//! or its place is far outside of what the cohort has: more than [`FAR`] robust standard deviations (1.4826 times the median absolute
-//! deviation) from the median, among scans that show the whole organ. Volumes are compared as logarithms, as sizes of organs are
-//! distributed. That is a reason to look, not a verdict.
+//! Of a scan only its `statistics.csv`, the doubtful shares in its record and what its status line says is needed. A scan lies apart in an
+//! organ where its volume, its mean HU or its length is far outside of what the cohort has: more than [`FAR`] robust standard deviations
+//! (1.4826 times the median absolute deviation) from the median, among scans that show the whole organ; or where the network was in
+//! doubt about that much more of it than usual. Volumes and doubts are compared as logarithms, as they are distributed. That is a reason to
+//! look, not a verdict.
 
 use std::collections::BTreeMap;
 
@@ -33,6 +34,8 @@ pub struct OrganRow {
     pub slice: Option<usize>,
     /// `no`, `inferior`, `superior` or `both`: whether the scan ends within it. Empty where it was not found.
     pub cut: String,
+    /// Share of its voxels in which the network only just chose it ([`Doubt`](crate::infer::Doubt)), 0 to 1; where that is known.
+    pub doubtful: Option<f64>,
 }
 
 /// A scan and what came of it.
@@ -51,7 +54,7 @@ pub struct ScanRows {
 #[error("statistics.csv is not a table of this program: {0}")]
 pub struct TableError(String);
 
-/// The organs of a `statistics.csv`.
+/// The organs of a `statistics.csv`, which says nothing of doubts.
 ///
 /// # Errors
 /// [`TableError`] where a column is missing or a row is not understood.
@@ -88,6 +91,7 @@ pub fn read_statistics(text: &str) -> Result<Vec<OrganRow>, TableError> {
             extent_mm: number(bottom).zip(number(top)).map(|(bottom, top)| [bottom, top]),
             slice: slices.map(|(first, last)| ((first + last) / 2.0) as usize),
             cut: text(cut).into(),
+            doubtful: None,
         });
     }
     Ok(rows)
@@ -170,6 +174,8 @@ pub struct Collected {
     pub hu: Vec<Option<Distribution>>,
     /// Length along the patient in mm of each organ.
     pub length: Vec<Option<Distribution>>,
+    /// Doubtful share of each organ.
+    pub doubtful: Vec<Option<Distribution>>,
     /// What is odd in each of `scans`, the oddest first.
     pub odd: Vec<Vec<Oddity>>,
 }
@@ -189,8 +195,9 @@ impl Collected {
         let ml = over(|row| (row.ml > 0.0).then_some(row.ml), true);
         let hu = over(|row| row.mean_hu, false);
         let length = over(OrganRow::length, false);
-        let odd = scans.iter().map(|scan| oddities(scan, [&ml, &hu, &length])).collect();
-        Self { scans, status, ml, hu, length, odd }
+        let doubtful = over(|row| row.doubtful, true);
+        let odd = scans.iter().map(|scan| oddities(scan, [&ml, &hu, &length, &doubtful])).collect();
+        Self { scans, status, ml, hu, length, doubtful, odd }
     }
 
     /// Places in `scans`, the one that lies furthest apart first.
@@ -222,6 +229,8 @@ impl Collected {
                 "superior_mm",
                 "length_score",
                 "cut_by_scan_end",
+                "doubtful_share",
+                "doubtful_score",
             ],
         );
         for (scan, row) in self.scans.iter().flat_map(|scan| scan.organs.iter().map(move |row| (scan, row))) {
@@ -245,6 +254,8 @@ impl Collected {
                     optional(row.extent_mm.map(|e| e[1]), 2),
                     score(&self.length, row.length()),
                     row.cut.clone(),
+                    optional(row.doubtful, 4),
+                    score(&self.doubtful, row.doubtful),
                 ],
             );
         }
@@ -270,7 +281,7 @@ impl OrganRow {
 }
 
 /// What of a scan lies apart, the oddest first.
-fn oddities(scan: &ScanRows, [ml, hu, length]: [&[Option<Distribution>]; 3]) -> Vec<Oddity> {
+fn oddities(scan: &ScanRows, [ml, hu, length, doubtful]: [&[Option<Distribution>]; 4]) -> Vec<Oddity> {
     let mut found = Vec::new();
     for row in &scan.organs {
         let (organ, c) = (row.organ, row.organ.index());
@@ -290,6 +301,14 @@ fn oddities(scan: &ScanRows, [ml, hu, length]: [&[Option<Distribution>]; 3]) -> 
                 let what = format!("{before}{value} {unit}, where the median is {median}");
                 found.push(Oddity { organ, what, score, slice: row.slice });
             }
+        }
+        // To be surer than usual is nothing to look at.
+        if let Some((distribution, share)) = doubtful[c].as_ref().zip(row.doubtful)
+            && distribution.score(share) >= FAR
+        {
+            let [value, median] = [share, distribution.median].map(|v| number(100.0 * v, 0));
+            let what = format!("doubtful in {value} % of its voxels, where the median is {median} %");
+            found.push(Oddity { organ, what, score: distribution.score(share), slice: row.slice });
         }
     }
     found.sort_by(|a, b| b.score.abs().total_cmp(&a.score.abs()));
@@ -312,6 +331,7 @@ mod tests {
             extent_mm: Some([0.0, 100.0]),
             slice: Some(3),
             cut: cut.into(),
+            doubtful: Some(0.1),
         }
     }
 
@@ -354,8 +374,28 @@ mod tests {
         assert!(all.odd[7][0].what.starts_with("a mean of -300 HU, where the median is"), "{:?}", all.odd[7]);
         let csv = all.csv();
         let cut = csv.lines().find(|line| line.starts_with("s09")).unwrap();
-        assert_eq!(cut, "s09,liver,20.000,,60.0,,0.00,100.00,,inferior");
+        assert_eq!(cut, "s09,liver,20.000,,60.0,,0.00,100.00,,inferior,0.1000,");
         assert_eq!(csv.lines().count(), 21);
+    }
+
+    #[test]
+    fn a_scan_of_which_the_network_was_in_doubt_comes_first_and_one_of_which_it_was_sure_does_not() {
+        let mut scans: Vec<ScanRows> =
+            (0..20).map(|n| scan(&format!("s{n:02}"), vec![row("liver", 1500.0, 60.0, "no")])).collect();
+        for (n, scan) in scans.iter_mut().enumerate() {
+            scan.organs[0].doubtful = Some(0.1 + 0.005 * (n % 5) as f64);
+        }
+        scans[3].organs[0].doubtful = Some(0.75);
+        scans[6].organs[0].doubtful = Some(0.001);
+        // What an older version has made says nothing of it.
+        scans[8].organs[0].doubtful = None;
+        let all = Collected::new(scans, BTreeMap::new());
+        let apart: Vec<usize> = (0..20).filter(|&n| !all.odd[n].is_empty()).collect();
+        assert_eq!((apart, all.by_oddity()[0]), (vec![3], 3), "{:?}", all.odd);
+        assert_eq!(all.odd[3][0].what, "doubtful in 75 % of its voxels, where the median is 11 %");
+        let csv = all.csv();
+        let of = |scan: &str| csv.lines().find(|line| line.starts_with(scan)).unwrap().to_string();
+        assert!(of("s03").contains(",no,0.7500,") && of("s08").ends_with(",no,,"), "{csv}");
     }
 
     #[test]

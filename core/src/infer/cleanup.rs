@@ -58,6 +58,9 @@ pub fn clean_up(labels: &mut [u8], ct: &CtVolume, body: &Body) -> [usize; ORGAN_
     let (mut removed, mut kept) = ([0; ORGAN_COUNT], [0; ORGAN_COUNT]);
     for (row, line) in labels.chunks_exact_mut(size[0].max(1)).enumerate() {
         let (j, k) = (row % size[1], row / size[1]);
+        if is_empty(line) {
+            continue;
+        }
         for (i, label) in line.iter_mut().enumerate() {
             let Some(organ) = Organ::from_label(*label) else { continue };
             if body.contains(i, j, k) && !air.contains(i, j, k) {
@@ -89,6 +92,11 @@ pub fn clean_up(labels: &mut [u8], ct: &CtVolume, body: &Body) -> [usize; ORGAN_
     });
     removed.iter_mut().zip(stray).for_each(|(all, more)| *all += more);
     removed
+}
+
+/// Whether a row has no label, as most rows: in vectors, which stop at nothing.
+fn is_empty(row: &[u8]) -> bool {
+    row.iter().fold(0, |all, label| all | label) == 0
 }
 
 /// What to tell the user of so many voxels that [`remove_stray_components`] removed; `None` of none.
@@ -139,6 +147,9 @@ fn bounding_boxes(labels: &[u8], size: [usize; 3]) -> [Option<Bounds>; ORGAN_COU
     let mut boxes: [Option<Bounds>; ORGAN_COUNT] = [None; ORGAN_COUNT];
     for (row, line) in labels.chunks_exact(size[0]).enumerate() {
         let (y, z) = (row % size[1], row / size[1]);
+        if is_empty(line) {
+            continue;
+        }
         for (x, &label) in line.iter().enumerate() {
             let Some(organ) = Organ::from_label(label) else { continue };
             let at = [x, y, z];

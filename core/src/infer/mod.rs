@@ -20,6 +20,7 @@
 //! | `record.rs` | what a run says besides labels |
 //! | `provenance.rs` | how labels came about, kept while they come |
 //! | `model.rs` | a weights file, ready to be put on devices |
+//! | `doubt.rs` | how sure the network was of each organ |
 //! | `measure.rs` | how long a slice takes |
 //! | `router.rs` | a network for each region, for comparison |
 //! | `cleanup.rs` | pieces of organs: the largest ones stay |
@@ -29,6 +30,7 @@ pub mod burn_engine;
 pub mod cleanup;
 pub mod crew;
 pub mod device;
+pub mod doubt;
 pub mod engine;
 pub mod measure;
 pub mod model;
@@ -48,6 +50,7 @@ pub use burn_engine::BurnEngine;
 pub use cleanup::{clean_up, keep_largest_components, removal_warning, remove_stray_components};
 pub use crew::{Crew, Helper, HelperWord, Helpers};
 pub use device::{ComputeDevice, ComputeKind, DeviceError, DevicePreference};
+pub use doubt::Doubt;
 pub use engine::{
     Engine, EngineError, LabelOutput, LabelRequest, SliceLabels, SliceRequest, SliceResult, Ticket, Wait,
 };

@@ -40,7 +40,7 @@ fn neighbours(grid: &ModelGrid, axis: usize, origin: i64, size: usize) -> Vec<Op
 
 /// Labels `[ny, nx]` of a slice from one prediction, or from two with the weight of the second.
 pub fn labels(grid: &ModelGrid, below: &SlicePrediction, above: Option<(&SlicePrediction, f32)>) -> Vec<u8> {
-    reduce::<false>(grid, below, above).0
+    reduce::<false>(grid, below, above, false).0
 }
 
 /// [`labels`], and for every pixel how far the winner is ahead of the runner-up: 0 to 255 for a difference of
@@ -51,17 +51,28 @@ pub fn labels_and_margin(
     below: &SlicePrediction,
     above: Option<(&SlicePrediction, f32)>,
 ) -> (Vec<u8>, Vec<u8>) {
-    reduce::<true>(grid, below, above)
+    reduce::<true>(grid, below, above, true)
+}
+
+/// As [`labels_and_margin`], but 255 in columns and rows where no organ can win: for who asks only how sure organs are, at half the price.
+pub fn labels_and_organ_margin(
+    grid: &ModelGrid,
+    below: &SlicePrediction,
+    above: Option<(&SlicePrediction, f32)>,
+) -> (Vec<u8>, Vec<u8>) {
+    reduce::<true>(grid, below, above, false)
 }
 
 /// Rows of the input matrix that are reduced at once.
 const BAND: usize = 16;
 
-/// The margin is chosen at compile time: who does not want it pays nothing.
+/// The margin is chosen at compile time: who does not want it pays nothing. Where no organ can win it is looked at only if that is
+/// wanted `everywhere`.
 fn reduce<const MARGIN: bool>(
     grid: &ModelGrid,
     below: &SlicePrediction,
     above: Option<(&SlicePrediction, f32)>,
+    everywhere: bool,
 ) -> (Vec<u8>, Vec<u8>) {
     let [nx, ny] = grid.input_size;
     let mut classes = below.classes.clone();
@@ -74,10 +85,10 @@ fn reduce<const MARGIN: bool>(
     classes.dedup();
     let boxes: Vec<_> = classes.iter().filter(|&&c| c > 0).filter_map(|&c| ClassBox::new(&parts, c)).collect();
     let mut labels = vec![0u8; nx * ny];
-    let mut margin = vec![0u8; if MARGIN { nx * ny } else { 0 }];
-    if !boxes.is_empty() || MARGIN {
+    let mut margin = vec![u8::MAX; if MARGIN { nx * ny } else { 0 }];
+    if !boxes.is_empty() || everywhere {
         let processor = Processor::new(Threads::All);
-        let work = Work { parts: &parts, boxes: &boxes, nx };
+        let work = Work { parts: &parts, boxes: &boxes, nx, everywhere };
         processor.enter(|| work.bands::<MARGIN>(0..ny, &mut labels, &mut margin, processor));
     }
     (labels, margin)
@@ -157,6 +168,7 @@ struct Work<'a> {
     parts: &'a [Part<'a>],
     boxes: &'a [ClassBox],
     nx: usize,
+    everywhere: bool,
 }
 
 impl Work<'_> {
@@ -176,12 +188,12 @@ impl Work<'_> {
     }
 
     fn band<const MARGIN: bool>(self, rows: Range<usize>, labels: &mut [u8], margin: &mut [u8]) {
-        let Self { parts, boxes, nx } = self;
+        let Self { parts, boxes, nx, everywhere } = self;
         let here = |b: &&ClassBox| b.rows.start < rows.end && b.rows.end > rows.start;
         // The background is looked at only where an organ may win.
         let columns =
             boxes.iter().filter(here).fold(nx..0, |all, b| all.start.min(b.columns.start)..all.end.max(b.columns.end));
-        let columns = if MARGIN { 0..nx } else { columns };
+        let columns = if everywhere { 0..nx } else { columns };
         if columns.is_empty() {
             return;
         }
@@ -212,8 +224,11 @@ impl Work<'_> {
                 }
             }
         }
-        for (margin, (second, best)) in margin.iter_mut().zip(second.iter().zip(&best)) {
-            *margin = ((best - second) * 255.0).round() as u8;
+        let leads = second.chunks_exact(width).zip(best.chunks_exact(width));
+        for (margin, (second, best)) in margin.chunks_exact_mut(nx).zip(leads) {
+            for (margin, (second, best)) in margin[columns.clone()].iter_mut().zip(second.iter().zip(best)) {
+                *margin = ((best - second) * 255.0).round() as u8;
+            }
         }
     }
 }
@@ -424,6 +439,11 @@ mod tests {
             };
             let (map, margin) = labels_and_margin(&grid, &a, Some((&b, 0.4)));
             assert_eq!(map, labels(&grid, &a, Some((&b, 0.4))));
+            let (same, of_organs) = labels_and_organ_margin(&grid, &a, Some((&b, 0.4)));
+            assert_eq!(map, same);
+            let organs = map.iter().zip(margin.iter().zip(&of_organs)).filter(|(label, _)| **label != 0);
+            assert!(organs.map(|(_, margins)| margins).all(|(everywhere, organ)| everywhere == organ));
+            assert!(margin.iter().zip(&of_organs).all(|(everywhere, organ)| organ == everywhere || *organ == 255));
             for (k, (label, margin)) in map.iter().zip(margin).enumerate() {
                 let (x, y) = grid.input_to_model((k % n) as f64, (k / n) as f64);
                 let blend = |c: usize| 0.6 * at(&a, c, x, y) + 0.4 * at(&b, c, x, y);

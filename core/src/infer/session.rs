@@ -13,6 +13,7 @@ use web_time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::cleanup::clean_up;
 use super::device::ComputeDevice;
+use super::doubt::Doubt;
 use super::engine::{Engine, EngineError, SliceResult, Ticket, Wait};
 use super::provenance::{Provenance, WeightsUsed};
 use super::volume_run::{Message, RunOptions, VolumeRun};
@@ -81,6 +82,8 @@ pub struct Segmented {
     pub body: Arc<Body>,
     /// How they came about.
     pub provenance: Provenance,
+    /// How sure the network was of each organ, where margins were asked for.
+    pub doubt: Doubt,
 }
 
 /// A segmentation under way.
@@ -89,6 +92,7 @@ pub struct SegmentationSession {
     /// What the network says, canonical; the clean-up needs all of it.
     labels: Vec<u8>,
     provenance: Provenance,
+    doubt: Doubt,
     cancel: Arc<AtomicBool>,
     started: Instant,
     /// Since when it is held.
@@ -137,6 +141,7 @@ impl SegmentationSession {
             labels: vec![0; geometry.voxel_count()],
             run: VolumeRun::new(slices, &request.run),
             provenance,
+            doubt: Doubt::default(),
             cancel: request.run.cancel,
             started: Instant::now(),
             held: None,
@@ -221,7 +226,10 @@ impl SegmentationSession {
     fn note(&mut self, messages: &[Message]) {
         for message in messages {
             match message {
-                Message::SliceDone { slice, labels, .. } => {
+                Message::SliceDone { slice, labels, explanation } => {
+                    if let Some(explanation) = explanation {
+                        self.doubt.count(labels, &explanation.margin);
+                    }
                     let area = labels.len();
                     if let Some(all) = self.labels.get_mut(slice * area..(slice + 1) * area) {
                         all.copy_from_slice(labels);
@@ -252,7 +260,9 @@ impl SegmentationSession {
         let area = geometry.size[0] * geometry.size[1];
         // It only takes away: a slice has changed where it has fewer labelled voxels.
         let labelled = |labels: &[u8]| -> Vec<usize> {
-            labels.chunks_exact(area).map(|slice| slice.iter().filter(|&&label| label != 0).count()).collect()
+            // In bytes, that vectors count: as few as cannot overflow one.
+            let some = |part: &[u8]| part.iter().fold(0u8, |n, &label| n.wrapping_add(u8::from(label != 0)));
+            labels.chunks_exact(area).map(|slice| slice.chunks(255).map(|part| usize::from(some(part))).sum()).collect()
         };
         let before = labelled(&self.labels);
         let slices = self.run.slices();
@@ -272,8 +282,21 @@ impl SegmentationSession {
     pub fn finish(
         mut self,
         engine: &mut dyn Engine,
-        mut progress: impl FnMut(usize, usize),
+        progress: impl FnMut(usize, usize),
     ) -> Result<Segmented, SegmentationError> {
+        self.compute(engine, progress)?;
+        Ok(self.conclude())
+    }
+
+    /// The first half of [`finish`](Self::finish), all that the engine is needed for: waits until all slices are there.
+    ///
+    /// # Errors
+    /// [`SegmentationError`].
+    pub fn compute(
+        &mut self,
+        engine: &mut dyn Engine,
+        mut progress: impl FnMut(usize, usize),
+    ) -> Result<(), SegmentationError> {
         while !self.run.is_over() {
             let messages = self.run.advance(engine, Wait::Yes);
             self.note(&messages);
@@ -288,10 +311,15 @@ impl SegmentationSession {
         }
         // What follows works on whole volumes, and nobody can ask this engine what if any more.
         engine.rest();
+        Ok(())
+    }
+
+    /// The second half: cleans up and ends. Another thread may do it while the engine has the next scan.
+    pub fn conclude(mut self) -> Segmented {
         self.clean_up();
         let slices = self.run.slices();
         let labels = slices.ct().with_voxels(self.labels);
-        Ok(Segmented { labels, body: slices.body().clone(), provenance: self.provenance })
+        Segmented { labels, body: slices.body().clone(), provenance: self.provenance, doubt: self.doubt }
     }
 
     /// How the labels came about, of a session that is given up.

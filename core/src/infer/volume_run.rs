@@ -29,6 +29,9 @@ pub struct RunOptions {
     pub cancel: Arc<AtomicBool>,
     /// Also say of every slice how sure the labels are and what attention took away.
     pub explain: bool,
+    /// Also say of every slice how sure its organs are, which costs next to nothing; included in `explain`. Where no organ can be the
+    /// margin may be 255, whatever it is.
+    pub organ_margin: bool,
 }
 
 /// What a run says.
@@ -40,7 +43,7 @@ pub enum Message {
         slice: usize,
         /// Labels 0..=33.
         labels: Vec<u8>,
-        /// What was asked for by [`RunOptions::explain`].
+        /// What was asked for by [`RunOptions::explain`] or [`RunOptions::organ_margin`].
         explanation: Option<Explanation>,
     },
     /// What the region branch says of a slice that was run.
@@ -65,7 +68,8 @@ pub enum Message {
 pub struct Explanation {
     /// How far ahead of the runner-up the winner is, 0 to 255 for 0 to 1, `[ny, nx]`.
     pub margin: Vec<u8>,
-    /// Voxels of each organ that there would be with all attention at 1 and are not; `None` for a plain U-Net.
+    /// Voxels of each organ that there would be with all attention at 1 and are not; `None` for a plain U-Net, and where that was not
+    /// asked for.
     pub removed: Option<[u32; ORGAN_COUNT]>,
 }
 
@@ -102,6 +106,7 @@ pub struct VolumeRun {
     done_count: usize,
     cancel: Arc<AtomicBool>,
     explain: bool,
+    organ_margin: bool,
     over: bool,
 }
 
@@ -128,6 +133,7 @@ impl VolumeRun {
             done_count: 0,
             cancel: options.cancel.clone(),
             explain: options.explain,
+            organ_margin: options.organ_margin,
             over: false,
         };
         run.focus(options.first.unwrap_or(depth / 2));
@@ -281,7 +287,8 @@ impl VolumeRun {
             if !std::mem::replace(&mut self.done[slice], true) {
                 self.done_count += 1;
                 emitted = true;
-                let explanation = self.explain.then_some(Explanation { margin, removed });
+                let wanted = self.explain || self.organ_margin;
+                let explanation = wanted.then_some(Explanation { margin, removed });
                 messages.push(Message::SliceDone { slice, labels, explanation });
             }
         }
@@ -354,7 +361,11 @@ impl VolumeRun {
         let grid = self.slices.grid();
         let over = Some((&above.own, weight));
         if !self.explain {
-            return (reduce::labels(grid, &below.own, over), None);
+            if !self.organ_margin {
+                return (reduce::labels(grid, &below.own, over), None);
+            }
+            let (labels, margin) = reduce::labels_and_organ_margin(grid, &below.own, over);
+            return (labels, Some(Explanation { margin, removed: None }));
         }
         let (labels, margin) = reduce::labels_and_margin(grid, &below.own, over);
         let attention = below.without_attention.is_some() || above.without_attention.is_some();

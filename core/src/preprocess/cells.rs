@@ -64,13 +64,21 @@ impl Coarse {
             let height = lines.len();
             sums.fill(0);
             for line in slice[lines.start * nx..lines.end * nx].chunks_exact(nx) {
+                // A cell has a few pixels of at most 600 HU: nothing overflows, and without the check vectors do it.
                 for (sum, &hu) in sums.iter_mut().zip(line) {
-                    *sum += i32::from(hu.clamp(CLIP_HU[0], CLIP_HU[1]));
+                    *sum = sum.wrapping_add(i32::from(hu.clamp(CLIP_HU[0], CLIP_HU[1])));
                 }
             }
-            for (mean, pixels) in row.iter_mut().zip(sums.chunks(fx)) {
-                let sum: i64 = pixels.iter().map(|&s| i64::from(s)).sum();
-                *mean = sum as f32 / (pixels.len() * height) as f32;
+            let area = (fx * height) as f32;
+            let (whole, rest) = sums.split_at(nx / fx * fx);
+            if fx == 1 {
+                row.iter_mut().zip(whole).for_each(|(mean, &sum)| *mean = sum as f32 / area);
+            } else {
+                let of = |pixels: &[i32]| pixels.iter().fold(0i32, |sum, &s| sum.wrapping_add(s)) as f32;
+                row.iter_mut().zip(whole.chunks_exact(fx)).for_each(|(mean, pixels)| *mean = of(pixels) / area);
+                if !rest.is_empty() {
+                    row[w - 1] = of(rest) / (rest.len() * height) as f32;
+                }
             }
         }
         let [rx, ry] = self.neighbours;
@@ -85,10 +93,22 @@ impl Coarse {
                     *sum += mean;
                 }
             }
-            for (x, cell) in row.iter_mut().enumerate() {
-                let near = &column[x.saturating_sub(rx)..(x + rx + 1).min(w)];
+            let tissue = |near: &[f32]| {
                 let mean = near.iter().sum::<f32>() / (near.len() * height) as f32;
-                *cell = u8::from(mean > THRESHOLD_HU);
+                u8::from(mean > THRESHOLD_HU)
+            };
+            if rx == 1 && w > 2 {
+                // The usual width, in vectors; the two ends have one neighbour less.
+                let area = (3 * height) as f32;
+                let near = column.iter().zip(&column[1..]).zip(&column[2..]);
+                for (cell, ((left, own), right)) in row[1..].iter_mut().zip(near) {
+                    *cell = u8::from((left + own + right) / area > THRESHOLD_HU);
+                }
+                (row[0], row[w - 1]) = (tissue(&column[..2]), tissue(&column[w - 2..]));
+                continue;
+            }
+            for (x, cell) in row.iter_mut().enumerate() {
+                *cell = tissue(&column[x.saturating_sub(rx)..(x + rx + 1).min(w)]);
             }
         }
         cells
@@ -253,6 +273,40 @@ mod tests {
         c.open(&mut cells);
         for row in cells.chunks_exact(60) {
             assert!(row[..19].iter().all(|&v| v == 0) && row[22..].iter().all(|&v| v == 1), "{row:?}");
+        }
+    }
+
+    #[test]
+    fn the_threshold_is_the_mean_of_all_pixels_of_a_cell_and_its_neighbours() {
+        for (w, h, spacing) in [(37, 23, 0.7), (40, 31, 1.5), (29, 17, 0.5), (2, 9, 1.5), (33, 12, 3.0), (12, 9, 5.0)] {
+            let c = coarse(w, h, spacing);
+            // Noise on a slope from left to right.
+            let hu = |n: usize| (n * 7919 % 1700 + n % w * 800 / w) as i16 - 1500;
+            let slice: Vec<i16> = (0..w * h).map(hu).collect();
+            let found = c.threshold(&slice);
+            let ([fx, fy], [cw, ch], [rx, ry]) = (c.factor, c.cells, c.neighbours);
+            // Cells count alike, however many pixels they have.
+            let mean_of = |x: usize, y: usize| {
+                let pixels = (y * fy..((y + 1) * fy).min(h))
+                    .flat_map(|j| (x * fx..((x + 1) * fx).min(w)).map(move |i| j * w + i));
+                let values: Vec<f64> = pixels.map(|n| f64::from(hu(n).clamp(-600, 0))).collect();
+                values.iter().sum::<f64>() / values.len() as f64
+            };
+            for y in 0..ch {
+                for x in 0..cw {
+                    let near: Vec<f64> = (y.saturating_sub(ry)..(y + ry + 1).min(ch))
+                        .flat_map(|y| (x.saturating_sub(rx)..(x + rx + 1).min(cw)).map(move |x| (x, y)))
+                        .map(|(x, y)| mean_of(x, y))
+                        .collect();
+                    let mean = near.iter().sum::<f64>() / near.len() as f64;
+                    let wanted = u8::from(mean > -300.0);
+                    assert!(
+                        found[y * cw + x] == wanted || (mean + 300.0).abs() < 1e-3,
+                        "{w} {spacing}: {x} {y} {mean}"
+                    );
+                }
+            }
+            assert!(w == 2 || spacing > 4.0 || (found.contains(&0) && found.contains(&1)), "the test shows nothing");
         }
     }
 

@@ -36,16 +36,21 @@ impl OutsideAir {
             std::array::from_fn(|a| ((CELL_MM / spacing[a]).round() as usize).clamp(1, size[a].max(1)));
         let cells: [usize; 3] = std::array::from_fn(|a| size[a].div_ceil(factor[a]));
         let count = cells.iter().product();
-        let (mut sums, mut voxels) = (vec![0i64; count], vec![0i64; count]);
+        let mut sums = vec![0i64; count];
         let cell = |at: [usize; 3]| at[0] + cells[0] * (at[1] + cells[1] * at[2]);
         for (row, line) in ct.voxels.chunks_exact(size[0].max(1)).enumerate() {
             let first = cell([0, row % size[1] / factor[1], row / size[1] / factor[2]]);
-            for (n, part) in line.chunks(factor[0]).enumerate() {
-                sums[first + n] += part.iter().map(|&hu| i64::from(hu)).sum::<i64>();
-                voxels[first + n] += part.len() as i64;
+            // Some voxels of 16 bits: nothing overflows, and the check would cost as much as the sum.
+            for (sum, part) in sums[first..].iter_mut().zip(line.chunks(factor[0])) {
+                *sum = sum.wrapping_add(i64::from(part.iter().fold(0i32, |sum, &hu| sum.wrapping_add(i32::from(hu)))));
             }
         }
-        let open: Vec<bool> = sums.iter().zip(&voxels).map(|(&sum, &count)| sum < AIR_HU * count).collect();
+        let voxels = |axis: usize, n: usize| ((n + 1) * factor[axis]).min(size[axis]) - n * factor[axis];
+        let mut open = Vec::with_capacity(count);
+        for (row, sums) in sums.chunks_exact(cells[0].max(1)).enumerate() {
+            let area = voxels(1, row % cells[1]) * voxels(2, row / cells[1]);
+            open.extend(sums.iter().enumerate().map(|(n, &sum)| sum < AIR_HU * (voxels(0, n) * area) as i64));
+        }
         let mut wide = open.clone();
         for axis in 0..2 {
             wide = along(&wide, cells, axis, CLEARANCE, |window| window.iter().all(|&open| open));

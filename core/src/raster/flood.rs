@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use super::{Groups, Row};
+
 /// Goes from the seeds to all cells that are joined to them by faces, the nearest first. `enter` is asked of every seed and
 /// of the neighbours of what was entered, and has to say yes to each cell at most once.
 pub fn flood([w, h, d]: [usize; 3], seeds: impl IntoIterator<Item = usize>, mut enter: impl FnMut(usize) -> bool) {
@@ -58,6 +60,9 @@ pub fn pieces(mut open: Vec<bool>, size: [usize; 3]) -> Vec<Vec<usize>> {
 pub fn fill_holes(cells: &mut [u8], size: [usize; 3]) {
     const REACHED: u8 = 2;
     let [w, h, d] = size;
+    if d == 1 {
+        return fill_holes_of_plane(cells, [w, h]);
+    }
     let rows = (0..d).flat_map(|z| (0..h).map(move |y| (y, z)));
     let faces = rows.flat_map(|(y, z)| {
         let whole = y == 0 || y + 1 == h || (d > 1 && (z == 0 || z + 1 == d));
@@ -76,9 +81,70 @@ pub fn fill_holes(cells: &mut [u8], size: [usize; 3]) {
     }
 }
 
+/// [`fill_holes`] of one slice, on runs: every slice of every scan passes here, and a row has few runs and many cells.
+fn fill_holes_of_plane(cells: &mut [u8], [w, h]: [usize; 2]) {
+    if w == 0 {
+        return;
+    }
+    let mut groups = Groups::default();
+    // Thing 0 is all that lies around the plane; run n is thing n + 1.
+    groups.add(0);
+    let mut runs: Vec<[u32; 2]> = Vec::new();
+    // Runs of row y are runs[first[y]..first[y + 1]].
+    let mut first = vec![0];
+    for (y, row) in cells.chunks_exact(w).enumerate() {
+        let mut x = 0;
+        while let Some(start) = row[x..].iter().position(|&c| c == 0).map(|n| x + n) {
+            let end = row[start..].iter().position(|&c| c != 0).map_or(w, |n| start + n);
+            groups.add(0);
+            runs.push([start as u32, end as u32]);
+            if y == 0 || y + 1 == h || start == 0 || end == w {
+                groups.join(0, runs.len());
+            }
+            x = end;
+        }
+        first.push(runs.len());
+        if y > 0 {
+            let row = |y: usize| Row { number: first[y] + 1, runs: &runs[first[y]..first[y + 1]] };
+            groups.join_rows(row(y - 1), row(y), false);
+        }
+    }
+    cells.fill(1);
+    for (y, row) in cells.chunks_exact_mut(w).enumerate() {
+        for n in first[y]..first[y + 1] {
+            if groups.root(n + 1) == 0 {
+                row[runs[n][0] as usize..runs[n][1] as usize].fill(0);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn holes_of_a_slice_are_those_of_a_flood() {
+        let mut noise = 1u32;
+        for size in [[31, 17], [1, 9], [9, 1], [2, 2], [40, 40]] {
+            for share in [3, 5, 8] {
+                let [w, h] = size;
+                let slice: Vec<u8> = (0..w * h)
+                    .map(|_| {
+                        noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                        u8::from((noise >> 16) % 10 >= share)
+                    })
+                    .collect();
+                let mut open: Vec<bool> = slice.iter().map(|&c| c == 0).collect();
+                let edge = |n: &usize| n % w == 0 || n % w + 1 == w || n / w == 0 || n / w + 1 == h;
+                let mut wanted = vec![1u8; w * h];
+                take(&mut open, [w, h, 1], (0..w * h).filter(edge)).into_iter().for_each(|n| wanted[n] = 0);
+                let mut found = slice;
+                fill_holes(&mut found, [w, h, 1]);
+                assert_eq!(found, wanted, "{size:?}");
+            }
+        }
+    }
 
     #[test]
     fn pieces_are_joined_by_faces_and_come_in_order() {

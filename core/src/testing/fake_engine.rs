@@ -14,6 +14,8 @@ use crate::preprocess::InputConfig;
 
 /// Probability of the organ where it is found.
 const FOUND: f32 = 0.9;
+/// And where it only just finds it.
+const JUST_FOUND: f32 = 0.6;
 
 /// An engine that labels what is bright.
 #[derive(Debug)]
@@ -32,6 +34,8 @@ pub struct FakeEngine {
     pub depth: usize,
     /// The slice that fails.
     pub fails_at: Option<usize>,
+    /// The slice in which it only just finds it.
+    pub unsure_at: Option<usize>,
     /// Slices in the order in which they were submitted.
     pub submitted: Vec<usize>,
     /// Attention vector that it gives.
@@ -52,6 +56,7 @@ impl FakeEngine {
             delay: Duration::ZERO,
             depth: 1,
             fails_at: None,
+            unsure_at: None,
             submitted: Vec::new(),
             attention: [1.0; ORGAN_COUNT],
             enabled: OrganSet::ALL,
@@ -78,6 +83,7 @@ impl Engine for FakeEngine {
         let ticket = Ticket(self.submitted.len() as u64);
         self.submitted.push(request.slice);
         let organ = usize::from(self.organ.label());
+        let sure = if self.unsure_at == Some(request.slice) { JUST_FOUND } else { FOUND };
         let tiles = request
             .tiles
             .into_iter()
@@ -87,7 +93,7 @@ impl Engine for FakeEngine {
                 let mut values = vec![0.0; CLASS_COUNT * n];
                 for (i, v) in tile.stack[middle..middle + n].iter().enumerate() {
                     // A tenth is left to the background: attention below a ninth takes the organ away.
-                    let found = if *v > self.threshold { FOUND } else { 0.0 };
+                    let found = if *v > self.threshold { sure } else { 0.0 };
                     (values[i], values[organ * n + i]) = (1.0 - found, found);
                 }
                 TileSoftmax { place: tile.place, values }

@@ -26,17 +26,21 @@ const BROKEN: usize = 3;
 /// Release of Snakemake and of its executor.
 const SNAKEMAKE: [&str; 2] = ["snakemake==9.27.1", "snakemake-executor-plugin-slurm==2.8.0"];
 
-/// Runs the command.
+/// Runs the command, with a program that is built already or with one that is built now.
 ///
 /// # Errors
 /// What cannot be set up, or is not as it should be.
-pub fn run() -> Result<ExitCode> {
-    say::heading("build");
-    if !succeeds(&mut cargo(&["build", "--release"]))? {
-        bail!("the program does not compile");
-    }
-    let own = std::env::current_exe().context("the folder of the programs is unknown")?;
-    let binary = own.with_file_name("attention-anatomy");
+pub fn run(built: Option<&str>) -> Result<ExitCode> {
+    let binary = match built {
+        Some(path) => std::fs::canonicalize(path).with_context(|| format!("{path}: no program"))?,
+        None => {
+            say::heading("build");
+            if !succeeds(&mut cargo(&["build", "--release"]))? {
+                bail!("the program does not compile");
+            }
+            beside("attention-anatomy")?
+        }
+    };
     let folder = std::env::temp_dir().join(format!("attention-anatomy-cluster-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
     let stage = Stage { binary, folder };
@@ -46,6 +50,11 @@ pub fn run() -> Result<ExitCode> {
         Err(_) => say::line(&format!("{} is kept to be looked at", stage.folder.display())),
     }
     proved.map(|()| ExitCode::SUCCESS)
+}
+
+/// A file of the folder in which this program lies.
+fn beside(name: &str) -> Result<PathBuf> {
+    Ok(std::env::current_exe().context("the folder of the programs is unknown")?.with_file_name(name))
 }
 
 struct Stage {
@@ -68,12 +77,7 @@ impl Stage {
         let seconds = clock.elapsed().as_secs_f64();
         ensure!(code.code() == Some(3), "segment --list ended with {code}");
         self.is_complete(&one)?;
-        let network = self.network_seconds(&one)?;
-        proved(&format!(
-            "{} results and {BROKEN} named failures in {seconds:.1} s; the network's own time is {network:.1} s of it, {:.2}",
-            SCANS - BROKEN,
-            network / seconds
-        ));
+        proved(&format!("{} results and {BROKEN} named failures in {seconds:.1} s", SCANS - BROKEN));
 
         say::heading("Slurm, two nodes");
         let mut slurm = Slurm::start(&self.folder.join("slurm"))?;
@@ -81,7 +85,7 @@ impl Stage {
         self.again(&slurm, &list)?;
 
         say::heading("Snakemake");
-        let snakemake = self.snakemake()?;
+        let snakemake = Self::snakemake()?;
         for profile in ["local", "slurm"] {
             self.workflow(&snakemake, &slurm, &list, &one, profile)?;
         }
@@ -105,7 +109,7 @@ impl Stage {
             .program()
             .args(["phantom", "-o"])
             .arg(&scans)
-            .args(["--patients", &patients, "--spacing", "6", "--slice", "6"])
+            .args(["--patients", &patients, "--spacing", "8", "--slice", "12"])
             .status()?;
         ensure!(made.success(), "the phantoms were not made");
         let found = output(program("find").arg(&scans).args(["-name", "*_ct.nii.gz"]))?;
@@ -174,8 +178,8 @@ impl Stage {
     }
 
     /// A Python that has Snakemake, in the target folder.
-    fn snakemake(&self) -> Result<PathBuf> {
-        let environment = self.binary.with_file_name("cluster-python");
+    fn snakemake() -> Result<PathBuf> {
+        let environment = beside("cluster-python")?;
         let snakemake = environment.join("bin/snakemake");
         if !captured(Command::new(&snakemake).arg("--version")).is_ok_and(|(there, _)| there) {
             output(program("python3").args(["-m", "venv"]).arg(&environment))?;
@@ -206,6 +210,10 @@ impl Stage {
         call.arg(format!("workflow/profiles/{profile}")).arg("--configfile").arg(&config);
         // Locks and logs of Snakemake stay with the results.
         call.arg("--directory").arg(&self.folder);
+        if profile == "slurm" {
+            // What has become of a job it asks the accounting, which is more than this Slurm has.
+            call.args(["--slurm-status-command", "squeue"]);
+        }
         let path = std::env::var_os("PATH").unwrap_or_default();
         let beside = snakemake.parent().context("Snakemake has no folder")?.to_path_buf();
         let paths = std::iter::once(beside).chain(std::env::split_paths(&path));
@@ -330,18 +338,6 @@ impl Stage {
             }
         }
         Ok(times)
-    }
-
-    /// Seconds of the stage `segment` in all records.
-    fn network_seconds(&self, results: &Path) -> Result<f64> {
-        let mut sum = 0.0;
-        for path in self.times(results)?.into_keys() {
-            let record: Value = serde_json::from_slice(&std::fs::read(&path)?)?;
-            let stages = record["seconds"].as_array().cloned().unwrap_or_default();
-            let own = stages.iter().filter(|stage| stage["stage"] == "segment");
-            sum += own.filter_map(|stage| stage["seconds"].as_f64()).sum::<f64>();
-        }
-        Ok(sum)
     }
 }
 

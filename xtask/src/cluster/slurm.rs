@@ -6,13 +6,17 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::process::{captured, output, program, succeeds};
+use crate::process::{captured, output, program};
 use crate::{say, setup};
 
 /// Where its daemons listen, one after the other: controller, nodes.
 const PORT: u16 = 17_000;
 /// Its nodes.
 pub const NODES: [&str; 2] = ["n1", "n2"];
+/// Where a cluster's machines have its configuration: then there is no room for this one.
+const OF_THE_MACHINE: &str = "/etc/slurm/slurm.conf";
+/// Where Slurm's commands look besides: Snakemake starts `srun` without the environment that would tell it.
+const BY_DEFAULT: &str = "/run/slurm/conf";
 /// How long anything of it may take.
 const PATIENCE: Duration = Duration::from_secs(1800);
 
@@ -31,21 +35,18 @@ impl Slurm {
         if !captured(Command::new("slurmctld").arg("-V")).is_ok_and(|(there, _)| there) {
             setup::install_if_allowed(&["slurm-wlm", "munge"])?;
         }
+        if Path::new(OF_THE_MACHINE).exists() {
+            bail!("{OF_THE_MACHINE}: this machine belongs to a cluster, whose Slurm this must not mix with");
+        }
         std::fs::create_dir_all(folder.join("run"))?;
         std::fs::create_dir_all(folder.join("state"))?;
         let host =
             output(Command::new("hostname").arg("-s")).context("Slurm is needed: apt-get install slurm-wlm munge")?;
         std::fs::write(folder.join("slurm.conf"), configuration(folder, host.trim()))?;
-        if !captured(Command::new("pgrep").arg("munged"))?.0 {
-            // Its socket and its key have folders of their own, which only it may write into.
-            for path in ["/run/munge", "/var/log/munge", "/var/lib/munge"] {
-                succeeds(Command::new("install").args(["-d", "-o", "munge", "-g", "munge", path]))?;
-            }
-            if !succeeds(Command::new("su").args(["-s", "/bin/sh", "munge", "-c", "/usr/sbin/munged"]))? {
-                bail!("munged does not start");
-            }
-        }
         let mut slurm = Self { folder: folder.to_path_buf(), daemons: Vec::new() };
+        std::fs::create_dir_all(BY_DEFAULT)?;
+        output(program("ln").arg("-sf").arg(folder.join("slurm.conf")).arg(BY_DEFAULT))?;
+        slurm.munge()?;
         slurm.daemon("controller", "slurmctld", &["-D"])?;
         for node in NODES {
             slurm.node(node)?;
@@ -55,6 +56,27 @@ impl Slurm {
             Ok(states.lines().filter(|state| *state == "idle").count() == NODES.len())
         })?;
         Ok(slurm)
+    }
+
+    /// A munged with a key of its own, whatever the machine has: who it says somebody is matters in here alone.
+    fn munge(&mut self) -> Result<()> {
+        let run = self.folder.join("run");
+        output(program("chmod").args(["-R", "go-w"]).arg(&self.folder))?;
+        let key = run.join("munge.key");
+        output(program("dd").args(["if=/dev/urandom", "bs=128", "count=1"]).arg(format!("of={}", key.display())))?;
+        output(program("chmod").arg("600").arg(&key))?;
+        let file = |name: &str, ending: &str| format!("--{name}={}", run.join(format!("munge.{ending}")).display());
+        let files = [
+            ("key-file", "key"),
+            ("socket", "socket"),
+            ("pid-file", "pid"),
+            ("log-file", "log"),
+            ("seed-file", "seed"),
+        ];
+        let files: Vec<String> = files.iter().map(|(name, ending)| file(name, ending)).collect();
+        let arguments: Vec<&str> = std::iter::once("--foreground").chain(files.iter().map(String::as_str)).collect();
+        self.daemon("munged", "munged", &arguments)?;
+        self.until("munged comes up", || Ok(run.join("munge.socket").exists()))
     }
 
     /// A command of Slurm's.
@@ -147,6 +169,9 @@ impl Drop for Slurm {
                 say::error(&format!("{name} is left behind: {error}"));
             }
         }
+        if let Err(error) = std::fs::remove_file(Path::new(BY_DEFAULT).join("slurm.conf")) {
+            say::error(&format!("{BY_DEFAULT}: {error}"));
+        }
     }
 }
 
@@ -162,12 +187,13 @@ fn configuration(folder: &Path, host: &str) -> String {
         )
     };
     format!(
-        "ClusterName=attentionanatomy\nSlurmctldHost={host}(127.0.0.1)\nSlurmctldPort={PORT}\nAuthType=auth/munge\nSlurmUser=root\n\
+        "ClusterName=attentionanatomy\nSlurmctldHost={host}(127.0.0.1)\nSlurmctldPort={PORT}\nAuthType=auth/munge\n\
+         AuthInfo=socket={folder}/run/munge.socket\nSlurmUser=root\n\
          SlurmdUser=root\nProctrackType=proctrack/linuxproc\nTaskPlugin=task/none\nSelectType=select/cons_tres\n\
          SelectTypeParameters=CR_Core\nStateSaveLocation={folder}/state\nSlurmdSpoolDir={folder}/spool-%n\n\
          SlurmctldPidFile={folder}/run/slurmctld.pid\nSlurmdPidFile={folder}/run/slurmd-%n.pid\n\
          SlurmctldLogFile={folder}/run/slurmctld.log\nSlurmdLogFile={folder}/run/slurmd-%n.log\nReturnToService=2\nSlurmdTimeout=10\n\
-         MinJobAge=3600\nJobRequeue=1\n{}{}PartitionName=main Nodes=n1,n2 Default=YES MaxTime=INFINITE State=UP\n",
+         MinJobAge=3600\nJobRequeue=1\nSchedulerParameters=bf_interval=5\n{}{}PartitionName=main Nodes=n1,n2 Default=YES MaxTime=INFINITE State=UP\n",
         node(0),
         node(1)
     )

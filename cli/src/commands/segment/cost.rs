@@ -18,10 +18,12 @@ use crate::{files, progress};
 
 /// Bytes of the program, its weights and the engine's buffers, whatever the scan (measured: docs/cluster.md).
 const BASE_BYTES: f64 = 260e6;
-/// Bytes a voxel of the scan that is being segmented: HU, labels, the body, the files that are written.
-const VOXEL_BYTES: f64 = 5.0;
-/// Bytes a voxel of the next one, which is held ready.
+/// Bytes a voxel of the scan that the network has: HU and labels.
+const VOXEL_BYTES: f64 = 3.0;
+/// Bytes a voxel of the next one, which is held ready: HU.
 const NEXT_VOXEL_BYTES: f64 = 2.0;
+/// Bytes a voxel of the last one, which is being written: HU, labels, what the clean-up works on, the files.
+const LAST_VOXEL_BYTES: f64 = 5.0;
 /// A header ends within so many bytes.
 const HEADER_BYTES: u64 = 1 << 16;
 
@@ -56,7 +58,7 @@ impl Rate {
 /// # Errors
 /// Where no scan can be read, or nothing can be written for the measurement.
 pub fn run(tasks: &[Task], session: &mut Session) -> Result<ExitCode> {
-    let asked = session.options.asked();
+    let asked = session.common.options.asked();
     let (mut extents, mut failed) = (Vec::new(), 0);
     for task in tasks {
         match extent(task, &asked) {
@@ -129,19 +131,22 @@ fn along_patient(header: &ImageHeader) -> Option<[usize; 3]> {
 fn measure(task: &Task, session: &mut Session) -> Result<Rate> {
     let folder = tempfile::tempdir().context("there is no folder for temporary files")?;
     let clock = Instant::now();
-    let read = ReadCt::open(&task.input, &session.options.asked())?;
+    let read = ReadCt::open(&task.input, &session.common.options.asked())?;
     let size = read.ct.geometry.size;
-    let output = claim(&session.options.clone(), folder.path(), &task.input, Default::default())?;
+    let output = claim(&session.common.options, folder.path(), &task.input, Default::default())?;
     let network = session.segment(read, &files::file_name(&task.input), output)?.network_seconds;
     let rest = (clock.elapsed().as_secs_f64() - network).max(0.0);
     Ok(Rate { a_slice: network / size[2] as f64, a_voxel: rest / size.iter().product::<usize>() as f64 })
 }
 
-/// Bytes that a task needs for these scans, one after the other and the next one held ready.
+/// Bytes that a task needs for these scans: of three in a row the last is written, the network has the middle one, and the next is held
+/// ready.
 fn memory(extents: &[&Extent]) -> f64 {
-    let pair = |n: usize| {
+    let at_work = |n: usize| {
+        let last = n.checked_sub(1).map_or(0.0, |last| extents[last].voxels() * LAST_VOXEL_BYTES);
+        let middle = extents.get(n).map_or(0.0, |middle| middle.voxels() * VOXEL_BYTES);
         let next = extents.get(n + 1).map_or(0.0, |next| next.voxels() * NEXT_VOXEL_BYTES + next.bytes as f64);
-        extents[n].voxels() * VOXEL_BYTES + next
+        last + middle + next
     };
-    BASE_BYTES + (0..extents.len()).map(pair).fold(0.0, f64::max)
+    BASE_BYTES + (0..=extents.len()).map(at_work).fold(0.0, f64::max)
 }

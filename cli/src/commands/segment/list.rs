@@ -4,7 +4,8 @@
 //!   folder is renamed. A folder that is there is changed as any results are, by the guard of [`crate::output`].
 //! - **Again.** A folder whose record says that it was made from the same scan, weights and options by this version is left as it is. So a
 //!   part that was killed goes on, a list that grew does what is new, and two tasks on one scan do it twice at worst.
-//! - **No hurry lost.** Weights are opened once, and the next scan is read while the network runs on this one.
+//! - **No time lost.** Weights are opened once. The network has a thread of its own: while it runs on a scan, the next one is read and
+//!   brought to the model grid, and the last one is cleaned up, measured and written.
 //! - **Said.** A line in `status/part-K-of-N.jsonl` for each scan that is over; how the task ends tells a scheduler what to do:
 //!
 //! | exit code | |
@@ -19,13 +20,15 @@ use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Instant, SystemTime};
 
 use anyhow::{Context, Result, anyhow};
 use attention_anatomy::cohort::{Outcome, Request, Scan, StatusLine, parse_list, status_file};
 use attention_anatomy::formats::dicom::SeriesRequest;
 
+use super::stages::{Common, Computed, Prepared};
 use super::{Args, Options, REQUEST, ReadCt, STATUS, Session, Summary, cost};
 use crate::output::{self, Overwrite};
 use crate::{data, files, interrupt, progress};
@@ -46,12 +49,25 @@ pub struct Task {
     pub folder: PathBuf,
 }
 
-/// What the thread that reads has for the one that segments.
-enum Ready {
-    /// Its results are there.
-    Kept(Task),
-    /// To be segmented, or why it cannot be, with the seconds until that was known.
-    Read(Task, Box<Result<ReadCt>>, f64),
+/// A scan on its way from one thread to the next.
+struct Step<T> {
+    task: Task,
+    /// 0 where it could not be read.
+    slices: usize,
+    /// Seconds of work on it so far, without waiting for other scans.
+    seconds: f64,
+    /// What the last stage made of it, or why it could not; nothing where its results are there already.
+    result: Result<Option<T>>,
+}
+
+impl<T> Step<T> {
+    /// The next stage, where there is something for it.
+    fn then<U>(self, work: impl FnOnce(&Task, T) -> Result<U>) -> Step<U> {
+        let Self { task, slices, seconds, result } = self;
+        let clock = Instant::now();
+        let result = result.and_then(|made| made.map(|made| work(&task, made)).transpose());
+        Step { seconds: seconds + clock.elapsed().as_secs_f64(), task, slices, result }
+    }
 }
 
 /// The scans of the part. What the list names is relative to the list.
@@ -83,58 +99,85 @@ pub fn run(args: &Args, list: &Path) -> Result<ExitCode> {
         overwrite: args.overwrite,
         failed: 0,
         kept: 0,
+        done: 0,
+        network_seconds: 0.0,
+        clock: Instant::now(),
     };
     progress::note(&format!(
         "{} on {}: {} scans, part {} of {}",
-        session.model.name,
+        session.common.model.name,
         session.device.name,
         tasks.len(),
         args.part,
         list.display()
     ));
     sweep(&args.output.join(UNFINISHED));
-    let wanted = session.request(Default::default())?;
-    let asked = args.options.asked();
+    let common = session.common.clone();
+    let wanted = common.request(Default::default())?;
     let cancel = interrupt::flag()?;
-    let stopped = std::thread::scope(|scope| -> Result<bool> {
-        // No room in between: one scan is held ready, no more.
-        let (sender, ready) = sync_channel(0);
-        scope.spawn({
-            let (wanted, cancel) = (&wanted, cancel.clone());
-            let overwrite = args.overwrite;
-            move || read_ahead(tasks, wanted, &asked, overwrite, &cancel, &sender)
-        });
-        for ready in ready {
-            if session.cancelled() {
-                break;
+    let part = std::thread::scope(|scope| -> Result<PartRun> {
+        // No room in between: one scan is held ready and one is written, no more.
+        let (to_network, prepared) = sync_channel(0);
+        let (to_disk, computed) = sync_channel(0);
+        let (common, wanted, cancel) = (&*common, &wanted, &*cancel);
+        scope.spawn(move || read_ahead(tasks, wanted, common, args.overwrite, cancel, &to_network));
+        let writer = scope.spawn(move || -> Result<PartRun> {
+            for step in computed {
+                part.take(step, common, wanted)?;
             }
-            part.take(ready, &mut session, &wanted)?;
-        }
-        Ok(session.cancelled())
+            Ok(part)
+        });
+        compute(prepared, &mut session, &to_disk);
+        drop(to_disk);
+        writer.join().unwrap_or_else(|_| Err(anyhow!("the thread that writes results broke; see the message above")))
     })?;
-    part.end(stopped)
+    part.end(session.cancelled())
 }
 
+/// Reads scans and brings them to the model grid, one ahead of the network.
 fn read_ahead(
     tasks: Vec<Task>,
     wanted: &Request,
-    asked: &SeriesRequest,
+    common: &Common,
     overwrite: Overwrite,
-    cancel: &std::sync::atomic::AtomicBool,
-    sender: &SyncSender<Ready>,
+    cancel: &AtomicBool,
+    sender: &SyncSender<Step<Prepared>>,
 ) {
+    let asked = common.options.asked();
     for task in tasks {
-        if cancel.load(std::sync::atomic::Ordering::Relaxed) {
+        if cancel.load(Ordering::Relaxed) {
             return;
         }
         let clock = Instant::now();
-        let ready = match read(&task, wanted, asked, overwrite) {
-            Ok(None) => Ready::Kept(task),
-            Ok(Some(ct)) => Ready::Read(task, Box::new(Ok(ct)), clock.elapsed().as_secs_f64()),
-            Err(error) => Ready::Read(task, Box::new(Err(error)), clock.elapsed().as_secs_f64()),
-        };
+        let result = read(&task, wanted, &asked, overwrite);
+        let slices = result.as_ref().ok().and_then(Option::as_ref).map_or(0, |read| read.ct.geometry.size[2]);
+        let step = Step { seconds: clock.elapsed().as_secs_f64(), task, slices, result };
+        let step = step.then(|task, ct| {
+            if task.folder.exists() {
+                // That it is somebody else's is said before the network has run for nothing.
+                claim(&common.options, &task.folder, &task.input, overwrite)?;
+            }
+            caught(&task.input, || common.prepare(ct, &files::file_name(&task.input)))
+                .with_context(|| task.input.display().to_string())
+        });
         // Nobody takes it any more: the run was stopped.
-        if sender.send(ready).is_err() {
+        if sender.send(step).is_err() {
+            return;
+        }
+    }
+}
+
+/// Runs the network on what is ready, until there is nothing more, or nobody to write it, or a signal.
+fn compute(ready: Receiver<Step<Prepared>>, session: &mut Session, done: &SyncSender<Step<Computed>>) {
+    for step in ready {
+        if session.cancelled() {
+            return;
+        }
+        let step = step.then(|task, prepared| {
+            caught(&task.input, || session.compute(prepared)).with_context(|| task.input.display().to_string())
+        });
+        // What a signal has cut short is no failure.
+        if (session.cancelled() && step.result.is_err()) || done.send(step).is_err() {
             return;
         }
     }
@@ -180,26 +223,25 @@ struct PartRun<'a> {
     overwrite: Overwrite,
     failed: usize,
     kept: usize,
+    done: usize,
+    /// Of the scans that are done.
+    network_seconds: f64,
+    clock: Instant,
 }
 
 impl PartRun<'_> {
-    fn take(&mut self, ready: Ready, session: &mut Session, wanted: &Request) -> Result<()> {
-        let (task, ct, seconds) = match ready {
-            Ready::Kept(task) => {
-                self.kept += 1;
-                return self.status.say(&task, Outcome::Kept, 0.0, 0, None);
-            }
-            Ready::Read(task, ct, seconds) => (task, *ct, seconds),
-        };
-        let clock = Instant::now();
-        let slices = ct.as_ref().map_or(0, |read| read.ct.geometry.size[2]);
-        let result = ct.and_then(|ct| self.segment(&task, ct, session, wanted));
-        if session.cancelled() {
-            return Ok(());
-        }
-        let seconds = seconds + clock.elapsed().as_secs_f64();
+    /// Writes what the network has made of a scan, and says what became of it.
+    fn take(&mut self, step: Step<Computed>, common: &Common, wanted: &Request) -> Result<()> {
+        let Step { task, slices, seconds, result } =
+            step.then(|task, computed| self.write(task, computed, common, wanted));
         match result {
-            Ok(summary) => {
+            Ok(None) => {
+                self.kept += 1;
+                self.status.say(&task, Outcome::Kept, 0.0, 0, None)
+            }
+            Ok(Some(summary)) => {
+                self.done += 1;
+                self.network_seconds += summary.network_seconds;
                 progress::print_line(&summary.line(&task.scan.name, &task.folder));
                 self.status.say(&task, Outcome::Done, seconds, slices, None)
             }
@@ -212,16 +254,14 @@ impl PartRun<'_> {
         }
     }
 
-    fn segment(&self, task: &Task, ct: ReadCt, session: &mut Session, wanted: &Request) -> Result<Summary> {
-        let options = session.options.clone();
-        let request = Request { input: ct.key.clone(), ..wanted.clone() };
-        let name = files::file_name(&task.input);
-        let mut segment = |folder: &Path, ct| {
-            let output = claim(&options, folder, &task.input, self.overwrite)?;
-            caught(&task.input, || session.segment(ct, &name, output)).with_context(|| task.input.display().to_string())
+    fn write(&self, task: &Task, computed: Computed, common: &Common, wanted: &Request) -> Result<Summary> {
+        let request = Request { input: computed.scan.key.clone(), ..wanted.clone() };
+        let write = |folder: &Path, computed| {
+            let output = claim(&common.options, folder, &task.input, self.overwrite)?;
+            caught(&task.input, || common.write(computed, output)).with_context(|| task.input.display().to_string())
         };
         if task.folder.exists() {
-            return segment(&task.folder, ct);
+            return write(&task.folder, computed);
         }
         let unfinished = self.output.join(UNFINISHED);
         let cannot = || format!("{}: cannot be written into", unfinished.display());
@@ -230,7 +270,7 @@ impl PartRun<'_> {
         let prefix = format!("{}.", task.scan.name);
         let place = tempfile::Builder::new().prefix(&prefix).tempdir_in(&unfinished).with_context(cannot)?;
         share(place.path());
-        let summary = segment(place.path(), ct)?;
+        let summary = write(place.path(), computed)?;
         match std::fs::rename(place.path(), &task.folder) {
             Ok(()) => {
                 // It has another name now.
@@ -245,6 +285,15 @@ impl PartRun<'_> {
 
     fn end(self, stopped: bool) -> Result<ExitCode> {
         std::fs::remove_dir(self.output.join(UNFINISHED)).ok();
+        if self.done > 0 {
+            let seconds = self.clock.elapsed().as_secs_f64();
+            progress::note(&format!(
+                "{} scans in {seconds:.1} s, in {:.1} s of which the network ran ({:.2})",
+                self.done,
+                self.network_seconds,
+                self.network_seconds / seconds
+            ));
+        }
         if self.kept > 0 {
             progress::note(&format!("{} of {} scans had their results already", self.kept, self.total));
         }

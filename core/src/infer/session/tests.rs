@@ -135,6 +135,23 @@ fn without_the_clean_up_the_piece_apart_stays() {
     assert_eq!((raw.provenance.removed, raw.provenance.run_info().options[0].1.as_str()), (0, "off"));
 }
 
+/// Of a rod of nine slices one is a near thing: a ninth of its voxels, and a little less for the piece that is taken away later.
+#[test]
+fn the_doubtful_share_of_an_organ_is_that_of_the_slices_in_which_it_only_just_won() {
+    let doubt = |cleanup: bool, organ_margin: bool| {
+        let mut asked = request(cleanup);
+        asked.run.organ_margin = organ_margin;
+        session(asked).finish(&mut engine_that(|engine| engine.unsure_at = Some(2)), |_, _| {}).unwrap()
+    };
+    let raw = doubt(false, true);
+    let [one, all] = [labelled(&raw.labels.voxels, 2), raw.labels.voxels.iter().filter(|&&l| l != 0).count()];
+    assert!(one > 50 && all == 9 * one + 25, "{one} of {all}");
+    let wanted = Some(one as f64 / all as f64);
+    assert_eq!([raw.doubt.share(Organ::Liver), doubt(true, true).doubt.share(Organ::Liver)], [wanted; 2]);
+    assert_eq!(raw.doubt.share(Organ::Heart), None);
+    assert_eq!(doubt(true, false).doubt.share(Organ::Liver), None, "nobody asked");
+}
+
 #[test]
 fn a_device_that_is_lost_leaves_what_was_done_and_a_record_that_says_how_much() {
     let mut session = session(request(true));

@@ -82,7 +82,7 @@ fn first(cohort: &Collected, odd: &[usize], pictures: &[KeyPicture], link: &impl
     let mut out = String::from(
         "<section aria-labelledby=\"first\">\n<h2 id=\"first\">To be looked at first</h2>\n\
          <p class=\"lead\">Scans in which an organ that the scan shows whole is more than 3.5 robust standard deviations from the median of the \
-         cohort, in volume (as a logarithm), mean HU or length. Unusual anatomy is unusual, too: this is a reason to look and no verdict.</p>\n",
+         cohort, in volume (as a logarithm), mean HU or length, or of which the network was that much less sure than usual. Unusual anatomy is unusual, too: this is a reason to look and no verdict.</p>\n",
     );
     if odd.is_empty() {
         out.push_str("<p class=\"calm\">None.</p>\n");
@@ -145,9 +145,11 @@ fn organs(cohort: &Collected) -> String {
     let mut out = String::from(
         "<section aria-labelledby=\"organs\">\n<h2 id=\"organs\">Organs</h2>\n\
          <p class=\"lead\">Of scans that show the whole organ: median, middle half (box) and middle 90 % (line) of its volume on a logarithmic \
-         axis; dots are scans that lie apart.</p>\n<div class=\"wide\"><table class=\"organs\">\n<thead><tr><th scope=\"col\">Organ</th>\
+         axis; dots are scans that lie apart. Doubtful is the median share of an organ's voxels in which the network's first choice led its \
+         second by less than one half in probability.</p>\n<div class=\"wide\"><table class=\"organs\">\n<thead><tr><th scope=\"col\">Organ</th>\
          <th scope=\"col\" class=\"n\">Found in</th><th scope=\"col\" class=\"n\">Whole in</th><th scope=\"col\" class=\"n\">Median, ml</th>\
-         <th scope=\"col\">Volume</th><th scope=\"col\" class=\"n\">Median HU</th></tr></thead>\n<tbody>\n",
+         <th scope=\"col\">Volume</th><th scope=\"col\" class=\"n\">Median HU</th>\
+         <th scope=\"col\" class=\"n\">Doubtful</th></tr></thead>\n<tbody>\n",
     );
     for organ in Organ::ALL {
         let rows = || cohort.scans.iter().flat_map(|scan| &scan.organs).filter(|row| row.organ == organ);
@@ -158,14 +160,16 @@ fn organs(cohort: &Collected) -> String {
         let whole = rows().filter(|row| row.cut == "no").count();
         let ml = cohort.ml[organ.index()].as_ref();
         let hu = cohort.hu[organ.index()].as_ref();
+        let doubtful = cohort.doubtful[organ.index()].as_ref();
         out.push_str(&format!(
             "<tr><th scope=\"row\"><i style=\"background:{}\"></i>{}</th><td class=\"n\">{found} of {asked}</td><td class=\"n\">{whole}</td>\
-             <td class=\"n\">{}</td><td>{}</td><td class=\"n\">{}</td></tr>\n",
+             <td class=\"n\">{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>\n",
             hex(organ.colour()),
             escape(organ.name()),
             ml.map_or(String::new(), |d| millilitres(d.median)),
             ml.map_or(String::new(), spread),
             hu.map_or(String::new(), |d| super::text::signed(d.median, 0)),
+            doubtful.map_or(String::new(), |d| format!("{:.1} %", 100.0 * d.median)),
         ));
     }
     out.push_str("</tbody>\n</table></div>\n</section>\n");
@@ -227,6 +231,7 @@ mod tests {
                 extent_mm: Some([0.0, 150.0]),
                 slice: Some(7),
                 cut: "no".into(),
+                doubtful: Some(0.125),
             }],
             warnings: Vec::new(),
         };
@@ -247,6 +252,7 @@ mod tests {
         assert!(card.contains("href=\"../scan &lt;3&gt;/x\""), "{card}");
         assert!(page.contains("not run yet") && page.contains("20 of 20"));
         assert_eq!(page.matches("class=\"far\"").count(), 1);
+        assert!(page.contains("<td class=\"n\">12.5 %</td>"), "the share of doubtful voxels of the organ");
     }
 
     #[test]

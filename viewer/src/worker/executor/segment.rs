@@ -177,7 +177,12 @@ impl Executor {
                 inputs: vec![study.name.clone()],
                 cleanup: run.request.cleanup,
                 assume_hu: study.assume_hu,
-                run: RunOptions { first: Some(run.request.first), cancel: run.cancel.clone(), explain: true },
+                run: RunOptions {
+                    first: Some(run.request.first),
+                    cancel: run.cancel.clone(),
+                    explain: true,
+                    ..RunOptions::default()
+                },
                 seconds: vec![("prepare".into(), clock.elapsed().as_secs_f64())],
                 ..SegmentationRequest::new(weights.ready.clone().into(), device, enabled)
             },

@@ -1,0 +1,55 @@
+//! How sure the network was of each organ: the share of its voxels in which it only just won.
+//!
+//! Counted slice by slice on what the network says, before any clean-up: pieces that are taken away afterwards are a reason for doubt,
+//! too. It says how much of an organ was a near thing, not how much of it is wrong: at the surface of a good outline there is always
+//! some.
+
+use crate::anatomy::{ORGAN_COUNT, Organ};
+
+/// A voxel is doubtful where the winner's probability leads that of the runner-up by less than this (of 255): one half.
+const SURE: u8 = 128;
+
+/// Voxels of each organ, and the doubtful ones among them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Doubt([[u64; 2]; ORGAN_COUNT]);
+
+impl Default for Doubt {
+    fn default() -> Self {
+        Self([[0; 2]; ORGAN_COUNT])
+    }
+}
+
+impl Doubt {
+    /// Counts a slice: labels 0..=33 and how far ahead of the runner-up the winner is, 0 to 255 for 0 to 1.
+    pub fn count(&mut self, labels: &[u8], margin: &[u8]) {
+        for (&label, &margin) in labels.iter().zip(margin) {
+            // The background has no entry, and neither has a number that is no organ's.
+            if let Some([voxels, doubtful]) = usize::from(label).checked_sub(1).and_then(|c| self.0.get_mut(c)) {
+                *voxels += 1;
+                *doubtful += u64::from(margin < SURE);
+            }
+        }
+    }
+
+    /// The doubtful share of an organ's voxels, 0 to 1; `None` where none was counted.
+    pub fn share(&self, organ: Organ) -> Option<f64> {
+        let [voxels, doubtful] = self.0[organ.index()];
+        (voxels > 0).then(|| doubtful as f64 / voxels as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lead_of_less_than_one_half_is_doubtful_and_the_background_is_not_counted() {
+        let mut doubt = Doubt::default();
+        let liver = Organ::Liver.label();
+        doubt.count(&[0, liver, liver, liver, liver, 34, 255], &[0, 0, 127, 128, 255, 0, 0]);
+        assert_eq!(doubt.share(Organ::Liver), Some(0.5));
+        assert!(Organ::ALL.into_iter().filter(|organ| *organ != Organ::Liver).all(|o| doubt.share(o).is_none()));
+        doubt.count(&[liver; 4], &[255; 4]);
+        assert_eq!(doubt.share(Organ::Liver), Some(0.25));
+    }
+}
