@@ -23,11 +23,9 @@ proptest! {
         numbers in proptest::collection::vec(0u8..4, MOST.iter().product::<usize>()),
     ) {
         let mut axes = all_48_axes()[turn];
-        let cross = |a: [f64; 3], b: [f64; 3]| -> [f64; 3] {
-            std::array::from_fn(|r| a[(r + 1) % 3] * b[(r + 2) % 3] - a[(r + 2) % 3] * b[(r + 1) % 3])
-        };
+        let [a, b, _] = axes;
         // Slices are stored along row x column.
-        axes[2] = cross(axes[0], axes[1]);
+        axes[2] = std::array::from_fn(|r| a[(r + 1) % 3] * b[(r + 2) % 3] - a[(r + 2) % 3] * b[(r + 1) % 3]);
         let affine = std::array::from_fn(|r| {
             [axes[0][r] * spacing[0], axes[1][r] * spacing[1], axes[2][r] * spacing[2], origin[r]]
         });

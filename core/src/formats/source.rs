@@ -73,7 +73,7 @@ impl Raw<'_> {
     /// Whether what comes next starts like a gzip file.
     fn is_gzip(&mut self) -> io::Result<bool> {
         Ok(is_gzip(match self {
-            Self::Bytes(bytes) => *bytes,
+            Self::Bytes(bytes) => bytes,
             Self::Stream(stream) => stream.at_hand(GZIP_MAGIC.len())?,
         }))
     }

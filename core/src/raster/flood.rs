@@ -136,7 +136,7 @@ mod tests {
                     })
                     .collect();
                 let mut open: Vec<bool> = slice.iter().map(|&c| c == 0).collect();
-                let edge = |n: &usize| n % w == 0 || n % w + 1 == w || n / w == 0 || n / w + 1 == h;
+                let edge = |n: &usize| n.is_multiple_of(w) || n % w + 1 == w || n / w == 0 || n / w + 1 == h;
                 let mut wanted = vec![1u8; w * h];
                 take(&mut open, [w, h, 1], (0..w * h).filter(edge)).into_iter().for_each(|n| wanted[n] = 0);
                 let mut found = slice;

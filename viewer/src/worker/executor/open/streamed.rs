@@ -30,8 +30,11 @@ fn unreadable(file: &File) -> impl Fn(io::Error) -> PlatformError {
     move |error| PlatformError::Unreadable { name: file.name.clone(), reason: error.to_string() }
 }
 
-/// What the file begins with, and the file from its start; `None` for one that can only be read whole.
-fn begin(file: &File) -> Result<Option<(Vec<u8>, Box<dyn Read>)>, PlatformError> {
+/// What a file begins with, and the file from its start.
+type Begun = (Vec<u8>, Box<dyn Read>);
+
+/// `None` for a file that can only be read whole.
+fn begin(file: &File) -> Result<Option<Begun>, PlatformError> {
     let Some(pieces) = &file.pieces else { return Ok(None) };
     let mut head = Vec::new();
     pieces().and_then(|input| input.take(HEAD).read_to_end(&mut head)).map_err(unreadable(file))?;
