@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use attention_anatomy::anatomy::Organ;
 use base64::Engine;
-use whole_program_tests::{not_run, wait};
+use whole_program_tests::{left_out, wait};
 
 use super::server::{SERIES, STUDY};
 use super::{archive, without_proxy};
@@ -104,7 +104,7 @@ fn centres(labels: &Path) -> BTreeMap<String, [f64; 4]> {
 fn a_scan_goes_through_a_real_archive_and_its_structures_come_back_from_it() {
     let folder = tempfile::tempdir().unwrap();
     let Some(orthanc) = Orthanc::start(&folder.path().join("orthanc")) else {
-        return not_run("Orthanc is not installed (Debian: apt-get install orthanc orthanc-dicomweb)");
+        return left_out("Orthanc is not installed (Debian: apt-get install orthanc orthanc-dicomweb)");
     };
     let refused = run(&mut archive("list", &orthanc.root));
     assert!(refused.code == Some(1) && refused.stderr.contains("401 Unauthorized, it takes Basic"), "{refused:?}");
@@ -144,7 +144,7 @@ fn a_scan_goes_through_a_real_archive_and_its_structures_come_back_from_it() {
         Command::new(python).args(["-c", "import pydicom"]).output().is_ok_and(|output| output.status.success())
     });
     let Some(python) = python else {
-        return not_run("pydicom is not installed (Debian: apt-get install python3-pydicom)");
+        return left_out("pydicom is not installed (Debian: apt-get install python3-pydicom)");
     };
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("whole_program/archive/read_back.py");
     let read = succeed(Command::new(python).arg(script).args(&structures));
