@@ -154,6 +154,11 @@ impl Chromium {
         self.call_in(self.session.clone().as_deref(), method, parameters)
     }
 
+    /// The same without waiting for the result.
+    pub fn post(&mut self, method: &str, parameters: &Value) {
+        self.send(self.session.clone().as_deref(), method, parameters);
+    }
+
     fn call_in(&mut self, session: Option<&str>, method: &str, parameters: &Value) -> Value {
         let id = self.send(session, method, parameters);
         let until = Instant::now() + PATIENCE;

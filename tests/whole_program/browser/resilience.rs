@@ -100,6 +100,21 @@ const REMEMBER_DEVICES: &str = "window.devices = [];
         return device;
     };";
 
+/// The worker takes no further step between "hold" and "go on": a run lasts as long as the test needs it.
+const HOLD_THE_RUN: &str = "{
+    const post = MessagePort.prototype.postMessage;
+    const told = new BroadcastChannel('run');
+    let held;
+    told.onmessage = ({ data }) => {
+        held?.forEach((step) => step());
+        held = data === 'hold' ? [] : undefined;
+    };
+    MessagePort.prototype.postMessage = function (...what) {
+        const step = () => post.apply(this, what);
+        if (held) held.push(step); else step();
+    };
+}";
+
 #[test]
 #[ignore = "not yet seen to pass; cargo test ... -- --ignored runs it"]
 fn a_lost_device_and_an_ended_graphics_process_leave_a_run_alone() {
@@ -107,9 +122,10 @@ fn a_lost_device_and_an_ended_graphics_process_leave_a_run_alone() {
     let host = Host::of(&stage.page);
     let mut browser = Chromium::start(&stage.program, true);
     browser.at_start(REMEMBER_DEVICES);
-    // One worker, so that the run lasts.
+    browser.worker_prelude = Some(HOLD_THE_RUN.into());
     browser.open(&format!("{}?sample&device=cpu&workers=1", host.origin));
     browser.wait_for(&format!("{STATUS}?.study?.labelled_slices >= 2"));
+    browser.evaluate("(window.run = new BroadcastChannel('run')).postMessage('hold')");
     browser.wait_for(ON_ANOTHER_CANVAS);
     assert_eq!(browser.evaluate("devices.length > 0"), true);
     browser.evaluate("devices.forEach((device) => device.destroy())");
@@ -117,6 +133,7 @@ fn a_lost_device_and_an_ended_graphics_process_leave_a_run_alone() {
     browser.end_graphics();
     browser.wait_for(ON_ANOTHER_CANVAS);
     assert_eq!(status(&mut browser)["run"]["phase"], "running", "the run was over before the graphics were");
+    browser.evaluate("run.postMessage('go on')");
     browser.wait_for(&format!("{STATUS}.run.phase === 'finished'"));
     assert_eq!(status(&mut browser)["study"]["labelled_slices"], 79);
     check_label_pixels(&mut browser, "labels-after-an-ended-graphics-process");

@@ -27,20 +27,25 @@ fn hold(browser: &mut Chromium, width: usize, height: usize) {
     browser.call("Emulation.setTouchEmulationEnabled", &json!({ "enabled": true, "maxTouchPoints": 5 }));
 }
 
-/// Tells the page what fingers do, and does not wait until it is drawn: what rests for long is no tap and no stroke.
-fn tell(browser: &mut Chromium, kind: &str, fingers: &[[usize; 2]]) {
-    let points: Vec<Value> =
-        fingers.iter().enumerate().map(|(id, [x, y])| json!({ "x": x, "y": y, "id": id })).collect();
-    browser.call("Input.dispatchTouchEvent", &json!({ "type": kind, "touchPoints": points }));
+const TOUCH: &str = "Input.dispatchTouchEvent";
+
+fn fingers(kind: &str, at: &[[usize; 2]]) -> Value {
+    let points: Vec<Value> = at.iter().enumerate().map(|(id, [x, y])| json!({ "x": x, "y": y, "id": id })).collect();
+    json!({ "type": kind, "touchPoints": points })
 }
 
-fn touch(browser: &mut Chromium, kind: &str, fingers: &[[usize; 2]]) {
-    tell(browser, kind, fingers);
+/// What comes next comes at once: a finger that rests reads, and is no tap and turns no slices.
+fn put_down(browser: &mut Chromium, at: [usize; 2]) {
+    browser.post(TOUCH, &fingers("touchStart", &[at]));
+}
+
+fn touch(browser: &mut Chromium, kind: &str, at: &[[usize; 2]]) {
+    browser.call(TOUCH, &fingers(kind, at));
     browser.settle();
 }
 
 fn tap(browser: &mut Chromium, at: [usize; 2]) {
-    tell(browser, "touchStart", &[at]);
+    put_down(browser, at);
     touch(browser, "touchEnd", &[]);
 }
 
@@ -68,7 +73,7 @@ fn on_telephones_and_tablets_fingers_turn_zoom_and_read() {
 
     // One finger: 79 slices on some 700 points. It moves at once, as one that rests reads a voxel.
     let before = slice(&mut browser);
-    tell(&mut browser, "touchStart", &[[195, 500]]);
+    put_down(&mut browser, [195, 500]);
     for y in [460, 420, 380] {
         touch(&mut browser, "touchMove", &[[195, y]]);
     }

@@ -176,7 +176,9 @@ fn end_at(measurements: &[Measurement], plane: Plane, projection: &Projection, a
 
 /// What a finger does that has not been told yet: it moves, or it rests.
 fn told(ui: &Ui, gesture: Gesture, at: Pos2) -> Gesture {
-    if gesture.drag != Drag::Touch {
+    // Browsers tell of a finger as of a mouse, and a frame later that it is one.
+    let is_finger = gesture.drag == Drag::Crosshair && ui.input(|i| i.any_touches());
+    if gesture.drag != Drag::Touch && !is_finger {
         return gesture;
     }
     let rested = ui.input(|i| i.time) - gesture.pressed;
@@ -220,13 +222,14 @@ fn proceed(ui: &Ui, document: &mut Document, projection: &Projection, gesture: G
                 measurement.move_end(end, voxel, &study.ct);
             }
         }
-        Drag::Touch => {}
+        Drag::Touch => view.cursor = gesture.cursor_before,
         Drag::Slices => {
             let turned = (gesture.pressed_at[1] - at.y) / points_per_turn(projection);
             view.cursor = gesture.cursor_before;
             view.scroll(plane, turned.trunc() as isize, projection.size);
         }
         Drag::Probe => {
+            view.cursor = gesture.cursor_before;
             if let Some(voxel) = projection.voxel_at(at) {
                 view.probe = Some((plane, voxel));
             }
