@@ -47,8 +47,8 @@ pub struct Args {
     #[arg(long, conflicts_with = "update")]
     no_cleanup: bool,
     /// Take an organ as unknown on this many slices beyond either end of its contours: contours can end where a plan did not need them any more.
-    #[arg(long, value_name = "SLICES", default_value_t = 0, conflicts_with = "update")]
-    open_ends: usize,
+    #[arg(long, value_name = "SLICES", value_parser = number::count, conflicts_with = "update")]
+    open_ends: Option<usize>,
     /// Write the Dice of all validation patients into this copy of the weights, and switch organs below 0.5 off in it.
     #[arg(long, conflicts_with = "limit")]
     update: Option<PathBuf>,
@@ -119,14 +119,14 @@ pub fn run(args: Args) -> Result<ExitCode> {
     if args.no_cleanup {
         subject.push_str(" Before the clean-up.");
     }
-    if args.open_ends > 0 {
-        subject.push_str(&format!(" Organs unknown on {} slices beyond their contours.", args.open_ends));
+    if let Some(slices) = args.open_ends {
+        subject.push_str(&format!(" Organs unknown on {slices} slices beyond their contours."));
     }
     let options = MeasureOptions {
         attention: args.attention,
         attention_off: args.attention_off,
         raw: args.no_cleanup,
-        open_ends: args.open_ends,
+        open_ends: args.open_ends.unwrap_or(0),
         ..MeasureOptions::new(args.tolerance_mm)
     };
     let device = args.device.open()?;
