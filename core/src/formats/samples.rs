@@ -161,12 +161,15 @@ impl Converter for ToHu {
             self.not_numbers += 1;
             return Ok(NO_MEASUREMENT_HU);
         }
-        let rounded = value.round();
-        if !(f64::from(i16::MIN)..=f64::from(i16::MAX)).contains(&rounded) {
+        // What `round` says, which is a call to a library where the processor has no instruction for it.
+        let near = value.clamp(-1e6, 1e6);
+        let whole = near as i32;
+        let rest = near - f64::from(whole);
+        let rounded = whole + i32::from(rest >= 0.5) - i32::from(rest <= -0.5);
+        Ok(i16::try_from(rounded).unwrap_or_else(|_| {
             self.clipped += 1;
-        }
-        // A float-to-integer cast saturates.
-        Ok(rounded as i16)
+            if rounded < 0 { i16::MIN } else { i16::MAX }
+        }))
     }
 
     fn warnings(&self) -> Vec<String> {
@@ -374,6 +377,20 @@ mod tests {
 
     fn encoding(sample: SampleType, order: ByteOrder) -> Encoding {
         Encoding { sample, order, slope: 1.0, intercept: 0.0 }
+    }
+
+    #[test]
+    fn a_value_becomes_its_nearest_hu_halves_away_from_zero() {
+        let mut rule = ToHu::default();
+        let halves = (-40_000..40_000).flat_map(|n| [f64::from(n) / 2.0, f64::from(n) + 0.499_999_999_999_9]);
+        let odd = [0.499_999_999_999_999_94, 32_767.499, 32_767.5, -32_768.499, -32_768.5, 1e9, -1e300, f64::INFINITY];
+        let mut clipped = 0;
+        for value in halves.chain(odd) {
+            let rounded = value.round();
+            clipped += usize::from(!(-32_768.0..=32_767.0).contains(&rounded));
+            assert_eq!(rule.convert(value, 0).unwrap(), rounded as i16, "{value}");
+        }
+        assert_eq!((rule.clipped, clipped > 5), (clipped, true));
     }
 
     #[test]

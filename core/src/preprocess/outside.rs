@@ -53,7 +53,7 @@ impl OutsideAir {
         }
         let mut wide = open.clone();
         for axis in 0..2 {
-            wide = along(&wide, cells, axis, CLEARANCE, |window| window.iter().all(|&open| open));
+            wide = along(&wide, cells, axis, CLEARANCE, |all, open| *all &= open);
         }
         // A lung that the field of view cuts open lies at the border, too, and within the body.
         let mut seeds = Vec::new();
@@ -75,7 +75,7 @@ impl OutsideAir {
         // Back to where the clearance ended, through air alone. What is blurred at its border stays: where the scan ends, that is lung.
         for _ in 0..CLEARANCE {
             for axis in 0..2 {
-                outside = along(&outside, cells, axis, 1, |window| window.iter().any(|&outside| outside));
+                outside = along(&outside, cells, axis, 1, |any, outside| *any |= outside);
                 outside.iter_mut().zip(&open).for_each(|(outside, &open)| *outside &= open);
             }
         }
@@ -90,21 +90,18 @@ impl OutsideAir {
     }
 }
 
-/// What `of` says of each cell with so many neighbours on both sides along an axis, as far as there are any.
-fn along(cells: &[bool], size: [usize; 3], axis: usize, reach: usize, of: impl Fn(&[bool]) -> bool) -> Vec<bool> {
-    let step = [1, size[0], size[0] * size[1]][axis];
-    let (u, v) = ((axis + 1) % 3, (axis + 2) % 3);
-    let steps = [1, size[0], size[0] * size[1]];
-    let mut out = vec![false; cells.len()];
-    let mut line = vec![false; size[axis]];
-    for p in 0..size[u] {
-        for q in 0..size[v] {
-            let start = p * steps[u] + q * steps[v];
-            (0..size[axis]).for_each(|n| line[n] = cells[start + n * step]);
-            for n in 0..size[axis] {
-                let window = &line[n.saturating_sub(reach)..(n + reach + 1).min(size[axis])];
-                out[start + n * step] = of(window);
-            }
+/// Each cell put together by `with` with so many neighbours on both sides along an axis, as far as there are any.
+fn along(cells: &[bool], size: [usize; 3], axis: usize, reach: usize, with: impl Fn(&mut bool, bool)) -> Vec<bool> {
+    let step: usize = size[..axis].iter().product();
+    let line = step * size[axis];
+    let mut out = cells.to_vec();
+    if line == 0 {
+        return out;
+    }
+    for (out, cells) in out.chunks_exact_mut(line).zip(cells.chunks_exact(line)) {
+        for away in (1..=reach.min(size[axis] - 1)).map(|n| n * step) {
+            out.iter_mut().zip(&cells[away..]).for_each(|(own, &next)| with(own, next));
+            out[away..].iter_mut().zip(cells).for_each(|(own, &previous)| with(own, previous));
         }
     }
     out
@@ -115,6 +112,27 @@ mod tests {
     use super::*;
     use crate::phantom::{Phantom, PhantomOptions, ScanSet};
     use crate::volume::{Geometry, Modality, Volume};
+
+    #[test]
+    fn neighbours_along_an_axis_are_those_of_the_same_line() {
+        let size = [3, 4, 2];
+        let cells: Vec<bool> = (0..24).map(|n| n * 7 % 5 < 2).collect();
+        let at = |i: usize, j: usize, k: usize| cells[i + 3 * (j + 4 * k)];
+        for axis in 0..2 {
+            let any = along(&cells, size, axis, 2, |any, cell| *any |= cell);
+            let all = along(&cells, size, axis, 2, |all, cell| *all &= cell);
+            for n in 0..24 {
+                let [i, j, k]: [usize; 3] = [n % 3, n / 3 % 4, n / 12];
+                let own = [i, j][axis];
+                let near = (own.saturating_sub(2)..(own + 3).min(size[axis])).map(|m| match axis {
+                    0 => at(m, j, k),
+                    _ => at(i, m, k),
+                });
+                assert_eq!(any[n], near.clone().any(|cell| cell), "{axis} {n}");
+                assert_eq!(all[n], near.clone().all(|cell| cell), "{axis} {n}");
+            }
+        }
+    }
 
     #[test]
     fn no_organ_of_any_patient_lies_in_it() {
