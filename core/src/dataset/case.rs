@@ -155,6 +155,21 @@ impl PreparedCase {
         self
     }
 
+    /// The same case with nothing known of an organ on the `slices` beyond either end of its contours, if they end within the scan.
+    pub fn with_open_ends(mut self, slices: usize) -> Self {
+        if slices == 0 {
+            return self;
+        }
+        for organ in self.annotated.iter() {
+            let shown = |&k: &usize| self.labels[k].contains(&organ.label());
+            let depth = self.grid.slices;
+            let Some((first, last)) = (0..depth).find(shown).zip((0..depth).rev().find(shown)) else { continue };
+            let beyond = (first.saturating_sub(slices)..first).chain(last + 1..depth.min(last + 1 + slices));
+            beyond.for_each(|k| self.evaluable[k][organ.index()] = false);
+        }
+        self
+    }
+
     /// Organs that some slice of this case shows.
     pub fn shown(&self) -> OrganSet {
         Organ::ALL.into_iter().filter(|o| !self.organ_slices[o.index()].is_empty()).collect()
@@ -245,3 +260,6 @@ impl PreparedCase {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -275,6 +275,7 @@ mod tests {
             weight: 1.0,
             validation_patients: 0,
             derive_lungs: false,
+            open_ends: 0,
             assume_hu: false,
             organs: None,
         };

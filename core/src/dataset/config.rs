@@ -19,6 +19,10 @@ pub struct DataConfig {
     /// ([`label_lungs`](super::regions::label_lungs)), in training and in evaluation.
     #[serde(default)]
     pub derive_lungs: bool,
+    /// Slices beyond either end of an organ's contours on which nothing is known of it: plans draw organs no further than they need
+    /// them.
+    #[serde(default)]
+    pub open_ends: usize,
     /// Whether values that do not look like HU are taken as HU ([`require_ct`](crate::volume::require_ct)).
     #[serde(default)]
     pub assume_hu: bool,

@@ -99,6 +99,7 @@ pub fn data(organ: Organ) -> DataConfig {
         weight: 1.0,
         validation_patients: 1,
         derive_lungs: false,
+        open_ends: 0,
         assume_hu: true,
         organs: None,
     }

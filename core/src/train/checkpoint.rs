@@ -8,6 +8,7 @@ use safetensors::{Dtype, SafeTensors};
 
 use super::TrainingConfig;
 use super::adam::{Adam, Moments};
+use super::average::Average;
 use crate::network::AttentionAnatomy;
 use crate::network::weights::{self, ModelInfo, Precision, WeightsError};
 
@@ -16,6 +17,9 @@ const NETWORK: &str = "network.";
 const FIRST: &str = "adam.first.";
 const SECOND: &str = "adam.second.";
 const UPDATES: &str = "adam.updates.";
+const AVERAGE: &str = "average.";
+/// How many steps went into the moving average.
+const AVERAGED_KEY: &str = "averaged";
 
 /// Why a checkpoint cannot be written or resumed from.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +41,10 @@ fn unreadable(e: impl std::fmt::Display) -> CheckpointError {
     CheckpointError::Unreadable(e.to_string())
 }
 
+fn floats(bytes: &[u8]) -> Vec<f32> {
+    bytes.chunks_exact(4).map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]])).collect()
+}
+
 /// The bytes of a checkpoint. `network` in validation state.
 ///
 /// # Errors
@@ -44,6 +52,7 @@ fn unreadable(e: impl std::fmt::Display) -> CheckpointError {
 pub fn write(
     network: &AttentionAnatomy,
     adam: &Adam,
+    average: Option<&Average>,
     step: u64,
     config: &TrainingConfig,
 ) -> Result<Vec<u8>, CheckpointError> {
@@ -71,34 +80,52 @@ pub fn write(
         numbers.push((format!("{SECOND}{name}"), plain(&m.second)?, Dtype::F32));
         numbers.push((format!("{UPDATES}{name}"), m.updates.to_le_bytes().to_vec(), Dtype::U32));
     }
+    for (name, values) in average.into_iter().flat_map(|average| &average.values) {
+        let values = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        numbers.push((format!("{AVERAGE}{name}"), values, Dtype::F32));
+    }
     let mut views: Vec<(String, TensorView<'_>)> =
         stored.tensors().into_iter().map(|(name, view)| (format!("{NETWORK}{name}"), view)).collect();
     for (name, data, dtype) in &numbers {
         views.push((name.clone(), TensorView::new(*dtype, vec![data.len() / 4], data).map_err(unreadable)?));
     }
-    let metadata = HashMap::from([(STEP_KEY.to_string(), step.to_string())]);
+    let mut metadata = HashMap::from([(STEP_KEY.to_string(), step.to_string())]);
+    metadata.extend(average.map(|average| (AVERAGED_KEY.to_string(), average.updates.to_string())));
     let written = safetensors::serialize(views, Some(metadata)).map_err(unreadable)?;
     weights::check_finite(&written).map_err(|_| CheckpointError::NotFinite)?;
     Ok(written)
 }
 
-/// Puts a checkpoint's numbers into `network` and returns the optimiser and the step.
+/// What a checkpoint holds beside the network.
+#[derive(Clone, Debug)]
+pub struct Restored {
+    /// The optimiser.
+    pub adam: Adam,
+    /// The moving average of the weights, where one was kept.
+    pub average: Option<Average>,
+    /// Steps done.
+    pub step: u64,
+}
+
+/// Puts a checkpoint's numbers into `network` and returns the rest.
 ///
 /// # Errors
 /// [`CheckpointError`]: not a checkpoint, a damaged one, or one of another network.
-pub fn restore(bytes: &[u8], network: &mut AttentionAnatomy) -> Result<(Adam, u64), CheckpointError> {
+pub fn restore(bytes: &[u8], network: &mut AttentionAnatomy) -> Result<Restored, CheckpointError> {
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(unreadable)?;
-    let step = metadata
-        .metadata()
-        .as_ref()
-        .and_then(|m| m.get(STEP_KEY)?.parse().ok())
-        .ok_or_else(|| unreadable("it names no step"))?;
+    let said = |key: &str| metadata.metadata().as_ref()?.get(key)?.parse::<u64>().ok();
+    let step = said(STEP_KEY).ok_or_else(|| unreadable("it names no step"))?;
+    let mut average = said(AVERAGED_KEY).map(|n| Average { updates: n as u32, ..Average::default() });
     let stored = SafeTensors::deserialize(bytes).map_err(unreadable)?;
     let mut own: Vec<(String, TensorView<'_>)> = Vec::new();
     let mut parts: BTreeMap<String, [Option<Vec<u8>>; 3]> = BTreeMap::new();
     for (name, view) in stored.tensors() {
         if let Some(name) = name.strip_prefix(NETWORK) {
             own.push((name.to_string(), view));
+            continue;
+        }
+        if let (Some(name), Some(average)) = (name.strip_prefix(AVERAGE), &mut average) {
+            average.values.insert(name.to_string(), floats(view.data()));
             continue;
         }
         for (n, prefix) in [FIRST, SECOND, UPDATES].into_iter().enumerate() {
@@ -120,8 +147,6 @@ pub fn restore(bytes: &[u8], network: &mut AttentionAnatomy) -> Result<(Adam, u6
         let [Some(first), Some(second), Some(updates)] = part else {
             return Err(unreadable(format!("optimiser state of `{name}` is incomplete")));
         };
-        let floats =
-            |b: &[u8]| b.chunks_exact(4).map(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]])).collect::<Vec<_>>();
         let expected = elements.get(&name).map(|n| 4 * n);
         if Some(first.len()) != expected || Some(second.len()) != expected {
             return Err(unreadable(format!("optimiser state of `{name}` does not fit the network")));
@@ -135,5 +160,11 @@ pub fn restore(bytes: &[u8], network: &mut AttentionAnatomy) -> Result<(Adam, u6
         };
         adam.moments.insert(name, moments);
     }
-    Ok((adam, step))
+    // Its statistics, which no pass has to have settled, are among them.
+    let fits =
+        |average: &Average| elements.iter().all(|(n, &size)| average.values.get(n).is_some_and(|v| v.len() == size));
+    if !average.as_ref().is_none_or(fits) {
+        return Err(unreadable("its moving average does not fit the network"));
+    }
+    Ok(Restored { adam, average, step })
 }

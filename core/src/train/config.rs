@@ -36,6 +36,8 @@ pub struct TrainingConfig {
     /// Whether a batch is computed on boxes of one size around what its slices show, in place of whole fields.
     #[serde(default)]
     pub boxes: bool,
+    /// What stays of a moving average of the weights at each step, such as 0.999; none is kept where absent.
+    pub average: Option<f64>,
     /// Whether every batch mixes the sets; each batch is of one set otherwise.
     #[serde(default = "default_mixed")]
     pub mixed: bool,
@@ -160,6 +162,9 @@ impl TrainingConfig {
         }
         if !(-20.0..=20.0).contains(&self.organ_logit) {
             return Err(format!("organ_logit is {}; it must be between -20 and 20", self.organ_logit));
+        }
+        if self.average.is_some_and(|kept| !(0.0..1.0).contains(&kept)) {
+            return Err("average must be at least 0 and below 1; leave it out where no average is wanted".into());
         }
         if let Some(Fold { index, of }) = self.fold
             && (of < 2 || !(1..=of).contains(&index))

@@ -14,6 +14,7 @@
 //! | `router.rs` | the paper's table, and a region router beside it |
 //! | `error.rs` | why a training cannot begin or go on |
 //! | `adam.rs` | Adam with its state in plain sight |
+//! | `average.rs` | a moving average of the weights |
 //! | `start.rs` | start weights that the seed alone determines |
 //! | `checkpoint.rs` | one SafeTensors file: network, optimiser, step |
 //! | `log.rs` | the lines of `metrics.jsonl` |
@@ -23,6 +24,7 @@
 //! | `validation.rs` | Dice of held-out slices while training |
 
 pub mod adam;
+pub mod average;
 pub mod checkpoint;
 pub mod config;
 mod error;
@@ -76,6 +78,7 @@ use crate::network::weights::{self, ModelInfo, WeightsError};
 use crate::network::{AttentionAnatomy, NetworkOutput};
 use crate::preprocess::AIR_HU;
 use adam::Adam;
+use average::Average;
 use processor::Layers;
 
 /// A training in progress.
@@ -84,6 +87,8 @@ pub struct Trainer {
     config: TrainingConfig,
     network: AttentionAnatomy,
     adam: Adam,
+    /// Where the training file asks for one.
+    average: Option<Average>,
     device: Device,
     step: u64,
     /// What computes the layers in place of burn, on a device for which there is something.
@@ -139,7 +144,8 @@ impl Trainer {
         let device = device.clone().autodiff();
         let network = start::seeded(config.network.init(&device), config.seed, config.organ_logit);
         let layers = Layers::for_device(&device);
-        Self { config, network, adam: Adam::default(), device, step: 0, layers }
+        let average = config.average.map(|_| Average::default());
+        Self { config, network, adam: Adam::default(), average, device, step: 0, layers }
     }
 
     /// A new training that begins with the weights of another one, its optimiser afresh.
@@ -168,7 +174,11 @@ impl Trainer {
     /// [`CheckpointError`]: not a checkpoint, a damaged one, or one of another network.
     pub fn resume(config: TrainingConfig, checkpoint: &[u8], device: &Device) -> Result<Self, CheckpointError> {
         let mut trainer = Self::new(config, device);
-        (trainer.adam, trainer.step) = checkpoint::restore(checkpoint, &mut trainer.network)?;
+        let restored = checkpoint::restore(checkpoint, &mut trainer.network)?;
+        (trainer.adam, trainer.step) = (restored.adam, restored.step);
+        if let (Some(average), Some(before)) = (&mut trainer.average, restored.average) {
+            *average = before;
+        }
         Ok(trainer)
     }
 
@@ -177,7 +187,7 @@ impl Trainer {
     /// # Errors
     /// [`CheckpointError::NotFinite`] where weights or moments are no numbers; else what the device or the writer says.
     pub fn checkpoint(&self) -> Result<Vec<u8>, CheckpointError> {
-        checkpoint::write(&self.network.valid(), &self.adam, self.step, &self.config)
+        checkpoint::write(&self.network.valid(), &self.adam, self.average.as_ref(), self.step, &self.config)
     }
 
     /// Steps done.
@@ -309,6 +319,9 @@ impl Trainer {
         let clock = Instant::now();
         let plain = self.layers.as_mut().map(Layers::gradients).unwrap_or_default();
         self.network = self.adam.step(self.network.clone(), gradients.grads(), plain, learning_rate);
+        if let (Some(average), Some(decay)) = (&mut self.average, self.config.average) {
+            average.update(&self.network.valid(), decay);
+        }
         self.layers.iter().for_each(|layers| layers.updated(clock.elapsed()));
 
         let values = Tensor::cat(values, 0).into_data_async().await.map_err(|e| lost(e.to_string()))?;

@@ -7,6 +7,7 @@
 //! | `metrics.jsonl` | a line for every step and every validation |
 //! | `best.safetensors` | weights, when their validation Dice is better than any before |
 //! | `report.html` | if asked for: curves, at every validation |
+//! | `average.safetensors` | if asked for: the moving average of the weights, at the end |
 //! | `final.safetensors` | weights, at the end |
 //!
 //! A checkpoint is written last of what belongs to its step: what it says was done, was validated, logged and kept. Whoever is killed
@@ -15,6 +16,7 @@
 use burn::tensor::Device;
 use web_time::Instant;
 
+use super::average::STATISTICS_BATCHES;
 use super::{
     Cohort, Ended, LogLine, Session, TrainError, TrainEvent, Trainer, TrainingConfig, Validation, ValidationReport,
     measure_gauge,
@@ -22,10 +24,13 @@ use super::{
 use crate::anatomy::Organ;
 use crate::artifacts::ArtifactStore;
 use crate::dataset::{Batch, LoadedSet, PatientSplit, PreparedCase};
+use crate::network::AttentionAnatomy;
 use crate::network::weights::{self, DataSource, ModelInfo, Precision, TrainedOrgan};
 
 /// The weights after the last step.
 pub const FINAL: &str = "final.safetensors";
+/// The moving average of the weights.
+pub const AVERAGE: &str = "average.safetensors";
 /// The weights of the best validation.
 pub const BEST: &str = "best.safetensors";
 /// The checkpoint.
@@ -191,6 +196,11 @@ impl<'a> PersistentSession<'a> {
             }
         }
         let weights = self.gauged(self.weights(found.as_ref())?).await?;
+        match self.averaged().await? {
+            Some(averaged) => self.task.store.write(AVERAGE, &averaged)?,
+            None if self.task.store.exists(AVERAGE) => self.task.store.remove(AVERAGE)?,
+            None => {}
+        }
         // Of an earlier training: this one has found nothing that could be better than anything.
         if self.best.is_none() && self.task.store.exists(BEST) {
             self.task.store.remove(BEST)?;
@@ -244,9 +254,22 @@ impl<'a> PersistentSession<'a> {
 
     /// The bytes of the present weights.
     fn weights(&self, found: Option<&ValidationReport>) -> Result<Vec<u8>, TrainError> {
-        let trainer = self.session.trainer();
-        let info = model_info(self.session.cohort(), self.task.sets, trainer.steps_done(), found);
-        Ok(weights::write(&trainer.network(), &info, Precision::Half)?)
+        self.weights_of(&self.session.trainer().network(), found)
+    }
+
+    fn weights_of(&self, network: &AttentionAnatomy, found: Option<&ValidationReport>) -> Result<Vec<u8>, TrainError> {
+        let steps = self.session.trainer().steps_done();
+        let info = model_info(self.session.cohort(), self.task.sets, steps, found);
+        Ok(weights::write(network, &info, Precision::Half)?)
+    }
+
+    /// The bytes of the moving average, its statistics from the batches that would have come next.
+    async fn averaged(&self) -> Result<Option<Vec<u8>>, TrainError> {
+        let (trainer, cohort) = (self.session.trainer(), self.session.cohort());
+        let next = trainer.steps_done()..trainer.steps_done() + STATISTICS_BATCHES;
+        let Some(network) = trainer.averaged(next.map(|step| cohort.batch(step))).await? else { return Ok(None) };
+        let found = self.session.validate_network(&network, &self.device).await?;
+        Ok(Some(self.gauged(self.weights_of(&network, found.as_ref())?).await?))
     }
 
     /// The same weights with the unit of their attention.

@@ -29,6 +29,7 @@ pub fn config() -> TrainingConfig {
         hpa: Hpa::SourceRegion,
         focal_norm: FocalNorm::PresentClasses,
         boxes: false,
+        average: None,
         mixed: true,
         organ_logit: ORGAN_LOGIT,
         network: NetworkConfig { base: 4, levels: 3, stack: 5, attention: true },

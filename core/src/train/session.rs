@@ -10,6 +10,7 @@ use burn::tensor::Device;
 use super::{StepReport, TrainError, Trainer, TrainingConfig, ValidationReport, validate};
 use crate::anatomy::OrganSet;
 use crate::dataset::{Batch, PatientSplit, PreparedCase, Sampler};
+use crate::network::AttentionAnatomy;
 
 /// What a training, or a run of several, says while it works.
 #[derive(Clone, Debug)]
@@ -116,6 +117,11 @@ impl Cohort {
             None => patients.training.clone(),
             Some(region) => patients.training.iter().map(|case| case.clone().of_region(region)).collect(),
         };
+        let open_ends = |case: PreparedCase| {
+            let slices = config.data[case.set].open_ends;
+            case.with_open_ends(slices)
+        };
+        let training: Vec<PreparedCase> = training.into_iter().map(open_ends).collect();
         // A fold may be the only patient of a set, and a region may be missing from one.
         if config.fold.is_none() && config.region.is_none() {
             for (n, data) in config.data.iter().enumerate().filter(|(_, data)| data.weight > 0.0) {
@@ -222,17 +228,28 @@ impl Session {
         Ok(Advance { report, due, finished })
     }
 
-    /// Dice of held-out slices; `None` where nobody is held out.
+    /// Dice of the trained network on held-out slices; `None` where nobody is held out.
     ///
     /// # Errors
     /// [`TrainError::Device`].
     pub async fn validate(&self, device: &Device) -> Result<Option<ValidationReport>, TrainError> {
+        self.validate_network(&self.trainer.network(), device).await
+    }
+
+    /// The same of another one.
+    ///
+    /// # Errors
+    /// [`TrainError::Device`].
+    pub async fn validate_network(
+        &self,
+        network: &AttentionAnatomy,
+        device: &Device,
+    ) -> Result<Option<ValidationReport>, TrainError> {
         let Cohort { config, validation, trained, .. } = &*self.cohort;
         if validation.is_empty() {
             return Ok(None);
         }
-        let (network, input) = (self.trainer.network(), config.input());
-        let found = validate(&network, validation, &input, *trained, config.validation_slices, device).await;
+        let found = validate(network, validation, &config.input(), *trained, config.validation_slices, device).await;
         found.map(Some).map_err(|error| TrainError::Device(error.to_string()))
     }
 }

@@ -34,6 +34,7 @@ fn config(micro_batch: Option<usize>) -> TrainingConfig {
         hpa: Hpa::SourceRegion,
         focal_norm: FocalNorm::PresentClasses,
         boxes: false,
+        average: None,
         mixed: true,
         organ_logit: ORGAN_LOGIT,
         network: NetworkConfig { base: 4, levels: 3, stack: 5, attention: true },

@@ -32,6 +32,8 @@ pub struct Variant {
     pub mixed: Option<bool>,
     /// Whether batches are computed on boxes in place of whole fields.
     pub boxes: Option<bool>,
+    /// Slices beyond either end of contours on which nothing is known, in all sets.
+    pub open_ends: Option<usize>,
     /// Where the logits of organs begin.
     pub organ_logit: Option<f64>,
     /// Steps that count as an epoch: a longer or shorter training.
@@ -65,6 +67,9 @@ impl Variant {
             set.weight = *weight;
         }
         config.data.extend(self.add.iter().cloned());
+        if let Some(slices) = self.open_ends {
+            config.data.iter_mut().for_each(|set| set.open_ends = slices);
+        }
         if let Some(augmentation) = &self.augmentation {
             config.phases.iter_mut().for_each(|phase| phase.augmentation = augmentation.clone());
         }

@@ -47,6 +47,7 @@ fn of_set(set: ScanSet) -> DataConfig {
         weight: 1.0,
         validation_patients: 0,
         derive_lungs: false,
+        open_ends: 0,
         assume_hu: false,
         organs: None,
     }
@@ -169,6 +170,7 @@ impl DemoTraining {
             hpa: settings.hpa,
             focal_norm: FocalNorm::PresentClasses,
             boxes: false,
+            average: None,
             mixed: true,
             organ_logit: ORGAN_LOGIT,
             network: NetworkConfig { base: self.base, levels: 4, stack: 5, attention: settings.attention },
