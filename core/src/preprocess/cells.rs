@@ -1,7 +1,5 @@
 //! Binary shapes on the coarse cells of one slice: threshold, opening, holes, growth.
 
-use std::cell::Cell;
-
 use crate::raster;
 
 /// Tissue is above this.
@@ -119,25 +117,27 @@ impl Coarse {
     pub fn open(&self, cells: &mut [u8]) {
         let w = self.cells[0];
         let [nx, ny] = self.opening;
+        let copy = &mut Vec::with_capacity(cells.len());
         for row in cells.chunks_exact_mut(w) {
-            repeat(nx - 1, || and_next(row, 1));
+            repeat(nx - 1, || and_next(row, 1, copy));
         }
-        repeat(ny - 1, || and_next(cells, w));
+        repeat(ny - 1, || and_next(cells, w, copy));
         for row in cells.chunks_exact_mut(w) {
-            repeat(nx - 1, || or_previous(row, 1));
+            repeat(nx - 1, || or_previous(row, 1, copy));
         }
-        repeat(ny - 1, || or_previous(cells, w));
+        repeat(ny - 1, || or_previous(cells, w, copy));
     }
 
     /// Grows by the margin on every side.
     pub fn grow(&self, cells: &mut [u8]) {
         let w = self.cells[0];
+        let copy = &mut Vec::with_capacity(cells.len());
         for row in cells.chunks_exact_mut(w) {
-            repeat(self.margin[0], || or_previous(row, 1));
-            repeat(self.margin[0], || or_next(row, 1));
+            repeat(self.margin[0], || or_previous(row, 1, copy));
+            repeat(self.margin[0], || or_next(row, 1, copy));
         }
-        repeat(self.margin[1], || or_previous(cells, w));
-        repeat(self.margin[1], || or_next(cells, w));
+        repeat(self.margin[1], || or_previous(cells, w, copy));
+        repeat(self.margin[1], || or_next(cells, w, copy));
     }
 
     /// Fills what cannot be reached from the edge of the image (by faces).
@@ -149,26 +149,23 @@ impl Coarse {
     /// image, or of the round one inside it) has cut open, so that it is no hole.
     pub fn fill_open_lungs(&self, cells: &mut [u8]) {
         let w = self.cells[0];
-        let mut before = vec![false; w];
-        // First pass down: 2 marks air with body before it; second pass up: what has body behind it too stays marked.
+        // Without a branch, so that vectors do it. First pass down: 2 marks air with body before it; second pass up: what has body
+        // behind it too stays marked.
+        let mut before = vec![0u8; w];
         for row in cells.chunks_exact_mut(w) {
-            let used = row.contains(&1);
+            let used = u8::from(row.contains(&1));
             for (cell, before) in row.iter_mut().zip(&mut before) {
-                match *cell {
-                    0 if *before && used => *cell = 2,
-                    1 => *before = true,
-                    _ => {}
-                }
+                let own = *cell;
+                *cell = own | (*before & used & (own ^ 1)) << 1;
+                *before |= own;
             }
         }
-        let mut behind = vec![false; w];
+        let mut behind = vec![0u8; w];
         for row in cells.chunks_exact_mut(w).rev() {
             for (cell, behind) in row.iter_mut().zip(&mut behind) {
-                match *cell {
-                    2 => *cell = u8::from(*behind),
-                    1 => *behind = true,
-                    _ => {}
-                }
+                let own = *cell & 1;
+                *cell = own | (*cell >> 1 & *behind);
+                *behind |= own;
             }
         }
     }
@@ -180,32 +177,29 @@ fn repeat(times: usize, mut work: impl FnMut()) {
     }
 }
 
+// What follows reads from `copy`, which is overwritten: with two memories the compiler makes vectors of it.
+
 /// Every cell AND the one `stride` further on; beyond the end is nothing.
-fn and_next(cells: &mut [u8], stride: usize) {
-    let shared = Cell::from_mut(&mut *cells).as_slice_of_cells();
-    for (cell, next) in shared.iter().zip(&shared[stride..]) {
-        cell.set(cell.get() & next.get());
-    }
+fn and_next(cells: &mut [u8], stride: usize, copy: &mut Vec<u8>) {
     let kept = cells.len() - stride;
+    copy.clear();
+    copy.extend_from_slice(&cells[stride..]);
+    cells[..kept].iter_mut().zip(&*copy).for_each(|(cell, next)| *cell &= next);
     cells[kept..].fill(0);
 }
 
 /// Every cell OR the one `stride` further on.
-fn or_next(cells: &mut [u8], stride: usize) {
-    let shared = Cell::from_mut(cells).as_slice_of_cells();
-    for (cell, next) in shared.iter().zip(&shared[stride..]) {
-        cell.set(cell.get() | next.get());
-    }
+fn or_next(cells: &mut [u8], stride: usize, copy: &mut Vec<u8>) {
+    copy.clear();
+    copy.extend_from_slice(&cells[stride..]);
+    cells.iter_mut().zip(&*copy).for_each(|(cell, next)| *cell |= next);
 }
 
 /// Every cell OR the one `stride` before it.
-fn or_previous(cells: &mut [u8], stride: usize) {
-    let shared = Cell::from_mut(cells).as_slice_of_cells();
-    let kept = shared.len() - stride;
-    // Backwards, so that what is read has not changed yet.
-    for (cell, previous) in shared[stride..].iter().zip(&shared[..kept]).rev() {
-        cell.set(cell.get() | previous.get());
-    }
+fn or_previous(cells: &mut [u8], stride: usize, copy: &mut Vec<u8>) {
+    copy.clear();
+    copy.extend_from_slice(&cells[..cells.len() - stride]);
+    cells[stride..].iter_mut().zip(&*copy).for_each(|(cell, previous)| *cell |= previous);
 }
 
 #[cfg(test)]
