@@ -200,7 +200,8 @@ fn whenever_a_run_is_stopped_inputs_and_earlier_results_are_whole_and_the_next_r
     let old = contents(&out);
     let clock = Instant::now();
     succeed(segment(&other, &reference).arg("--all-organs"));
-    let (new, whole) = (contents(&reference), clock.elapsed());
+    // Of the shortest run so far: this one may have been slowed by other work.
+    let (new, mut whole) = (contents(&reference), clock.elapsed());
     assert_ne!(old["attention.csv"], new["attention.csv"]);
     let inputs = [std::fs::read(&ct).unwrap(), std::fs::read(&other).unwrap()];
     let mut stopped = 0;
@@ -219,7 +220,9 @@ fn whenever_a_run_is_stopped_inputs_and_earlier_results_are_whole_and_the_next_r
             // Stopped while names changed: none is half, and there is no record until the next run has finished it.
             assert!(signal == "-KILL" && !out.join("run.json").exists(), "{signal}: {:?}", files_below(&out));
         }
+        let clock = Instant::now();
         succeed(segment(of, &out).arg("--all-organs"));
+        whole = whole.min(clock.elapsed());
         assert!(is_whole(&out, expected) && files_below(&out) == promised(), "{:?}", files_below(&out));
     }
     assert!(stopped >= 10, "only {stopped} of 20 were stopped before they had ended");
