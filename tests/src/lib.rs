@@ -55,3 +55,30 @@ pub fn wait<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         std::thread::sleep(Duration::from_millis(2));
     }
 }
+
+/// Study and series of the CT in `tests/data/ct-dicom-jpeg2000.zip`, once it is [`identified`].
+pub const STUDY: &str = "1.2.826.0.1.3680043.10.7";
+/// See [`STUDY`].
+pub const SERIES: &str = "1.2.826.0.1.3680043.10.8";
+
+/// Gives a slice of that CT, whose identifiers were emptied, new ones: as a scanner would send it. Slices count from 1.
+///
+/// # Panics
+/// For any other file.
+pub fn identified(mut bytes: Vec<u8>, slice: usize) -> Vec<u8> {
+    let own = format!("1.2.826.0.1.3680043.10.9.{slice}");
+    let identifiers: [([u8; 4], &str); 4] = [
+        ([0x08, 0, 0x16, 0], "1.2.840.10008.5.1.4.1.1.2"),
+        ([0x08, 0, 0x18, 0], &own),
+        ([0x20, 0, 0x0D, 0], STUDY),
+        ([0x20, 0, 0x0E, 0], SERIES),
+    ];
+    for (tag, uid) in identifiers {
+        let empty = [tag.as_slice(), b"UI\0\0"].concat();
+        let at = bytes.windows(8).position(|w| w == empty).expect("a slice of that CT") + 6;
+        let mut value = uid.as_bytes().to_vec();
+        value.resize(value.len().next_multiple_of(2), 0);
+        bytes.splice(at..at + 2, [(value.len() as u16).to_le_bytes().as_slice(), &value].concat());
+    }
+    bytes
+}

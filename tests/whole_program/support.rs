@@ -99,26 +99,12 @@ pub fn unpack(archive: &str, prefix: &str, folder: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// The CT of four slices in `tests/data`, whose identifiers were emptied, with new ones: as a scanner would send it.
+/// The CT of four slices in `tests/data` as a scanner would send it.
 pub fn unpack_identified(folder: &Path) -> Vec<PathBuf> {
     let paths = unpack("ct-dicom-jpeg2000.zip", "", folder);
     for (n, path) in paths.iter().enumerate() {
-        let mut bytes = std::fs::read(path).unwrap();
-        let own = format!("1.2.826.0.1.3680043.10.9.{}", n + 1);
-        let identifiers: [([u8; 4], &str); 4] = [
-            ([0x08, 0, 0x16, 0], "1.2.840.10008.5.1.4.1.1.2"),
-            ([0x08, 0, 0x18, 0], &own),
-            ([0x20, 0, 0x0D, 0], "1.2.826.0.1.3680043.10.7"),
-            ([0x20, 0, 0x0E, 0], "1.2.826.0.1.3680043.10.8"),
-        ];
-        for (tag, uid) in identifiers {
-            let empty = [tag.as_slice(), b"UI\0\0"].concat();
-            let at = bytes.windows(8).position(|w| w == empty).unwrap() + 6;
-            let mut value = uid.as_bytes().to_vec();
-            value.resize(value.len().next_multiple_of(2), 0);
-            bytes.splice(at..at + 2, [(value.len() as u16).to_le_bytes().as_slice(), &value].concat());
-        }
-        std::fs::write(path, bytes).unwrap();
+        let bytes = std::fs::read(path).unwrap();
+        std::fs::write(path, whole_program_tests::identified(bytes, n + 1)).unwrap();
     }
     paths
 }
@@ -287,4 +273,18 @@ pub fn phantom(variant: usize) -> (CtVolume, LabelVolume) {
 pub fn write_phantom(variant: usize, path: &Path) {
     let (ct, _) = phantom(variant);
     std::fs::write(path, nifti::write_ct(&ct, "drawn").unwrap()).unwrap();
+}
+
+/// The type of a file of the page, by its name.
+pub fn type_of(name: &str) -> &'static str {
+    match name.rsplit('.').next() {
+        Some("html") => "text/html; charset=utf-8",
+        Some("css") => "text/css",
+        Some("js") => "text/javascript",
+        Some("wasm") => "application/wasm",
+        Some("json") => "application/json",
+        Some("svg") => "image/svg+xml",
+        Some("png") => "image/png",
+        _ => "application/octet-stream",
+    }
 }

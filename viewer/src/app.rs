@@ -6,7 +6,7 @@ use attention_anatomy::infer::DevicePreference;
 use eframe::CreationContext;
 
 use crate::display::StrokePhase;
-use crate::document::{Document, Outbox, Task};
+use crate::document::{Archives, Document, Outbox, Task};
 use crate::files::Files;
 use crate::panels::Panels;
 use crate::store::Autosave;
@@ -23,6 +23,8 @@ pub struct Launch {
     pub inputs: Vec<Input>,
     /// What computes.
     pub device: DevicePreference,
+    /// Archives that may be asked, and a study that is opened from one.
+    pub archives: Archives,
     /// Whether preferences and edits are kept when the program ends, and come back. Tests leave this off.
     pub remember: bool,
 }
@@ -72,6 +74,8 @@ impl ViewerApp {
         // Opened while the user still looks for a scan: a first shader may take seconds.
         app.document.model.preference = launch.device;
         app.outbox.send(Command::UseDevice(launch.device));
+        app.document.archives = launch.archives;
+        app.document.follow_link(&mut app.outbox);
         if !launch.inputs.is_empty() {
             app.files.opened(&launch.inputs);
             app.document.open(launch.inputs, OpenAs::Whatever, &mut app.outbox);

@@ -9,6 +9,43 @@ const script = document.querySelector("script[data-wasm-bytes]");
 const bar = document.getElementById("progress");
 const step = document.getElementById("step");
 
+// What the address holds behind the #: who asks an archive. It is read once, and taken out of the address at once.
+function takeToken() {
+  const fields = new URLSearchParams(location.hash.slice(1));
+  const token = fields.get("token") ?? "";
+  if (fields.has("token")) {
+    fields.delete("token");
+    const rest = fields.toString();
+    history.replaceState(history.state, "", location.pathname + location.search + (rest && "#" + rest));
+  }
+  return token;
+}
+
+const token = takeToken();
+
+// What the host has put beside the page: which archives it may ask. Most hosts have none, and then it asks nobody.
+async function hostConfiguration() {
+  try {
+    const answer = await fetch("config.json", { cache: "no-cache" });
+    return answer.status === 200 ? await answer.text() : "";
+  } catch {
+    return "";
+  }
+}
+
+// Origins besides the page's own that its policy lets it speak to.
+function otherOrigins() {
+  const policy = document.querySelector("meta[http-equiv=Content-Security-Policy]").content;
+  const allowed = policy.split(";").find((rule) => rule.trim().startsWith("connect-src")) ?? "";
+  return allowed.trim().split(/\s+/).slice(1).filter((origin) => origin !== "'self'").join(" ");
+}
+
+// A field of the address, whatever letters its name is written in; several of them with commas between.
+function field(name) {
+  const fields = [...new URLSearchParams(location.search)];
+  return fields.filter(([key]) => key.toLowerCase() === name.toLowerCase()).map(([, value]) => value).join(",");
+}
+
 function fail(...sentences) {
   document.body.dataset.state = "failed";
   document.getElementById("trouble").replaceChildren(
@@ -114,7 +151,8 @@ function sayWithoutWebGpu() {
 }
 
 async function run() {
-  await update.takeNewest();
+  // A reload takes the token along: it would be lost.
+  await update.takeNewest(() => token && history.replaceState(history.state, "", "#token=" + encodeURIComponent(token)));
   if (!canCompute()) {
     fail(
       "This browser cannot run the viewer: it lacks WebAssembly with SIMD.",
@@ -123,8 +161,14 @@ async function run() {
     return;
   }
   let viewer;
+  let archives;
   try {
-    const [bindings, binary] = await Promise.all([import("./attention_anatomy_web.js" + version), fetchBinary()]);
+    const [bindings, binary, found] = await Promise.all([
+      import("./attention_anatomy_web.js" + version),
+      fetchBinary(),
+      hostConfiguration(),
+    ]);
+    archives = found;
     await bindings.default({ module_or_path: binary });
     viewer = bindings;
   } catch (error) {
@@ -145,6 +189,11 @@ async function run() {
       webgpu,
       sample: wanted.has("sample"),
       device: wanted.get("device") ?? "",
+      archives,
+      connects: otherOrigins(),
+      studies: field("StudyInstanceUIDs"),
+      series: field("SeriesInstanceUIDs"),
+      token,
       lost: graphics.lost,
       fault: (what) => fault(viewer, "The viewer has stopped", what),
     });

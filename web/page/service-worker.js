@@ -53,7 +53,17 @@ function fileOf(url) {
   return version !== VERSION || FILES.includes(name) ? [`${name}?v=${version}`, version] : undefined;
 }
 
+// What the host says of archives is asked for every time; where there is no network or no such file, there is none.
+async function configuration(request) {
+  const answer = await fetch(request).catch(() => undefined);
+  return answer?.ok ? answer : new Response(null, { status: 204 });
+}
+
 self.addEventListener("fetch", (event) => {
+  if (event.request.url === new URL("./config.json", self.location).href) {
+    event.respondWith(configuration(event.request));
+    return;
+  }
   const file = event.request.method === "GET" ? fileOf(new URL(event.request.url)) : undefined;
   if (file === undefined) {
     return;

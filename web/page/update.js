@@ -21,9 +21,11 @@ function taken(waiting) {
 }
 
 // A page that begins has nothing that could be disturbed: it begins with the newest version that is there.
-export async function takeNewest() {
+// `before` is called if it has to be loaded anew for that.
+export async function takeNewest(before) {
   const waiting = container?.controller && (await container.getRegistration())?.waiting;
   if (waiting && (await taken(waiting))) {
+    before();
     location.reload();
     await new Promise(() => {});
   }

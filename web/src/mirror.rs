@@ -64,7 +64,13 @@ fn of(viewer: &ViewerApp) -> Value {
 /// Whose scan it is, as far as the screen says it.
 fn scan(document: &Document) -> String {
     match &document.study {
-        None => "No scan is open. Nothing that you open leaves this computer.".into(),
+        None => match document.archives.source() {
+            None => "No scan is open. Nothing that you open leaves this computer.".into(),
+            Some(source) => format!(
+                "No scan is open. Nothing that you open leaves this computer but what you send to {}.",
+                source.name
+            ),
+        },
         Some(_) if document.preferences.hide_patient => "A scan is open. Whose it is, is hidden.".into(),
         Some(study) => spoken_scan(study),
     }

@@ -7,6 +7,7 @@ use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 
 use attention_anatomy::infer::{DevicePreference, measure};
+use attention_anatomy_viewer::document::{Archives, Link, Token, sources_of};
 use attention_anatomy_viewer::worker::{self, Input};
 use attention_anatomy_viewer::{Launch, Shown, ViewerApp};
 use eframe::egui_wgpu::{WgpuSetup, WgpuSetupCreateNew, wgpu};
@@ -34,6 +35,21 @@ extern "C" {
     /// `gpu`, `cpu`, or empty for whatever is best.
     #[wasm_bindgen(method, getter)]
     fn device(this: &Options) -> String;
+    /// What the host has put beside the page as `config.json`; empty where there is none.
+    #[wasm_bindgen(method, getter)]
+    fn archives(this: &Options) -> String;
+    /// Origins besides the page's own that its policy lets it speak to, with blanks between.
+    #[wasm_bindgen(method, getter)]
+    fn connects(this: &Options) -> String;
+    /// `StudyInstanceUIDs` of the address.
+    #[wasm_bindgen(method, getter)]
+    fn studies(this: &Options) -> String;
+    /// `SeriesInstanceUIDs` of the address.
+    #[wasm_bindgen(method, getter)]
+    fn series(this: &Options) -> String;
+    /// The token of the address, which it does not hold any more.
+    #[wasm_bindgen(method, getter)]
+    fn token(this: &Options) -> String;
     /// Hears that the viewer wants to be drawn in so many milliseconds.
     #[wasm_bindgen(method)]
     fn repaint(this: &Options, milliseconds: f64);
@@ -206,7 +222,22 @@ fn viewer(cc: &CreationContext<'_>, options: &Options) -> ViewerApp {
     };
     let inputs = if options.sample() { vec![Input::Sample] } else { Vec::new() };
     let script = options.worker();
-    ViewerApp::new(cc, |window| worker::spawn_worker(window, &script), Launch { inputs, device, remember: true })
+    let launch = Launch { inputs, archives: archives(options), device, remember: true };
+    ViewerApp::new(cc, |window| worker::spawn_worker(window, &script), launch)
+}
+
+/// The archives that the host names, and what the address says of them. Without a configuration there are none, and nobody is asked.
+fn archives(options: &Options) -> Archives {
+    let config = options.archives();
+    let (sources, problems) = if config.is_empty() {
+        (Vec::new(), Vec::new())
+    } else {
+        let own = web_sys::window().and_then(|window| window.location().origin().ok()).unwrap_or_default();
+        let allowed: Vec<String> = options.connects().split_whitespace().map(str::to_ascii_lowercase).collect();
+        sources_of(&config, &own, &allowed)
+    };
+    let link = Link::of(&options.studies(), &options.series());
+    Archives { sources, problems, link, token: Token::of(&options.token()), ..Archives::default() }
 }
 
 /// The window's own device: as large textures as the adapter has, for whole scans, and no more than that.

@@ -27,6 +27,16 @@ pub fn of(viewer: &ViewerApp) -> Value {
         "offered_edits": document.unsaved_edits.as_ref().map(|kept| kept.voxels),
         // Dice, focal and region loss of every step so far.
         "lesson": viewer.panels.side.learn.current.as_ref().map(|record| &record.losses),
+        // Never an address, which may name a host, and never who asks.
+        "archive": {
+            "sources": document.archives.sources.len(),
+            "connected": document.archives.is_connected,
+            "opening": document.opening.as_ref().and_then(|opening| opening.part),
+            "picture": document.opening.as_ref().is_some_and(|opening| opening.picture.is_some()),
+            "came_from_one": document.study.as_ref().is_some_and(|study| study.origin.is_some()),
+            "structures": document.structures_in_archive().len(),
+            "sending": document.archives.sending.is_some(),
+        },
         "run": { "phase": phase(&run.phase), "done": run.done, "total": run.total },
         "notices": viewer.outbox.notices.iter().map(|n| format!("{:?}: {}", n.severity, discreet(&n.text, document.study.as_ref()))).collect::<Vec<_>>(),
     })

@@ -27,9 +27,9 @@ Usage: cargo xtask COMMAND
                    licences, the program without the viewer, build, page, tests
   lint [--systems] of `test` all that runs nothing, and known vulnerabilities; with --systems also whether the program
                    compiles for Windows and macOS
-  web [--quick] [--serve [PORT]]
+  web [--quick] [--connect ORIGIN] [--serve [PORT]]
                    the viewer as a static folder, target/web; with --quick as the tests take it, larger and minutes
-                   earlier; with --serve also on localhost
+                   earlier; with --connect it may speak to an archive of that origin, too; with --serve also on localhost
   dist [--page]    the program for this system with its licences, or the page, as one archive in target/dist
   bench [ARGS...]  `attention-anatomy bench ARGS`, a slice beside onnxruntime's, and the peak memory of `segment` on a large CT;
                    with `--training CONFIG` a training step, beside PyTorch's

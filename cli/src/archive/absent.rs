@@ -1,30 +1,21 @@
 //! Without an HTTP client.
 
+use std::future::Future;
+
 use anyhow::{Result, bail};
+use attention_anatomy::dicomweb::Transport;
 
-use super::wire::{Answer, Trouble};
+/// Says what is missing.
+///
+/// # Errors
+/// Always.
+pub fn transport(_: Option<&str>) -> Result<Box<dyn Transport>> {
+    bail!(
+        "this program was built without the connection to archives; build it with its default features, or with `--features archive`"
+    )
+}
 
-/// There is none.
-pub enum Client {}
-
-impl Client {
-    /// Says what is missing.
-    ///
-    /// # Errors
-    /// Always.
-    pub fn open(_: Option<String>) -> Result<Self> {
-        bail!(
-            "this program was built without the connection to archives; build it with its default features, or with `--features archive`"
-        )
-    }
-
-    /// Cannot be called.
-    pub fn get(&self, _: &str, _: &str) -> Result<Answer, Trouble> {
-        match *self {}
-    }
-
-    /// Cannot be called.
-    pub fn post(&self, _: &str, _: &str, _: &[u8]) -> Result<Answer, Trouble> {
-        match *self {}
-    }
+/// Is not called: there is nothing to wait for.
+pub fn wait<T>(_: impl Future<Output = T>) -> T {
+    unreachable!("there is no archive to wait for")
 }

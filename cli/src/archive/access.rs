@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
+use attention_anatomy::dicomweb::authorization;
 
 /// The environment variable with a token.
 pub const TOKEN: &str = "ATTENTION_ANATOMY_TOKEN";
@@ -32,11 +33,9 @@ impl Access {
                 Err(_) => return Ok(None),
             },
         };
-        let token = token.trim();
-        if token.is_empty() || !token.bytes().all(|b| (0x20..0x7f).contains(&b)) {
-            bail!("{from}: holds no token, which is a line of plain characters");
+        match authorization(&token) {
+            Some(field) => Ok(Some(field)),
+            None => bail!("{from}: holds no token, which is a line of plain characters"),
         }
-        let has_scheme = ["Bearer ", "Basic "].iter().any(|scheme| token.starts_with(scheme));
-        Ok(Some(if has_scheme { token.to_owned() } else { format!("Bearer {token}") }))
     }
 }

@@ -116,6 +116,7 @@ fn list(args: ListArgs) -> Result<()> {
         patient_name: args.patient,
         patient_id: args.patient_id,
         accession: args.accession,
+        description: String::new(),
         dates: args.date,
         modality: args.modality,
     };

@@ -19,6 +19,6 @@ pub fn open(shown: Shown, device: DevicePreference) -> Result<()> {
         Shown::Paths(paths) => paths.into_iter().map(Input::Path).collect(),
         Shown::Sample => vec![Input::Sample],
     };
-    attention_anatomy_viewer::run_native(Launch { inputs, device, remember: true })
+    attention_anatomy_viewer::run_native(Launch { inputs, device, remember: true, ..Launch::default() })
         .context("the window cannot be opened; is there a display?")
 }

@@ -4,6 +4,8 @@
 use std::fmt::Write;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::formats::dicom::is_uid;
 
 /// What a list is asked for as.
@@ -36,8 +38,23 @@ pub enum AddressError {
 }
 
 /// The root of an archive's DICOMweb services: `https://archive.example/dicom-web`, or a path of the page's own origin.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Root(String);
+
+impl TryFrom<String> for Root {
+    type Error = AddressError;
+
+    fn try_from(text: String) -> Result<Self, AddressError> {
+        text.parse()
+    }
+}
+
+impl From<Root> for String {
+    fn from(root: Root) -> Self {
+        root.0
+    }
+}
 
 impl FromStr for Root {
     type Err = AddressError;
@@ -74,7 +91,7 @@ impl std::fmt::Display for Root {
 }
 
 /// A part of a long list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page {
     /// The most rows.
     pub limit: usize,
@@ -83,7 +100,7 @@ pub struct Page {
 }
 
 /// Which studies are listed; what is empty is not asked for. `*` and `?` stand for anything and for one character, as in PS3.4 C.2.2.2.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StudyQuery {
     /// StudyInstanceUID (0020,000D).
     pub uid: String,
@@ -93,6 +110,8 @@ pub struct StudyQuery {
     pub patient_id: String,
     /// AccessionNumber (0008,0050).
     pub accession: String,
+    /// StudyDescription (0008,1030). Matching it is optional for an archive.
+    pub description: String,
     /// StudyDate (0008,0020): a day or a range, as DICOM has it ([`StudyQuery::dates_of`]).
     pub dates: String,
     /// ModalitiesInStudy (0008,0061).
@@ -148,6 +167,12 @@ impl Root {
         host == "localhost" || address.is_ok_and(|address| address.is_loopback())
     }
 
+    /// The origin, in small letters, `https://archive.example:8443`; `None` where it is that of the page.
+    pub fn origin(&self) -> Option<String> {
+        let (scheme, rest) = self.0.split_once("://")?;
+        Some(format!("{scheme}://{}", rest.split('/').next().unwrap_or_default()).to_ascii_lowercase())
+    }
+
     /// The list of studies (QIDO-RS, PS3.18 10.6).
     pub fn studies(&self, query: &StudyQuery, page: Page) -> String {
         let mut address = format!("{self}/studies?");
@@ -156,6 +181,7 @@ impl Root {
             ("PatientName", &query.patient_name),
             ("PatientID", &query.patient_id),
             ("AccessionNumber", &query.accession),
+            ("StudyDescription", &query.description),
             ("StudyDate", &query.dates),
             ("ModalitiesInStudy", &query.modality),
         ] {
@@ -262,6 +288,17 @@ mod tests {
             ["", "archive", "ftp://a/b", "https://", "//a/b", "https:///b", "https://a/ b", "https://a/\"", "/ü"]
         {
             assert!(matches!(root(wrong), Err(AddressError::NotHttp(_))), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_scheme_host_and_port() {
+        for (text, origin) in [
+            ("HTTPS://Archive.example:8443/dicom-web", Some("https://archive.example:8443")),
+            ("http://127.0.0.1", Some("http://127.0.0.1")),
+            ("/dicom-web", None),
+        ] {
+            assert_eq!(root(text).unwrap().origin().as_deref(), origin);
         }
     }
 

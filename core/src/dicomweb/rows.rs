@@ -1,5 +1,6 @@
 //! Lists that an archive gives (QIDO-RS, PS3.18 10.6.3.3): studies, series, instances.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::answer::{ArchiveError, not_dicom};
@@ -24,7 +25,7 @@ pub struct Listed<R> {
 }
 
 /// A study.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StudyRow {
     /// StudyInstanceUID (0020,000D).
     pub uid: String,
@@ -78,7 +79,7 @@ impl Row for StudyRow {
 }
 
 /// A series.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeriesRow {
     /// SeriesInstanceUID (0020,000E).
     pub uid: String,

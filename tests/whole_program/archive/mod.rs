@@ -1,8 +1,8 @@
 //! An archive as hospitals have it: what the program gets from one, what it gives back, and what it says when something on the way is not
 //! as it should be.
 
-mod orthanc;
-mod server;
+pub mod orthanc;
+pub mod server;
 
 use std::path::Path;
 use std::process::Command;
@@ -11,13 +11,13 @@ use crate::support::{Said, data, files_below, program, run, succeed};
 use server::{Archive, Reply, Request, SERIES, STUDY, Shelf};
 
 /// A call of `archive`, without whatever proxy this machine has.
-fn archive(command: &str, root: &str) -> Command {
+pub fn archive(command: &str, root: &str) -> Command {
     let mut call = without_proxy(program("archive"));
     call.args([command, root]);
     call
 }
 
-fn without_proxy(mut call: Command) -> Command {
+pub fn without_proxy(mut call: Command) -> Command {
     for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"] {
         call.env_remove(name);
     }

@@ -15,13 +15,21 @@ use crate::support::{Nifti, files_below, program, run, succeed, unpack_identifie
 
 /// Where Debian and its relatives have the plugin.
 const PLUGIN: &str = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so";
+const PAGES: &str = "/usr/share/orthanc/plugins/libServeFolders.so";
 /// Modalities, and how far centres may differ in them, mm. SEG is written with four decimals of PixelSpacing (0.9766 for the 0.9765625 of
 /// this CT), which is up to 0.02 mm at the far end of 512 pixels.
 const TOLERANCES: [(&str, f64); 2] = [("RTSTRUCT", 0.01), ("SEG", 0.02)];
 
-struct Orthanc {
+/// Why a test is left out.
+pub const MISSING: &str = "Orthanc is not installed (Debian: apt-get install orthanc orthanc-dicomweb)";
+/// The same.
+pub const NO_PYDICOM: &str = "pydicom is not installed (Debian: apt-get install python3-pydicom)";
+
+/// One that runs until it is dropped.
+pub struct Orthanc {
     process: Child,
-    root: String,
+    /// The root of its DICOMweb services.
+    pub root: String,
     token: PathBuf,
 }
 
@@ -42,10 +50,15 @@ fn found(name: &str) -> Option<PathBuf> {
 impl Orthanc {
     /// `None` where there is none.
     fn start(folder: &Path) -> Option<Self> {
+        Self::start_beside(folder, None)
+    }
+
+    /// With a page on the same origin, below `/viewer`, and then without asking who asks.
+    pub fn start_beside(folder: &Path, page: Option<&Path>) -> Option<Self> {
         let program = found("Orthanc").filter(|_| Path::new(PLUGIN).is_file())?;
         std::fs::create_dir_all(folder).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let configuration = serde_json::json!({
+        let mut configuration = serde_json::json!({
             "StorageDirectory": folder.join("storage"),
             "IndexDirectory": folder.join("storage"),
             "HttpPort": port,
@@ -57,6 +70,19 @@ impl Orthanc {
             "Plugins": [PLUGIN],
             "DicomWeb": { "Enable": true, "Root": "/dicom-web/" },
         });
+        if let Some(page) = page {
+            configuration["AuthenticationEnabled"] = false.into();
+            configuration["Plugins"] = serde_json::json!([PLUGIN, PAGES]);
+            configuration["ServeFolders"] = serde_json::json!({
+                "Folders": { "/viewer": page },
+                "Extensions": {
+                    "wasm": "application/wasm",
+                    "js": "text/javascript",
+                    "json": "application/json",
+                    "webmanifest": "application/manifest+json",
+                },
+            });
+        }
         let file = folder.join("orthanc.json");
         std::fs::write(&file, configuration.to_string()).unwrap();
         let token = folder.join("token");
@@ -100,11 +126,21 @@ fn centres(labels: &Path) -> BTreeMap<String, [f64; 4]> {
     sums.into_iter().map(named).collect()
 }
 
+/// What pydicom reads of structures; `None` where it is not installed.
+pub fn read_back(structures: &[PathBuf]) -> Option<serde_json::Value> {
+    let python = ["python3", "/usr/bin/python3"].into_iter().find(|python| {
+        Command::new(python).args(["-c", "import pydicom"]).output().is_ok_and(|output| output.status.success())
+    })?;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("whole_program/archive/read_back.py");
+    let read = succeed(Command::new(python).arg(script).args(structures));
+    Some(serde_json::from_str(&read.stdout).unwrap())
+}
+
 #[test]
 fn a_scan_goes_through_a_real_archive_and_its_structures_come_back_from_it() {
     let folder = tempfile::tempdir().unwrap();
     let Some(orthanc) = Orthanc::start(&folder.path().join("orthanc")) else {
-        return left_out("Orthanc is not installed (Debian: apt-get install orthanc orthanc-dicomweb)");
+        return left_out(MISSING);
     };
     let refused = run(&mut archive("list", &orthanc.root));
     assert!(refused.code == Some(1) && refused.stderr.contains("401 Unauthorized, it takes Basic"), "{refused:?}");
@@ -140,15 +176,7 @@ fn a_scan_goes_through_a_real_archive_and_its_structures_come_back_from_it() {
     let structures: Vec<PathBuf> =
         all.iter().filter(|name| !name.starts_with(SERIES)).map(|name| back.join(name)).collect();
 
-    let python = ["python3", "/usr/bin/python3"].into_iter().find(|python| {
-        Command::new(python).args(["-c", "import pydicom"]).output().is_ok_and(|output| output.status.success())
-    });
-    let Some(python) = python else {
-        return left_out("pydicom is not installed (Debian: apt-get install python3-pydicom)");
-    };
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("whole_program/archive/read_back.py");
-    let read = succeed(Command::new(python).arg(script).args(&structures));
-    let read: serde_json::Value = serde_json::from_str(&read.stdout).unwrap();
+    let Some(read) = read_back(&structures) else { return left_out(NO_PYDICOM) };
     assert_eq!(read["study"], STUDY);
     let expected = centres(&out.join("labels.nii.gz"));
     assert!(!expected.is_empty());

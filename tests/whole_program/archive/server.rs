@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use crate::support::unpack_identified;
+pub use whole_program_tests::{SERIES, STUDY};
 
-/// Study, series, and how instances begin, of the CT that `support::unpack_identified` writes.
-pub const STUDY: &str = "1.2.826.0.1.3680043.10.7";
-pub const SERIES: &str = "1.2.826.0.1.3680043.10.8";
+use crate::support::{type_of, unpack_identified};
+
+/// How instances of the CT begin that `support::unpack_identified` writes.
 const INSTANCE: &str = "1.2.826.0.1.3680043.10.9";
 
 /// What somebody asked for.
@@ -65,14 +65,19 @@ pub struct Archive {
 impl Archive {
     /// Answers as it is told.
     pub fn answering(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+        Self::beside(None, answer)
+    }
+
+    /// The same, with the files of a page on the same origin.
+    pub fn beside(page: Option<PathBuf>, answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let root = format!("http://{}/dicom-web", listener.local_addr().unwrap());
         let seen: Arc<Mutex<Vec<Request>>> = Arc::default();
         let (noted, answer) = (seen.clone(), Arc::new(answer));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (noted, answer) = (noted.clone(), answer.clone());
-                std::thread::spawn(move || talk(stream, &noted, answer.as_ref()));
+                let (noted, answer, page) = (noted.clone(), answer.clone(), page.clone());
+                std::thread::spawn(move || talk(stream, page.as_deref(), &noted, answer.as_ref()));
             }
         });
         Self { root, seen }
@@ -85,12 +90,17 @@ impl Archive {
 }
 
 /// One request a connection. Where the client has gone, nobody minds.
-fn talk(mut stream: TcpStream, noted: &Mutex<Vec<Request>>, answer: &dyn Fn(&Request) -> Reply) -> Option<()> {
+fn talk(
+    mut stream: TcpStream,
+    page: Option<&Path>,
+    noted: &Mutex<Vec<Request>>,
+    answer: &dyn Fn(&Request) -> Reply,
+) -> Option<()> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
     let mut words = line.split_whitespace();
-    let (method, path) = (words.next()?.to_owned(), words.next()?.strip_prefix("/dicom-web")?.to_owned());
+    let (method, asked) = (words.next()?.to_owned(), words.next()?.to_owned());
     let mut headers = BTreeMap::new();
     loop {
         let mut line = String::new();
@@ -101,6 +111,9 @@ fn talk(mut stream: TcpStream, noted: &Mutex<Vec<Request>>, answer: &dyn Fn(&Req
     let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
+    let Some(path) = asked.strip_prefix("/dicom-web").map(str::to_owned) else {
+        return write(&mut stream, &file(page?, &asked));
+    };
     let request = {
         let mut noted = noted.lock().unwrap();
         let before = noted.iter().filter(|seen| seen.path == path && seen.method == method).count();
@@ -108,7 +121,20 @@ fn talk(mut stream: TcpStream, noted: &Mutex<Vec<Request>>, answer: &dyn Fn(&Req
         noted.push(request.clone());
         request
     };
-    let reply = answer(&request);
+    write(&mut stream, &answer(&request))
+}
+
+/// A file of the page.
+fn file(page: &Path, asked: &str) -> Reply {
+    let name = asked.split('?').next().unwrap_or_default().trim_start_matches('/');
+    let name = if name.is_empty() { "index.html" } else { name };
+    match std::fs::read(page.join(name)) {
+        Ok(bytes) => Reply::new(200, type_of(name), bytes).with("Cache-Control", "no-store"),
+        Err(_) => Reply::new(404, "text/plain", ""),
+    }
+}
+
+fn write(stream: &mut TcpStream, reply: &Reply) -> Option<()> {
     let mut head =
         format!("HTTP/1.1 {} Answer\r\nConnection: close\r\nContent-Length: {}\r\n", reply.status, reply.body.len());
     for (name, value) in &reply.headers {

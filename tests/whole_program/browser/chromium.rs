@@ -40,6 +40,8 @@ const TOLD: &str = "try { localStorage.setItem('attention-anatomy/told-without-w
 
 /// The protocol's number of the key that is held for shortcuts.
 pub const CONTROL: u32 = 2;
+/// The same of the shift key.
+pub const SHIFT: u32 = 8;
 
 /// A browser that is silent for so long after it was asked to close is not going to.
 const LONGEST_FAREWELL: Duration = Duration::from_secs(30);
@@ -212,6 +214,9 @@ impl Chromium {
             "Runtime.consoleAPICalled" if ["error", "assert"].contains(&parameters["type"].as_str().unwrap_or("")) => {
                 self.complaints.push(format!("{session:?}: {}", parameters["args"]));
             }
+            // Most hosts have no archive, and no file that names one.
+            "Log.entryAdded"
+                if parameters["entry"]["url"].as_str().is_some_and(|url| url.ends_with("/config.json")) => {}
             "Log.entryAdded" if parameters["entry"]["level"] == "error" => {
                 self.complaints.push(parameters["entry"].to_string());
             }

@@ -2,6 +2,7 @@
 //!
 //! The page is the one that `cargo xtask web` has built. One test at a time: each of them keeps all cores busy.
 
+mod archive;
 mod chromium;
 mod computing;
 mod resilience;

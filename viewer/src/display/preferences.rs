@@ -31,6 +31,8 @@ pub struct Preferences {
     pub interpolate: bool,
     /// Paths of recent scans, the newest first (desktop only).
     pub recent: Vec<String>,
+    /// Addresses of archives that were asked, the last one first (desktop only).
+    pub archives: Vec<String>,
     /// Whether the line that says whose scan it is stays hidden, as before a class.
     pub hide_patient: bool,
     /// Whether the guided tour has been offered.
@@ -46,6 +48,7 @@ impl Default for Preferences {
             run_after_opening: true,
             interpolate: true,
             recent: Vec::new(),
+            archives: Vec::new(),
             hide_patient: false,
             tour_seen: false,
         }

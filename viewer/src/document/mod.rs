@@ -8,11 +8,13 @@
 //! | `run.rs` | the segmentation under way |
 //! | `questions.rs` | what the user has to say before something goes on |
 //! | `session.rs` | what goes into a session file, and comes back |
+//! | `archive.rs` | archives: which can be asked, and what they said |
 //! | `model.rs` | weights and device |
 //! | `what_if.rs` | another attention vector on the slice on screen |
 //! | `update.rs` | what an event of the worker changes |
 //! | `outbox.rs`, `notices.rs` | what others have to do, and what the user should read |
 
+mod archive;
 #[cfg(test)]
 pub(crate) mod bench;
 mod model;
@@ -26,6 +28,7 @@ mod study;
 mod update;
 mod what_if;
 
+pub use archive::{Archives, Link, Origin, Sending, Source, Studies, Token, Writes, sources_of};
 pub use model::Model;
 pub use notices::{Notice, Notices, Severity};
 pub use outbox::{FileRequest, Outbox, Task};
@@ -35,7 +38,7 @@ pub use study::{Reference, Study, WhatIf};
 pub use what_if::{Change, Wish, changes};
 
 use crate::display::{Preferences, View};
-use crate::worker::{Input, OpenAs};
+use crate::worker::{Input, OpenAs, OpenPicture};
 
 /// The open document.
 #[derive(Debug, Default)]
@@ -58,6 +61,8 @@ pub struct Document {
     pub question: Option<Question>,
     /// How the user likes the window.
     pub preferences: Preferences,
+    /// Archives, and what they said.
+    pub archives: Archives,
 }
 
 /// What is being opened.
@@ -75,6 +80,8 @@ pub struct Opening {
     pub part: Option<f32>,
     /// Bytes that it will need, where that is a question to the user.
     pub large: Option<u64>,
+    /// A slice of it that is there already.
+    pub picture: Option<OpenPicture>,
 }
 
 /// Unsaved edits of the open CT that were found: for the user to restore or to discard.

@@ -7,6 +7,7 @@ use attention_anatomy::infer::SliceAnatomy;
 use attention_anatomy::metrics::OrganMetrics;
 use attention_anatomy::volume::{CtVolume, Geometry};
 
+use super::archive::Origin;
 use crate::edit::{ByteLayer, LabelStore};
 use crate::session::CtKey;
 use crate::worker::AboutScan;
@@ -48,6 +49,8 @@ pub struct Study {
     pub reference: Option<Reference>,
     /// The what-if that is shown instead of the network's own labels on one slice.
     pub what_if: Option<WhatIf>,
+    /// The archive that it came from.
+    pub origin: Option<Origin>,
     /// Number of the study: a texture drawn for another one is out of date.
     pub number: u64,
 }
@@ -94,6 +97,7 @@ impl Study {
             enabled: OrganSet::EMPTY,
             reference: None,
             what_if: None,
+            origin: None,
             ct,
             key,
             number,

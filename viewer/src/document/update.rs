@@ -29,6 +29,12 @@ impl Document {
                     (opening.step, opening.part) = (step, part);
                 }
             }
+            Event::OpenPicture { job, picture } => {
+                if let Some(opening) = self.opening.as_mut().filter(|o| o.job == job) {
+                    opening.picture = Some(picture);
+                }
+            }
+            Event::Archive { number, answer } => self.archive_said(number, answer, outbox),
             Event::OpenLarge { job, bytes } => {
                 if let Some(opening) = self.opening.as_mut().filter(|o| o.job == job) {
                     opening.large = Some(bytes);
@@ -41,11 +47,17 @@ impl Document {
                 }
             }
             Event::Opened { job, what } => {
-                if matches!(what, Opened::Ct { .. }) {
+                let is_ct = matches!(what, Opened::Ct { .. });
+                let origin = self.origin_of_opening(job).filter(|_| is_ct);
+                if is_ct {
                     self.remember(job);
                 }
                 self.end_opening(job);
                 self.opened(what, outbox);
+                if let (Some(study), true) = (&mut self.study, is_ct) {
+                    study.origin = origin;
+                    self.offer_structures(outbox);
+                }
             }
             Event::OpenFailed { job, message } => {
                 self.end_opening(job);

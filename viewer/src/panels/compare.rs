@@ -108,6 +108,9 @@ fn show(ui: &mut egui::Ui, cx: &mut Context<'_>, order: &mut Order) {
         if ui.button("Open a label map...").clicked() {
             cx.outbox.request(FileRequest::OpenReference);
         }
+        if study.origin.is_some() && ui.button("From the archive...").clicked() {
+            cx.arrangement.archive = Some(true);
+        }
         return;
     }
     head(ui, cx);

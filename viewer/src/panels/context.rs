@@ -128,6 +128,10 @@ pub struct Arrangement {
     pub tour: bool,
     /// The format in which structures are to be saved; the dialog takes it back when it opens.
     pub export: Option<StructureFormat>,
+    /// Whether structures are to be sent to where the scan came from, in place of saved; the dialog takes it back when it opens.
+    pub send: bool,
+    /// Whether the list of an archive is to be shown, and of it only what was drawn on the open scan; the panel takes it back.
+    pub archive: Option<bool>,
     /// The scale on which the user wants to see attention; the one that shows a study best where `None`.
     pub attention_scale: Option<Scale>,
     /// Where the places of the guided tour are in this frame.

@@ -1,6 +1,8 @@
 //! What will be written, before it is: which structures under which names, what is empty or was edited, what the scan's end cuts, and in
 //! which format. Nothing is written before "Save".
 
+mod send;
+
 use attention_anatomy::anatomy::Organ;
 use attention_anatomy::volume::Modality;
 use egui::{Button, Grid, Label, Modal, RichText, ScrollArea, TextEdit, Ui, vec2};
@@ -39,6 +41,8 @@ struct Draft {
     label: String,
     /// What the user wrote in place of the usual name.
     file_name: Option<String>,
+    /// What is sent to where the scan came from, in place of a file that is saved.
+    sends: Option<send::Sends>,
 }
 
 /// What is told of a structure.
@@ -62,9 +66,11 @@ enum What {
 
 impl Panel for ExportDialog {
     fn show(&mut self, ui: &mut Ui, cx: &mut Context<'_>) {
-        if let Some(format) = cx.arrangement.export.take() {
-            self.open =
-                Some(Draft { format, without: Vec::new(), label: usual_label(cx.document).into(), file_name: None });
+        let sends = std::mem::take(&mut cx.arrangement.send).then(|| send::Sends::to_origin(cx.document)).flatten();
+        let format = cx.arrangement.export.take().or(sends.as_ref().map(|_| StructureFormat::StructureSet));
+        if let Some(format) = format {
+            let label = usual_label(cx.document).into();
+            self.open = Some(Draft { format, without: Vec::new(), label, file_name: None, sends });
         }
         let Some(study) = &cx.document.study else {
             self.open = None;
@@ -81,6 +87,7 @@ impl Panel for ExportDialog {
             self.contents(ui, cx.document, &mut draft, &rows)
         });
         match modal.inner {
+            Answer::Save if draft.sends.is_some() => self.send(cx, &draft, &rows),
             Answer::Save => self.save(cx, draft, &rows),
             Answer::Cancel => {}
             Answer::None if modal.should_close() => {}
@@ -172,13 +179,16 @@ impl Draft {
 impl ExportDialog {
     fn contents(&mut self, ui: &mut Ui, document: &Document, draft: &mut Draft, rows: &[Row]) -> Answer {
         let Some(study) = &document.study else { return Answer::Cancel };
-        ui.heading("Save structures");
+        ui.heading(if draft.sends.is_some() { "Send to archive" } else { "Save structures" });
         // Only DICOM names a modality, and only its slices can be referred to.
         let series = study.ct.modality != Modality::Unknown;
         if !series && draft.format.is_dicom() {
             draft.format = StructureFormat::Nifti;
         }
-        formats(ui, draft, series);
+        match &mut draft.sends {
+            Some(sends) => sends.show(ui),
+            None => formats(ui, draft, series),
+        }
         ui.separator();
         self.table(ui, study, draft, rows);
         ui.separator();
@@ -191,8 +201,12 @@ impl ExportDialog {
         ui.horizontal(|ui| {
             let size = vec2(96.0, theme::TOUCH);
             let body = self.body && draft.format.is_dicom();
-            let save = ui.add_enabled(!chosen.is_empty() || body, Button::new("Save").min_size(size));
-            if save.accessible_name("Save the file").clicked() {
+            let (verb, name) =
+                if draft.sends.is_some() { ("Send", "Send to the archive") } else { ("Save", "Save the file") };
+            let has_format = draft.sends.as_ref().is_none_or(send::Sends::is_any);
+            let can = (!chosen.is_empty() || body) && has_format;
+            let save = ui.add_enabled(can, Button::new(verb).min_size(size));
+            if save.accessible_name(name).clicked() {
                 answer = Answer::Save;
             }
             if ui.add(Button::new("Cancel").min_size(size)).clicked() {
@@ -280,6 +294,9 @@ impl ExportDialog {
         if draft.format.is_dicom() {
             let text = "The outline of the body, too (BODY, of type EXTERNAL)";
             ui.checkbox(&mut self.body, text).on_hover_text("Found in the scan; without couch and air");
+        }
+        // Without its patient nothing belongs to a study of the archive.
+        if draft.format.is_dicom() && draft.sends.is_none() {
             let mut without = self.deidentify.is_some();
             let hint = "Names, dates and descriptions are removed, as the basic profile of DICOM PS3.15 asks";
             if ui.checkbox(&mut without, "Without the patient (de-identified)").on_hover_text(hint).changed() {
@@ -300,6 +317,9 @@ impl ExportDialog {
                 ui.add(edit).labelled_by(label.id);
                 ui.end_row();
             }
+            if draft.sends.is_some() {
+                return;
+            }
             let label = ui.label("File");
             let mut name =
                 draft.file_name.clone().unwrap_or_else(|| draft.usual_name(study, rows, self.deidentify.is_some()));
@@ -313,6 +333,12 @@ impl ExportDialog {
 
     fn save(&mut self, cx: &mut Context<'_>, draft: Draft, rows: &[Row]) {
         let Some(study) = &cx.document.study else { return };
+        let export = self.export_of(study, &draft, draft.format, rows);
+        export_file(cx, Export::Structures(Box::new(export)));
+    }
+
+    /// What the draft is written as in a format.
+    fn export_of(&self, study: &Study, draft: &Draft, format: StructureFormat, rows: &[Row]) -> StructureExport {
         let chosen = rows.iter().filter(|row| draft.has(row.what));
         let organs = chosen.filter_map(|row| if let What::Organ(organ) = row.what { Some(organ) } else { None });
         let extras = study.labels.extras().iter().filter(|extra| draft.has(What::Extra(extra.number)));
@@ -323,19 +349,18 @@ impl ExportDialog {
         } else if draft.is_archive(rows) && !file_name.to_lowercase().ends_with(".zip") {
             file_name.push_str(".zip");
         }
-        let export = StructureExport {
-            format: draft.format,
+        StructureExport {
+            format,
             organs: organs.collect(),
             edited: study.labels.edited_organs(),
             extras: extras.map(|extra| (**extra).clone()).collect(),
-            beneath: study.labels.snapshot().beneath().filter(|_| !draft.format.is_dicom()),
+            beneath: study.labels.snapshot().beneath().filter(|_| !format.is_dicom()),
             smooth: self.smooth,
             body: self.body,
-            deidentify: self.deidentify.filter(|_| draft.format.is_dicom()),
+            deidentify: self.deidentify.filter(|_| format.is_dicom() && draft.sends.is_none()),
             label: draft.label.trim().into(),
             file_name,
-        };
-        export_file(cx, Export::Structures(Box::new(export)));
+        }
     }
 }
 

@@ -15,13 +15,15 @@
 //! | `learn/` | a small network learning live |
 //! | `subject.rs` | whose scan it is, above the views |
 //! | `status.rs` | position, HU, organ under the mouse; the disclaimer |
-//! | `export.rs` | what will be written, before it is |
+//! | `export.rs`, `export/send.rs` | what will be written or sent, before it is |
+//! | `archive/` | studies and series of an archive; what the program is connected to |
 //! | `questions.rs` | what the user has to say before something goes on |
 //! | `notices.rs` | errors, warnings, opening with progress and cancel |
 //! | `help.rs`, `tour.rs` | shortcuts, guided tour |
 //! | `scale.rs`, `widgets.rs`, `icons.rs` | what several panels use |
 
 mod along_body;
+mod archive;
 mod attention;
 mod compare;
 mod context;
@@ -72,6 +74,8 @@ pub struct Panels {
     notices: notices::NoticeCards,
     questions: questions::Questions,
     export: export::ExportDialog,
+    archive: archive::ArchivePanel,
+    connected: archive::Connected,
     help: help::Help,
     tour: tour::Tour,
     bar: sheets::Bar,
@@ -81,7 +85,7 @@ pub struct Panels {
 }
 
 impl Panels {
-    fn all(&mut self) -> [&mut dyn Panel; 10] {
+    fn all(&mut self) -> [&mut dyn Panel; 11] {
         [
             &mut self.top,
             &mut self.status,
@@ -91,6 +95,7 @@ impl Panels {
             &mut self.notices,
             &mut self.questions,
             &mut self.export,
+            &mut self.archive,
             &mut self.help,
             &mut self.tour,
         ]
@@ -130,6 +135,10 @@ impl Panels {
         self.all().into_iter().for_each(|panel| panel.update(ui.ctx(), cx));
         let frame = Frame::side_top_panel(ui.style());
         egui::Panel::top("top").frame(frame.inner_margin(6)).show(ui, |ui| self.top.show(ui, cx));
+        if cx.document.archives.is_connected {
+            let frame = frame.inner_margin(Margin::symmetric(8, 1));
+            egui::Panel::top("connected").frame(frame).show(ui, |ui| self.connected.show(ui, cx));
+        }
         if cx.arrangement.has_sheets {
             self.around_small_screen(ui, cx);
         } else {
@@ -143,6 +152,7 @@ impl Panels {
         self.notices.show(ui, cx);
         self.questions.show(ui, cx);
         self.export.show(ui, cx);
+        self.archive.show(ui, cx);
         self.help.show(ui, cx);
         self.tour.show(ui, cx);
         self.arrangement = arrangement;

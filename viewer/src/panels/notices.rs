@@ -1,13 +1,14 @@
 //! What the user should read: errors and warnings until they are closed, confirmations for a few seconds, edits that were
 //! kept until they are answered; and what is being opened, with a way to give it up.
 
-use egui::{Align2, Area, CornerRadius, Frame, Id, Label, Order, RichText, Sense, Stroke, Ui, vec2};
+use egui::{Align2, Area, CornerRadius, Frame, Id, Label, Order, RichText, Sense, Stroke, TextureHandle, Ui, vec2};
 
 use super::context::{Context, Panel};
 use super::icons::{self, Icon};
 use super::widgets::{icon_button, voxels};
 use crate::document::{Notice, Severity, Task, UnsavedEdits};
 use crate::theme;
+use crate::worker::OpenPicture;
 
 /// Seconds for which a confirmation stays.
 const INFO_SECONDS: f64 = 6.0;
@@ -19,12 +20,45 @@ const MOST: usize = 3;
 pub struct NoticeCards {
     /// Confirmations, and when they were first shown.
     since: Vec<(String, f64)>,
+    /// The slice that is seen while a scan comes, and its texture.
+    coming: Coming,
+}
+
+/// A slice, and its texture in the present window.
+#[derive(Clone, Default)]
+struct Coming(Option<(OpenPicture, TextureHandle)>);
+
+impl std::fmt::Debug for Coming {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Coming").field(&self.0.is_some()).finish()
+    }
+}
+
+impl Coming {
+    /// Draws it, as large as there is room.
+    fn show(&mut self, ui: &mut Ui, picture: &OpenPicture) {
+        let OpenPicture { size, pixels } = picture;
+        if size[0] * size[1] == 0 || pixels.len() != size[0] * size[1] {
+            return;
+        }
+        if self.0.as_ref().is_none_or(|(last, _)| last != picture) {
+            let image = egui::ColorImage::from_gray(*size, pixels);
+            let texture = ui.ctx().load_texture("slice that came", image, egui::TextureOptions::LINEAR);
+            self.0 = Some((picture.clone(), texture));
+        }
+        let Some((_, texture)) = &self.0 else { return };
+        let side = ui.available_width().min(ui.ctx().content_rect().height() * 0.5);
+        let scale = side / size[0].max(size[1]) as f32;
+        let shown = vec2(size[0] as f32, size[1] as f32) * scale;
+        ui.add(egui::Image::from_texture((texture.id(), shown)).alt_text("A slice that has come"));
+    }
 }
 
 impl Panel for NoticeCards {
     fn new_window(&mut self) {
         // Its time begins anew.
         self.since.clear();
+        self.coming = Coming::default();
     }
 
     fn show(&mut self, ui: &mut Ui, cx: &mut Context<'_>) {
@@ -33,7 +67,7 @@ impl Panel for NoticeCards {
         if !crate::views::is_taking_picture(ui.ctx()) {
             list(ui, cx);
         }
-        opening(ui, cx);
+        self.opening(ui, cx);
     }
 }
 
@@ -186,28 +220,38 @@ fn card<R>(ui: &mut Ui, severity: Severity, body: impl FnOnce(&mut Ui, &str) -> 
         .inner
 }
 
-fn opening(ui: &mut Ui, cx: &mut Context<'_>) {
-    // Not a copy of it: that would hold all files of a folder, once a frame.
-    let Some(opening) = &cx.document.opening else { return };
-    if let Some(bytes) = opening.large {
-        return question(ui, cx, bytes);
-    }
-    let area =
-        Area::new(Id::unique("opening")).order(Order::Foreground).anchor(Align2::CENTER_CENTER, vec2(0.0, -60.0));
-    let mut cancel = false;
-    area.accessible_name("Opening").show(ui.ctx(), |ui| {
-        Frame::window(ui.style()).show(ui, |ui| {
-            ui.set_width(300.0);
-            ui.label(opening.step.as_str());
-            match opening.part {
-                Some(part) => ui.add(egui::ProgressBar::new(part).show_percentage()).accessible_name("Opening, done"),
-                None => ui.add(egui::Spinner::new()),
-            };
-            cancel = ui.button("Cancel opening").clicked();
+impl NoticeCards {
+    fn opening(&mut self, ui: &mut Ui, cx: &mut Context<'_>) {
+        // Not a copy of it: that would hold all files of a folder, once a frame.
+        let Some(opening) = &cx.document.opening else {
+            self.coming = Coming::default();
+            return;
+        };
+        if let Some(bytes) = opening.large {
+            return question(ui, cx, bytes);
+        }
+        let area =
+            Area::new(Id::unique("opening")).order(Order::Foreground).anchor(Align2::CENTER_CENTER, vec2(0.0, -60.0));
+        let mut cancel = false;
+        area.accessible_name("Opening").show(ui.ctx(), |ui| {
+            Frame::window(ui.style()).show(ui, |ui| {
+                ui.set_width(340.0);
+                if let Some(picture) = &opening.picture {
+                    self.coming.show(ui, picture);
+                }
+                ui.label(opening.step.as_str());
+                match opening.part {
+                    Some(part) => {
+                        ui.add(egui::ProgressBar::new(part).show_percentage()).accessible_name("Opening, done")
+                    }
+                    None => ui.add(egui::Spinner::new()),
+                };
+                cancel = ui.button("Cancel opening").clicked();
+            });
         });
-    });
-    if cancel {
-        cx.document.cancel_open(cx.outbox);
+        if cancel {
+            cx.document.cancel_open(cx.outbox);
+        }
     }
 }
 

@@ -16,7 +16,7 @@ pub fn show(ui: &mut Ui, document: &Document, outbox: &mut Outbox) {
             ui.label(RichText::new("AttentionAnatomy").size(30.0).strong());
             ui.add_space(6.0);
             ui.label(RichText::new("Outlines 33 organs on a CT, and shows why.").size(16.0));
-            ui.label("Everything is computed on this machine: no image leaves it.");
+            ui.label(promise(document));
             ui.add_space(24.0);
             ui.add_enabled_ui(!is_opening, |ui| buttons(ui, outbox));
             ui.add_space(10.0);
@@ -28,6 +28,17 @@ pub fn show(ui: &mut Ui, document: &Document, outbox: &mut Outbox) {
             ui.weak("Not a medical device: for research and teaching only.");
         })
     });
+}
+
+/// What becomes of what is opened. An archive is named at the top as soon as it is asked for anything.
+fn promise(document: &Document) -> String {
+    match document.archives.source() {
+        None => "Everything is computed on this machine: no image leaves it.".into(),
+        Some(source) => format!(
+            "Everything is computed on this machine: no image leaves it. Structures go to {} when you send them.",
+            source.name
+        ),
+    }
 }
 
 fn buttons(ui: &mut Ui, outbox: &mut Outbox) {

@@ -1,6 +1,7 @@
 //! What the worker cannot do, by kind. It becomes text once: where it leaves the worker as an event.
 
 use attention_anatomy::anatomy::ORGAN_COUNT;
+use attention_anatomy::dicomweb::Trouble;
 use attention_anatomy::formats::FormatError;
 use attention_anatomy::formats::archive::ArchiveError;
 use attention_anatomy::formats::dicom::DicomError;
@@ -133,6 +134,9 @@ pub enum OpenError {
     /// A session file.
     #[error(transparent)]
     Session(#[from] SessionError),
+    /// An archive.
+    #[error(transparent)]
+    Archive(Trouble),
 }
 
 impl OpenError {

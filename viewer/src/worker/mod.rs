@@ -37,9 +37,10 @@ pub use helpers::helper_main;
 #[cfg(not(target_family = "wasm"))]
 pub use native::{Options, Repaint, spawn, spawn_worker};
 pub use protocol::{
-    AboutScan, Ask, Command, DeviceInfo, DoubtfulOrgan, Event, Export, Identifiers, Input, LearnAnswer, LearnCommand,
-    LearnEvaluation, LearnEvent, LearnPlan, LearnSettings, LearnSlice, LearnUpdate, OpenAnswer, OpenAs, OpenQuestion,
-    Opened, RunRequest, SeriesEntry, StructureExport, StructureFormat, WeightsInfo,
+    AboutScan, Access, ArchiveAnswer, ArchiveCommand, ArchiveSeries, Ask, Command, DeviceInfo, DoubtfulOrgan, Event,
+    Export, Identifiers, Input, LearnAnswer, LearnCommand, LearnEvaluation, LearnEvent, LearnPlan, LearnSettings,
+    LearnSlice, LearnUpdate, OpenAnswer, OpenAs, OpenPicture, OpenQuestion, Opened, RunRequest, SentFile, SeriesEntry,
+    StructureExport, StructureFormat, WeightsInfo,
 };
 #[cfg(target_family = "wasm")]
 pub use wasm::{spawn_worker, worker_main};

@@ -5,8 +5,10 @@
 //! `codec` travel beside the text that everything else becomes.
 
 mod about;
+mod archive;
 mod export;
 mod learn;
+mod model;
 mod questions;
 
 use std::sync::Arc;
@@ -14,17 +16,18 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use attention_anatomy::anatomy::{ORGAN_COUNT, OrganSet};
-use attention_anatomy::infer::{ComputeKind, DevicePreference, SliceAnatomy, WeightsUsed};
+use attention_anatomy::infer::{DevicePreference, SliceAnatomy};
 use attention_anatomy::metrics::OrganMetrics;
-use attention_anatomy::network::weights::ModelInfo;
 use attention_anatomy::volume::CtVolume;
 
 pub use about::AboutScan;
+pub use archive::{Access, ArchiveAnswer, ArchiveCommand, ArchiveSeries, SentFile};
 pub use export::{Export, Identifiers, StructureExport, StructureFormat};
 pub use learn::{
     LearnAnswer, LearnCommand, LearnEvaluation, LearnEvent, LearnPlan, LearnSettings, LearnSlice, LearnUpdate,
 };
-pub use questions::{DoubtfulOrgan, OpenAnswer, OpenQuestion, SeriesEntry};
+pub use model::{DeviceInfo, WeightsInfo};
+pub use questions::{DoubtfulOrgan, OpenAnswer, OpenPicture, OpenQuestion, SeriesEntry};
 
 use super::codec;
 use crate::edit::{ByteSlices, Change, Extra, LabelSnapshot, OrganEdit, StructureEdit};
@@ -48,6 +51,8 @@ pub enum Input {
     Browser(#[serde(with = "codec::file")] web_sys::File),
     /// The bundled sample CT.
     Sample,
+    /// Series of an archive.
+    Archive(Box<ArchiveSeries>),
 }
 
 /// What the inputs are taken for.
@@ -204,36 +209,17 @@ pub enum Command {
         /// The stored edits.
         record: Box<EditsRecord>,
     },
+    /// Ask an archive; the answer is [`Event::Archive`].
+    Archive {
+        /// Number of the answer.
+        number: u64,
+        /// Which, and who asks.
+        access: Access,
+        /// What for.
+        what: ArchiveCommand,
+    },
     /// The small training.
     Learn(LearnCommand),
-}
-
-/// A device that is ready.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct DeviceInfo {
-    /// For people.
-    pub name: String,
-    /// GPU or CPU.
-    pub kind: ComputeKind,
-    /// Why it is not the one that one would expect.
-    pub notes: Vec<String>,
-}
-
-/// Weights that are in use.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct WeightsInfo {
-    /// Name for people.
-    pub name: String,
-    /// SHA-256 of the file, hexadecimal.
-    pub sha256: String,
-    /// What the file says of itself.
-    pub info: ModelInfo,
-}
-
-impl From<WeightsInfo> for WeightsUsed {
-    fn from(WeightsInfo { name, sha256, info }: WeightsInfo) -> Self {
-        Self { name, sha256, info }
-    }
 }
 
 /// What was opened.
@@ -312,6 +298,13 @@ pub enum Event {
         step: String,
         /// How much of it, 0 to 1, where that is known.
         part: Option<f32>,
+    },
+    /// A slice of what is being opened is there already, for whoever waits.
+    OpenPicture {
+        /// Which job.
+        job: u64,
+        /// The slice.
+        picture: OpenPicture,
     },
     /// It will need more memory than there may be: ask before going on.
     OpenLarge {
@@ -484,6 +477,13 @@ pub enum Event {
     Failed(String),
     /// Something goes on, but not as it should.
     Warning(String),
+    /// What came of a question to an archive.
+    Archive {
+        /// The number that was asked under.
+        number: u64,
+        /// What it says.
+        answer: ArchiveAnswer,
+    },
     /// From the small training.
     Learn(LearnEvent),
 }

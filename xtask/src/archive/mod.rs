@@ -49,6 +49,7 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
     let storage = folder.join("storage");
     std::fs::create_dir_all(&storage)?;
     let page = Some(web::target()?.join("web")).filter(|page| page.join("index.html").is_file());
+    let page = page.map(|page| connected(&page, &folder.join("page"))).transpose()?;
     let file = folder.join("orthanc.json");
     std::fs::write(&file, configuration(&storage, port, page.as_deref())?)?;
     say::heading("archive");
@@ -63,7 +64,10 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
     }
     say::line(&format!("DICOMweb: {address}/dicom-web    Orthanc's own pages: {address}/app/explorer.html"));
     match page {
-        Some(_) => say::line(&format!("the page, on the same origin: {address}/viewer/index.html")),
+        Some(_) => say::line(&format!(
+            "the page, on the same origin: {address}/viewer/index.html?StudyInstanceUIDs={}",
+            slices::uid(slices::STUDY)
+        )),
         None => say::line("the page is not built: cargo xtask web, then this again"),
     }
     say::line(&format!("attention-anatomy archive list {address}/dicom-web"));
@@ -74,6 +78,20 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
     say::line("(only this machine reaches it; Ctrl+C ends it)");
     let ended = running.wait()?;
     Ok(if ended.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A copy of the page that knows the archive: what a host does by hand.
+fn connected(page: &Path, copy: &Path) -> Result<PathBuf> {
+    std::fs::create_dir_all(copy)?;
+    for entry in std::fs::read_dir(page)? {
+        let path = entry?.path();
+        std::fs::copy(&path, copy.join(path.file_name().unwrap_or_default()))?;
+    }
+    let config = serde_json::json!({
+        "archives": [{ "name": "Orthanc", "root": "/dicom-web", "writes": ["RTSTRUCT", "SEG"] }],
+    });
+    std::fs::write(copy.join("config.json"), serde_json::to_string_pretty(&config)?)?;
+    Ok(copy.to_path_buf())
 }
 
 /// Waits for the archive and sends it the sample, as anybody would.
@@ -124,6 +142,7 @@ fn configuration(storage: &Path, port: u16, page: Option<&Path>) -> Result<Strin
             "Extensions": {
                 "wasm": "application/wasm",
                 "js": "text/javascript",
+                "json": "application/json",
                 "webmanifest": "application/manifest+json",
             },
         });

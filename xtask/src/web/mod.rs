@@ -4,11 +4,13 @@
 //! |---|---|
 //! | `compile.rs` | the wasm binary and its JavaScript, as small as they get |
 //! | `exports.rs` | whether calls into the binary do only what was called |
+//! | `connect.rs` | another origin that the page may speak to |
 //! | `pack.rs` | the folder: page, binary, weights, sample, all of one version |
 //! | `sizes.rs` | what a visitor downloads, and the limit that it must keep |
 //! | `serve.rs` | a server on this machine |
 
 mod compile;
+mod connect;
 mod exports;
 mod pack;
 mod serve;
@@ -31,8 +33,12 @@ const PORT: u16 = 8080;
 /// # Errors
 /// For arguments that it does not know, and as [`build`] and [`serve`](serve::serve).
 pub fn run(arguments: &[String]) -> Result<ExitCode> {
-    let Wanted { quick, port } = wanted(arguments)?;
+    let Wanted { quick, connect, port } = wanted(arguments)?;
     let folder = if quick { build_for_tests()? } else { build()? };
+    if let Some(origin) = &connect {
+        connect::allow(&folder, origin)?;
+        say::line(&connect::how_to_host(&folder, origin)?);
+    }
     if let Some(port) = port {
         serve::serve(&folder, port)?;
     } else {
@@ -73,6 +79,8 @@ fn pack(small: bool) -> Result<(PathBuf, bool)> {
 struct Wanted {
     /// As the tests take it.
     quick: bool,
+    /// Another origin that the page may speak to.
+    connect: Option<String>,
     /// The port to serve on, if it is to be served.
     port: Option<u16>,
 }
@@ -83,13 +91,17 @@ fn wanted(arguments: &[String]) -> Result<Wanted> {
         Some((&"--quick", rest)) => (true, rest),
         _ => (false, &words[..]),
     };
+    let (connect, rest) = match rest {
+        ["--connect", origin, rest @ ..] => (Some(connect::origin(origin)?), rest),
+        _ => (None, rest),
+    };
     let port = match rest {
         [] => None,
         ["--serve"] => Some(PORT),
         ["--serve", port] => Some(port.parse().with_context(|| format!("`{port}` is not a port number"))?),
-        _ => bail!("`web` takes `--quick`, then `--serve [PORT]`, or neither"),
+        _ => bail!("`web` takes `--quick`, then `--connect ORIGIN`, then `--serve [PORT]`, or none of them"),
     };
-    Ok(Wanted { quick, port })
+    Ok(Wanted { quick, connect, port })
 }
 
 /// The folder that cargo builds into: this program lies in one of its profiles.
@@ -123,12 +135,23 @@ mod tests {
 
     #[test]
     fn a_port_is_a_number_or_the_usual_one() {
-        let as_hosted = |port| Wanted { quick: false, port };
+        let as_hosted = |port| Wanted { quick: false, connect: None, port };
         assert_eq!(ask(&[]).unwrap(), as_hosted(None));
         assert_eq!(ask(&["--serve"]).unwrap(), as_hosted(Some(PORT)));
         assert_eq!(ask(&["--serve", "9000"]).unwrap(), as_hosted(Some(9000)));
-        assert_eq!(ask(&["--quick", "--serve"]).unwrap(), Wanted { quick: true, port: Some(PORT) });
-        for wrong in [&["--serve", "nine"][..], &["--serve", "70000"], &["serve"], &["--serve", "1", "2"]] {
+        assert_eq!(ask(&["--quick", "--serve"]).unwrap(), Wanted { quick: true, connect: None, port: Some(PORT) });
+        let connect = Some("https://archive.example:8443".to_owned());
+        let asked = ask(&["--quick", "--connect", "https://Archive.example:8443/", "--serve"]).unwrap();
+        assert_eq!(asked, Wanted { quick: true, connect, port: Some(PORT) });
+        for wrong in [
+            &["--serve", "nine"][..],
+            &["--serve", "70000"],
+            &["serve"],
+            &["--serve", "1", "2"],
+            &["--connect"],
+            &["--connect", "*"],
+            &["--connect", "https://a/b"],
+        ] {
             assert!(ask(wrong).is_err(), "{wrong:?}");
         }
     }

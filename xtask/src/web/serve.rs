@@ -60,7 +60,7 @@ pub fn policy(index: &str) -> Option<&str> {
 }
 
 /// The policy as a header: it also holds for the page's workers, and may say who must not frame the page.
-fn header_policy(policy: &str) -> String {
+pub fn header_policy(policy: &str) -> String {
     format!("{policy}; frame-ancestors 'none'")
 }
 
@@ -81,6 +81,7 @@ fn content_type(path: &Path) -> &'static str {
         Some("wasm") => "application/wasm",
         Some("svg") => "image/svg+xml",
         Some("png") => "image/png",
+        Some("json") => "application/json",
         Some("webmanifest") => "application/manifest+json",
         _ => "application/octet-stream",
     }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use attention_anatomy::cohort::InputKey;
-use attention_anatomy::dicomweb::{Root, SeriesRow};
+use attention_anatomy::dicomweb::{Root, Scans, SeriesRow, scans};
 use attention_anatomy::formats::dicom::SeriesRequest;
 use attention_anatomy::report::ResultFile;
 
@@ -79,16 +79,13 @@ pub(super) fn run(args: &super::Args, root: &Root) -> Result<ExitCode> {
 
 /// The one series that can be meant.
 fn only_ct(all: &[SeriesRow]) -> Result<&SeriesRow> {
-    // One image alone is a scout.
-    let is_scan = |row: &&SeriesRow| row.modality == "CT" && row.instances != Some(1);
-    let scans: Vec<&SeriesRow> = all.iter().filter(is_scan).collect();
-    match scans.as_slice() {
-        [one] => Ok(one),
-        [] => {
+    match scans(all) {
+        Scans::One(row) => Ok(row),
+        Scans::Nothing => {
             print_series(all);
             bail!("the study has no CT series; above is what it has")
         }
-        several => {
+        Scans::Several(several) => {
             print_series(all);
             bail!("the study has {} CT series; say which one with --series NUMBER or --series UID", several.len())
         }

@@ -1,5 +1,6 @@
 //! The panels, driven as a user drives them: by the names of their controls.
 
+mod archive;
 mod dialogs;
 pub mod sample;
 mod small;

@@ -13,9 +13,15 @@ use crate::worker::{Command, Export, Input, OpenAs, StructureFormat};
 /// Opens what the labels are saved with.
 const SAVE: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::S);
 
+/// Opens what they are sent with, where they may be.
+const SEND: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::S);
+
 /// Draws the menus on the left.
 pub fn show(ui: &mut Ui, cx: &mut Context<'_>) {
-    if ui.input_mut(|i| i.consume_shortcut(&SAVE)) {
+    // The longer one first: it holds the other.
+    if ui.input_mut(|i| i.consume_shortcut(&SEND)) {
+        cx.arrangement.send |= may_send(cx);
+    } else if ui.input_mut(|i| i.consume_shortcut(&SAVE)) {
         cx.arrangement.export = usual_format(cx);
     }
     ui.menu_button("Open", |ui| open(ui, cx));
@@ -55,6 +61,7 @@ fn open(ui: &mut Ui, cx: &mut Context<'_>) {
             cx.outbox.request(request);
         }
     }
+    archive(ui, cx);
     if item(ui, true, "Sample scan", "A CT of neck and chest that comes with the program") {
         cx.document.open(vec![Input::Sample], OpenAs::Whatever, cx.outbox);
     }
@@ -75,11 +82,31 @@ fn open(ui: &mut Ui, cx: &mut Context<'_>) {
     }
 }
 
+/// What can be had of archives: where the host of a page names none, there is nothing to ask.
+fn archive(ui: &mut Ui, cx: &mut Context<'_>) {
+    if !cfg!(target_family = "wasm") || !cx.document.archives.sources.is_empty() {
+        if item(ui, true, "From archive\u{2026}", "A study of an archive (DICOMweb)") {
+            cx.arrangement.archive = Some(false);
+        }
+        let is_from_there = cx.document.study.as_ref().is_some_and(|study| study.origin.is_some());
+        let hint = "What was drawn on the open scan there, to go on from or to compare with";
+        if item(ui, is_from_there, "Structures from the archive\u{2026}", hint) {
+            cx.arrangement.archive = Some(true);
+        }
+    }
+}
+
 /// What the structures of the open scan are most likely wanted as: contours for a DICOM series, else a label map. (Only DICOM names
 /// a modality, and only its slices can be referred to.)
 fn usual_format(cx: &Context<'_>) -> Option<StructureFormat> {
     let is_series = cx.document.study.as_ref()?.ct.modality != Modality::Unknown;
     Some(if is_series { StructureFormat::StructureSet } else { StructureFormat::Nifti })
+}
+
+/// Whether anything of the open scan may be written into the archive that it came from.
+fn may_send(cx: &Context<'_>) -> bool {
+    let origin = cx.document.study.as_ref().and_then(|study| study.origin.as_ref());
+    origin.is_some_and(|origin| !origin.source.writes.is_empty())
 }
 
 fn save(ui: &mut Ui, cx: &mut Context<'_>) {
@@ -100,6 +127,15 @@ fn save(ui: &mut Ui, cx: &mut Context<'_>) {
         }
         if item(ui, enabled, name, &hint) {
             cx.arrangement.export = Some(format);
+        }
+    }
+    if let Some(origin) = cx.document.study.as_ref().and_then(|study| study.origin.as_ref()) {
+        let hint = match origin.source.writes.is_empty() {
+            true => "Whoever hosts this page has not allowed anything to be written".into(),
+            false => format!("Shows first what will be sent, and where ({})", ui.ctx().format_shortcut(&SEND)),
+        };
+        if item(ui, may_send(cx), "Send to archive\u{2026}", &hint) {
+            cx.arrangement.send = true;
         }
     }
     ui.separator();

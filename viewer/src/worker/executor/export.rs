@@ -30,20 +30,22 @@ pub(super) struct Exporting {
 impl Executor {
     pub(super) fn step_exports(&mut self) -> Step {
         let Some(export) = self.exports.pop_front() else { return Step::Idle };
+        let made = self.file_of(export);
+        self.events.push_back(match made {
+            Ok((name, bytes)) => Event::Exported { name, bytes },
+            Err(message) => Event::Failed(message),
+        });
+        Step::Worked
+    }
+
+    /// A file of the open study, under its name; or one sentence why there is none.
+    pub(super) fn file_of(&mut self, export: Exporting) -> Result<(String, Vec<u8>), String> {
         // How the labels came about: those of the run under way, or of the last one.
         let session = self.run.as_ref().and_then(Segmenting::session);
         let own = session.map(|session| session.provenance().clone());
-        self.events.push_back(match &mut self.study {
-            None => Event::Failed("there is nothing to save; open a CT first".into()),
-            Some(study) => {
-                let provenance = own.or_else(|| study.provenance.clone());
-                match make(study, provenance.as_ref(), export) {
-                    Ok((name, bytes)) => Event::Exported { name, bytes },
-                    Err(error) => Event::Failed(error.to_string()),
-                }
-            }
-        });
-        Step::Worked
+        let study = self.study.as_mut().ok_or("there is nothing to save; open a CT first")?;
+        let provenance = own.or_else(|| study.provenance.clone());
+        make(study, provenance.as_ref(), export).map_err(|error| error.to_string())
     }
 }
 

@@ -4,7 +4,8 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `open.rs`, `open/images.rs`, `open/streamed.rs` | from inputs to files to what is in them |
+//! | `open.rs`, `open/images.rs`, `open/streamed.rs`, `open/retrieved.rs` | from inputs to files to what is in them |
+//! | `archive.rs` | lists of archives, and what is sent to them |
 //! | `content.rs`, `doubts.rs` | what a file is; whether an unnamed label map has our numbers |
 //! | `compute.rs` | weights, device, engine |
 //! | `segment.rs` | the run and its clean-up |
@@ -15,6 +16,7 @@
 //! | `labels.rs` | tools for whole organs, session files, edits that are stored |
 //! | `demo.rs` | the small training |
 
+mod archive;
 mod coming;
 mod compute;
 mod content;
@@ -34,12 +36,13 @@ mod tests;
 
 use std::collections::VecDeque;
 
+use self::archive::Asked;
 use self::compute::Compute;
 use self::demo::Demo;
 use self::export::Exporting;
 use self::labels::LabelTask;
 use self::measure::Comparing;
-use self::open::Opening;
+use self::open::{LeftOver, Opening};
 use self::open_ct::OpenCt;
 use self::questions::Questions;
 use self::segment::Segmenting;
@@ -67,6 +70,7 @@ enum Lane {
     Labels,
     Exporting,
     Learning,
+    Archive,
 }
 
 /// The worker, with all that it is at.
@@ -76,6 +80,12 @@ pub struct Executor {
     compute: Compute,
     study: Option<OpenCt>,
     opening: Option<Opening>,
+    /// What had come of a series when it was given up.
+    left_over: Option<LeftOver>,
+    /// A list that an archive is asked for.
+    asked: Option<Asked>,
+    /// What is being sent to one.
+    sending: Option<Asked>,
     run: Option<Segmenting>,
     questions: Questions,
     comparing: Option<Comparing>,
@@ -103,6 +113,9 @@ impl Executor {
             compute,
             study: None,
             opening: None,
+            left_over: None,
+            asked: None,
+            sending: None,
             run: None,
             questions: Questions::default(),
             comparing: None,
@@ -123,7 +136,9 @@ impl Executor {
                     None => {
                         self.give_up_opening();
                         let reference = self.study.as_ref().map(OpenCt::reference);
-                        self.opening = Some(Opening::new(job, inputs, as_what, even_if_large, reference));
+                        let left_over = self.left_over.take();
+                        let opening = Opening::new(job, inputs, as_what, even_if_large, reference);
+                        self.opening = Some(opening.with(left_over));
                     }
                 }
             }
@@ -181,6 +196,7 @@ impl Executor {
             Command::UnpackEdits { study, record } => {
                 self.label_tasks.push_back(LabelTask::Unpack { study, record });
             }
+            Command::Archive { number, access, what } => self.ask_archive(number, &access, what),
             Command::Learn(command) => self.learn(command),
         }
     }
@@ -188,13 +204,14 @@ impl Executor {
     /// Does a piece of everything that there is to do.
     pub fn step(&mut self) -> Step {
         type Entry = (Lane, fn(&mut Executor) -> Step);
-        const LANES: [Entry; 7] = [
+        const LANES: [Entry; 8] = [
             (Lane::Compute, Executor::step_compute),
             (Lane::Opening, Executor::step_opening),
             (Lane::Labels, Executor::step_label_tasks),
             (Lane::Network, Executor::step_network),
             (Lane::Exporting, Executor::step_exports),
             (Lane::Measuring, Executor::step_comparing),
+            (Lane::Archive, Executor::step_archive),
             (Lane::Learning, Executor::step_demo),
         ];
         let mut done = Step::Idle;
@@ -238,6 +255,7 @@ impl Executor {
                 let message = format!("it stopped {mistake} or in the driver of its device; start anew");
                 self.end_demo(LearnUpdate::Failed(message));
             }
+            Lane::Archive => self.archive_failed(&format!("the archive cannot be asked {mistake}")),
             Lane::Labels => self.label_task_failed(format!("the labels cannot be worked on {mistake}")),
             Lane::Exporting => self.events.push_back(Event::Failed(format!("the file cannot be made {mistake}"))),
         }

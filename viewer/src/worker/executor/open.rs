@@ -5,6 +5,7 @@
 //! the job is parked with a question, and goes on if the answer is yes.
 
 mod images;
+mod retrieved;
 mod streamed;
 
 use std::collections::VecDeque;
@@ -17,6 +18,9 @@ use attention_anatomy::formats::{self, Format, MAX_UNPACKED, Reference, archive}
 use attention_anatomy::volume::{CtVolume, LabelVolume};
 use attention_anatomy_assets::SAMPLE_NAME;
 
+pub(super) use retrieved::LeftOver;
+use retrieved::Retrieving;
+
 use super::coming::ComingFiles;
 use super::compute::Weights;
 use super::content::{self, Named, Sorted};
@@ -26,7 +30,7 @@ use crate::edit::{ByteSlices, Extra};
 use crate::session::{self, CtKey, Hashing, Session};
 use crate::worker::error::{FileError, OpenError, PlatformError};
 use crate::worker::platform::{File, Platform};
-use crate::worker::{AboutScan, Event, Input, OpenAnswer, OpenAs, OpenQuestion, Opened};
+use crate::worker::{AboutScan, Event, Input, OpenAnswer, OpenAs, OpenPicture, OpenQuestion, Opened};
 
 /// Bytes that a voxel needs until it is on screen: read, brought to canonical order, labels on both sides, certainty.
 const BYTES_PER_VOXEL: u64 = 7;
@@ -43,6 +47,8 @@ enum OpenStage {
     Listing(VecDeque<Input>),
     /// One large file, of which no more lies in memory than its voxels.
     Streaming(File),
+    /// A series of an archive.
+    Retrieving(Box<Retrieving>),
     Reading,
     Unpacking(VecDeque<Named>),
     Sorting,
@@ -80,12 +86,18 @@ pub(super) struct Opening {
     told: (&'static str, Option<f32>),
     /// Whether some of them come from an archive.
     unpacked: bool,
+    /// What had come of a series of an archive before, or when it was given up.
+    left_over: Option<LeftOver>,
 }
 
 /// What a piece of work came to.
 enum Progress {
     /// More to do; what is done now, and how much of it.
     Going(&'static str, Option<f32>),
+    /// A series comes: what of it, and a slice.
+    Coming(String, f32, Option<OpenPicture>),
+    /// Something that the user should know.
+    Note(String),
     /// Nothing came yet.
     Waiting,
     /// This many bytes will be needed.
@@ -140,7 +152,13 @@ impl Opening {
             unnamed: None,
             told: ("", None),
             unpacked: false,
+            left_over: None,
         }
+    }
+
+    /// Begins with what had come before, if it is of the same series.
+    pub(super) fn with(self, left_over: Option<LeftOver>) -> Self {
+        Self { left_over, ..self }
     }
 
     pub(super) fn number(&self) -> u64 {
@@ -192,6 +210,9 @@ impl Opening {
         }
         match &mut self.stage {
             OpenStage::Listing(inputs) => {
+                if let Some(Input::Archive(series)) = inputs.pop_front_if(|input| matches!(input, Input::Archive(_))) {
+                    return self.retrieve(platform, *series);
+                }
                 if let Some(input) = inputs.pop_front() {
                     self.coming.add(platform.list(&input)?);
                     return Ok(Progress::Going("Looking for files", None));
@@ -217,6 +238,7 @@ impl Opening {
                 };
                 self.stream(platform, file)
             }
+            OpenStage::Retrieving(_) => self.retrieve_on(platform),
             OpenStage::Reading => self.read(),
             OpenStage::Unpacking(packed) => {
                 let Some((name, bytes)) = packed.pop_front() else {
@@ -346,6 +368,7 @@ fn name_of(inputs: &[Input]) -> String {
         #[cfg(target_family = "wasm")]
         Some(Input::Browser(file)) => file.name(),
         Some(Input::Sample) => SAMPLE_NAME.into(),
+        Some(Input::Archive(series)) => series.access.name.clone(),
     };
     // Which of several files comes first is chance, and says nothing.
     match inputs.len() {
@@ -376,7 +399,7 @@ impl Executor {
         match progress.and_then(|progress| self.opened(job, progress)) {
             Ok(step) => step,
             Err(error) => {
-                self.opening = None;
+                self.left_over = self.opening.take().and_then(|opening| opening.left_over);
                 self.events.push_back(Event::OpenFailed { job, message: error.to_string() });
                 Step::Worked
             }
@@ -397,6 +420,12 @@ impl Executor {
                 }
                 Event::OpenProgress { job, step: step.into(), part }
             }
+            Progress::Coming(step, part, picture) => {
+                let news = picture.map(|picture| Event::OpenPicture { job, picture });
+                self.events.extend(news);
+                Event::OpenProgress { job, step, part: Some(part) }
+            }
+            Progress::Note(note) => Event::Warning(note),
             Progress::Large(bytes) => Event::OpenLarge { job, bytes },
             Progress::Asks(question) => Event::OpenAsks { job, question },
             Progress::Found(Found::Unnamed(labels)) => {

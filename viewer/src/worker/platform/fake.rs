@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use attention_anatomy::anatomy::{ORGAN_COUNT, Organ, OrganSet};
+use attention_anatomy::dicomweb::{self, Body, Broken, Head, Later, Request, Transport};
 use attention_anatomy::infer::{
     ComputeDevice, ComputeKind, DevicePreference, Engine, SlicePrediction, SliceRequest, SliceResult, Ticket, Wait,
     device,
@@ -12,8 +13,8 @@ use attention_anatomy::network::weights;
 use attention_anatomy::testing::FakeEngine;
 
 use super::{File, Pieces, Promise, in_memory};
-use crate::worker::Input;
 use crate::worker::error::PlatformError;
+use crate::worker::{Access, Input};
 
 /// What the tests look at and set, from whatever thread.
 #[derive(Debug)]
@@ -42,6 +43,25 @@ pub struct FakeState {
     pub read_whole: usize,
     /// Attention of the organ that is found.
     pub attention: f32,
+    /// What an archive answers, by address and how often the same was asked before: status, Content-Type, body, and whether the
+    /// connection breaks behind it.
+    pub archive: Option<Answering>,
+    /// What an archive was asked for.
+    pub asked: Vec<String>,
+    /// What it was sent.
+    pub posted: Vec<Vec<u8>>,
+}
+
+/// See [`FakeState::archive`].
+#[derive(Clone)]
+pub struct Answering(pub Arc<Answer>);
+
+type Answer = dyn Fn(&str, usize) -> (u16, String, Vec<u8>, bool) + Send + Sync;
+
+impl std::fmt::Debug for Answering {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Answering")
+    }
 }
 
 impl Default for FakeState {
@@ -59,6 +79,9 @@ impl Default for FakeState {
             large: u64::MAX,
             read_whole: 0,
             attention: 1.0,
+            archive: None,
+            asked: Vec::new(),
+            posted: Vec::new(),
         }
     }
 }
@@ -125,6 +148,10 @@ impl super::Platform for FakePlatform {
         self.later(Ok(self.weights.to_vec()))
     }
 
+    fn transport(&mut self, _: &Access) -> Result<Box<dyn Transport>, PlatformError> {
+        Ok(Box::new(self.clone()))
+    }
+
     fn memory_limit(&self) -> u64 {
         self.state().memory_limit
     }
@@ -159,6 +186,48 @@ impl super::Platform for FakePlatform {
         engine.attention[self.organ.index()] = self.state().attention;
         engine.depth = 2;
         Ok(Box::new(Watched { engine, platform: self.clone(), under_way: VecDeque::new() }))
+    }
+}
+
+/// The body of an answer, in pieces.
+struct Coming(VecDeque<Vec<u8>>, bool);
+
+impl Body for Coming {
+    fn next(&mut self) -> Later<'_, Result<Option<Vec<u8>>, Broken>> {
+        let next = match self.0.pop_front() {
+            None if std::mem::take(&mut self.1) => Err(Broken::off("reset")),
+            piece => Ok(piece),
+        };
+        Box::pin(async move { next })
+    }
+}
+
+impl Transport for FakePlatform {
+    fn ask(&self, request: &Request) -> Later<'static, Result<dicomweb::Answer, Broken>> {
+        let mut state = self.state();
+        let address = match request {
+            Request::Get { address, .. } => address,
+            Request::Post { address, bytes, .. } => {
+                state.posted.push(bytes.to_vec());
+                address
+            }
+        };
+        let before = state.asked.iter().filter(|asked| *asked == address).count();
+        state.asked.push(address.clone());
+        let answered = state.archive.as_ref().map(|answering| (answering.0)(address, before));
+        drop(state);
+        self.later(match answered {
+            None | Some((0, ..)) => Err(Broken::off("refused")),
+            Some((status, content_type, body, is_cut)) => {
+                let pieces = body.chunks(5000).map(<[u8]>::to_vec).collect();
+                let head = Head { status, content_type, ..Head::default() };
+                Ok(dicomweb::Answer { head, body: Box::new(Coming(pieces, is_cut)) })
+            }
+        })
+    }
+
+    fn pause(&self, _: std::time::Duration) -> Later<'static, ()> {
+        self.later(())
     }
 }
 

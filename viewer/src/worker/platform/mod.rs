@@ -4,7 +4,9 @@
 #[cfg(target_family = "wasm")]
 mod browser_files;
 #[cfg(test)]
-mod fake;
+pub(crate) mod fake;
+#[cfg(target_family = "wasm")]
+mod fetch;
 #[cfg(not(target_family = "wasm"))]
 mod native;
 #[cfg(target_family = "wasm")]
@@ -13,6 +15,7 @@ mod wasm;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
+use attention_anatomy::dicomweb::Transport;
 use attention_anatomy::infer::{ComputeDevice, DevicePreference, Engine, engine_of_weights};
 
 #[cfg(test)]
@@ -22,8 +25,8 @@ pub use native::Desktop as ThisPlatform;
 #[cfg(target_family = "wasm")]
 pub use wasm::Browser as ThisPlatform;
 
-use super::Input;
 use super::error::PlatformError;
+use super::{Access, Input};
 
 /// Something that will be there later. Nobody is woken: the worker asks again.
 pub type Promise<T> = Pin<Box<dyn Future<Output = T>>>;
@@ -67,6 +70,14 @@ pub trait Platform {
 
     /// The weights that come with the program.
     fn weights(&mut self) -> Promise<Result<Vec<u8>, PlatformError>>;
+
+    /// What carries requests to an archive.
+    ///
+    /// # Errors
+    /// An address that cannot be asked from here; a program without a connection.
+    fn transport(&mut self, access: &Access) -> Result<Box<dyn Transport>, PlatformError> {
+        Err(PlatformError::Refused(format!("{}: no archive can be asked from here", access.root)))
+    }
 
     /// The most bytes that an opened study should need.
     fn memory_limit(&self) -> u64;

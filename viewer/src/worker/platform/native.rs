@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use attention_anatomy::dicomweb::{AddressError, Transport};
 use attention_anatomy_assets::{self as assets, SAMPLE, SAMPLE_NAME, WEIGHTS};
 
 use super::{File, Pieces, Promise, in_memory};
-use crate::worker::Input;
 use crate::worker::error::PlatformError;
+use crate::worker::{Access, Input};
 
 /// Bytes for a study where the system does not say how much memory is free.
 const USUAL_LIMIT: u64 = 6_000_000_000;
@@ -33,6 +34,7 @@ impl super::Platform for Desktop {
                     pieces: None,
                 }])
             }
+            Input::Archive(series) => Err(PlatformError::NoPaths(series.access.name.clone())),
         }
     }
 
@@ -40,8 +42,29 @@ impl super::Platform for Desktop {
         Box::pin(async { Ok(WEIGHTS.to_vec()) })
     }
 
+    #[cfg(feature = "archive")]
+    fn transport(&mut self, access: &Access) -> Result<Box<dyn Transport>, PlatformError> {
+        check_address(access)?;
+        Ok(Box::new(attention_anatomy_archive::Http::new(access.authorization.as_deref())))
+    }
+
+    #[cfg(not(feature = "archive"))]
+    fn transport(&mut self, access: &Access) -> Result<Box<dyn Transport>, PlatformError> {
+        check_address(access)?;
+        let missing = "this program was built without the connection to archives; build it with its default features";
+        Err(PlatformError::Refused(missing.into()))
+    }
+
     fn memory_limit(&self) -> u64 {
         available_memory().map_or(USUAL_LIMIT, |bytes| bytes / 2)
+    }
+}
+
+/// A path alone is an address on a page, and none here.
+fn check_address(access: &Access) -> Result<(), PlatformError> {
+    match access.root.origin() {
+        Some(_) => Ok(()),
+        None => Err(PlatformError::Refused(AddressError::NotHttp(access.root.to_string()).to_string())),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The browser: files that the user gave to the page, and data that the page's own server has beside it.
 
+use attention_anatomy::dicomweb::Transport;
 use attention_anatomy::infer::{ComputeDevice, ComputeKind, Crew, Engine, engine_of_weights, plan_engine_of_weights};
 use attention_anatomy_assets::{SAMPLE_NAME, SAMPLE_ON_THE_PAGE, WEIGHTS_ON_THE_PAGE};
 use js_sys::{ArrayBuffer, Uint8Array};
@@ -8,10 +9,11 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{Response, WorkerGlobalScope};
 
 use super::browser_files::{Bundles, pieces};
+use super::fetch::Fetch;
 use super::{File, Promise, in_memory};
-use crate::worker::Input;
 use crate::worker::error::PlatformError;
 use crate::worker::helpers::{WebHelpers, location};
+use crate::worker::{Access, Input};
 
 /// Bytes for a study: a tab has 4 GB of addresses, in which everything else lies, too.
 const LIMIT: u64 = 1_500_000_000;
@@ -42,11 +44,16 @@ impl super::Platform for Browser {
                 read: Box::new(|| Box::pin(fetch(SAMPLE_ON_THE_PAGE))),
                 pieces: None,
             }]),
+            Input::Archive(series) => Err(PlatformError::NoPaths(series.access.name.clone())),
         }
     }
 
     fn weights(&mut self) -> Promise<Result<Vec<u8>, PlatformError>> {
         Box::pin(fetch(WEIGHTS_ON_THE_PAGE))
+    }
+
+    fn transport(&mut self, access: &Access) -> Result<Box<dyn Transport>, PlatformError> {
+        Ok(Box::new(Fetch::new(access)))
     }
 
     fn memory_limit(&self) -> u64 {

@@ -73,3 +73,13 @@ pub struct DoubtfulOrgan {
     /// What speaks against it; empty where nothing does.
     pub doubts: Vec<String>,
 }
+
+/// A slice in grey values.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenPicture {
+    /// Columns and rows.
+    pub size: [usize; 2],
+    /// Row by row.
+    #[serde(with = "codec::bytes")]
+    pub pixels: Vec<u8>,
+}

@@ -1,5 +1,6 @@
 //! The worker on a platform whose engine, devices and promises do what the test says.
 
+mod archive;
 mod demo;
 mod labels;
 mod opening;

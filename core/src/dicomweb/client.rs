@@ -1,0 +1,332 @@
+//! An archive that is asked: lists page by page, whole series, and what is sent to it; the same from a page, a window and a command. What
+//! may pass is tried again after pauses that grow. Nothing is asked of anybody before something here is called.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::address::{ACCEPT_DICOM, ACCEPT_JSON, AddressError, Page, Root, StudyQuery};
+use super::answer::{ArchiveError, Asked, check, not_dicom};
+use super::multipart::{Limits, Part, PartReader};
+use super::retrieval::{Retrieval, Taken};
+use super::rows::{InstanceRow, Listed, Row, SeriesRow, StudyRow, read_rows};
+use super::store::{StoreAnswer, store_body, stored};
+use super::transport::{Answer, Broken, OwnError, Request, Transport, Trouble};
+
+/// How long is waited before something is asked again.
+const PAUSES: [Duration; 5] = [
+    Duration::from_millis(250),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+];
+/// The longest that an archive may want to be left alone, seconds; after more than that somebody else should decide.
+const LONGEST_PAUSE: u64 = 60;
+/// Rows that are asked for at a time, where all are wanted.
+const ROWS: usize = 1000;
+/// The longest list, bytes.
+const LONGEST_LIST: usize = 256 << 20;
+/// Of an answer that is no DICOM, as much as tells what it is.
+const ENOUGH: usize = 512;
+/// Bytes of a series after which others have a turn.
+const TURN: u64 = 4 << 20;
+
+/// Takes the instances of a series as they come.
+pub trait Keep {
+    /// UIDs of those that are there from before.
+    ///
+    /// # Errors
+    /// A place that cannot be read.
+    fn there(&self) -> Result<Vec<String>, OwnError>;
+
+    /// Takes one.
+    ///
+    /// # Errors
+    /// A place that cannot be written into.
+    fn keep(&mut self, uid: &str, bytes: Vec<u8>) -> Result<(), OwnError>;
+
+    /// Hears how it goes on.
+    fn hear(&mut self, news: &News);
+}
+
+/// How a series comes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// Some are there from before, and are not asked for.
+    There {
+        /// How many.
+        there: usize,
+        /// Of how many.
+        wanted: usize,
+    },
+    /// More of it came.
+    Came {
+        /// Instances that are there.
+        come: usize,
+        /// Of how many.
+        wanted: usize,
+        /// Bytes that came over the wire.
+        bytes: u64,
+    },
+    /// The answer broke off: the others are asked for one by one.
+    OneByOne {
+        /// Why, one sentence.
+        why: String,
+        /// Instances that are there.
+        come: usize,
+        /// Of how many.
+        wanted: usize,
+    },
+    /// What else is to be said of it, one sentence.
+    Note(String),
+}
+
+/// An archive.
+pub struct Archive {
+    root: Root,
+    transport: Box<dyn Transport>,
+}
+
+impl std::fmt::Debug for Archive {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Archive").field("root", &self.root).finish_non_exhaustive()
+    }
+}
+
+/// A series on its way.
+struct Coming<'a> {
+    book: Retrieval,
+    keep: &'a mut dyn Keep,
+    bytes: u64,
+}
+
+impl Archive {
+    /// The archive below a root. Nothing is asked.
+    pub fn new(root: Root, transport: Box<dyn Transport>) -> Self {
+        Self { root, transport }
+    }
+
+    /// Its root, which messages begin with.
+    pub fn place(&self) -> String {
+        self.root.to_string()
+    }
+
+    fn broken(&self) -> impl Fn(Broken) -> Trouble {
+        let place = self.place();
+        move |broken| Trouble::Broken { place: place.clone(), broken }
+    }
+
+    /// A part of the list of studies.
+    ///
+    /// # Errors
+    /// [`Trouble`]
+    pub async fn studies(&self, query: &StudyQuery, page: Page) -> Result<Listed<StudyRow>, Trouble> {
+        self.list(&self.root.studies(query, page)).await
+    }
+
+    /// All series of a study.
+    ///
+    /// # Errors
+    /// [`Trouble`]: also of a study that is not there.
+    pub async fn series(&self, study: &str) -> Result<Vec<SeriesRow>, Trouble> {
+        let rows = self.all(|page| self.root.series(study, page)).await?;
+        let what = || format!("study {study}");
+        if rows.is_empty() { Err(Trouble::Nothing { place: self.place(), what: what() }) } else { Ok(rows) }
+    }
+
+    async fn instances(&self, study: &str, series: &str) -> Result<Vec<InstanceRow>, Trouble> {
+        let rows: Vec<InstanceRow> = self.all(|page| self.root.instances(study, series, page)).await?;
+        let what = || format!("series {series} in study {study}");
+        if rows.is_empty() { Err(Trouble::Nothing { place: self.place(), what: what() }) } else { Ok(rows) }
+    }
+
+    /// All rows, page by page: an archive may give fewer at a time than it is asked for, and not say so.
+    async fn all<R: Row>(&self, address: impl Fn(Page) -> Result<String, AddressError>) -> Result<Vec<R>, Trouble> {
+        let mut rows: Vec<R> = Vec::new();
+        let mut known = BTreeSet::new();
+        let mut offset = 0;
+        loop {
+            let listed: Listed<R> = self.list(&address(Page { limit: ROWS, offset })?).await?;
+            offset += listed.rows.len() + listed.skipped;
+            let before = rows.len();
+            rows.extend(listed.rows.into_iter().filter(|row| known.insert(row.uid().to_owned())));
+            // The end, or an archive that does not know of pages.
+            if rows.len() == before {
+                return Ok(rows);
+            }
+        }
+    }
+
+    async fn list<R: Row>(&self, address: &str) -> Result<Listed<R>, Trouble> {
+        let mut patience = Patience::default();
+        loop {
+            match self.list_once(address).await {
+                Ok(listed) => return Ok(listed),
+                Err(trouble) => self.wait_or(trouble, &mut patience).await?,
+            }
+        }
+    }
+
+    async fn list_once<R: Row>(&self, address: &str) -> Result<Listed<R>, Trouble> {
+        let request = Request::Get { address: address.into(), accept: ACCEPT_JSON };
+        let mut answer = self.transport.ask(&request).await.map_err(self.broken())?;
+        check(&answer.head, Asked::List, &self.place())?;
+        let body = answer.read(LONGEST_LIST).await.map_err(self.broken())?;
+        Ok(read_rows(&body, &answer.head.content_type, &self.place())?)
+    }
+
+    /// Sends a DICOM file whose SOPInstanceUID is `instance`; what the archive says of it. What was sent and not answered is sent again, under
+    /// the same UID, of which an archive keeps one.
+    ///
+    /// # Errors
+    /// [`Trouble`]: it was not kept.
+    pub async fn send(&self, instance: &str, file: &[u8]) -> Result<StoreAnswer, Trouble> {
+        let body = store_body(&[file]);
+        let length = body.bytes.len();
+        let (address, content_type) = (self.root.store(), body.content_type);
+        let request = Request::Post { address, content_type, bytes: body.bytes.into() };
+        let mut patience = Patience::default();
+        loop {
+            match self.send_once(&request, instance, length).await {
+                Ok(answer) => return Ok(answer),
+                Err(trouble) => self.wait_or(trouble, &mut patience).await?,
+            }
+        }
+    }
+
+    async fn send_once(&self, request: &Request, instance: &str, length: usize) -> Result<StoreAnswer, Trouble> {
+        let mut answer = self.transport.ask(request).await.map_err(self.broken())?;
+        let said = answer.read(LONGEST_LIST).await.map_err(self.broken())?;
+        let answer = stored(&answer.head, &said, length, &[instance.to_owned()], &self.place())?;
+        answer.all(&self.place())?;
+        Ok(answer)
+    }
+
+    /// Retrieves a series, but for what is there already; how many bytes came. All of it comes in one answer; where that breaks off, what is
+    /// missing is asked for one by one.
+    ///
+    /// # Errors
+    /// [`Trouble`]: what did not come. What came was taken.
+    pub async fn retrieve(&self, study: &str, series: &str, keep: &mut dyn Keep) -> Result<u64, Trouble> {
+        let instances = self.instances(study, series).await?;
+        let mut book = Retrieval::new(series, instances.iter().map(|row| row.uid().to_owned()));
+        for uid in keep.there().map_err(Trouble::Own)? {
+            book.has_come(&uid);
+        }
+        let (there, wanted) = book.progress();
+        let mut coming = Coming { book, keep, bytes: 0 };
+        if there > 0 {
+            coming.keep.hear(&News::There { there, wanted });
+        } else {
+            coming.tell();
+            match self.part(&self.root.whole_series(study, series)?, &mut coming).await {
+                Err(trouble) if trouble.is_passing() => {
+                    let (come, wanted) = coming.book.progress();
+                    coming.keep.hear(&News::OneByOne { why: trouble.to_string(), come, wanted });
+                }
+                result => result?,
+            }
+        }
+        for uid in coming.book.missing() {
+            let address = self.root.instance(study, series, &uid)?;
+            let mut patience = Patience::default();
+            loop {
+                match self.part(&address, &mut coming).await {
+                    Ok(()) => break,
+                    // It is told in the end, with all others that are missing.
+                    Err(trouble) if trouble.status() == Some(404) => break,
+                    Err(trouble) => self.wait_or(trouble, &mut patience).await?,
+                }
+            }
+        }
+        for note in coming.book.finish()? {
+            coming.keep.hear(&News::Note(note));
+        }
+        Ok(coming.bytes)
+    }
+
+    /// One answer with instances.
+    async fn part(&self, address: &str, coming: &mut Coming<'_>) -> Result<(), Trouble> {
+        let place = self.place();
+        let request = Request::Get { address: address.into(), accept: ACCEPT_DICOM };
+        let mut answer = self.transport.ask(&request).await.map_err(self.broken())?;
+        check(&answer.head, Asked::Retrieve, &place)?;
+        let Ok(mut reader) = PartReader::new(&answer.head.content_type, Limits::default()) else {
+            let start = answer.read(ENOUGH).await.map_err(self.broken())?;
+            return Err(not_dicom(&place, &answer.head.content_type, &start).into());
+        };
+        let odd = |error| ArchiveError::Body { place: place.clone(), error };
+        let Answer { body, .. } = &mut answer;
+        let mut turn = coming.bytes + TURN;
+        while let Some(piece) = body.next().await.map_err(self.broken())? {
+            coming.bytes += piece.len() as u64;
+            for part in reader.push(&piece).map_err(odd)? {
+                coming.take(part)?;
+            }
+            coming.tell();
+            if coming.bytes >= turn {
+                turn = coming.bytes + TURN;
+                give_way().await;
+            }
+        }
+        if let Some(part) = reader.finish().map_err(odd)? {
+            coming.take(part)?;
+        }
+        coming.tell();
+        Ok(())
+    }
+
+    /// Waits before the same is asked again, if that may help.
+    async fn wait_or(&self, trouble: Trouble, patience: &mut Patience) -> Result<(), Trouble> {
+        match patience.pause(&trouble) {
+            Some(pause) => {
+                self.transport.pause(pause).await;
+                Ok(())
+            }
+            None => Err(trouble),
+        }
+    }
+}
+
+/// How often the same was asked.
+#[derive(Debug, Default)]
+struct Patience {
+    asked: usize,
+}
+
+impl Patience {
+    /// How long to wait before the same is asked again; `None` where that does not help.
+    fn pause(&mut self, trouble: &Trouble) -> Option<Duration> {
+        let wanted = trouble.retry_after().unwrap_or(0);
+        let pause = PAUSES.get(self.asked).filter(|_| trouble.is_passing() && wanted <= LONGEST_PAUSE)?;
+        self.asked += 1;
+        Some((*pause).max(Duration::from_secs(wanted)))
+    }
+}
+
+impl Coming<'_> {
+    fn take(&mut self, part: Part) -> Result<(), Trouble> {
+        if let Taken::New(uid) = self.book.take(&part) {
+            self.keep.keep(&uid, part.body).map_err(Trouble::Own)?;
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self) {
+        let (come, wanted) = self.book.progress();
+        self.keep.hear(&News::Came { come, wanted, bytes: self.bytes });
+    }
+}
+
+/// Lets whoever asks for what comes do something else once.
+async fn give_way() {
+    let mut has_waited = false;
+    std::future::poll_fn(|_| match std::mem::replace(&mut has_waited, true) {
+        true => std::task::Poll::Ready(()),
+        false => std::task::Poll::Pending,
+    })
+    .await;
+}
+
+#[cfg(test)]
+mod tests;

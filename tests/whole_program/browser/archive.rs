@@ -1,0 +1,215 @@
+//! The page beside an archive: it opens what a link names, sends back what was corrected, and asks nobody else.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use attention_anatomy::anatomy::Organ;
+use attention_anatomy::formats::dicom::{SeriesChoice, read_series};
+use attention_anatomy::volume::CtVolume;
+use serde_json::json;
+use whole_program_tests::{left_out, wait};
+
+use super::chromium::SHIFT;
+use super::*;
+use crate::archive::orthanc::{MISSING, NO_PYDICOM, Orthanc, read_back};
+use crate::archive::server::{Archive, Reply, Request, SERIES, STUDY, Shelf};
+use crate::support::{files_below, unpack_identified};
+
+/// A copy of the page with a configuration of its host.
+fn hosted(stage: &Stage, folder: &Path, root: &str) -> PathBuf {
+    let page = folder.join("page");
+    std::fs::create_dir_all(&page).unwrap();
+    for entry in std::fs::read_dir(&stage.page).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, page.join(path.file_name().unwrap())).unwrap();
+    }
+    let config = json!({ "archives": [{ "name": "Ours", "root": root, "writes": ["RTSTRUCT", "SEG"] }] });
+    std::fs::write(page.join("config.json"), config.to_string()).unwrap();
+    page
+}
+
+fn notices(browser: &mut Chromium) -> String {
+    status(browser)["notices"].to_string()
+}
+
+const SAYS: &str = "window.attention_anatomy_status?.()?.notices.join(' ')";
+
+/// Voxels and centre (LPS, mm) of each organ, by its TG-263 name.
+fn centres(ct: &CtVolume, labels: &[u8]) -> BTreeMap<String, [f64; 4]> {
+    let [nx, ny, _] = ct.geometry.size;
+    let mut sums: BTreeMap<u8, [f64; 4]> = BTreeMap::new();
+    for (n, &label) in labels.iter().enumerate().filter(|(_, label)| **label > 0) {
+        let index = [n % nx, n / nx % ny, n / (nx * ny)].map(|index| index as f64);
+        let point = ct.geometry.to_patient(index);
+        let sum = sums.entry(label).or_default();
+        sum[0] += 1.0;
+        (0..3).for_each(|axis| sum[axis + 1] += point[axis]);
+    }
+    let named = |(label, [count, x, y, z]): (u8, [f64; 4])| {
+        (Organ::from_label(label).unwrap().tg263().to_owned(), [count, x / count, y / count, z / count])
+    };
+    sums.into_iter().map(named).collect()
+}
+
+fn all_labels(browser: &mut Chromium, slices: usize) -> Vec<u8> {
+    (0..slices).flat_map(|k| labels_of(browser, k as u64)).collect()
+}
+
+#[test]
+fn a_link_opens_a_study_of_a_real_archive_and_what_was_corrected_goes_back_to_it() {
+    let Some(stage) = stage() else { return };
+    let folder = TempDir::new().unwrap();
+    let page = hosted(&stage, folder.path(), "/dicom-web");
+    let Some(orthanc) = Orthanc::start_beside(&folder.path().join("orthanc"), Some(&page)) else {
+        return left_out(MISSING);
+    };
+    let slices = unpack_identified(&folder.path().join("ct"));
+    let call = |command| crate::archive::archive(command, &orthanc.root);
+    succeed(call("send").arg(folder.path().join("ct")));
+    let address = orthanc.root.replace("/dicom-web", "/viewer/index.html");
+
+    let mut browser = Chromium::start(&stage.program, false);
+    browser.open(&format!("{address}?device=cpu&StudyInstanceUIDs={STUDY}"));
+    browser.wait_for(&format!("{STATUS}?.run.phase === 'finished'"));
+    let seen = status(&mut browser);
+    assert!(seen["archive"]["came_from_one"] == true && seen["archive"]["connected"] == true, "{seen:#}");
+    assert_eq!(seen["study"]["size"], json!([512, 512, slices.len()]));
+    browser.screenshot("archive-opened");
+    // The line that names the archive moves the list down: the first organ of it, and a stroke.
+    browser.click([66, 202]);
+    browser.press('b');
+    browser.drag(&[[500, 320], [520, 330], [540, 340]]);
+    assert!(status(&mut browser)["study"]["edited_voxels"].as_u64().unwrap() > 0);
+    browser.press_with('S', CONTROL | SHIFT);
+    browser.screenshot("archive-send");
+    assert!(!notices(&mut browser).contains("sent"), "nothing by itself");
+    browser.press_key("Tab", 9);
+    browser.press_key("Enter", 13);
+    browser.wait_for(&format!("{SAYS}.includes('sent, and kept by Ours')"));
+    let said = notices(&mut browser);
+    assert!(said.contains("RTSTRUCT (") && said.contains("SEG ("), "{said}");
+    let sent = all_labels(&mut browser, slices.len());
+
+    let back = folder.path().join("back");
+    succeed(call("get").args(["--study", STUDY, "--output"]).arg(&back));
+    let new: Vec<String> = files_below(&back).into_iter().filter(|name| !name.starts_with(SERIES)).collect();
+    assert_eq!(new.len(), 2, "{new:?}");
+    let files: Vec<(String, Vec<u8>)> =
+        slices.iter().map(|path| (path.display().to_string(), std::fs::read(path).unwrap())).collect();
+    let (ct, ..) = read_series(files, SeriesChoice::Best).unwrap();
+    let Some(read) = read_back(&new.iter().map(|name| back.join(name)).collect::<Vec<_>>()) else {
+        return left_out(NO_PYDICOM);
+    };
+    let expected = centres(&ct, &sent);
+    assert!(expected.contains_key(Organ::BrainStem.tg263()), "{expected:?}");
+    // SEG is written with four decimals of PixelSpacing: see archive/orthanc.rs.
+    for (modality, tolerance) in [("RTSTRUCT", 0.01), ("SEG", 0.02)] {
+        let found = read[modality].as_object().unwrap();
+        assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>(), "{modality}");
+        for (name, [_, centre @ ..]) in &expected {
+            let number = |n: usize| found[name][n + 1].as_f64().unwrap();
+            let off = (0..3).map(|n| (number(n) - centre[n]).abs()).fold(0.0, f64::max);
+            assert!(off < tolerance, "{modality}, {name}: {off} mm off");
+        }
+    }
+    // Opened again with the scan, each shows as it was sent, and nothing is run over it.
+    for name in new {
+        let series = name.split('/').next().unwrap();
+        browser.open("about:blank");
+        browser.open(&format!("{address}?device=cpu&StudyInstanceUIDs={STUDY}&SeriesInstanceUIDs={SERIES},{series}"));
+        browser.wait_for(&format!("{SAYS}.includes('the labels on screen are those of')"));
+        assert!(all_labels(&mut browser, slices.len()) == sent, "{name}");
+        browser.wait_for(&format!("{STATUS}.archive.structures === 2"));
+    }
+    browser.screenshot("archive-again");
+    assert_eq!(browser.complaints, Vec::<String>::new());
+}
+
+/// An archive of four slices beside the page.
+fn beside(page: &Path, folder: &Path, change: impl Fn(&Request, Reply) -> Reply + Send + Sync + 'static) -> Archive {
+    let shelf = Shelf::new(&folder.join("ct"));
+    Archive::beside(Some(page.to_path_buf()), move |request| change(request, shelf.answer(request)))
+}
+
+fn is_whole_series(request: &Request) -> bool {
+    request.path.ends_with(SERIES)
+}
+
+#[test]
+fn a_connection_that_breaks_and_a_tab_that_is_reloaded_end_in_a_whole_scan_or_in_none() {
+    let Some(stage) = stage() else { return };
+    let folder = TempDir::new().unwrap();
+    let page = hosted(&stage, folder.path(), "/dicom-web");
+    // The answer with all slices comes to its middle, and each slice breaks off once.
+    let archive = beside(&page, folder.path(), |request, reply| {
+        let middle = reply.body.len() / 2;
+        let is_one = request.path.contains("/instances/");
+        if is_whole_series(request) || (is_one && request.before == 0) { reply.cut(middle) } else { reply }
+    });
+    let address = archive.root.replace("/dicom-web", "/");
+    let link = format!("{address}?device=cpu&StudyInstanceUIDs={STUDY}#token=very-secret");
+    let mut browser = Chromium::start(&stage.program, false);
+    browser.open(&link);
+    assert_eq!(browser.evaluate("location.hash"), "", "a token stays in no address");
+    // Reloaded while it comes; without its token, which only the link has.
+    wait("the series is asked for", || archive.seen().iter().any(is_whole_series).then_some(()));
+    browser.open("about:blank");
+    browser.open(&link);
+    browser.wait_for(&format!("{STATUS}?.study?.size"));
+    assert_eq!(status(&mut browser)["study"]["size"][2], 4);
+    let said = notices(&mut browser);
+    assert!(said.contains("asked for one by one"), "{said}");
+    let seen = archive.seen();
+    assert!(seen.iter().all(|request| request.headers.get("authorization").is_some_and(|t| t == "Bearer very-secret")));
+    let kept = browser.evaluate(
+        "JSON.stringify([window.attention_anatomy_status(), {...localStorage}, {...sessionStorage}, location.href])",
+    );
+    assert!(!kept.to_string().contains("very-secret"), "{kept}");
+    browser.screenshot("archive-broken-off");
+
+    // A hole is never taken for a slice; and what an archive refuses is a sentence.
+    for (status, sentence) in [(404, "1 of 4 instances of the series did not come"), (401, "does not know who asks")] {
+        let archive = beside(&page, folder.path(), move |request, reply| match status {
+            404 if is_whole_series(request) => {
+                let almost = reply.body.len() - 100;
+                reply.cut(almost)
+            }
+            404 if request.path.contains("/instances/") => Reply::new(404, "text/plain", ""),
+            401 => Reply::new(401, "text/html", "<html>Sign in"),
+            _ => reply,
+        });
+        let address = archive.root.replace("/dicom-web", "/");
+        browser.open(&format!("{address}?device=cpu&StudyInstanceUIDs={STUDY}"));
+        browser.wait_for(&format!("{SAYS}.includes({})", json!(sentence)));
+        assert!(super::status(&mut browser)["study"].is_null());
+    }
+}
+
+#[test]
+fn a_page_reaches_no_other_origin_unless_it_was_built_for_it() {
+    let Some(stage) = stage() else { return };
+    let folder = TempDir::new().unwrap();
+    let shelf = Shelf::new(&folder.path().join("ct"));
+    let other = Archive::answering(move |request| {
+        shelf.answer(request).with("Access-Control-Allow-Origin", "*").with("Access-Control-Allow-Headers", "*")
+    });
+    let page = hosted(&stage, folder.path(), &other.root);
+    let host = Host::of(&page);
+    let mut browser = Chromium::start(&stage.program, false);
+    browser.open(&format!("{}?device=cpu&StudyInstanceUIDs={STUDY}", host.origin));
+    browser.wait_for(&format!("{SAYS}.includes('cargo xtask web --connect')"));
+    browser.screenshot("archive-other-origin");
+    let refused = browser.evaluate(&format!("fetch({}).then(() => 'answer', () => 'refused')", json!(other.root)));
+    assert_eq!(refused, "refused");
+    assert_eq!(other.seen().len(), 0);
+
+    // As `cargo xtask web --connect` writes it.
+    let index = page.join("index.html");
+    let text = std::fs::read_to_string(&index).unwrap();
+    let origin = other.root.replace("/dicom-web", "");
+    std::fs::write(&index, text.replace("connect-src 'self'", &format!("connect-src 'self' {origin}"))).unwrap();
+    let host = Host::of(&page);
+    browser.open(&format!("{}?device=cpu&StudyInstanceUIDs={STUDY}", host.origin));
+    browser.wait_for(&format!("{STATUS}?.study?.size"));
+    assert!(!other.seen().is_empty());
+}

@@ -1,0 +1,182 @@
+//! A series on its way from an archive: it becomes files in memory, and then goes the way of a folder. Slices are seen as they come; what
+//! had come when the connection was given up is there when the same is asked for again.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::Duration;
+
+use attention_anatomy::dicomweb::{Keep, News, OwnError, Trouble};
+use attention_anatomy::formats::dicom::SeriesSurvey;
+use web_time::Instant;
+
+use super::super::archive::archive;
+use super::super::content::Named;
+use super::{OpenStage, Opening, Progress};
+use crate::worker::error::{OpenError, PlatformError};
+use crate::worker::platform::{Platform, Promise, ask};
+use crate::worker::{ArchiveSeries, OpenPicture};
+
+/// How often a slice that has come is shown.
+const PICTURE_EVERY: Duration = Duration::from_millis(300);
+/// It is at most so wide and high.
+const PICTURE: usize = 320;
+/// What the step is called, for whether it is worth being told again.
+const RETRIEVING: &str = "Retrieving";
+/// How often its numbers are worth that.
+const TELL_EVERY: Duration = Duration::from_millis(100);
+
+/// What has come so far.
+#[derive(Default)]
+struct Desk {
+    files: Vec<Named>,
+    come: usize,
+    wanted: usize,
+    bytes: u64,
+    /// The answer broke off, and what is missing is asked for one by one.
+    is_slow: bool,
+    /// What is to be said of it.
+    notes: VecDeque<String>,
+}
+
+/// A series on its way.
+pub(in super::super) struct Retrieving {
+    of: ArchiveSeries,
+    over: Promise<Result<(), Trouble>>,
+    desk: Rc<RefCell<Desk>>,
+    /// How many had come when one was last shown, and when.
+    shown: Option<(usize, Instant)>,
+    told: Option<Instant>,
+}
+
+/// Instances of a series that was not retrieved to the end.
+pub(in super::super) struct LeftOver {
+    of: ArchiveSeries,
+    files: Vec<Named>,
+}
+
+/// The desk, as it is told of one series.
+struct Taker {
+    desk: Rc<RefCell<Desk>>,
+}
+
+fn file_name(uid: &str) -> String {
+    format!("{uid}.dcm")
+}
+
+impl Keep for Taker {
+    fn there(&self) -> Result<Vec<String>, OwnError> {
+        let uid = |(name, _): &Named| name.trim_end_matches(".dcm").to_owned();
+        Ok(self.desk.borrow().files.iter().map(uid).collect())
+    }
+
+    fn keep(&mut self, uid: &str, bytes: Vec<u8>) -> Result<(), OwnError> {
+        self.desk.borrow_mut().files.push((file_name(uid), bytes));
+        Ok(())
+    }
+
+    fn hear(&mut self, news: &News) {
+        let mut desk = self.desk.borrow_mut();
+        match news {
+            News::There { there, wanted } => (desk.come, desk.wanted) = (*there, *wanted),
+            News::Came { come, wanted, bytes } => (desk.come, desk.wanted, desk.bytes) = (*come, *wanted, *bytes),
+            News::OneByOne { why, come, wanted } => {
+                desk.is_slow = true;
+                let text = format!("{why}; {come} of {wanted} instances had come, the others are asked for one by one");
+                desk.notes.push_back(text);
+            }
+            News::Note(note) => desk.notes.push_back(note.clone()),
+        }
+    }
+}
+
+/// Whether these are the same series of the same archive, whoever asks.
+fn is_same(a: &ArchiveSeries, b: &ArchiveSeries) -> bool {
+    a.access.root == b.access.root && a.study == b.study && a.series == b.series
+}
+
+impl Opening {
+    /// Begins to retrieve a series.
+    pub(super) fn retrieve(
+        &mut self,
+        platform: &mut dyn Platform,
+        wanted: ArchiveSeries,
+    ) -> Result<Progress, OpenError> {
+        let archive = archive(platform, &wanted.access)?;
+        let files = match self.left_over.take().filter(|left| is_same(&left.of, &wanted)) {
+            Some(left) => left.files,
+            None => Vec::new(),
+        };
+        let desk = Rc::new(RefCell::new(Desk { files, ..Desk::default() }));
+        let of = wanted.clone();
+        let mut taker = Taker { desk: desk.clone() };
+        let over = Box::pin(async move {
+            for series in &wanted.series {
+                archive.retrieve(&wanted.study, series, &mut taker).await?;
+            }
+            Ok(())
+        });
+        self.stage = OpenStage::Retrieving(Box::new(Retrieving { of, over, desk, shown: None, told: None }));
+        Ok(Progress::Going(RETRIEVING, None))
+    }
+
+    /// More of it.
+    pub(super) fn retrieve_on(&mut self, platform: &dyn Platform) -> Result<Progress, OpenError> {
+        let OpenStage::Retrieving(retrieving) = &mut self.stage else { return Ok(Progress::Done) };
+        let over = ask(&mut retrieving.over);
+        let mut desk = retrieving.desk.borrow_mut();
+        if let Some(note) = desk.notes.pop_front() {
+            if let Some(result) = over {
+                // Asked once more than it may be: what it said is kept.
+                retrieving.over = Box::pin(async move { result });
+            }
+            return Ok(Progress::Note(note));
+        }
+        let (bytes, most) = (desk.bytes, platform.most_bytes());
+        if bytes > most {
+            return Err(PlatformError::TooMuch { bytes, most }.into());
+        }
+        match over {
+            None => {
+                let progress = told(&desk, &mut retrieving.shown, &mut retrieving.told);
+                Ok(progress.unwrap_or(Progress::Waiting))
+            }
+            Some(result) => {
+                let files = std::mem::take(&mut desk.files);
+                drop(desk);
+                if let Err(trouble) = result {
+                    self.left_over = Some(LeftOver { of: retrieving.of.clone(), files });
+                    return Err(OpenError::Archive(trouble));
+                }
+                self.files = files;
+                self.stage = OpenStage::Reading;
+                Ok(Progress::Going("Reading headers", None))
+            }
+        }
+    }
+}
+
+/// What is worth being told now, with a picture where it is time for one.
+fn told(desk: &Desk, shown: &mut Option<(usize, Instant)>, told: &mut Option<Instant>) -> Option<Progress> {
+    let now = Instant::now();
+    if told.is_some_and(|last| now.duration_since(last) < TELL_EVERY) || desk.wanted == 0 {
+        return None;
+    }
+    *told = Some(now);
+    let is_due =
+        shown.is_none_or(|(count, last)| count < desk.files.len() && now.duration_since(last) >= PICTURE_EVERY);
+    let picture = desk.files.last().filter(|_| is_due).and_then(picture);
+    if picture.is_some() {
+        *shown = Some((desk.files.len(), now));
+    }
+    let how = if desk.is_slow { ", one by one" } else { "" };
+    let (come, wanted, mb) = (desk.come, desk.wanted, desk.bytes as f64 / 1e6);
+    let step = format!("{RETRIEVING}{how}: {come} of {wanted} slices, {mb:.1} MB");
+    Some(Progress::Coming(step, come as f32 / wanted as f32, picture))
+}
+
+/// A slice in grey values.
+fn picture((name, bytes): &Named) -> Option<OpenPicture> {
+    let (size, pixels) = SeriesSurvey::of(vec![(name.clone(), bytes.clone())]).ok()?.preview(0, PICTURE)?;
+    Some(OpenPicture { size, pixels })
+}
