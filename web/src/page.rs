@@ -237,7 +237,7 @@ fn archives(options: &Options) -> Archives {
         sources_of(&config, &own, &allowed)
     };
     let link = Link::of(&options.studies(), &options.series());
-    Archives { sources, problems, link, token: Token::of(&options.token()), ..Archives::default() }
+    Archives::named(sources, problems, link, Token::of(&options.token()))
 }
 
 /// The window's own device: as large textures as the adapter has, for whole scans, and no more than that.

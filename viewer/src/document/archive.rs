@@ -205,6 +205,11 @@ enum Asked {
 }
 
 impl Archives {
+    /// Archives that a host names, what is wrong with its configuration, and what the address of the page says of them.
+    pub fn named(sources: Vec<Source>, problems: Vec<String>, link: Option<Link>, token: Token) -> Self {
+        Self { sources, problems, link, token, ..Self::default() }
+    }
+
     /// The one that is asked.
     pub fn source(&self) -> Option<&Source> {
         self.sources.get(self.chosen)
