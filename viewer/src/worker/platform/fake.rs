@@ -194,11 +194,16 @@ struct Coming(VecDeque<Vec<u8>>, bool);
 
 impl Body for Coming {
     fn next(&mut self) -> Later<'_, Result<Option<Vec<u8>>, Broken>> {
-        let next = match self.0.pop_front() {
+        let mut next = Some(match self.0.pop_front() {
             None if std::mem::take(&mut self.1) => Err(Broken::off("reset")),
             piece => Ok(piece),
-        };
-        Box::pin(async move { next })
+        });
+        // Not before it was asked for twice, as from a wire.
+        let mut is_there = false;
+        Box::pin(std::future::poll_fn(move |_| match next.take_if(|_| std::mem::replace(&mut is_there, true)) {
+            Some(next) => std::task::Poll::Ready(next),
+            None => std::task::Poll::Pending,
+        }))
     }
 }
 

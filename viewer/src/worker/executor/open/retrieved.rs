@@ -159,7 +159,10 @@ impl Opening {
 /// What is worth being told now, with a picture where it is time for one.
 fn told(desk: &Desk, shown: &mut Option<(usize, Instant)>, told: &mut Option<Instant>) -> Option<Progress> {
     let now = Instant::now();
-    if told.is_some_and(|last| now.duration_since(last) < TELL_EVERY) || desk.wanted == 0 {
+    // The first slice waits for nothing.
+    let is_first = shown.is_none() && !desk.files.is_empty();
+    let is_early = told.is_some_and(|last| now.duration_since(last) < TELL_EVERY);
+    if is_early && !is_first || desk.wanted == 0 {
         return None;
     }
     *told = Some(now);
