@@ -31,6 +31,7 @@ function listen() {
 // The same canvas, empty: one that has had a context takes no other.
 function renew() {
   const fresh = canvas.cloneNode(false);
+  delete fresh.dataset.shown;
   const hadKeyboard = document.activeElement === canvas || document.activeElement === document.body;
   canvas.replaceWith(fresh);
   canvas = fresh;
@@ -45,6 +46,8 @@ async function showOnCanvas() {
   await viewer.show(canvas);
   // The window's own field for typed text.
   document.querySelector("canvas ~ input")?.setAttribute("aria-label", "Keyboard of the viewer");
+  // For whoever drives the page from outside.
+  canvas.dataset.shown = "yes";
 }
 
 // Shows the viewer for the first time.

@@ -6,16 +6,18 @@ const { line } = await import("./messages.js" + version);
 
 // How often a page that stays open asks whether there is a new version, milliseconds.
 const ASK_AGAIN = 60 * 60 * 1000;
-// A new version that has not taken over by then is left for another time, milliseconds.
+// A page that begins does not wait longer than that for a new version to take over, and one in which it is asked for not longer than that,
+// milliseconds.
 const LONGEST_WAIT = 5000;
+const LONGEST_WAIT_WHEN_ASKED = 60_000;
 
 const container = navigator.serviceWorker;
 
 // Whether the new version has taken over.
-function taken(waiting) {
+function taken(waiting, longest) {
   return new Promise((over) => {
     container.addEventListener("controllerchange", () => over(true), { once: true });
-    setTimeout(() => over(false), LONGEST_WAIT);
+    setTimeout(() => over(false), longest);
     waiting.postMessage("take over");
   });
 }
@@ -24,9 +26,18 @@ function taken(waiting) {
 // `before` is called if it has to be loaded anew for that.
 export async function takeNewest(before) {
   const waiting = container?.controller && (await container.getRegistration())?.waiting;
-  if (waiting && (await taken(waiting))) {
-    before();
-    location.reload();
+  if (!waiting) {
+    return;
+  }
+  // One that is late is in time as long as nothing is open.
+  const begin = () => {
+    if (document.body.dataset.state === "loading") {
+      before();
+      location.reload();
+    }
+  };
+  container.addEventListener("controllerchange", begin, { once: true });
+  if (await taken(waiting, LONGEST_WAIT)) {
     await new Promise(() => {});
   }
 }
@@ -60,7 +71,7 @@ export async function keepForOffline(save) {
   container.controller?.postMessage("tidy up");
   // Another tab has taken the new version: this one goes on with its own until it is reloaded.
   container.addEventListener("controllerchange", () => wasControlled && announce(save, async () => {}));
-  const offer = () => registration.waiting && announce(save, () => taken(registration.waiting));
+  const offer = () => registration.waiting && announce(save, () => taken(registration.waiting, LONGEST_WAIT_WHEN_ASKED));
   const follow = (worker) =>
     worker?.addEventListener("statechange", () => worker.state === "installed" && container.controller && offer());
   follow(registration.installing);

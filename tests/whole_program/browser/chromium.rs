@@ -207,6 +207,8 @@ impl Chromium {
                     self.send(worker.as_deref(), method, &json!({}));
                 }
             }
+            // Nothing that it is asked afterwards is ever answered.
+            "Inspector.targetCrashed" => panic!("the process of the page, or of its worker, has crashed"),
             "Network.requestWillBeSent" => {
                 self.requests.insert(parameters["request"]["url"].as_str().unwrap_or_default().to_string());
             }

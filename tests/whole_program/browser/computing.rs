@@ -16,7 +16,6 @@ const END_HELPERS: &str = "if (self.name === 'helper') {
 }";
 
 #[test]
-#[ignore = "not yet seen to pass; cargo test ... -- --ignored runs it"]
 fn slices_of_helpers_that_are_lost_are_computed_all_the_same() {
     let Some(stage) = stage() else { return };
     let host = Host::of(&stage.page);
@@ -64,7 +63,6 @@ const COUNT_FRAMES: &str = "{
 }";
 
 #[test]
-#[ignore = "passed alone, one of them hung in a whole run; cargo test ... -- --ignored runs it"]
 fn nothing_is_drawn_while_nothing_moves_and_at_once_when_something_does() {
     let Some(stage) = stage() else { return };
     let host = Host::of(&stage.page);
@@ -89,7 +87,6 @@ fn nothing_is_drawn_while_nothing_moves_and_at_once_when_something_does() {
 }
 
 #[test]
-#[ignore = "not yet seen to pass; cargo test ... -- --ignored runs it"]
 fn a_folder_of_three_thousand_files_opens() {
     let Some(stage) = stage() else { return };
     let host = Host::of(&stage.page);

@@ -60,7 +60,6 @@ fn mirrored(browser: &mut Chromium, id: &str, text: &str) {
 }
 
 #[test]
-#[ignore = "not yet seen to pass; cargo test ... -- --ignored runs it"]
 fn on_telephones_and_tablets_fingers_turn_zoom_and_read() {
     let Some(stage) = stage() else { return };
     let host = Host::of(&stage.page);
@@ -110,7 +109,6 @@ fn on_telephones_and_tablets_fingers_turn_zoom_and_read() {
 }
 
 #[test]
-#[ignore = "passed alone, one of them hung in a whole run; cargo test ... -- --ignored runs it"]
 fn a_screen_reader_and_the_keyboard_find_what_the_screen_shows() {
     let Some(stage) = stage() else { return };
     let host = Host::of(&stage.page);
@@ -172,7 +170,6 @@ fn named_series(folder: &std::path::Path) {
 }
 
 #[test]
-#[ignore = "passed alone, one of them hung in a whole run; cargo test ... -- --ignored runs it"]
 fn whose_scan_it_is_stands_on_screen_and_nowhere_else() {
     let Some(stage) = stage() else { return };
     let host = Host::of(&stage.page);
