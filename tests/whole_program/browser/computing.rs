@@ -87,7 +87,7 @@ fn nothing_is_drawn_while_nothing_moves_and_at_once_when_something_does() {
 }
 
 #[test]
-fn a_folder_of_three_thousand_files_opens() {
+fn a_folder_of_three_thousand_files_opens_and_one_that_needs_too_much_is_refused() {
     let Some(stage) = stage() else { return };
     let host = Host::of(&stage.page);
     let folder = TempDir::new().unwrap();
@@ -96,8 +96,33 @@ fn a_folder_of_three_thousand_files_opens() {
     browser.open(&format!("{}?device=cpu", host.origin));
     browser.wait_for(&format!("{STATUS}?.weights"));
     browser.drop(&[&folder.path().join("series")], [640, 400]);
-    assert_eq!(browser.wait_for(&format!("{STATUS}.study?.size")), serde_json::json!([SIDE, SIDE, 3000]));
+    let size = serde_json::json!([SIDE, SIDE, 3000]);
+    assert_eq!(browser.wait_for(&format!("{STATUS}.study?.size")), size);
     check_well(&mut browser, &host);
+
+    // What does not fit into the memory of a tab is refused before it is read, with its number: 1,500 slices of 512 x 512, of which the
+    // disk holds the headers alone.
+    let mut bytes = 0;
+    for k in 0..1500 {
+        let path = folder.path().join(format!("{k:05}.dcm"));
+        let header = dicom_header(k, 512);
+        std::fs::write(&path, &header).unwrap();
+        let whole = header.len() as u64 + 2 * 512 * 512;
+        std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(whole).unwrap();
+        bytes += whole;
+    }
+    std::fs::remove_dir_all(folder.path().join("series")).unwrap();
+    browser.drop(&[folder.path()], [640, 400]);
+    browser.wait_for(&format!("{STATUS}.notices.some((notice) => notice.startsWith('Error'))"));
+    let said = status(&mut browser);
+    // A voxel has two bytes in a file, and takes seven more of memory.
+    let needed = (bytes + bytes / 2 * 7).div_ceil(1_000_000);
+    let refused = format!(
+        "this scan needs {needed} MB of memory, and a browser tab has 3000 MB for it; open a part of its slices or every other one, \
+         or use the desktop program"
+    );
+    assert!(said["notices"].to_string().contains(&refused), "{said:#}");
+    assert_eq!(said["study"]["size"], size, "what was open stays open");
 }
 
 /// Columns and rows of the slices of [`write_series`].
@@ -111,8 +136,15 @@ fn write_series(folder: &Path, slices: usize) {
     }
 }
 
-/// Explicit VR, little endian (PS3.5, section 7).
 fn dicom_slice(k: usize) -> Vec<u8> {
+    let middle = f64::from(SIDE) / 2.0;
+    let inside = |n: u16| (f64::from(n % SIDE) - middle).hypot(f64::from(n / SIDE) - middle) < 0.38 * f64::from(SIDE);
+    let pixels = (0..SIDE * SIDE).flat_map(|n| (if inside(n) { 40i16 } else { -1000 }).to_le_bytes());
+    dicom_header(k, SIDE).into_iter().chain(pixels).collect()
+}
+
+/// All of a slice up to its pixels. Explicit VR, little endian (PS3.5, section 7).
+fn dicom_header(k: usize, side: u16) -> Vec<u8> {
     const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
     let uid = |n: String| format!("1.2.826.0.1.3680043.10.543.{n}");
     let text = |group: u16, element: u16, vr: &str, value: &str| {
@@ -130,10 +162,6 @@ fn dicom_slice(k: usize) -> Vec<u8> {
         text(2, 0x10, "UI", "1.2.840.10008.1.2.1"),
     ]
     .concat();
-    let middle = f64::from(SIDE) / 2.0;
-    let inside = |n: u16| (f64::from(n % SIDE) - middle).hypot(f64::from(n / SIDE) - middle) < 0.38 * f64::from(SIDE);
-    let pixels: Vec<u8> =
-        (0..SIDE * SIDE).flat_map(|n| (if inside(n) { 40i16 } else { -1000 }).to_le_bytes()).collect();
     [
         vec![0; 128],
         b"DICM".to_vec(),
@@ -150,8 +178,8 @@ fn dicom_slice(k: usize) -> Vec<u8> {
         text(0x20, 0x52, "UI", &uid("4".into())),
         short(2, 1),
         text(0x28, 4, "CS", "MONOCHROME2"),
-        short(0x10, SIDE),
-        short(0x11, SIDE),
+        short(0x10, side),
+        short(0x11, side),
         text(0x28, 0x30, "DS", "12\\12"),
         short(0x100, 16),
         short(0x101, 16),
@@ -159,7 +187,7 @@ fn dicom_slice(k: usize) -> Vec<u8> {
         short(0x103, 1),
         text(0x28, 0x1052, "DS", "0"),
         text(0x28, 0x1053, "DS", "1"),
-        dicom_element(0x7fe0, 0x10, "OW", &pixels),
+        [&[0xe0, 0x7f, 0x10, 0, b'O', b'W', 0, 0][..], &(2 * u32::from(side) * u32::from(side)).to_le_bytes()].concat(),
     ]
     .concat()
 }

@@ -44,6 +44,19 @@ pub enum PlatformError {
         /// The most that can be read.
         most: u64,
     },
+    /// More than can be held at all.
+    #[error(
+        "this scan needs {} MB of memory, and a browser tab has {} MB for it; open a part of its slices or every other one, or use \
+         the desktop program",
+        bytes.div_ceil(1_000_000),
+        most / 1_000_000
+    )]
+    NeedsTooMuch {
+        /// Bytes that it needs while it is opened and once it is open.
+        bytes: u64,
+        /// The most that there can be.
+        most: u64,
+    },
     /// A path in a browser.
     #[error("{0}: a web page reads no paths; drop the file on it")]
     NoPaths(String),

@@ -70,6 +70,11 @@ impl ComingFiles {
         self.listed.len() + self.coming.len()
     }
 
+    /// Those that nobody has asked for.
+    pub(super) fn listed(&self) -> impl Iterator<Item = &File> + Clone {
+        self.listed.iter()
+    }
+
     /// Bytes of those that nobody has asked for.
     pub(super) fn bytes(&self) -> u64 {
         self.listed.iter().map(|file| file.bytes).sum()

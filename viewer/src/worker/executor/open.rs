@@ -5,6 +5,7 @@
 //! the job is parked with a question, and goes on if the answer is yes.
 
 mod images;
+mod needs;
 mod retrieved;
 mod streamed;
 
@@ -185,13 +186,6 @@ impl Opening {
         Progress::Asks(question)
     }
 
-    /// Asks the user, once, if so much is too much.
-    fn fits(&mut self, platform: &dyn Platform, bytes: u64) -> Option<Progress> {
-        let large = !self.even_if_large && bytes > platform.memory_limit();
-        self.parked = large;
-        large.then_some(Progress::Large(bytes))
-    }
-
     fn step(&mut self, platform: &mut dyn Platform) -> Result<Progress, OpenError> {
         let progress = self.step_stage(platform)?;
         let Progress::Read(ct) = progress else { return Ok(progress) };
@@ -222,7 +216,8 @@ impl Opening {
                 if bytes > most {
                     return Err(PlatformError::TooMuch { bytes, most }.into());
                 }
-                if let Some(large) = self.fits(platform, bytes) {
+                self.can_fit(platform)?;
+                if let Some(large) = self.fits(platform, bytes)? {
                     return Ok(large);
                 }
                 let large = match self.as_what {
@@ -343,7 +338,8 @@ impl Opening {
         if let Some(group) = sorted.images.first() {
             if let Some(voxels) = images::header_voxels(group) {
                 let bytes = group.files.iter().map(|f| f.1.len() as u64).sum::<u64>();
-                if let Some(large) = self.fits(platform, bytes.saturating_add(voxels.saturating_mul(BYTES_PER_VOXEL))) {
+                let needed = bytes.saturating_add(voxels.saturating_mul(BYTES_PER_VOXEL));
+                if let Some(large) = self.fits(platform, needed)? {
                     return Ok(large);
                 }
             }

@@ -37,6 +37,8 @@ pub struct FakeState {
     pub memory_limit: u64,
     /// What [`super::Platform::most_bytes`] says.
     pub most_bytes: u64,
+    /// What [`super::Platform::most_needed`] says.
+    pub most_needed: u64,
     /// What [`super::Platform::large`] says.
     pub large: u64,
     /// Files that lay in memory whole.
@@ -76,6 +78,7 @@ impl Default for FakeState {
             patience: 0,
             memory_limit: u64::MAX,
             most_bytes: u64::MAX,
+            most_needed: u64::MAX,
             large: u64::MAX,
             read_whole: 0,
             attention: 1.0,
@@ -158,6 +161,10 @@ impl super::Platform for FakePlatform {
 
     fn most_bytes(&self) -> u64 {
         self.state().most_bytes
+    }
+
+    fn most_needed(&self) -> u64 {
+        self.state().most_needed
     }
 
     fn large(&self) -> u64 {

@@ -87,6 +87,11 @@ pub trait Platform {
         u64::MAX
     }
 
+    /// The most bytes that an opened study can need, whatever the user says.
+    fn most_needed(&self) -> u64 {
+        u64::MAX
+    }
+
     /// Bytes from which on a file that is read alone does not lie in memory beside its voxels, where its format allows that.
     fn large(&self) -> u64 {
         64_000_000

@@ -18,6 +18,9 @@ use crate::worker::{Access, Input};
 /// Bytes for a study: a tab has 4 GB of addresses, in which everything else lies, too.
 const LIMIT: u64 = 1_500_000_000;
 
+/// Bytes for a study, at most: with more the addresses run out on the way, and the tab with it.
+const MOST_NEEDED: u64 = 3_000_000_000;
+
 /// Bytes that are read: a browser hands out no more than 2 GB at once, and the volume needs room beside them.
 const MOST: u64 = 2_000_000_000;
 
@@ -62,6 +65,10 @@ impl super::Platform for Browser {
 
     fn most_bytes(&self) -> u64 {
         MOST
+    }
+
+    fn most_needed(&self) -> u64 {
+        MOST_NEEDED
     }
 
     /// On the processor as many workers compute as it has cores to spare: this one, and helpers.

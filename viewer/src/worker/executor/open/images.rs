@@ -110,7 +110,7 @@ impl Opening {
         let voxels = reader.size().iter().fold(1u64, |count, &n| count.saturating_mul(n as u64));
         self.stage = OpenStage::Series(Box::new(reader), rest);
         // The reader holds the files: a yes goes on with it.
-        let large = self.fits(platform, bytes.saturating_add(voxels.saturating_mul(BYTES_PER_VOXEL)));
+        let large = self.fits(platform, bytes.saturating_add(voxels.saturating_mul(BYTES_PER_VOXEL)))?;
         Ok(large.unwrap_or(Progress::Going("Decoding", Some(0.0))))
     }
 

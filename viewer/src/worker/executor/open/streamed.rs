@@ -50,7 +50,7 @@ impl Opening {
             self.coming.add(vec![file]);
             return Ok(Progress::Going("Reading", Some(0.0)));
         };
-        let large = self.fits(platform, voxels.saturating_mul(BYTES_PER_VOXEL));
+        let large = self.fits(platform, voxels.saturating_mul(BYTES_PER_VOXEL))?;
         if large.is_some() || self.told.0 != DECODING {
             self.stage = OpenStage::Streaming(file);
             return Ok(large.unwrap_or(Progress::Going(DECODING, None)));

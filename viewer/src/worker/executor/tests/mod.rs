@@ -2,6 +2,7 @@
 
 mod archive;
 mod demo;
+mod fitting;
 mod labels;
 mod opening;
 mod questions;

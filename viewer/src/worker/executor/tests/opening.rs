@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::*;
 
-fn opened_ct(events: &[Event]) -> Arc<CtVolume> {
+pub(super) fn opened_ct(events: &[Event]) -> Arc<CtVolume> {
     match events.last() {
         Some(Event::Opened { what: Opened::Ct { ct, .. }, job: 1 }) => ct.clone(),
         other => panic!("no CT: {other:?}"),
@@ -259,35 +259,6 @@ fn of_several_series_the_user_chooses_one_by_its_picture() {
 }
 
 #[test]
-fn what_does_not_fit_is_asked_before_it_is_decoded() {
-    let ct = samples::nifti(&samples::ct(SLICES));
-    let voxels = (60 * 60 * SLICES) as u64;
-    let platform = samples::platform();
-    platform.state().memory_limit = voxels * 6;
-    let mut rig = Rig::on(platform);
-    let events = rig.open(vec![bytes("ct", ct.clone())]);
-    match events.last() {
-        Some(Event::OpenLarge { job: 1, bytes }) => assert_eq!(*bytes, voxels * 7 + ct.len() as u64),
-        other => panic!("{other:?}"),
-    }
-    // Parked: nothing happens until the answer.
-    assert!(rig.rest().is_empty());
-    rig.tell(Command::Open { job: 1, inputs: Vec::new(), as_what: OpenAs::Whatever, even_if_large: true });
-    opened_ct(&rig.rest());
-    // DICOM says its size by its headers, too.
-    rig.platform.state().memory_limit = 1 << 20;
-    let events = rig.open(vec![file("dicom-geometry.zip")]);
-    assert!(matches!(events.last(), Some(Event::OpenAsks { .. })), "{events:?}");
-    let Some(Event::OpenAsks { question: OpenQuestion::Series(series), .. }) = events.last() else { panic!() };
-    let best = series.iter().position(|entry| entry.best.is_some()).unwrap();
-    rig.tell(Command::AnswerOpen { job: 1, answer: OpenAnswer::Series(best) });
-    let events = rig.rest();
-    assert!(matches!(events.last(), Some(Event::OpenLarge { .. } | Event::OpenFailed { .. })), "{events:?}");
-    rig.tell(Command::CancelOpen);
-    assert!(matches!(&rig.rest()[..], [] | [Event::OpenFailed { .. }]));
-}
-
-#[test]
 fn a_large_file_becomes_voxels_while_it_is_read_and_is_never_in_memory_whole() {
     let ct = samples::ct(SLICES);
     let mut plain = Vec::new();
@@ -315,23 +286,6 @@ fn a_large_file_becomes_voxels_while_it_is_read_and_is_never_in_memory_whole() {
     // What cannot be decoded so is read first.
     let opened = opened_ct(&rig.open(vec![bytes("download", nrrd::write_ct(&ct, "").unwrap())]));
     assert_eq!((&opened.voxels, rig.platform.state().read_whole), (&ct.voxels, 1));
-}
-
-#[test]
-fn what_can_never_be_read_is_refused_with_its_size_before_it_is() {
-    let platform = samples::platform();
-    platform.state().most_bytes = 2_000_000_000;
-    let mut rig = Rig::on(platform);
-    let ct = samples::nifti(&samples::ct(SLICES));
-    opened_ct(&rig.open(vec![bytes("ct", ct.clone())]));
-    rig.platform.state().most_bytes = 1000;
-    let events = rig.open(vec![bytes("ct", ct)]);
-    assert!(
-        !events.iter().any(|e| matches!(e, Event::OpenProgress { part: Some(_), .. })),
-        "nothing was read: {events:?}"
-    );
-    let Some(Event::OpenFailed { message, .. }) = events.last() else { panic!("{events:?}") };
-    assert!(message.contains("GB, and a browser tab reads at most"), "{message}");
 }
 
 #[test]

@@ -1,0 +1,83 @@
+use attention_anatomy::formats::{archive, dicom};
+
+use super::opening::opened_ct;
+use super::*;
+
+#[test]
+fn what_does_not_fit_is_asked_before_it_is_decoded() {
+    let ct = samples::nifti(&samples::ct(SLICES));
+    let voxels = (60 * 60 * SLICES) as u64;
+    let platform = samples::platform();
+    platform.state().memory_limit = voxels * 6;
+    let mut rig = Rig::on(platform);
+    let events = rig.open(vec![bytes("ct", ct.clone())]);
+    match events.last() {
+        Some(Event::OpenLarge { job: 1, bytes }) => assert_eq!(*bytes, voxels * 7 + ct.len() as u64),
+        other => panic!("{other:?}"),
+    }
+    // Parked: nothing happens until the answer.
+    assert!(rig.rest().is_empty());
+    rig.tell(Command::Open { job: 1, inputs: Vec::new(), as_what: OpenAs::Whatever, even_if_large: true });
+    opened_ct(&rig.rest());
+    // DICOM says its size by its headers, too.
+    rig.platform.state().memory_limit = 1 << 20;
+    let events = rig.open(vec![file("dicom-geometry.zip")]);
+    assert!(matches!(events.last(), Some(Event::OpenAsks { .. })), "{events:?}");
+    let Some(Event::OpenAsks { question: OpenQuestion::Series(series), .. }) = events.last() else { panic!() };
+    let best = series.iter().position(|entry| entry.best.is_some()).unwrap();
+    rig.tell(Command::AnswerOpen { job: 1, answer: OpenAnswer::Series(best) });
+    let events = rig.rest();
+    assert!(matches!(events.last(), Some(Event::OpenLarge { .. } | Event::OpenFailed { .. })), "{events:?}");
+    rig.tell(Command::CancelOpen);
+    assert!(matches!(&rig.rest()[..], [] | [Event::OpenFailed { .. }]));
+}
+
+#[test]
+fn what_can_never_be_read_is_refused_with_its_size_before_it_is() {
+    let platform = samples::platform();
+    platform.state().most_bytes = 2_000_000_000;
+    let mut rig = Rig::on(platform);
+    let ct = samples::nifti(&samples::ct(SLICES));
+    opened_ct(&rig.open(vec![bytes("ct", ct.clone())]));
+    rig.platform.state().most_bytes = 1000;
+    let events = rig.open(vec![bytes("ct", ct)]);
+    assert!(
+        !events.iter().any(|e| matches!(e, Event::OpenProgress { part: Some(_), .. })),
+        "nothing was read: {events:?}"
+    );
+    let Some(Event::OpenFailed { message, .. }) = events.last() else { panic!("{events:?}") };
+    assert!(message.contains("GB, and a browser tab reads at most"), "{message}");
+}
+
+#[test]
+fn a_series_that_can_never_fit_is_refused_by_its_heads_and_two_of_which_each_fits_are_not() {
+    let path = format!("{}/../tests/data/ct-dicom-jpeg2000.zip", env!("CARGO_MANIFEST_DIR"));
+    let slices = archive::unzip(&std::fs::read(path).unwrap(), 64 << 20).unwrap();
+    let size: u64 = slices.iter().map(|(_, slice)| slice.len() as u64).sum();
+    // The same slices as a series of another name.
+    let uid = dicom::series_of(&slices[0].1).unwrap();
+    let other = format!("{}{}", &uid[..uid.len() - 1], (uid.as_bytes()[uid.len() - 1] - b'0' + 1) % 10);
+    let renamed = |slice: &[u8]| {
+        let mut slice = slice.to_vec();
+        let at = slice.windows(uid.len()).position(|window| window == uid.as_bytes()).unwrap();
+        slice[at..at + other.len()].copy_from_slice(other.as_bytes());
+        slice
+    };
+    let one: Vec<Input> = slices.iter().map(|(name, slice)| bytes(name, slice.clone())).collect();
+    let two =
+        || one.iter().cloned().chain(slices.iter().map(|(name, slice)| bytes(&format!("b/{name}"), renamed(slice))));
+    let platform = samples::platform();
+    let mut rig = Rig::on(platform);
+    // 4.5 times its files, as two bytes of a file become a voxel of seven.
+    rig.platform.state().most_needed = 6 * size;
+    let events = rig.open(two().collect());
+    let read = std::mem::take(&mut rig.platform.state().read_whole);
+    assert_eq!(read, 8, "compressed slices need more, which is known once they are read: {events:?}");
+    rig.platform.state().most_needed = 4 * size;
+    let events = rig.open(one);
+    assert_eq!(rig.platform.state().read_whole, 0);
+    let needed = (size + size / 2 * 7).div_ceil(1_000_000);
+    let Some(Event::OpenFailed { message, .. }) = events.last() else { panic!("{events:?}") };
+    assert!(message.contains(&format!("needs {needed} MB of memory, and a browser tab has 2 MB for it")), "{message}");
+    assert!(message.contains("open a part of its slices or every other one, or use the desktop program"), "{message}");
+}
