@@ -1,7 +1,9 @@
 //! Which device computes.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use attention_anatomy::infer::device::{ComputeDevice, DevicePreference};
+
+use crate::progress;
 
 /// Where a network runs, as `--device` names it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -24,7 +26,32 @@ impl DeviceChoice {
         Ok(ComputeDevice::open(self.into())?)
     }
 
-    /// The device, ready for what runs on the tensor library: training, and the reference engine.
+    /// The device, ready to train: with the kernels of this program, or with the tensor library's. Where a GPU is only one of two
+    /// choices and trains wrongly, the processor does, and it is said why.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); also where the tensor library is asked for on the processor, on which it does not compute the layers.
+    pub fn open_for_training(self, engine: EngineChoice) -> Result<ComputeDevice> {
+        let device = self.open()?;
+        match engine {
+            EngineChoice::Burn if device.gpu.is_none() => {
+                bail!(
+                    "--engine burn trains on a GPU only, and this is {}: leave it out, or add --device gpu",
+                    device.name
+                )
+            }
+            EngineChoice::Burn => Ok(device.with_tensors()?),
+            EngineChoice::Own => match device.for_training() {
+                Err(error) if self == Self::Auto => {
+                    progress::note(&format!("note: {error}; the CPU trains"));
+                    Self::Cpu.open()
+                }
+                opened => Ok(opened?),
+            },
+        }
+    }
+
+    /// The device, ready for what runs on the tensor library: the reference engine, and measuring the unit of attention.
     ///
     /// # Errors
     /// As [`open`](Self::open).

@@ -34,7 +34,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 var value = vec4<f32>();
                 let begin = channels_at(source, top + i32(at / HALO_WIDTH), left + i32(at % HALO_WIDTH));
                 if begin >= 0 {
-                    value = load(which, u32(begin) + c);
+                    value = load(which, group.z * source.slice + u32(begin) + c);
                 }
                 halo[at] = value;
             }
@@ -83,8 +83,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let x = group.x * WIDTH + tx + {i}u;
         if x < layer.columns && y * layer.columns < layer.pixels {
             let pixel = y * layer.columns + x;
-            result[pixel * 4u + half] = finished(low{i}, pixel, half);
-            result[pixel * 4u + half + 1u] = finished(high{i}, pixel, half + 1u);
+            let to = (group.z * layer.pixels + pixel) * 4u + half;
+            result[to] = finished(low{i}, group.z, pixel, half);
+            result[to + 1u] = finished(high{i}, group.z, pixel, half + 1u);
         }
     }
 #end

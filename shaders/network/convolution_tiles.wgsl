@@ -24,7 +24,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 #for i 0 8
     var sum{i} = vec4<f32>();
 #end
-    let begin = group.z * layer.chunks_per_part;
+    let slice = group.z / layer.parts;
+    let part = group.z % layer.parts;
+    let begin = part * layer.chunks_per_part;
     let end = min(begin + layer.chunks_per_part, layer.chunks);
     var which = 0u;
     var tap = 0u;
@@ -33,8 +35,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var source = layer.source[0];
     for (var chunk = 0u; chunk < end; chunk++) {
         if chunk >= begin {
-            var dy = 0;
-            var dx = 0;
+            var dy = i32(tap / 2u);
+            var dx = i32(tap % 2u);
             if source.kernel == 3u {
                 dy = i32(tap / 3u) - 1;
                 dx = i32(tap % 3u) - 1;
@@ -45,7 +47,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 var value = vec4<f32>();
                 let at = channels_at(source, row{j} * i32(source.stride) + dy, column{j} * i32(source.stride) + dx);
                 if inside{j} && c + lane < source.c4 && at >= 0 {
-                    value = load(which, u32(at) + c + lane);
+                    value = load(which, slice * source.slice + u32(at) + c + lane);
                 }
                 pixels_tile[lane * {PITCH}u + local / 4u + {j*QUARTER}u] = value;
             }
@@ -97,7 +99,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             if layer.parts > 1u {
                 result[(group.z * layer.pixels + pixel) * layer.n4 + n] = sum{i};
             } else {
-                result[place(pixel, n)] = finished(sum{i}, pixel, n);
+                result[slice_at(slice) + place(pixel, n)] = finished(sum{i}, slice, pixel, n);
             }
         }
     }

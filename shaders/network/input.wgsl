@@ -1,4 +1,4 @@
-// Planes [channel][row][column] to maps [row][column][c4], with zeros in channels past the last.
+// Planes [slice][channel][row][column] to maps [slice][row][column][c4], with zeros in channels past the last.
 
 struct Input {
     pixels: u32,
@@ -20,9 +20,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         var value = vec4<f32>();
         for (var k = 0u; k < 4u; k++) {
             if 4u * c + k < input.channels {
-                value[k] = planes[(4u * c + k) * input.pixels + id.x];
+                value[k] = planes[(id.y * input.channels + 4u * c + k) * input.pixels + id.x];
             }
         }
-        result[id.x * input.c4 + c] = value;
+        result[(id.y * input.pixels + id.x) * input.c4 + c] = value;
     }
 }

@@ -5,7 +5,7 @@ struct Source {
     c4: u32,
     width: u32,
     height: u32,
-    // 1 or 3.
+    // 1 or 3 pixels a side, around the one that is looked at; or 2, from it on.
     kernel: u32,
     // Step of the output in the source.
     stride: u32,
@@ -15,8 +15,9 @@ struct Source {
     field_height: u32,
     x: u32,
     y: u32,
+    // Vectors from the maps of one slice of a batch to those of the next.
+    slice: u32,
     unused0: u32,
-    unused1: u32,
 }
 
 struct Layer {
@@ -33,7 +34,7 @@ struct Layer {
     chunks_per_part: u32,
     // Parts.
     parts: u32,
-    // RELU, RESIDUAL, SCATTER.
+    // RELU, RESIDUAL, SCATTER, SAME.
     flags: u32,
     sources: u32,
     // The first row of the weights that holds no weight, but the bias.
@@ -48,6 +49,8 @@ struct Layer {
 const RELU = 1u;
 const RESIDUAL = 2u;
 const SCATTER = 4u;
+// The residual lies as the result does.
+const SAME = 8u;
 
 @group(0) @binding(0) var<uniform> layer: Layer;
 // Rows of n4: [source][tap][channel], some of zeros, and the bias.
@@ -81,7 +84,12 @@ fn channels_at(source: Source, field_y: i32, field_x: i32) -> i32 {
     return -1;
 }
 
-// Where the sum of a pixel and a group of channels goes.
+// Where the result of a slice begins.
+fn slice_at(slice: u32) -> u32 {
+    return slice * layer.pixels * layer.n4;
+}
+
+// Where the sum of a pixel and a group of channels goes, within its slice.
 fn place(pixel: u32, n: u32) -> u32 {
     if (layer.flags & SCATTER) == 0u {
         return pixel * layer.out_c4 + n;
@@ -93,9 +101,11 @@ fn place(pixel: u32, n: u32) -> u32 {
 }
 
 // Bias, residual and ReLU.
-fn finished(sum: vec4<f32>, pixel: u32, n: u32) -> vec4<f32> {
+fn finished(sum: vec4<f32>, slice: u32, pixel: u32, n: u32) -> vec4<f32> {
     var value = sum + weights[layer.bias_row * layer.n4 + n];
-    if (layer.flags & RESIDUAL) != 0u {
+    if (layer.flags & SAME) != 0u {
+        value += residual[slice_at(slice) + place(pixel, n)];
+    } else if (layer.flags & RESIDUAL) != 0u {
         let y = i32(layer.y + pixel / layer.columns);
         let x = i32(layer.x + pixel % layer.columns);
         value += residual[u32(max(channels_at(layer.source[3], y, x), 0)) + n];

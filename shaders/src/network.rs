@@ -30,6 +30,28 @@ impl Tiles {
     }
 }
 
+/// What a workgroup of `weight_gradient.wgsl` makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProductTiles {
+    /// Rows (channels under taps) in groups of four, a multiple of 4.
+    pub rows4: u32,
+    /// Channels of the gradients in groups of four, a multiple of 4.
+    pub outputs4: u32,
+}
+
+impl ProductTiles {
+    /// For sixteen channels.
+    pub const TALL: Self = Self { rows4: 32, outputs4: 4 };
+    /// For more.
+    pub const BROAD: Self = Self { rows4: 16, outputs4: 8 };
+
+    /// All that there are.
+    pub const ALL: [Self; 2] = [Self::TALL, Self::BROAD];
+}
+
+/// Workgroups in a row where there may be more of them than one dimension takes.
+pub const ROW: u32 = 32_768;
+
 /// Rows of zeros that weights need after their last one: a tile reads sixteen of them, whatever is left.
 pub const SPARE_ROWS: usize = 16;
 
@@ -52,11 +74,44 @@ pub enum Kernel {
     Labels,
     /// What attention takes away.
     Removed,
+    /// Maps to planes.
+    Planes,
+    /// Gradients by the weights of a convolution.
+    WeightGradient(ProductTiles),
+    /// The second pass of what several workgroups found.
+    AddGradients,
+    /// Sums of channels and of their squares.
+    Moments,
+    /// From these to a normalisation.
+    Statistics,
+    /// Normalisation, shortcut, ReLU.
+    Activate,
+    /// Back through the ReLU, and sums of channels.
+    Slopes,
+    /// From these to the gradients of a normalisation's parameters.
+    NormGradient,
+    /// Back through the normalisation.
+    BeforeNorm,
 }
 
 impl Kernel {
-    /// All variants.
-    pub fn all() -> Vec<Self> {
+    /// What inference does not need: all variants for a training.
+    pub fn training() -> Vec<Self> {
+        let others = [
+            Self::Planes,
+            Self::AddGradients,
+            Self::Moments,
+            Self::Statistics,
+            Self::Activate,
+            Self::Slopes,
+            Self::NormGradient,
+            Self::BeforeNorm,
+        ];
+        ProductTiles::ALL.map(Self::WeightGradient).into_iter().chain(others).collect()
+    }
+
+    /// All variants for inference.
+    pub fn inference() -> Vec<Self> {
         let tiles = Tiles::ALL.map(Self::ConvolutionTiles);
         let others = [
             Self::Input,
@@ -83,6 +138,17 @@ impl Kernel {
             Self::Probabilities => "probabilities".into(),
             Self::Labels => "labels".into(),
             Self::Removed => "what attention takes away".into(),
+            Self::Planes => "planes".into(),
+            Self::WeightGradient(ProductTiles { rows4, outputs4 }) => {
+                format!("weight gradient in tiles of {} x {}", 4 * rows4, 4 * outputs4)
+            }
+            Self::AddGradients => "second pass of gradients".into(),
+            Self::Moments => "moments".into(),
+            Self::Statistics => "statistics".into(),
+            Self::Activate => "normalisation and ReLU".into(),
+            Self::Slopes => "back through the ReLU".into(),
+            Self::NormGradient => "gradients of a normalisation".into(),
+            Self::BeforeNorm => "back through the normalisation".into(),
         }
     }
 
@@ -112,6 +178,26 @@ impl Kernel {
             Self::Probabilities => expand(include_str!("../network/probabilities.wgsl"), &[]),
             Self::Labels => expand(include_str!("../network/labels.wgsl"), &[]),
             Self::Removed => expand(include_str!("../network/removed.wgsl"), &[]),
+            Self::Planes => expand(include_str!("../training/planes.wgsl"), &[]),
+            Self::WeightGradient(ProductTiles { rows4, outputs4 }) => {
+                let constants = [
+                    ("TM4", rows4),
+                    ("TN4", outputs4),
+                    ("HALF", rows4 / 2),
+                    // One more, so that the sixteen positions of a group of rows lie in different banks.
+                    ("PITCH", rows4 + 1),
+                    ("LOADS", rows4 / 4),
+                    ("GRADIENT_LOADS", outputs4 / 4),
+                ];
+                expand(include_str!("../training/weight_gradient.wgsl"), &constants)
+            }
+            Self::AddGradients => expand(include_str!("../training/add_gradients.wgsl"), &[]),
+            Self::Moments => expand(include_str!("../training/moments.wgsl"), &[]),
+            Self::Statistics => expand(include_str!("../training/statistics.wgsl"), &[]),
+            Self::Activate => expand(include_str!("../training/activate.wgsl"), &[("ROW", ROW)]),
+            Self::Slopes => expand(include_str!("../training/slopes.wgsl"), &[]),
+            Self::NormGradient => expand(include_str!("../training/norm_gradient.wgsl"), &[]),
+            Self::BeforeNorm => expand(include_str!("../training/before_norm.wgsl"), &[("ROW", ROW)]),
         }
     }
 }

@@ -35,11 +35,14 @@ pub fn run(configs: &[String]) -> Result<ExitCode> {
     let configs: Vec<PathBuf> = configs.iter().map(PathBuf::from).collect();
     let configs = if configs.is_empty() { presets() } else { configs };
     for config in configs {
-        say::heading(&format!("a training step of {} (burn)", config.display()));
-        let mut step = program(&binary);
-        step.args(["bench", "--device", "gpu", "--steps", "5", "--training"]).arg(&config);
-        if !finish(&mut step, end)? {
-            say::line("not measured");
+        // Its kernels are checked against the processor before the first step.
+        for engine in ["own", "burn"] {
+            say::heading(&format!("a training step of {} ({engine})", config.display()));
+            let mut step = program(&binary);
+            step.args(["bench", "--device", "gpu", "--engine", engine, "--steps", "5", "--training"]).arg(&config);
+            if !finish(&mut step, end)? {
+                say::line("not measured");
+            }
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -21,7 +21,7 @@ use attention_anatomy::volume::{Geometry, Modality, Volume};
 use burn::tensor::{Device, Distribution, Tensor};
 
 use super::{bench_gpu, bench_training};
-use crate::device::DeviceChoice;
+use crate::device::{DeviceChoice, EngineChoice};
 use crate::output::{Overwrite, SingleFile};
 use crate::{model, number, progress};
 
@@ -59,6 +59,9 @@ pub struct Args {
     /// Device of the training.
     #[arg(long, default_value = "cpu", requires = "training")]
     pub(super) device: DeviceChoice,
+    /// What computes the layers of the training on a GPU.
+    #[arg(long, default_value = "own", requires = "training")]
+    pub(super) engine: EngineChoice,
 }
 
 /// `90x70`.

@@ -16,6 +16,7 @@ use attention_anatomy::train::{Trainer, TrainingConfig};
 use attention_anatomy::volume::Geometry;
 
 use super::bench::Args;
+use crate::device::EngineChoice;
 use crate::{data, progress};
 
 /// Times a step that has all losses.
@@ -31,9 +32,9 @@ pub fn run(path: &Path, args: &Args) -> Result<ExitCode> {
     // The three losses of equation (2), whichever of them the phase has.
     phase.loss = LossWeights { dice: 1.0, focal: 1.0, region: 1.0, ..LossWeights::default() };
     config.phases = vec![phase];
-    let device = args.device.open_with_tensors()?;
+    let device = args.device.open_for_training(args.engine)?;
     let batch = made_up_batch(&config);
-    let mut trainer = Trainer::new(config.clone(), &device.burn);
+    let mut trainer = Trainer::new(config.clone(), &device);
     let clock = Instant::now();
     trainer.step(&batch)?;
     let mut seconds = vec![clock.elapsed().as_secs_f64()];
@@ -49,20 +50,20 @@ pub fn run(path: &Path, args: &Args) -> Result<ExitCode> {
         }
     }
     progress::print_line(&format!(
-        "{}: batch of {} ({} at once), {crop} x {crop} pixels, base {}, on {}",
+        "{}: batch of {} ({} at once), {crop} x {crop} pixels, base {}, on {}{}",
         config.name,
         config.batch,
         config.micro_batch.unwrap_or(config.batch).min(config.batch),
         config.network.base,
         device.name,
+        if args.engine == EngineChoice::Burn { " by burn" } else { "" },
         crop = config.input().crop,
     ));
     let step = median(&mut seconds);
     progress::print_line(&format!("seconds per step{}: {step:.3}", if args.steps > 0 { "" } else { " (the first)" }));
-    match device.burn.memory_pool_usage() {
-        Some(usage) => {
-            progress::print_line(&format!("device memory reserved: {:.2} GB", usage.bytes_reserved as f64 * 1e-9))
-        }
+    let reserved = trainer.device_bytes().or(device.burn.memory_pool_usage().map(|usage| usage.bytes_reserved));
+    match reserved {
+        Some(bytes) => progress::print_line(&format!("device memory reserved: {:.2} GB", bytes as f64 * 1e-9)),
         None => match peak_resident_bytes() {
             Some(bytes) => progress::print_line(&format!("peak memory of the process: {:.2} GB", bytes as f64 * 1e-9)),
             None => progress::print_line("memory: not measured (the device does not tell)"),

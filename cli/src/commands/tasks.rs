@@ -14,7 +14,7 @@ use attention_anatomy::train::{
 use serde_json::json;
 
 use super::bench_training::made_up_batch;
-use crate::device::DeviceChoice;
+use crate::device::{DeviceChoice, EngineChoice};
 use crate::output::Overwrite;
 use crate::store::FolderStore;
 use crate::{data, interrupt, number, progress, threads, training};
@@ -73,6 +73,9 @@ pub struct JobArgs {
     /// Where the networks are trained.
     #[arg(long, default_value = "cpu")]
     device: DeviceChoice,
+    /// What computes the layers on a GPU.
+    #[arg(long, default_value = "own")]
+    engine: EngineChoice,
     #[command(flatten)]
     overwrite: Overwrite,
 }
@@ -95,7 +98,7 @@ impl JobArgs {
             store.claim()?;
         }
         if !self.collect {
-            let device = self.device.open_with_tensors()?;
+            let device = self.device.open_for_training(self.engine)?;
             let work = |experiment: &mut Experiment<'_>| job.train(&choice, experiment);
             let stop = interrupt::flag()?;
             if !training::experiment(&self.data, &store, &device, self.tolerance_mm, stop, work)? {
@@ -118,7 +121,7 @@ impl JobArgs {
     }
 
     fn print_plan(&self, tasks: &[PlannedTask], base: &TrainingConfig, files: &[PathBuf]) -> Result<()> {
-        let device = self.device.open_with_tensors()?;
+        let device = self.device.open_for_training(self.engine)?;
         let seconds = match self.step_seconds {
             Some(seconds) => seconds,
             None => measured(base, &device)?,
@@ -176,7 +179,7 @@ fn measured(config: &TrainingConfig, device: &ComputeDevice) -> Result<f64> {
     let mut config = config.clone();
     config.phases = config.phases.pop().into_iter().collect();
     let batch = made_up_batch(&config);
-    let mut trainer = Trainer::new(config, &device.burn);
+    let mut trainer = Trainer::new(config, device);
     let mut seconds = f64::INFINITY;
     for _ in 0..3 {
         let clock = Instant::now();

@@ -37,6 +37,9 @@ pub struct Args {
     /// Where the network is trained.
     #[arg(long, default_value = "cpu")]
     device: crate::device::DeviceChoice,
+    /// What computes the layers on a GPU.
+    #[arg(long, default_value = "own")]
+    engine: crate::device::EngineChoice,
     #[command(flatten)]
     overwrite: Overwrite,
 }
@@ -53,7 +56,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     read.extend(args.from.clone());
     let store = FolderStore::guarded(&args.output, "train", read, args.overwrite)?;
     store.claim()?;
-    let device = args.device.open_with_tensors()?;
+    let device = args.device.open_for_training(args.engine)?;
     let mut monitor = Monitor::new(&device);
     let mut events = |event| monitor.on_event(event);
     let data = data::load(&config, &args.data, &mut events)?;
@@ -70,7 +73,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         from: from.as_ref().map(|(place, bytes)| StartWeights { place, bytes }),
         report: args.report.then_some(report::training_report_html),
     };
-    let session = PersistentSession::begin(task, &device.burn, &mut events)?;
+    let session = PersistentSession::begin(task, &device, &mut events)?;
     if session.run(&*interrupt::flag()?, &mut events)? == Ended::Finished {
         progress::print_line(&store.place(FINAL));
         return Ok(ExitCode::SUCCESS);

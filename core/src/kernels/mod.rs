@@ -3,8 +3,8 @@
 //! A whole network is laid out as one list of operations: for inference natively and in WebAssembly from one source (`plan/`), for
 //! training natively, forward and backward (`training/`). The losses stand beside their equations (`loss/fused_cpu.rs`).
 //!
-//! A GPU has the plan for inference with kernels of its own (`wgsl/`); training there and in the browser is burn's. burn's CPU backend unrolls a convolution into a matrix that is nine
-//! times as large as its input; for what still goes through it there is one without.
+//! A GPU has both with kernels of its own (`wgsl/`); in the browser training is burn's. burn's CPU backend unrolls a convolution into a
+//! matrix that is nine times as large as its input; for what still goes through it there is one without.
 //!
 //! | file | what |
 //! |---|---|

@@ -10,6 +10,7 @@
 //! | `region.rs` | region classifier and attention vector z4 |
 //! | `attention.rs` | equation (1) |
 //! | `gauge.rs` | which height of z4 counts as 1 |
+//! | `parameters.rs` | all tensors as numbers |
 //! | `count.rs` | multiply-adds, in closed form |
 //! | `weights.rs` | SafeTensors file with its model information |
 //! | `pytorch.rs` | the same in PyTorch's names and layout |
@@ -21,6 +22,8 @@ mod config;
 pub mod count;
 pub mod gauge;
 pub mod onnx;
+#[cfg(not(target_family = "wasm"))]
+mod parameters;
 pub mod pytorch;
 pub mod region;
 pub mod unet;
@@ -32,6 +35,8 @@ use burn::module::Module;
 use burn::nn::BatchNorm;
 use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
 
+#[cfg(not(target_family = "wasm"))]
+use crate::kernels::training::Parameters;
 pub use config::NetworkConfig;
 use gauge::AttentionGauge;
 use region::{Outside, RegionBranch, RegionOutput};
@@ -119,6 +124,14 @@ impl AttentionAnatomy {
     /// `[B, 64, h, w]`.
     pub fn region_of(&self, maps: Tensor<4>) -> Option<RegionOutput> {
         self.region.as_ref().map(|branch| branch.answer(maps))
+    }
+
+    /// All tensors, under the names of the fields. Reads from the device.
+    #[cfg(not(target_family = "wasm"))]
+    pub fn parameters(&self) -> Parameters {
+        let mut collect = parameters::Collect::default();
+        self.visit(&mut collect);
+        collect.found
     }
 
     /// What the normalisations add to variances.

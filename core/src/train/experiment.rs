@@ -226,7 +226,7 @@ impl<'a> Experiment<'a> {
             from: None,
             report: self.setup.report,
         };
-        let session = PersistentSession::begin(task, &self.setup.device.burn, self.setup.events)?;
+        let session = PersistentSession::begin(task, self.setup.device, self.setup.events)?;
         Ok(session.run(&self.setup.stop, self.setup.events)? == Ended::Finished)
     }
 

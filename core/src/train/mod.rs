@@ -18,7 +18,7 @@
 //! | `start.rs` | start weights that the seed alone determines |
 //! | `checkpoint.rs` | one SafeTensors file: network, optimiser, step |
 //! | `log.rs` | the lines of `metrics.jsonl` |
-//! | `processor/` | the layers of a step where the device is this processor |
+//! | `layers/` | the layers of a step on this processor, or on a GPU by kernels of our own |
 //! | `predict.rs` | labels, regions and attention of a batch of slices |
 //! | `gauge.rs` | the height of attention on slices that show an organ |
 //! | `validation.rs` | Dice of held-out slices while training |
@@ -31,10 +31,10 @@ mod error;
 #[cfg(not(target_family = "wasm"))]
 pub mod experiment;
 pub mod gauge;
+mod layers;
 pub mod log;
 pub mod persistent;
 pub mod predict;
-mod processor;
 #[cfg(not(target_family = "wasm"))]
 pub mod router;
 #[cfg(test)]
@@ -71,6 +71,7 @@ use web_time::Instant;
 use crate::dataset::{Batch, BatchCounts, PreparedCase, Sampler, make_batch};
 #[cfg(not(target_family = "wasm"))]
 use crate::kernels::training::{Kind, Spent};
+use crate::kernels::wgsl::GpuError;
 use crate::loss::batch_dice::{DiceSums, batch_dice};
 use crate::loss::total::dice_sums;
 use crate::loss::{LossParts, total};
@@ -79,7 +80,8 @@ use crate::network::{AttentionAnatomy, NetworkOutput};
 use crate::preprocess::AIR_HU;
 use adam::Adam;
 use average::Average;
-use processor::Layers;
+use layers::Layers;
+pub use layers::TrainingDevice;
 
 /// A training in progress.
 #[derive(Debug)]
@@ -139,11 +141,12 @@ pub enum StepError {
 }
 
 impl Trainer {
-    /// A new training on `device` (a plain device; gradients are switched on here).
-    pub fn new(config: TrainingConfig, device: &Device) -> Self {
-        let device = device.clone().autodiff();
+    /// A new training on `device`.
+    pub fn new(config: TrainingConfig, device: impl Into<TrainingDevice>) -> Self {
+        let on = device.into();
+        let device = on.tensors.clone().autodiff();
         let network = start::seeded(config.network.init(&device), config.seed, config.organ_logit);
-        let layers = Layers::for_device(&device);
+        let layers = Layers::for_device(&on, &device);
         let average = config.average.map(|_| Average::default());
         Self { config, network, adam: Adam::default(), average, device, step: 0, layers }
     }
@@ -155,7 +158,7 @@ impl Trainer {
     pub fn starting_from(
         config: TrainingConfig,
         weights: &[u8],
-        device: &Device,
+        device: impl Into<TrainingDevice>,
     ) -> Result<(Self, ModelInfo), WeightsError> {
         let mut trainer = Self::new(config, device);
         let (network, info) = weights::read(weights, &trainer.device)?;
@@ -172,7 +175,11 @@ impl Trainer {
     ///
     /// # Errors
     /// [`CheckpointError`]: not a checkpoint, a damaged one, or one of another network.
-    pub fn resume(config: TrainingConfig, checkpoint: &[u8], device: &Device) -> Result<Self, CheckpointError> {
+    pub fn resume(
+        config: TrainingConfig,
+        checkpoint: &[u8],
+        device: impl Into<TrainingDevice>,
+    ) -> Result<Self, CheckpointError> {
         let mut trainer = Self::new(config, device);
         let restored = checkpoint::restore(checkpoint, &mut trainer.network)?;
         (trainer.adam, trainer.step) = (restored.adam, restored.step);
@@ -214,7 +221,13 @@ impl Trainer {
     /// of all threads together, and multiply-adds.
     #[cfg(not(target_family = "wasm"))]
     pub fn spent(&self) -> Option<Vec<(Kind, Spent)>> {
-        self.layers.as_ref().map(Layers::spent)
+        self.layers.as_ref().and_then(Layers::spent)
+    }
+
+    /// Bytes on a GPU that computes the layers by kernels of our own; `None` elsewhere.
+    #[cfg(not(target_family = "wasm"))]
+    pub fn device_bytes(&self) -> Option<u64> {
+        self.layers.as_ref().and_then(Layers::device_bytes)
     }
 
     /// The batch of step number `step` (0 is the first). A pure function, so that a loader may work ahead.
@@ -225,18 +238,24 @@ impl Trainer {
         if config.boxes { batch.on_boxes(&config.input(), config.network.granularity()) } else { batch }
     }
 
-    fn forward(&mut self, stacks: &[f32], slices: usize, [height, width]: [usize; 2], segments: bool) -> NetworkOutput {
+    fn forward(
+        &mut self,
+        stacks: &[f32],
+        slices: usize,
+        [height, width]: [usize; 2],
+        segments: bool,
+    ) -> Result<NetworkOutput, GpuError> {
         let shape = [slices, self.config.network.stack, height, width];
         if let Some(layers) = &mut self.layers {
             return layers.forward(&self.network, stacks, shape, segments);
         }
         let x = Tensor::<4>::from_data(TensorData::new(stacks.to_vec(), shape), &self.device);
         if segments {
-            return self.network.forward(x);
+            return Ok(self.network.forward(x));
         }
         // Pre-training: the decoder is not run, so there are no logits to speak of.
         let region = self.network.forward_region(x);
-        NetworkOutput { logits: Tensor::zeros([slices, 1, 1, 1], &self.device), region }
+        Ok(NetworkOutput { logits: Tensor::zeros([slices, 1, 1, 1], &self.device), region })
     }
 
     /// Tells the region branch what lies around boxes; nothing does around whole fields.
@@ -284,24 +303,23 @@ impl Trainer {
         let cut = |r: &std::ops::Range<usize>| &batch.stacks[r.start * per_slice..r.end * per_slice];
 
         if let Some(layers) = &mut self.layers {
-            layers.load(&self.network);
+            layers.load(&self.network).map_err(|e| lost(e.to_string()))?;
         }
-        let whole: Option<DiceSums> = (ranges.len() > 1 && loss.dice != 0.0)
-            .then(|| {
-                ranges
-                    .iter()
-                    .map(|r| {
-                        dice_sums(&self.forward(cut(r), r.len(), size, true), &batch.target.narrow(r.clone())).detach()
-                    })
-                    .reduce(DiceSums::plus)
-            })
-            .flatten();
+        let mut whole: Option<DiceSums> = None;
+        for r in ranges.iter().filter(|_| ranges.len() > 1 && loss.dice != 0.0) {
+            let output = self.forward(cut(r), r.len(), size, true).map_err(|e| lost(e.to_string()))?;
+            let sums = dice_sums(&output, &batch.target.narrow(r.clone())).detach();
+            whole = Some(match whole {
+                Some(others) => others.plus(sums),
+                None => sums,
+            });
+        }
 
         let mut gradients = GradientsAccumulator::new();
         let mut terms = [false; LossParts::COUNT];
         let mut values: Vec<Tensor<1>> = Vec::new();
         for r in &ranges {
-            let output = self.forward(cut(r), r.len(), size, loss.segments());
+            let output = self.forward(cut(r), r.len(), size, loss.segments()).map_err(|e| lost(e.to_string()))?;
             let target = batch.target.narrow(r.clone());
             let parts = total(&output, &target, &counts, &loss, self.config.focal_norm, whole.as_ref());
             let of_parts = parts.terms();
@@ -309,7 +327,7 @@ impl Trainer {
             values.extend(of_parts.into_iter().flatten().chain([&parts.total]).map(|t| t.clone().inner()));
             let mut of_part = parts.total.backward();
             if let Some(layers) = &mut self.layers {
-                layers.backward(&mut of_part);
+                layers.backward(&mut of_part).map_err(|e| lost(e.to_string()))?;
             }
             let of_part = GradientsParams::from_grads(of_part, &self.network);
             gradients.accumulate(&self.network, of_part);

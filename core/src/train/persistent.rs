@@ -13,13 +13,12 @@
 //! A checkpoint is written last of what belongs to its step: what it says was done, was validated, logged and kept. Whoever is killed
 //! goes on from it and ends in the same weights as if it had never been.
 
-use burn::tensor::Device;
 use web_time::Instant;
 
 use super::average::STATISTICS_BATCHES;
 use super::{
-    Cohort, Ended, LogLine, Session, TrainError, TrainEvent, Trainer, TrainingConfig, Validation, ValidationReport,
-    measure_gauge,
+    Cohort, Ended, LogLine, Session, TrainError, TrainEvent, Trainer, TrainingConfig, TrainingDevice, Validation,
+    ValidationReport, measure_gauge,
 };
 use crate::anatomy::Organ;
 use crate::artifacts::ArtifactStore;
@@ -85,7 +84,7 @@ impl std::fmt::Debug for TrainingTask<'_> {
 pub struct PersistentSession<'a> {
     session: Session,
     task: TrainingTask<'a>,
-    device: Device,
+    device: TrainingDevice,
     best: Option<f64>,
     /// What the last validation found, if it was made after the last step.
     at_the_end: Option<ValidationReport>,
@@ -99,15 +98,16 @@ impl std::fmt::Debug for PersistentSession<'_> {
 }
 
 impl<'a> PersistentSession<'a> {
-    /// Goes on from the checkpoint of the store, unless told to start anew; begins otherwise. `device` is a plain one.
+    /// Goes on from the checkpoint of the store, unless told to start anew; begins otherwise.
     ///
     /// # Errors
     /// [`TrainError`]. Where patients would change sides, or there is nobody to train on, nothing is written.
     pub fn begin(
         task: TrainingTask<'a>,
-        device: &Device,
+        device: impl Into<TrainingDevice>,
         events: &mut dyn FnMut(TrainEvent),
     ) -> Result<Self, TrainError> {
+        let device = device.into();
         let TrainingTask { config, store, .. } = task;
         let cohort = Cohort::new(config.clone(), task.patients)?;
         events(TrainEvent::Began {
@@ -118,12 +118,12 @@ impl<'a> PersistentSession<'a> {
         });
         let checkpoint = if task.restart { None } else { store.read(LAST)? };
         let trainer = match checkpoint {
-            Some(checkpoint) => resume(&task, &checkpoint, device, events)?,
-            None => start(&task, device)?,
+            Some(checkpoint) => resume(&task, &checkpoint, &device, events)?,
+            None => start(&task, &device)?,
         };
         let best = best_so_far(&read_log(store)?);
         let session = Session::with_trainer(cohort, trainer);
-        Ok(Self { session, task, device: device.clone(), best, at_the_end: None, started: Instant::now() })
+        Ok(Self { session, task, device, best, at_the_end: None, started: Instant::now() })
     }
 
     /// The training.
@@ -149,7 +149,7 @@ impl<'a> PersistentSession<'a> {
         // What is no longer finite ends here.
         let checkpoint = (advance.due || stopping).then(|| self.session.trainer().checkpoint()).transpose()?;
         if advance.due
-            && let Some(report) = self.session.validate(&self.device).await?
+            && let Some(report) = self.session.validate(&self.device.tensors).await?
         {
             if report.mean_dice > self.best {
                 self.best = report.mean_dice;
@@ -181,7 +181,7 @@ impl<'a> PersistentSession<'a> {
     pub async fn finish(self, events: &mut dyn FnMut(TrainEvent)) -> Result<(), TrainError> {
         // Not yet validated only where the training had ended before this call.
         let found = match &self.at_the_end {
-            None => self.session.validate(&self.device).await?,
+            None => self.session.validate(&self.device.tensors).await?,
             known => known.clone(),
         };
         // `final` comes last and whole: where it is, the training is done.
@@ -274,9 +274,9 @@ impl<'a> PersistentSession<'a> {
 
     /// The same weights with the unit of their attention.
     async fn gauged(&self, bytes: Vec<u8>) -> Result<Vec<u8>, TrainError> {
-        let (network, mut info) = weights::read(&bytes, &self.device)?;
+        let (network, mut info) = weights::read(&bytes, &self.device.tensors)?;
         let training = self.session.cohort().training();
-        info.gauge = measure_gauge(&network, training, &info.input, &self.device)
+        info.gauge = measure_gauge(&network, training, &info.input, &self.device.tensors)
             .await
             .map_err(|error| TrainError::Device(error.to_string()))?;
         Ok(weights::describe(&bytes, &info)?)
@@ -287,11 +287,11 @@ impl<'a> PersistentSession<'a> {
 fn resume(
     task: &TrainingTask<'_>,
     checkpoint: &[u8],
-    device: &Device,
+    device: &TrainingDevice,
     events: &mut dyn FnMut(TrainEvent),
 ) -> Result<Trainer, TrainError> {
     let TrainingTask { text, config, store, .. } = *task;
-    let trainer = Trainer::resume(config.clone(), checkpoint, device)
+    let trainer = Trainer::resume(config.clone(), checkpoint, device.clone())
         .map_err(|error| TrainError::Resume { place: store.place(LAST), error })?;
     events(TrainEvent::Resumed { step: trainer.steps_done() });
     if let Some(from) = task.from {
@@ -311,12 +311,12 @@ fn resume(
 }
 
 /// A training that begins.
-fn start(task: &TrainingTask<'_>, device: &Device) -> Result<Trainer, TrainError> {
+fn start(task: &TrainingTask<'_>, device: &TrainingDevice) -> Result<Trainer, TrainError> {
     let TrainingTask { text, config, store, .. } = *task;
     let trainer = match task.from {
-        None => Trainer::new(config.clone(), device),
+        None => Trainer::new(config.clone(), device.clone()),
         Some(StartWeights { place, bytes }) => {
-            let (trainer, info) = Trainer::starting_from(config.clone(), bytes, device)
+            let (trainer, info) = Trainer::starting_from(config.clone(), bytes, device.clone())
                 .map_err(|error| TrainError::Start { place: place.into(), error })?;
             check_held_out(&info, task.sets, &task.patients.validation, place)?;
             trainer

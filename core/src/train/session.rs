@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 
-use super::{StepReport, TrainError, Trainer, TrainingConfig, ValidationReport, validate};
+use super::{StepReport, TrainError, Trainer, TrainingConfig, TrainingDevice, ValidationReport, validate};
 use crate::anatomy::OrganSet;
 use crate::dataset::{Batch, PatientSplit, PreparedCase, Sampler};
 use crate::network::AttentionAnatomy;
@@ -192,7 +192,7 @@ pub struct Session {
 
 impl Session {
     /// A training that begins with weights that its seed determines.
-    pub fn new(cohort: Cohort, device: &Device) -> Self {
+    pub fn new(cohort: Cohort, device: impl Into<TrainingDevice>) -> Self {
         let trainer = Trainer::new(cohort.config.clone(), device);
         Self::with_trainer(cohort, trainer)
     }

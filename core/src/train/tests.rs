@@ -311,6 +311,33 @@ fn a_training_on_wgpu_follows_the_one_on_the_cpu() {
     assert!((cpu[0] - gpu[0]).abs() < 1e-3, "before the first update rounding alone differs: {cpu:?} {gpu:?}");
 }
 
+/// The same with the kernels of this program: a training, not only a step.
+#[test]
+fn a_training_by_our_own_kernels_follows_the_one_on_the_cpu() {
+    let opened = crate::infer::ComputeDevice::open(crate::infer::DevicePreference::Gpu);
+    let device = match opened.and_then(crate::infer::ComputeDevice::for_training) {
+        Ok(device) => device,
+        Err(error) => return whole_program_tests::not_run(&error.to_string()),
+    };
+    let cases = cases();
+    let sampler = Sampler::new(&cases, &[1.0, 1.0], true, 7);
+    for micro_batch in [None, Some(1)] {
+        let losses = |device: TrainingDevice| -> Vec<f32> {
+            let on_gpu = device.gpu.is_some();
+            let mut trainer = Trainer::new(config(micro_batch), device);
+            let batch = |n| Trainer::batch(&config(micro_batch), &cases, &sampler, n);
+            let losses = (0..4).map(|n| trainer.step(&batch(n)).unwrap().total).collect();
+            assert_eq!(trainer.device_bytes().is_some_and(|bytes| bytes > 0), on_gpu);
+            losses
+        };
+        let (cpu, gpu) = (losses((&Device::flex()).into()), losses((&device).into()));
+        for (c, g) in cpu.iter().zip(&gpu) {
+            assert!((c - g).abs() < 0.01 * c.abs().max(0.1), "{cpu:?} {gpu:?}");
+        }
+        assert!((cpu[0] - gpu[0]).abs() < 1e-3, "before the first update rounding alone differs: {cpu:?} {gpu:?}");
+    }
+}
+
 #[test]
 fn a_broken_training_file_is_refused_with_the_reason() {
     let mut bad = config(None);

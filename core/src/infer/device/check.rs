@@ -1,5 +1,8 @@
 //! Whether a GPU answers rightly: a small network of our own layer shapes, on it and on the processor.
 
+#[cfg(not(target_family = "wasm"))]
+use std::collections::BTreeMap;
+
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::anatomy::{CLASS_COUNT, OrganSet};
@@ -7,7 +10,11 @@ use crate::infer::engine::{Engine, LabelOutput, LabelRequest, SliceRequest, Slic
 use crate::infer::reduce::labels_and_margin;
 use crate::infer::tile::Tile;
 use crate::infer::{PlanEngine, WgslEngine};
+#[cfg(not(target_family = "wasm"))]
+use crate::kernels::training::{Gradients, Statistics, TrainingPlan};
 use crate::kernels::wgsl::Gpu;
+#[cfg(not(target_family = "wasm"))]
+use crate::kernels::wgsl::{GpuError, training::GpuTrainingPlan};
 use crate::network::{AttentionAnatomy, NetworkConfig};
 use crate::preprocess::{InputConfig, ModelGrid};
 
@@ -16,6 +23,11 @@ pub const KNOWN_ANSWER_TOLERANCE: f32 = 2e-3;
 
 /// A network with every kind of layer of ours, its weights a fixed function of their position.
 fn check_network(device: &Device, base: usize) -> AttentionAnatomy {
+    made_up_network(device, base).fold()
+}
+
+/// The same with its normalisations.
+fn made_up_network(device: &Device, base: usize) -> AttentionAnatomy {
     struct Fill(u32);
     impl burn::module::ModuleMapper for Fill {
         fn map_float<const D: usize>(
@@ -40,7 +52,7 @@ fn check_network(device: &Device, base: usize) -> AttentionAnatomy {
         }
     }
     let config = NetworkConfig { base, levels: 3, stack: 5, attention: true };
-    burn::module::Module::map(config.init(device), &mut Fill(0)).fold()
+    burn::module::Module::map(config.init(device), &mut Fill(0))
 }
 
 #[cfg(not(target_family = "wasm"))]
@@ -77,6 +89,69 @@ pub fn known_answer_difference(device: &Device) -> f32 {
             .collect()
     };
     relative_difference(&read(device), &read(&Device::flex()))
+}
+
+/// How far a step of training on `gpu` may be from the processor's: the length of the difference of a gradient against its length. What
+/// is summed up over pixels cancels out for the most part, and the rounding of both stays.
+#[cfg(not(target_family = "wasm"))]
+pub const TRAINING_TOLERANCE: f32 = 5e-3;
+
+/// How far gradients, statistics and outputs of a step of training on `gpu` are from the processor's, on a small network: the largest
+/// length of a difference, relative to the length. All kernels of a training are used, each of those that split their work both ways.
+///
+/// # Errors
+/// [`GpuError`] where the driver refuses a kernel, or is gone.
+#[cfg(not(target_family = "wasm"))]
+pub fn training_difference(gpu: &Gpu) -> Result<f32, GpuError> {
+    let network = made_up_network(&Device::flex(), 16);
+    let (parameters, epsilon) = (network.parameters(), network.epsilon());
+    let (slices, size) = (3, [24, 16]);
+    let noise = |count: usize, salt: usize| -> Vec<f32> {
+        (0..count).map(|i| ((i * 97 + salt * 31) * 2_654_435_761 >> 7 & 1023) as f32 / 1023.0 - 0.5).collect()
+    };
+    let stacks = noise(slices * 5 * size[0] * size[1], 1);
+    let mut processor = TrainingPlan::default();
+    processor.load(&parameters, epsilon);
+    let truth = processor.forward(&stacks, slices, size, true);
+    let by_logits = truth.logits.as_ref().map(|logits| noise(logits.len(), 2));
+    let by_features = truth.features.as_ref().map(|features| noise(features.values.len(), 3));
+    let mut expected = Gradients::new();
+    processor.backward(by_logits.as_deref(), by_features.as_deref(), &mut expected);
+    let mut worst = 0.0f32;
+    for tuning in gpu.tuning().to_check() {
+        let mut plan = GpuTrainingPlan::new(&gpu.with_tuning(tuning))?;
+        plan.load(&parameters, epsilon);
+        let found = plan.forward(&stacks, slices, size, true)?;
+        let mut gradients = Gradients::new();
+        plan.backward(by_logits.as_deref(), by_features.as_deref(), &mut gradients)?;
+        let mut compare = |found: &[f32], truth: &[f32]| worst = worst.max(relative_length(found, truth));
+        compare(&found.logits.unwrap_or_default(), truth.logits.as_deref().unwrap_or_default());
+        let [of_found, of_truth] = [&found.features, &truth.features].map(|f| f.as_ref().map(|f| &f.values[..]));
+        compare(of_found.unwrap_or_default(), of_truth.unwrap_or_default());
+        for (name, truth) in &expected {
+            compare(gradients.get(name).map_or(&[], |found| &found[..]), truth);
+        }
+        let statistics = |outputs: &[Statistics]| -> BTreeMap<String, Vec<f32>> {
+            outputs.iter().map(|s| (s.name.clone(), [&s.mean[..], &s.variance].concat())).collect()
+        };
+        let (found, truth) = (statistics(&found.statistics), statistics(&truth.statistics));
+        for (name, truth) in &truth {
+            compare(found.get(name).map_or(&[], |found| &found[..]), truth);
+        }
+    }
+    Ok(worst)
+}
+
+/// The length of the difference against the length of the truth.
+#[cfg(not(target_family = "wasm"))]
+fn relative_length(found: &[f32], truth: &[f32]) -> f32 {
+    if found.len() != truth.len() {
+        return f32::INFINITY;
+    }
+    let length = |squares: f64| squares.sqrt() as f32;
+    let apart = length(found.iter().zip(truth).map(|(a, b)| f64::from(a - b).powi(2)).sum());
+    let off = apart / length(truth.iter().map(|&v| f64::from(v).powi(2)).sum()).max(1e-12);
+    if off.is_nan() { f32::INFINITY } else { off }
 }
 
 /// Side of the field that the kernels are checked on.

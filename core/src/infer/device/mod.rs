@@ -15,9 +15,9 @@ pub(crate) use native::enumerate;
 #[cfg(not(target_family = "wasm"))]
 pub use native::{Adapter, adapters};
 
-#[cfg(not(target_family = "wasm"))]
-pub use check::known_answer_difference;
 pub use check::{KNOWN_ANSWER_TOLERANCE, kernels_difference};
+#[cfg(not(target_family = "wasm"))]
+pub use check::{TRAINING_TOLERANCE, known_answer_difference, training_difference};
 
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};

@@ -5,8 +5,8 @@ use serde::Serialize;
 use wgpu::{Backends, DeviceType, Instance, InstanceDescriptor};
 
 use super::{
-    ComputeDevice, ComputeKind, DeviceError, DevicePreference, KNOWN_ANSWER_TOLERANCE, cpu, kernels_difference,
-    known_answer_difference,
+    ComputeDevice, ComputeKind, DeviceError, DevicePreference, KNOWN_ANSWER_TOLERANCE, TRAINING_TOLERANCE, cpu,
+    kernels_difference, known_answer_difference, training_difference,
 };
 use crate::kernels::wgsl::Gpu;
 
@@ -152,7 +152,25 @@ fn open_adapter(adapter: &Adapter) -> Result<ComputeDevice, DeviceError> {
 }
 
 impl ComputeDevice {
-    /// Opens the tensor library's device of the same GPU and checks it, for what runs on that: training, and the reference engine.
+    /// Compiles the kernels of a training, if the device is a GPU, and checks a step of one.
+    ///
+    /// # Errors
+    /// [`DeviceError::Open`] where the driver refuses a kernel, [`DeviceError::WrongAnswer`] where gradients are wrong.
+    pub fn for_training(self) -> Result<Self, DeviceError> {
+        let Some(gpu) = &self.gpu else { return Ok(self) };
+        let name = self.name.clone();
+        let open_error = |reason: String| DeviceError::Open { name: name.clone(), reason };
+        let checked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| training_difference(gpu)));
+        let difference = checked
+            .map_err(|_| open_error("a test computation crashed".into()))?
+            .map_err(|error| open_error(error.to_string()))?;
+        if difference > TRAINING_TOLERANCE {
+            return Err(DeviceError::WrongAnswer { name, difference });
+        }
+        Ok(self)
+    }
+
+    /// Opens the tensor library's device of the same GPU and checks it, for what runs on that: the reference engine, and training by it.
     /// Without a GPU nothing is left to do.
     ///
     /// # Errors

@@ -25,6 +25,14 @@ impl ComputeDevice {
 }
 
 impl ComputeDevice {
+    /// For a training: in a page that is the processor's.
+    ///
+    /// # Errors
+    /// None here.
+    pub fn for_training(self) -> Result<Self, DeviceError> {
+        self.with_tensors()
+    }
+
     /// For what runs on the tensor library: in a page that is the processor.
     ///
     /// # Errors

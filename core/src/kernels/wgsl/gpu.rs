@@ -30,6 +30,23 @@ pub enum GpuError {
         /// What the driver said.
         reason: String,
     },
+    /// It is gone.
+    #[error("the GPU {0} gave no answer: its driver was restarted, or it was taken away")]
+    Lost(String),
+    /// A batch of a training does not fit what every device offers.
+    #[error(
+        "a batch of {slices} slices of {rows} x {columns} pixels needs {megabytes} MB in one piece, more than every GPU gives; set a smaller `micro_batch` in the training file"
+    )]
+    Batch {
+        /// Slices at once.
+        slices: usize,
+        /// Rows of one.
+        rows: usize,
+        /// Columns of one.
+        columns: usize,
+        /// What the largest of its buffers needs.
+        megabytes: u64,
+    },
 }
 
 /// What has happened to a device.
@@ -50,6 +67,11 @@ pub struct Gpu {
     state: Arc<State>,
     /// Compiled once for all networks.
     pub(super) pipelines: Arc<Pipelines>,
+    /// Those, and what a training needs beside them, once one was asked for.
+    #[cfg(not(target_family = "wasm"))]
+    training: Arc<std::sync::OnceLock<Arc<Pipelines>>>,
+    #[cfg(not(target_family = "wasm"))]
+    source: fn(Kernel) -> String,
 }
 
 impl Gpu {
@@ -83,7 +105,18 @@ impl Gpu {
             first.get_or_insert_with(|| error.to_string());
         }));
         let pipelines = Arc::new(Pipelines::new(&device, &tuning.kernels(), source));
-        let gpu = Self { device, queue, name: name.into(), tuning, state, pipelines };
+        let gpu = Self {
+            device,
+            queue,
+            name: name.into(),
+            tuning,
+            state,
+            pipelines,
+            #[cfg(not(target_family = "wasm"))]
+            training: Arc::default(),
+            #[cfg(not(target_family = "wasm"))]
+            source,
+        };
         gpu.refused().map_or(Ok(gpu), Err)
     }
 
@@ -100,6 +133,13 @@ impl Gpu {
     /// The same device, the same kernels, chosen as if it had another number of cores.
     pub fn with_tuning(&self, tuning: Tuning) -> Self {
         Self { tuning, ..self.clone() }
+    }
+
+    /// All kernels of a training.
+    #[cfg(not(target_family = "wasm"))]
+    pub(super) fn training_pipelines(&self) -> Arc<Pipelines> {
+        let compile = || Arc::new(self.pipelines.and(&self.device, &Kernel::training(), self.source));
+        self.training.get_or_init(compile).clone()
     }
 
     /// Whether it is gone.

@@ -18,6 +18,7 @@
 //! | `labels.rs` | from maps to probabilities and labels |
 //! | `profile.rs` | what each operation takes |
 //! | `readback.rs` | what travels back |
+//! | `training/` | a step of training, forward and backward, on the same kernels |
 
 mod gpu;
 mod labels;
@@ -28,7 +29,9 @@ mod profile;
 mod readback;
 mod steps;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+#[cfg(not(target_family = "wasm"))]
+pub mod training;
 mod tuning;
 mod uniforms;
 mod weights;

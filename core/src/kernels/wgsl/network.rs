@@ -21,12 +21,12 @@ use crate::kernels::plan::layout::{Flow, Layout, Operation, Place};
 use crate::kernels::plan::window::{Span, Windows};
 
 /// WebGPU's default: what a buffer may have that is bound.
-const MOST_BYTES: u64 = 128 << 20;
+pub(super) const MOST_BYTES: u64 = 128 << 20;
 /// Room for parts of sums, and for what is moved within a buffer.
 const LEAST_SCRATCH: u64 = 1 << 20;
 /// Numbers of `Layer` before its sources, and of a `Source`, in `layer.wgsl`.
-const LAYER_WORDS: usize = 12;
-const SOURCE_WORDS: usize = 12;
+pub(super) const LAYER_WORDS: usize = 12;
+pub(super) const SOURCE_WORDS: usize = 12;
 /// Numbers of an [`Answer`](super::Answer) on the device: regions, attention from 8 on, weights of the classes from 64 on.
 pub(super) const ANSWER_LEN: usize = 128;
 pub(super) const ATTENTION_AT: usize = 8;

@@ -31,6 +31,13 @@ fn bindings(kernel: Kernel) -> [u32; 2] {
         Kernel::Probabilities => [3, 2],
         Kernel::Labels => [2, 2],
         Kernel::Removed => [2, 1],
+        Kernel::Planes | Kernel::AddGradients | Kernel::Moments => [1, 1],
+        Kernel::WeightGradient(_) => [2, 1],
+        Kernel::Statistics => [3, 1],
+        Kernel::Activate => [4, 1],
+        Kernel::Slopes => [5, 2],
+        Kernel::NormGradient => [2, 1],
+        Kernel::BeforeNorm => [4, 1],
     }
 }
 
@@ -45,7 +52,7 @@ pub(super) struct Dispatch {
 }
 
 /// Compiled kernels.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Pipelines {
     layouts: BTreeMap<[u32; 2], BindGroupLayout>,
     pipelines: BTreeMap<Kernel, ComputePipeline>,
@@ -54,10 +61,17 @@ pub(super) struct Pipelines {
 impl Pipelines {
     /// Compiles `kernels`. A browser does it while the page goes on; elsewhere each gets a thread.
     pub fn new(device: &Device, kernels: &[Kernel], source: fn(Kernel) -> String) -> Self {
-        let shapes: BTreeMap<_, _> = kernels.iter().map(|&kernel| (bindings(kernel), ())).collect();
-        let layouts: BTreeMap<_, _> = shapes.into_keys().map(|shape| (shape, layout(device, shape))).collect();
+        Self { layouts: BTreeMap::new(), pipelines: BTreeMap::new() }.and(device, kernels, source)
+    }
+
+    /// The same, and more.
+    pub fn and(&self, device: &Device, kernels: &[Kernel], source: fn(Kernel) -> String) -> Self {
+        let Self { mut layouts, mut pipelines } = self.clone();
+        for &kernel in kernels {
+            layouts.entry(bindings(kernel)).or_insert_with(|| layout(device, bindings(kernel)));
+        }
         let compile = |kernel: Kernel| (kernel, pipeline(device, kernel, &layouts[&bindings(kernel)], &source(kernel)));
-        let pipelines = crate::kernels::processor::map(kernels.to_vec(), compile).into_iter().collect();
+        pipelines.extend(crate::kernels::processor::map(kernels.to_vec(), compile));
         Self { layouts, pipelines }
     }
 

@@ -73,7 +73,7 @@ impl Tuning {
     pub fn kernels(&self) -> Vec<Kernel> {
         let split = (self.most_parts > 1).then_some(Kernel::AddParts);
         let tiles = self.tiles.iter().map(|&tiles| Kernel::ConvolutionTiles(tiles)).chain(split);
-        let all = Kernel::all().into_iter();
+        let all = Kernel::inference().into_iter();
         all.filter(|kernel| !matches!(kernel, Kernel::ConvolutionTiles(_) | Kernel::AddParts)).chain(tiles).collect()
     }
 

@@ -4,7 +4,7 @@ use super::gpu::Gpu;
 use super::pipelines::STRIDE;
 
 /// Dispatches of a submission at most.
-const MOST: u64 = 512;
+pub(super) const MOST: usize = 512;
 
 /// The buffer, and what it will hold.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub(super) struct Uniforms {
 impl Uniforms {
     pub fn new(gpu: &Gpu) -> Self {
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
-        Self { buffer: gpu.buffer("uniforms", MOST * STRIDE, usage), bytes: Vec::new() }
+        Self { buffer: gpu.buffer("uniforms", MOST as u64 * STRIDE, usage), bytes: Vec::new() }
     }
 
     /// Numbers of one dispatch; where they are.

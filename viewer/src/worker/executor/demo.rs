@@ -39,9 +39,9 @@ impl Executor {
         let Some(demo) = self.demo.as_mut().filter(|l| !l.paused) else { return Step::Idle };
         let Some(training) = &mut demo.training else {
             let Some(device) = self.compute.device_or_open(self.platform.as_mut()) else { return Step::Waiting };
-            match device.clone().with_tensors() {
+            match device.clone().for_training() {
                 Ok(device) => {
-                    demo.training = Some(LearnTask::new(demo.run, demo.settings, device.burn, device.name));
+                    demo.training = Some(LearnTask::new(demo.run, demo.settings, &device));
                 }
                 Err(error) => self.end_demo(LearnUpdate::Failed(error.to_string())),
             }

@@ -18,9 +18,9 @@ mod evaluation;
 mod tests;
 
 use attention_anatomy::dataset::PatientSplit;
-use attention_anatomy::train::{Advance, Cohort, Session};
+use attention_anatomy::infer::ComputeDevice;
+use attention_anatomy::train::{Advance, Cohort, Session, TrainingDevice};
 use burn::module::Module;
-use burn::tensor::Device;
 
 use super::error::DemoError;
 use super::platform::{Promise, ask};
@@ -40,7 +40,7 @@ pub(super) struct LearnTask {
 struct Setup {
     settings: LearnSettings,
     demo: DemoTraining,
-    device: Device,
+    device: TrainingDevice,
     device_name: String,
 }
 
@@ -67,8 +67,9 @@ struct Training {
 }
 
 impl LearnTask {
-    /// A training that has not begun. `device` is a plain one; `device_name` is for people.
-    pub(super) fn new(run: u64, settings: LearnSettings, device: Device, device_name: String) -> Self {
+    /// A training that has not begun, on a device [for training](ComputeDevice::for_training).
+    pub(super) fn new(run: u64, settings: LearnSettings, device: &ComputeDevice) -> Self {
+        let (device, device_name) = (device.into(), device.name.clone());
         Self::with_demo(run, Setup { settings, demo: DemoTraining::standard(), device, device_name })
     }
 
@@ -125,7 +126,7 @@ impl Setup {
         let (phases, scans) = (config.phase_ends(), training.len());
         let patients = PatientSplit { training, ..PatientSplit::default() };
         let cohort = Cohort::new(config, &patients)?;
-        let session = Session::new(cohort, &self.device);
+        let session = Session::new(cohort, self.device.clone());
         let plan = LearnPlan {
             device: self.device_name,
             phases,
@@ -134,7 +135,7 @@ impl Setup {
             size: [self.demo.crop; 2],
             slices: evaluation.shown(),
         };
-        let measured = evaluation.measure(session.trainer(), &self.device).await?;
+        let measured = evaluation.measure(session.trainer(), &self.device.tensors).await?;
         let work = Work::Training(Box::new(Training { session, evaluation }));
         Ok((Some(work), vec![preparing, LearnUpdate::Started(plan), LearnUpdate::Evaluation(measured)]))
     }
@@ -146,7 +147,7 @@ impl Setup {
         let losses = [report.dice, report.focal, report.region];
         let mut updates = vec![LearnUpdate::Step { step: report.step, losses }];
         if due {
-            updates.push(LearnUpdate::Evaluation(evaluation.measure(session.trainer(), &self.device).await?));
+            updates.push(LearnUpdate::Evaluation(evaluation.measure(session.trainer(), &self.device.tensors).await?));
         }
         if finished {
             updates.push(LearnUpdate::Finished);

@@ -22,7 +22,7 @@ fn small() -> DemoTraining {
 }
 
 fn task(settings: LearnSettings, demo: DemoTraining) -> LearnTask {
-    LearnTask::with_demo(3, Setup { settings, demo, device: Device::flex(), device_name: "CPU".into() })
+    LearnTask::with_demo(3, Setup { settings, demo, device: (&Device::flex()).into(), device_name: "CPU".into() })
 }
 
 fn run(mut task: LearnTask) -> Vec<LearnUpdate> {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use burn::tensor::{Device, Gradients as BurnGradients};
 
+use super::TrainingDevice;
+use crate::kernels::wgsl::GpuError;
 use crate::network::{AttentionAnatomy, NetworkOutput};
 use crate::train::adam::Gradients;
 
@@ -13,22 +15,37 @@ pub enum Layers {}
 
 impl Layers {
     /// None for any device.
-    pub fn for_device(_: &Device) -> Option<Self> {
+    pub fn for_device(_: &TrainingDevice, _: &Device) -> Option<Self> {
         None
     }
 
     /// Takes the weights of a step.
-    pub fn load(&mut self, _: &AttentionAnatomy) {
+    ///
+    /// # Errors
+    /// None here.
+    pub fn load(&mut self, _: &AttentionAnatomy) -> Result<(), GpuError> {
         match *self {}
     }
 
     /// What the network says of a batch.
-    pub fn forward(&mut self, _: &AttentionAnatomy, _: &[f32], _: [usize; 4], _: bool) -> NetworkOutput {
+    ///
+    /// # Errors
+    /// None here.
+    pub fn forward(
+        &mut self,
+        _: &AttentionAnatomy,
+        _: &[f32],
+        _: [usize; 4],
+        _: bool,
+    ) -> Result<NetworkOutput, GpuError> {
         match *self {}
     }
 
     /// Goes on from the gradients by what [`forward`](Self::forward) returned.
-    pub fn backward(&mut self, _: &mut BurnGradients) {
+    ///
+    /// # Errors
+    /// None here.
+    pub fn backward(&mut self, _: &mut BurnGradients) -> Result<(), GpuError> {
         match *self {}
     }
 

@@ -1,14 +1,16 @@
-//! The layers by their plan against burn's graph on the same network, and against finite differences.
+//! The layers by their plan, on the processor and on a GPU, against burn's graph on the same network.
 
 use std::collections::BTreeMap;
 
+use attention_anatomy_shaders::network::Kernel;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::Layers;
+use super::{Layers, TrainingDevice};
 use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT};
 use crate::dataset::{BatchCounts, Target};
+use crate::kernels::wgsl::Tuning;
 use crate::loss::total::total;
 use crate::loss::{FocalNorm, LossWeights};
 use crate::network::{AttentionAnatomy, NetworkConfig, NetworkOutput};
@@ -104,15 +106,15 @@ fn by_burn(config: &NetworkConfig, example: &Example, loss: &LossWeights) -> Fou
     found(&network, value.into_scalar(), gradients)
 }
 
-fn by_plan(config: &NetworkConfig, example: &Example, loss: &LossWeights) -> Found {
+fn by_plan(on: &TrainingDevice, config: &NetworkConfig, example: &Example, loss: &LossWeights) -> Found {
     let device = Device::flex().autodiff();
     let network = network(config, &device);
-    let mut layers = Layers::for_device(&device).unwrap();
-    layers.load(&network);
-    let output = layers.forward(&network, &example.stacks, example.shape, loss.segments());
+    let mut layers = Layers::for_device(on, &device).unwrap();
+    layers.load(&network).unwrap();
+    let output = layers.forward(&network, &example.stacks, example.shape, loss.segments()).unwrap();
     let value = example.loss(&output, loss);
     let mut gradients = value.clone().backward();
-    layers.backward(&mut gradients);
+    layers.backward(&mut gradients).unwrap();
     let gradients = GradientsParams::from_grads(gradients, &network);
     let mut found = found(&network, value.into_scalar(), gradients);
     found.gradients.extend(layers.gradients());
@@ -128,8 +130,12 @@ fn difference(a: &[f32], b: &[f32]) -> f64 {
 }
 
 fn check(config: &NetworkConfig, shape: [usize; 4], loss: &LossWeights) {
+    check_on(&TrainingDevice::from(&Device::flex()), config, shape, loss);
+}
+
+fn check_on(on: &TrainingDevice, config: &NetworkConfig, shape: [usize; 4], loss: &LossWeights) {
     let example = Example::new(shape);
-    let (seen, expected) = (by_plan(config, &example, loss), by_burn(config, &example, loss));
+    let (seen, expected) = (by_plan(on, config, &example, loss), by_burn(config, &example, loss));
     assert!((seen.loss - expected.loss).abs() < 1e-4 * expected.loss.abs(), "{} {}", seen.loss, expected.loss);
     for (seen, expected) in [(&seen.gradients, &expected.gradients), (&seen.statistics, &expected.statistics)] {
         assert_eq!(seen.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
@@ -155,6 +161,19 @@ fn loss_gradients_and_statistics_are_those_of_burns_graph() {
 }
 
 #[test]
+fn on_a_gpu_too_they_are_those_of_burns_graph() {
+    for tuning in [Tuning::INTEGRATED, Tuning::SOFTWARE] {
+        let Some(gpu) = crate::kernels::wgsl::tests::gpu(tuning, Kernel::source) else { return };
+        let on = TrainingDevice { tensors: Device::flex(), gpu: Some(gpu) };
+        let light = NetworkConfig::default();
+        check_on(&on, &light, [2, 5, 32, 48], &ALL);
+        check_on(&on, &NetworkConfig { base: 5, levels: 3, ..light.clone() }, [2, 5, 20, 12], &ALL);
+        let region = LossWeights { dice: 0.0, focal: 0.0, region: 1.0, ..LossWeights::default() };
+        check_on(&on, &NetworkConfig { base: 8, levels: 3, ..light }, [3, 5, 24, 32], &region);
+    }
+}
+
+#[test]
 fn a_phase_that_needs_no_decoder_gives_it_no_gradients() {
     let config = NetworkConfig { base: 8, levels: 3, ..NetworkConfig::default() };
     check(&config, [3, 5, 24, 32], &LossWeights { dice: 0.0, focal: 0.0, region: 1.0, ..LossWeights::default() });
@@ -167,7 +186,7 @@ fn the_number_of_threads_changes_nothing() {
     let config = NetworkConfig::default();
     let of = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| by_plan(&config, &example, &ALL))
+        pool.install(|| by_plan(&TrainingDevice::from(&Device::flex()), &config, &example, &ALL))
     };
     let (one, three) = (of(1), of(3));
     assert_eq!(one.loss, three.loss);

@@ -1,0 +1,314 @@
+//! A step of training on a GPU of our own: forward and backward over the maps of a whole batch, on the kernels of inference.
+//!
+//! As on the processor (`kernels/training`), whose results these are: the network is the same list of layers in every step, and no
+//! graph is kept. What comes after the layers (attention, re-calibration, losses) is small and is given logits and region features;
+//! from the gradients by them the layers go on. Weights come from the host at the beginning of a step and gradients go there at its
+//! end, so that the optimiser, checkpoints and everything else are the processor's, too.
+//!
+//! - Forward: the convolutions of inference over all slices at once. Two maps stand for a concatenation.
+//! - The gradient by an input: the same kernels with turned weights; at stride 2 one for each of the four phases of the input, written
+//!   in place, as a transposed convolution is.
+//! - The gradient by weights: products summed up over positions, shared among workgroups, and added up in their order.
+//! - Normalisation by the statistics of the batch, forward and backward, with ReLU and shortcut.
+//!
+//! The same batch always gives the same numbers on the same device: nothing is added up in an order that chance decides.
+//!
+//! | file | what |
+//! |---|---|
+//! | `memory.rs` | maps of a batch, and the memory that they take turns in |
+//! | `work.rs` | what is recorded, submitted and read |
+//! | `sums.rs` | sums of convolutions, forward and back to an input |
+//! | `gradients.rs` | gradients by weights, and the way of all gradients to the host |
+//! | `normalisation.rs` | normalisation, ReLU and shortcut, and their ways back |
+//! | `layer.rs` | convolutions with what belongs to them |
+//! | `block.rs` | residual blocks |
+
+mod block;
+mod gradients;
+mod layer;
+mod memory;
+mod normalisation;
+mod sums;
+#[cfg(test)]
+mod tests;
+mod work;
+
+use block::{Activated, Block, Kept, PackedBlock};
+use gradients::OnDevice;
+use layer::{Biased, ConvNorm, PackedBiased, PackedConvNorm};
+use memory::{BatchMaps, Room};
+use normalisation::Normalisation;
+use sums::{Packed, Sum};
+use work::Work;
+
+use super::gpu::{Gpu, GpuError};
+use super::network::MOST_BYTES;
+use super::weights::LANES;
+use crate::anatomy::CLASS_COUNT;
+use crate::kernels::processor::map;
+use crate::kernels::training::{Features, Gradients, Outputs, Parameters, Statistics};
+
+/// The layers with the weights of a step.
+#[derive(Debug)]
+struct Layers {
+    encoder: Vec<Block>,
+    region: Option<[(ConvNorm, Sum); 2]>,
+    decoder: Vec<(Biased, Block)>,
+    head: Biased,
+}
+
+impl Layers {
+    fn new(parameters: &Parameters, work: &mut Work) -> Self {
+        let stack = parameters["encoder.levels.0.first.conv.weight"].shape[1];
+        let mut channels = vec![];
+        while let Some(weight) = parameters.get(&format!("encoder.levels.{}.first.conv.weight", channels.len())) {
+            channels.push(weight.shape[0]);
+        }
+        let levels = channels.len();
+        // What a thread packs at once.
+        enum Part {
+            Encoder(PackedBlock),
+            Region([(PackedConvNorm, Packed); 2]),
+            Decoder(PackedBiased, PackedBlock),
+            Head(PackedBiased),
+        }
+        let mut tasks: Vec<Box<dyn Fn() -> Part + Send + Sync + '_>> = Vec::new();
+        for level in 0..levels {
+            let inputs = [if level == 0 { stack } else { channels[level - 1] }];
+            let stride = if level == 0 { 1 } else { 2 };
+            let name = format!("encoder.levels.{level}");
+            tasks.push(Box::new(move || Part::Encoder(PackedBlock::new(&name, &inputs, stride, parameters))));
+        }
+        if parameters.contains_key("region.reduce.conv.weight") {
+            let deepest = channels[levels - 1];
+            tasks.push(Box::new(move || {
+                let reduce = PackedConvNorm::alone("region.reduce", deepest, parameters);
+                let conv = PackedConvNorm::alone("region.conv", reduce.0.outputs(), parameters);
+                Part::Region([reduce, conv])
+            }));
+        }
+        for (step, level) in (0..levels - 1).rev().enumerate() {
+            let here = channels[level];
+            tasks.push(Box::new(move || {
+                let up = PackedBiased::transposed(&format!("decoder.steps.{step}.up"), parameters);
+                let name = format!("decoder.steps.{step}.block");
+                Part::Decoder(up, PackedBlock::new(&name, &[here, here], 1, parameters))
+            }));
+        }
+        tasks.push(Box::new(|| Part::Head(PackedBiased::pointwise("decoder.head", parameters))));
+        let (mut encoder, mut region, mut decoder, mut head) = (vec![], None, vec![], None);
+        for part in map(tasks, |task| task()) {
+            match part {
+                Part::Encoder(block) => encoder.push(block.upload(work)),
+                Part::Region(layers) => {
+                    region = Some(layers.map(|(layer, back)| (layer.upload(work), back.upload(work))));
+                }
+                Part::Decoder(up, block) => decoder.push((up.upload(work), block.upload(work))),
+                Part::Head(layer) => head = Some(layer.upload(work)),
+            }
+        }
+        let head = head.unwrap_or_else(|| PackedBiased::pointwise("decoder.head", parameters).upload(work));
+        Self { encoder, region, decoder, head }
+    }
+}
+
+/// What the way back needs.
+#[derive(Debug)]
+struct Pass {
+    input: BatchMaps,
+    /// The output of every block of the encoder, and what it keeps.
+    encoder: Vec<(BatchMaps, Kept)>,
+    region: Option<[Activated; 2]>,
+    /// Of every step of the decoder the up-sampled maps, the output, and what the block keeps.
+    decoder: Vec<(BatchMaps, BatchMaps, Kept)>,
+}
+
+/// The layers of the network on a GPU, for steps of training.
+#[derive(Debug)]
+pub struct GpuTrainingPlan {
+    work: Work,
+    layers: Option<Layers>,
+    pass: Option<Pass>,
+}
+
+impl GpuTrainingPlan {
+    /// On `gpu`, whose kernels are compiled for it when this is called first.
+    ///
+    /// # Errors
+    /// [`GpuError::Refused`] where the driver refuses one.
+    pub fn new(gpu: &Gpu) -> Result<Self, GpuError> {
+        Ok(Self { work: Work::new(gpu)?, layers: None, pass: None })
+    }
+
+    /// The device.
+    pub fn gpu(&self) -> &Gpu {
+        &self.work.gpu
+    }
+
+    /// Bytes that maps, weights and gradients take on the device.
+    pub fn bytes(&self) -> u64 {
+        self.work.bytes()
+    }
+
+    /// The weights of the next step; `epsilon` is added to the variances of the normalisations.
+    ///
+    /// # Panics
+    /// Where a parameter is missing or has another shape than the network gives it.
+    pub fn load(&mut self, parameters: &Parameters, epsilon: f64) {
+        self.pass = None;
+        self.layers = None;
+        self.work.epsilon = epsilon as f32;
+        self.layers = Some(Layers::new(parameters, &mut self.work));
+    }
+
+    /// What the layers make of `stacks` `[B, S, rows, columns]`, and with `segments` what the decoder makes of it. Waits: not for a
+    /// browser.
+    ///
+    /// # Errors
+    /// [`GpuError::Batch`] for one that is too large, [`GpuError::Lost`], [`GpuError::Refused`].
+    ///
+    /// # Panics
+    /// Where no weights were loaded.
+    pub fn forward(
+        &mut self,
+        stacks: &[f32],
+        slices: usize,
+        size: [usize; 2],
+        segments: bool,
+    ) -> Result<Outputs, GpuError> {
+        self.pass = None;
+        let Self { work, layers, .. } = self;
+        let layers = layers.as_ref().expect("weights are loaded first");
+        let widest = layers.encoder[0].channels().max(CLASS_COUNT).next_multiple_of(LANES);
+        let most = (widest * size[0] * size[1] * slices * size_of::<f32>()) as u64;
+        if most > MOST_BYTES {
+            let [rows, columns] = size;
+            return Err(GpuError::Batch { slices, rows, columns, megabytes: most >> 20 });
+        }
+        let input = work.upload_planes(stacks, size, slices);
+        let mut norms: Vec<(&ConvNorm, &Normalisation)> = Vec::new();
+        let mut encoder: Vec<(BatchMaps, Kept)> = Vec::new();
+        for block in &layers.encoder {
+            let x = encoder.last().map_or(&input, |(out, _)| out);
+            let level = block.run(&[x], work);
+            encoder.push(level);
+        }
+        let deepest = encoder.last().map_or(&input, |(out, _)| out);
+        let region = layers.region.as_ref().map(|[(reduce, _), (conv, _)]| {
+            let first = Activated::run(reduce, &[deepest], work);
+            let second = Activated::run(conv, &[&first.out], work);
+            [first, second]
+        });
+        let features = region.as_ref().map(|[_, last]| (&last.out, work.planes(&last.out)));
+        let mut decoder: Vec<(BatchMaps, BatchMaps, Kept)> = Vec::new();
+        let mut logits = None;
+        if segments {
+            for ((up, block), (skip, _)) in layers.decoder.iter().zip(encoder.iter().rev().skip(1)) {
+                let x = decoder.last().map_or(deepest, |(_, out, _)| out);
+                let up = up.run(x, work);
+                let (out, kept) = block.run(&[&up, skip], work);
+                decoder.push((up, out, kept));
+            }
+            let x = decoder.last().map_or(deepest, |(_, out, _)| out);
+            let maps = layers.head.run(x, work);
+            logits = Some(work.planes(&maps));
+        }
+        for (block, (_, kept)) in layers.encoder.iter().zip(&encoder) {
+            norms.extend(block.norms(kept));
+        }
+        for ([(reduce, _), (conv, _)], [first, second]) in layers.region.iter().zip(&region) {
+            norms.extend([(reduce, &first.norm), (conv, &second.norm)]);
+        }
+        for ((_, block), (_, _, kept)) in layers.decoder.iter().zip(&decoder) {
+            norms.extend(block.norms(kept));
+        }
+        let of_maps = features.iter().map(|(_, (room, count))| (room, *count));
+        let of_maps = of_maps.chain(logits.iter().map(|(room, count)| (room, *count)));
+        // Mean and variance lie first, one after the other.
+        let filled = |layer: &ConvNorm| layer.outputs.next_multiple_of(LANES);
+        let of_norms = norms.iter().map(|(layer, norm)| (&norm.0, 2 * filled(layer)));
+        let wanted: Vec<(&Room, usize)> = of_maps.chain(of_norms).collect();
+        let mut found = work.read(&wanted)?.into_iter();
+        let features = features.as_ref().map(|(maps, _)| {
+            let [height, width] = maps.size;
+            let shape = [slices, maps.channels, height, width];
+            Features { shape, values: found.next().unwrap_or_default() }
+        });
+        let logits = logits.as_ref().map(|_| found.next().unwrap_or_default());
+        let statistics = norms.iter().zip(found).map(|((layer, _), found)| Statistics {
+            name: format!("{}.norm", layer.name),
+            mean: found[..layer.outputs].to_vec(),
+            variance: found[filled(layer)..][..layer.outputs].to_vec(),
+        });
+        let outputs = Outputs { logits, features, statistics: statistics.collect() };
+        self.pass = Some(Pass { input, encoder, region, decoder });
+        Ok(outputs)
+    }
+
+    /// Adds the gradients of the parameters, from those by the logits and by the region features of the last
+    /// [`forward`](Self::forward). What it kept is used up. Waits: not for a browser.
+    ///
+    /// # Errors
+    /// [`GpuError::Lost`], [`GpuError::Refused`].
+    ///
+    /// # Panics
+    /// Where there was none.
+    pub fn backward(
+        &mut self,
+        by_logits: Option<&[f32]>,
+        by_features: Option<&[f32]>,
+        to: &mut Gradients,
+    ) -> Result<(), GpuError> {
+        let layers = self.layers.as_ref().expect("weights are loaded first");
+        let Pass { input, mut encoder, region, mut decoder } = self.pass.take().expect("forward comes first");
+        let (work, gradients) = (&mut self.work, &mut OnDevice::default());
+        let slices = input.slices;
+        let levels = encoder.len();
+
+        // By the output of every level of the encoder.
+        let mut by_level: Vec<Option<BatchMaps>> = (0..levels).map(|_| None).collect();
+        if let (Some(by), Some([(reduce, back_reduce), (conv, back_conv)]), Some([first, second])) =
+            (by_features, &layers.region, &region)
+        {
+            let deepest = &encoder[levels - 1].0;
+            let by = work.upload_planes(by, second.out.size, slices);
+            let by = second.back(conv, &by, &[&first.out], work, gradients);
+            let by_first = back_conv.run(&[&by], None, work);
+            let by = first.back(reduce, &by_first, &[deepest], work, gradients);
+            by_level[levels - 1] = Some(back_reduce.run(&[&by], None, work));
+        }
+        drop(region);
+        if let Some(by) = by_logits {
+            let by_head = work.upload_planes(by, input.size, slices);
+            let x = decoder.last().map_or(&encoder[levels - 1].0, |(_, out, _)| out);
+            let mut by = layers.head.gradients(&by_head, x, None, work, gradients);
+            drop(by_head);
+            for (step, (up, block)) in layers.decoder.iter().enumerate().rev() {
+                let Some((upsampled, out, kept)) = decoder.pop() else { break };
+                let level = levels - 2 - step;
+                let inputs = [&upsampled, &encoder[level].0];
+                let mut found = block.back(&by, (&out, &inputs, kept), &[None, None], work, gradients);
+                by_level[level] = found.pop();
+                drop(out);
+                let Some(by_upsampled) = found.pop() else { break };
+                let x = decoder.last().map_or(&encoder[levels - 1].0, |(_, out, _)| out);
+                let more = if step == 0 { by_level[levels - 1].take() } else { None };
+                by = up.gradients(&by_upsampled, x, more.as_ref(), work, gradients);
+                work.submit();
+            }
+            by_level[levels - 1] = Some(by);
+        }
+        for (level, block) in layers.encoder.iter().enumerate().rev() {
+            let (Some((out, kept)), Some(by)) = (encoder.pop(), by_level.pop().flatten()) else { break };
+            let x = encoder.last().map_or(&input, |(out, _)| out);
+            // Nobody asks for the gradient by the input.
+            let more: Vec<_> = level.checked_sub(1).map(|below| by_level[below].take()).into_iter().collect();
+            let found = block.back(&by, (&out, &[x], kept), &more, work, gradients);
+            for (by_level, by) in by_level.iter_mut().rev().zip(found) {
+                *by_level = Some(by);
+            }
+            work.submit();
+        }
+        std::mem::take(gradients).read(work, to)
+    }
+}

@@ -1,0 +1,147 @@
+//! Sums of convolutions over a batch, forward and as the way back to an input: the kernels of inference.
+
+use attention_anatomy_shaders::network::{Kernel, SPARE_ROWS};
+
+use super::memory::{BatchMaps, Room};
+use super::work::Work;
+use crate::kernels::wgsl::network::{LAYER_WORDS, SOURCE_WORDS};
+use crate::kernels::wgsl::tuning::Choice;
+use crate::kernels::wgsl::weights::LANES;
+
+/// `layer.wgsl`: four channels each to a corner of its own, and a residual that lies as the result does.
+const SCATTER: usize = 4;
+const SAME: usize = 8;
+
+/// One of the convolutions of a sum, of maps of their own.
+pub struct Term<'a> {
+    /// Of the maps.
+    pub channels: usize,
+    /// Pixels a side: 1, 3, or 2 from the pixel on.
+    pub kernel: usize,
+    /// Step of the grid in the maps.
+    pub stride: usize,
+    /// The weight of a tap and a channel for a corner and a channel of the output.
+    pub weight: Box<dyn Fn(usize, usize, usize, usize) -> f32 + Sync + 'a>,
+}
+
+/// Weights of a sum in the order of the kernels, on the host.
+pub struct Packed {
+    terms: Vec<[usize; 3]>,
+    outputs: usize,
+    /// 4 where every pixel of the grid gives four of the output, else 1.
+    corners: usize,
+    bias_row: usize,
+    values: Vec<f32>,
+}
+
+impl Packed {
+    /// `[term][tap][channel][corner][output]`, channels and outputs filled up to groups of four with zeros.
+    pub fn new(terms: &[Term<'_>], outputs: usize, corners: usize, bias: Option<&[f32]>) -> Self {
+        let pitch = outputs.next_multiple_of(LANES);
+        let width = corners * pitch;
+        let count: usize = terms.iter().map(|t| t.kernel.pow(2) * t.channels.next_multiple_of(LANES)).sum();
+        let bias_row = count + SPARE_ROWS;
+        // A tile reads whole rows of its own, wider ones than these at the end.
+        let mut values = vec![0.0; (bias_row + 1) * width + 64];
+        let mut rows = values.chunks_exact_mut(width);
+        for term in terms {
+            for tap in 0..term.kernel.pow(2) {
+                for channel in 0..term.channels.next_multiple_of(LANES) {
+                    let Some(row) = rows.next() else { continue };
+                    if channel >= term.channels {
+                        continue;
+                    }
+                    for (corner, to) in row.chunks_exact_mut(pitch).enumerate() {
+                        for (output, to) in to[..outputs].iter_mut().enumerate() {
+                            *to = (term.weight)(tap, channel, corner, output);
+                        }
+                    }
+                }
+            }
+        }
+        if let Some(bias) = bias {
+            let row = &mut values[bias_row * width..][..width];
+            row.chunks_exact_mut(pitch).for_each(|to| to[..outputs].copy_from_slice(bias));
+        }
+        let terms = terms.iter().map(|term| [term.channels, term.kernel, term.stride]).collect();
+        Self { terms, outputs, corners, bias_row, values }
+    }
+
+    /// On the device.
+    pub fn upload(self, work: &mut Work) -> Sum {
+        let Self { terms, outputs, corners, bias_row, values } = self;
+        Sum { weights: work.upload(&values), terms, outputs, corners, bias_row }
+    }
+}
+
+/// A sum of convolutions on the device.
+#[derive(Debug)]
+pub struct Sum {
+    weights: Room,
+    /// Of each term channels, pixels a side and step.
+    terms: Vec<[usize; 3]>,
+    outputs: usize,
+    corners: usize,
+    bias_row: usize,
+}
+
+impl Sum {
+    /// The sum of all terms of a batch, each of one of the inputs, with `more` added.
+    pub fn run(&self, inputs: &[&BatchMaps], more: Option<&BatchMaps>, work: &mut Work) -> BatchMaps {
+        let [_, _, stride] = self.terms[0];
+        let slices = inputs[0].slices;
+        let grid = inputs[0].size.map(|n| n / stride);
+        let scale = if self.corners == 4 { 2 } else { 1 };
+        let result = work.maps(self.outputs, grid.map(|n| n * scale), slices);
+        let (pixels, out_c4) = (grid[0] * grid[1], result.c4());
+        let n4 = self.corners * out_c4;
+        let chunks =
+            self.terms.iter().map(|[channels, kernel, _]| kernel * kernel * channels.div_ceil(4 * LANES)).sum();
+        let simple = self.corners == 1 && self.terms.iter().all(|[_, kernel, stride]| *stride == 1 && *kernel != 2);
+        let choice = work.gpu.tuning().choose((slices * pixels) as u32, (n4 * LANES) as u32, chunks as u32, simple);
+        let Choice { kernel, parts } = choice;
+        let parts = parts as usize;
+        let flags = usize::from(self.corners == 4) * SCATTER + usize::from(more.is_some()) * SAME;
+        let mut words = [0; LAYER_WORDS + 4 * SOURCE_WORDS];
+        let head = [
+            grid[1],
+            pixels,
+            n4,
+            out_c4,
+            chunks,
+            chunks.div_ceil(parts),
+            parts,
+            flags,
+            self.terms.len(),
+            self.bias_row,
+            0,
+            0,
+        ];
+        words[..LAYER_WORDS].copy_from_slice(&head);
+        for (n, ([_, kernel, stride], maps)) in self.terms.iter().zip(inputs).enumerate() {
+            let ([height, width], c4) = (maps.size, maps.c4());
+            let of_source = [c4, width, height, *kernel, *stride, 0, width, height, 0, 0, width * height * c4, 0];
+            words[LAYER_WORDS + n * SOURCE_WORDS..][..SOURCE_WORDS].copy_from_slice(&of_source);
+        }
+        let none = &self.weights;
+        let source = |n: usize| inputs.get(n).map_or(none, |maps| &maps.room);
+        let more = more.map_or(none, |maps| &maps.room);
+        let [height, width] = grid;
+        let groups = match kernel {
+            Kernel::ConvolutionTiles(tiles) => {
+                [pixels.div_ceil(tiles.pixels as usize), (n4 * LANES).div_ceil(tiles.outputs as usize), slices * parts]
+            }
+            _ => [width.div_ceil(32), height.div_ceil(16), slices],
+        };
+        if parts == 1 {
+            let buffers = [&self.weights, source(0), source(1), source(2), more, &result.room];
+            work.run(kernel, &words, &buffers, groups);
+        } else {
+            let found = work.room(slices * parts * pixels * n4);
+            work.run(kernel, &words, &[&self.weights, source(0), source(1), source(2), none, &found], groups);
+            let groups = [(pixels * n4).div_ceil(64), slices, 1];
+            work.run(Kernel::AddParts, &words, &[&self.weights, &found, none, none, more, &result.room], groups);
+        }
+        result
+    }
+}

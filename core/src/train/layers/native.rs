@@ -1,0 +1,167 @@
+//! The layers by their static plan, on the processor or on a GPU of our own; attention and losses, which come after them, by burn on
+//! the processor.
+
+use std::time::Duration;
+
+use burn::tensor::{Device, Gradients as BurnGradients, Tensor, TensorData};
+
+use web_time::Instant;
+
+use super::TrainingDevice;
+use crate::anatomy::CLASS_COUNT;
+use crate::kernels::training::{Features, Kind, Outputs, Parameters, Spent, TrainingPlan};
+use crate::kernels::wgsl::training::GpuTrainingPlan;
+use crate::kernels::wgsl::{Gpu, GpuError};
+use crate::network::{AttentionAnatomy, NetworkOutput};
+use crate::train::adam::Gradients;
+
+/// Who computes them.
+#[derive(Debug)]
+enum Plan {
+    Processor(Box<TrainingPlan>),
+    /// Its memory is taken with the first weights.
+    Gpu(Gpu, Option<Box<GpuTrainingPlan>>),
+}
+
+impl Plan {
+    fn load(&mut self, parameters: &Parameters, epsilon: f64) -> Result<(), GpuError> {
+        match self {
+            Self::Processor(plan) => plan.load(parameters, epsilon),
+            Self::Gpu(gpu, plan) => {
+                let plan = match plan {
+                    Some(plan) => plan,
+                    None => plan.insert(Box::new(GpuTrainingPlan::new(gpu)?)),
+                };
+                plan.load(parameters, epsilon);
+            }
+        }
+        Ok(())
+    }
+
+    /// None but the processor's has one.
+    fn clock(&self) -> Option<&TrainingPlan> {
+        match self {
+            Self::Processor(plan) => Some(plan),
+            Self::Gpu(..) => None,
+        }
+    }
+}
+
+/// The layers of a network in training.
+#[derive(Debug)]
+pub struct Layers {
+    plan: Plan,
+    device: Device,
+    /// What the last pass gave, for burn to differentiate by.
+    leaves: [Option<Tensor<4>>; 2],
+    gradients: Gradients,
+    /// When the last pass forward ended.
+    since: Instant,
+}
+
+impl Layers {
+    /// Those for a device, if it is not one of burn's own; `tensors` is its tensor library's, and differentiates.
+    pub fn for_device(on: &TrainingDevice, tensors: &Device) -> Option<Self> {
+        if tensors.clone().inner() != Device::flex() {
+            return None;
+        }
+        let plan = match &on.gpu {
+            Some(gpu) => Plan::Gpu(gpu.clone(), None),
+            None => Plan::Processor(Box::default()),
+        };
+        let (leaves, gradients) = ([None, None], Gradients::new());
+        Some(Self { plan, device: tensors.clone(), leaves, gradients, since: Instant::now() })
+    }
+
+    /// Takes the weights of a step.
+    ///
+    /// # Errors
+    /// [`GpuError`] where a GPU fails.
+    pub fn load(&mut self, network: &AttentionAnatomy) -> Result<(), GpuError> {
+        self.leaves = [None, None];
+        self.plan.load(&network.parameters(), network.epsilon())
+    }
+
+    /// What the network says of a batch, in training: its statistics go into the running ones.
+    ///
+    /// # Shapes
+    /// `stacks` are of `shape`: slices, channels, rows, columns.
+    ///
+    /// # Errors
+    /// [`GpuError`] where a GPU fails.
+    pub fn forward(
+        &mut self,
+        network: &AttentionAnatomy,
+        stacks: &[f32],
+        shape: [usize; 4],
+        segments: bool,
+    ) -> Result<NetworkOutput, GpuError> {
+        let [slices, _, height, width] = shape;
+        let outputs = match &mut self.plan {
+            Plan::Processor(plan) => plan.forward(stacks, slices, [height, width], segments),
+            Plan::Gpu(gpu, plan) => {
+                let plan = plan.as_mut().ok_or_else(|| GpuError::Lost(gpu.name().into()))?;
+                plan.forward(stacks, slices, [height, width], segments)?
+            }
+        };
+        let Outputs { logits, features, statistics } = outputs;
+        network.update_statistics(statistics.into_iter().map(|found| (found.name, [found.mean, found.variance])));
+        let leaf = |values: Vec<f32>, shape: [usize; 4]| {
+            Tensor::<4>::from_data(TensorData::new(values, shape), &self.device).require_grad()
+        };
+        let features = features.map(|Features { shape, values }| leaf(values, shape));
+        let logits = logits.map(|values| leaf(values, [slices, CLASS_COUNT, height, width]));
+        self.leaves = [logits.clone(), features.clone()];
+        self.since = Instant::now();
+        Ok(NetworkOutput {
+            logits: logits.unwrap_or_else(|| Tensor::zeros([slices, 1, 1, 1], &self.device)),
+            region: features.and_then(|features| network.region_of(features)),
+        })
+    }
+
+    /// Goes on from the gradients by what [`forward`](Self::forward) returned.
+    ///
+    /// # Errors
+    /// [`GpuError`] where a GPU fails.
+    pub fn backward(&mut self, gradients: &mut BurnGradients) -> Result<(), GpuError> {
+        let leaves = std::mem::take(&mut self.leaves);
+        let [by_logits, by_features] = leaves.map(|leaf| {
+            let by = leaf?.grad_remove(gradients)?;
+            by.into_data().try_into_vec::<f32>().ok()
+        });
+        match &mut self.plan {
+            Plan::Processor(plan) => {
+                plan.note(Kind::Losses, self.since.elapsed());
+                plan.backward(by_logits.as_deref(), by_features.as_deref(), &mut self.gradients);
+            }
+            Plan::Gpu(_, Some(plan)) => {
+                plan.backward(by_logits.as_deref(), by_features.as_deref(), &mut self.gradients)?
+            }
+            Plan::Gpu(gpu, None) => return Err(GpuError::Lost(gpu.name().into())),
+        }
+        Ok(())
+    }
+
+    /// The gradients of all passes since the last time of asking.
+    pub fn gradients(&mut self) -> Gradients {
+        std::mem::take(&mut self.gradients)
+    }
+
+    /// Is told what the update of the weights took.
+    pub fn updated(&self, time: Duration) {
+        self.plan.clock().iter().for_each(|plan| plan.note(Kind::Optimiser, time));
+    }
+
+    /// Where the time went since the last time of asking, of all threads together; `None` on a GPU.
+    pub fn spent(&self) -> Option<Vec<(Kind, Spent)>> {
+        self.plan.clock().map(|plan| Kind::ALL.into_iter().map(|kind| (kind, plan.spent(kind))).collect())
+    }
+
+    /// Bytes that a GPU has for it; `None` on the processor.
+    pub fn device_bytes(&self) -> Option<u64> {
+        match &self.plan {
+            Plan::Processor(_) => None,
+            Plan::Gpu(_, plan) => Some(plan.as_ref().map_or(0, |plan| plan.bytes())),
+        }
+    }
+}
