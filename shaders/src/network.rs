@@ -3,6 +3,7 @@
 use crate::template::expand;
 
 const LAYER: &str = include_str!("../network/layer.wgsl");
+const LOSSES: &str = include_str!("../training/losses.wgsl");
 
 /// What a workgroup of `convolution_tiles.wgsl` makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -92,6 +93,10 @@ pub enum Kernel {
     NormGradient,
     /// Back through the normalisation.
     BeforeNorm,
+    /// Sums over voxels that losses are made of.
+    LossSums,
+    /// From the gradients by these to those by the logits.
+    LossGradients,
 }
 
 impl Kernel {
@@ -106,6 +111,8 @@ impl Kernel {
             Self::Slopes,
             Self::NormGradient,
             Self::BeforeNorm,
+            Self::LossSums,
+            Self::LossGradients,
         ];
         ProductTiles::ALL.map(Self::WeightGradient).into_iter().chain(others).collect()
     }
@@ -149,6 +156,8 @@ impl Kernel {
             Self::Slopes => "back through the ReLU".into(),
             Self::NormGradient => "gradients of a normalisation".into(),
             Self::BeforeNorm => "back through the normalisation".into(),
+            Self::LossSums => "sums of the losses".into(),
+            Self::LossGradients => "gradients of the losses".into(),
         }
     }
 
@@ -198,6 +207,8 @@ impl Kernel {
             Self::Slopes => expand(include_str!("../training/slopes.wgsl"), &[]),
             Self::NormGradient => expand(include_str!("../training/norm_gradient.wgsl"), &[]),
             Self::BeforeNorm => expand(include_str!("../training/before_norm.wgsl"), &[("ROW", ROW)]),
+            Self::LossSums => expand(&[LOSSES, include_str!("../training/loss_sums.wgsl")].concat(), &[]),
+            Self::LossGradients => expand(&[LOSSES, include_str!("../training/loss_gradients.wgsl")].concat(), &[]),
         }
     }
 }

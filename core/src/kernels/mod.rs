@@ -13,6 +13,7 @@
 //! | `floats.rs` | numbers in messages |
 //! | `wgsl/` | the same for a GPU, with kernels of our own |
 //! | `training/` | the network for training, forward and backward, on the same kernels |
+//! | `voxels.rs` | logits of which only sums are asked for |
 //! | `convolution.rs` | the convolution of slices of numbers |
 //! | `backend.rs` | the same of burn's tensors |
 
@@ -28,6 +29,7 @@ pub mod processor;
 mod tests;
 #[cfg(not(target_family = "wasm"))]
 pub mod training;
+pub mod voxels;
 pub mod wgsl;
 
 use burn::nn::conv::Conv2d;

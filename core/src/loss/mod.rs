@@ -20,7 +20,7 @@ pub mod focal;
 #[cfg(not(target_family = "wasm"))]
 mod fused;
 #[cfg(not(target_family = "wasm"))]
-mod fused_cpu;
+pub(crate) mod fused_cpu;
 pub mod presence;
 pub mod recalibration;
 pub mod region;

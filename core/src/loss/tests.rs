@@ -1,5 +1,6 @@
 //! The fused form against the equations, voxel by voxel and map by map.
 
+use attention_anatomy_shaders::network::Kernel;
 use burn::tensor::{Device, Tensor};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
@@ -11,6 +12,9 @@ use super::fused::sums as sums_at_once;
 use super::fused_cpu::{self, Sums, Truth};
 use super::recalibrate;
 use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT};
+use crate::kernels::wgsl::training::GpuTrainingPlan;
+use crate::kernels::wgsl::{Tuning, tests::gpu};
+use crate::network::NetworkOutput;
 
 /// Two slices of 13 x 17 voxels: no multiple of anything, with organs annotated in one slice only and one in none.
 fn slices(seed: u64) -> (Vec<f32>, Vec<f32>, Truth) {
@@ -106,8 +110,9 @@ fn the_gradients_of_the_losses_are_those_of_the_maps() {
         gradients(weighed(0, sums.probability) + weighed(1, sums.intersection) + of_focal + of_log)
     };
     let at_once = {
-        let sums =
-            sums_at_once(&logits, || shift.clone().reshape([2, CLASS_COUNT]), &truth.labels, &truth.weights).unwrap();
+        let output = NetworkOutput { logits: logits.clone(), elsewhere: None, region: None };
+        let shift = || shift.clone().reshape([2, CLASS_COUNT]);
+        let sums = sums_at_once(&output, shift, &truth.labels, &truth.weights).unwrap();
         let row = |n: usize| sums.clone().slice(n..n + 1).reshape([CLASS_COUNT]);
         gradients(weighed(0, row(0)) + weighed(1, row(1)) + weighed(2, row(2)) + weighed(3, row(3)))
     };
@@ -145,4 +150,40 @@ fn what_is_not_a_number_stays_so() {
     logits[1000] = f32::NAN;
     let sums = fused_cpu::forward(&logits, &shift, &truth);
     assert!(sums.probability.iter().any(|sum| sum.is_nan()));
+}
+
+#[test]
+fn on_a_gpu_sums_and_gradients_are_the_processors() {
+    let Some(gpu) = gpu(Tuning::SOFTWARE, Kernel::source) else { return };
+    let mut plan = GpuTrainingPlan::new(&gpu).unwrap();
+    // Of one more batch the background is all but impossible, and of one an organ certain.
+    for (seed, background, liver) in [(3, 0.0, 0.0), (4, -90.0, 0.0), (5, 0.0, 200.0)] {
+        let (logits, mut shift, truth) = slices(seed);
+        for shift in shift.chunks_exact_mut(CLASS_COUNT) {
+            shift[0] += background;
+            shift[usize::from(crate::anatomy::Organ::Liver.label())] += liver;
+        }
+        let size = [13, 17];
+        plan.set_logits(&logits, size, 2);
+        let sums = fused_cpu::forward(&logits, &shift, &truth);
+        let expected = [sums.probability, sums.intersection, sums.focal, sums.log].concat();
+        let found = plan.loss_sums(&shift, &truth.labels, &truth.weights).unwrap().concat();
+        let near = |found: &[f32], expected: &[f32], what: &str| {
+            let scale = expected.iter().fold(1e-3f32, |most, v| most.max(v.abs()));
+            for (n, (a, b)) in found.iter().zip(expected).enumerate() {
+                assert!((a - b).abs() <= 2e-4 * b.abs() + 2e-6 * scale, "{what} {n} of {seed}: {a} against {b}");
+            }
+            assert_eq!(found.len(), expected.len());
+        };
+        near(&found, &expected, "sum");
+        let row = |salt: u64| -> [f32; CLASS_COUNT] {
+            let mut random = Pcg64::seed_from_u64(salt);
+            std::array::from_fn(|_| random.random_range(-1.0..1.0))
+        };
+        let by = Sums { probability: row(1), intersection: row(2), focal: row(3), log: row(4) };
+        let [by_logits, by_shift] = fused_cpu::gradients(&logits, &shift, &truth, &by);
+        let found = plan.loss_gradients(&[by.probability, by.intersection, by.focal, by.log]).unwrap();
+        near(&found, &by_shift, "gradient by shift");
+        near(&plan.by_logits().unwrap(), &by_logits, "gradient by logit");
+    }
 }

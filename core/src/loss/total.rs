@@ -25,7 +25,7 @@ use super::fused::sums as fused_sums;
 /// In a browser the losses are maps.
 #[cfg(target_family = "wasm")]
 fn fused_sums(
-    _: &Tensor<4>,
+    _: &NetworkOutput,
     _: impl FnOnce() -> Tensor<2>,
     _: &[u8],
     _: &[[bool; crate::anatomy::ORGAN_COUNT]],
@@ -141,7 +141,7 @@ impl Voxels {
             Some(region) => log_weights(region.attention.clone()).reshape([target.len(), CLASS_COUNT]),
             None => Tensor::zeros([target.len(), CLASS_COUNT], &device),
         };
-        match fused_sums(&output.logits, shift, &target.labels, &target.weights) {
+        match fused_sums(output, shift, &target.labels, &target.weights) {
             Some(sums) => {
                 let row = |n: usize| sums.clone().slice(n..n + 1).reshape([CLASS_COUNT]);
                 let mut truth = BatchCounts::of(target).voxels;

@@ -30,6 +30,7 @@ pub mod unet;
 pub mod weights;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use burn::module::Module;
 use burn::nn::BatchNorm;
@@ -37,6 +38,7 @@ use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
 
 #[cfg(not(target_family = "wasm"))]
 use crate::kernels::training::Parameters;
+use crate::kernels::voxels::VoxelLosses;
 pub use config::NetworkConfig;
 use gauge::AttentionGauge;
 use region::{Outside, RegionBranch, RegionOutput};
@@ -67,6 +69,8 @@ pub struct AttentionAnatomy {
 pub struct NetworkOutput {
     /// z5: logits `[B, 34, H, W]`, background first.
     pub logits: Tensor<4>,
+    /// Who has them, where they are not in `logits`: of a training whose layers are computed by other means.
+    pub elsewhere: Option<Arc<dyn VoxelLosses>>,
     /// Region logits and attention vector; `None` for the plain U-Net.
     pub region: Option<RegionOutput>,
 }
@@ -79,7 +83,7 @@ impl AttentionAnatomy {
     pub fn forward(&self, stack: Tensor<4>) -> NetworkOutput {
         let features = self.encoder.forward(stack);
         let region = self.region.as_ref().zip(features.last()).map(|(branch, deepest)| branch.forward(deepest.clone()));
-        NetworkOutput { logits: self.decoder.forward(features), region }
+        NetworkOutput { logits: self.decoder.forward(features), elsewhere: None, region }
     }
 
     /// Encoder and region branch only (pre-training phase). `None` for the plain U-Net.

@@ -65,7 +65,7 @@ pub use variant::{PAPER_ROWS, PaperRow, Trials, TrialsError, Variant};
 
 use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
-use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use web_time::Instant;
 
 use crate::dataset::{Batch, BatchCounts, PreparedCase, Sampler, make_batch};
@@ -255,19 +255,27 @@ impl Trainer {
         }
         // Pre-training: the decoder is not run, so there are no logits to speak of.
         let region = self.network.forward_region(x);
-        Ok(NetworkOutput { logits: Tensor::zeros([slices, 1, 1, 1], &self.device), region })
+        Ok(NetworkOutput { logits: Tensor::zeros([slices, 1, 1, 1], &self.device), elsewhere: None, region })
     }
 
     /// Tells the region branch what lies around boxes; nothing does around whole fields.
-    async fn surround(&mut self, batch: &Batch) -> Result<(), ExecutionError> {
+    async fn surround(&mut self, batch: &Batch) -> Result<(), String> {
         let outside = if batch.target.outside == 0 {
             if !self.network.is_within() {
                 return Ok(());
             }
             None
         } else {
-            let (input, air) = (self.config.input(), AIR_HU);
-            self.network.valid().air(input.stack, input.crop, f64::from(input.intensity(air))).await?
+            let input = self.config.input();
+            let (stack, side, air) = (input.stack, input.crop, input.intensity(AIR_HU));
+            let by_layers = self.layers.as_mut().map_or(Ok(None), |layers| layers.air(stack, side, air));
+            match by_layers.map_err(|e| e.to_string())? {
+                Some(outside) => Some(outside),
+                None => {
+                    let found = self.network.valid().air(stack, side, f64::from(air)).await;
+                    found.map_err(|e| e.to_string())?
+                }
+            }
         };
         self.network = self.network.clone().within(outside);
         Ok(())
@@ -296,15 +304,15 @@ impl Trainer {
         let lost = |reason: String| StepError::Read { step, reason };
         let counts = BatchCounts::of(&batch.target);
         let (slices, size) = (batch.target.len(), batch.target.size);
-        self.surround(batch).await.map_err(|e| lost(e.to_string()))?;
+        if let Some(layers) = &mut self.layers {
+            layers.load(&self.network).map_err(|e| lost(e.to_string()))?;
+        }
+        self.surround(batch).await.map_err(lost)?;
         let micro = self.config.micro_batch.unwrap_or(slices).clamp(1, slices);
         let per_slice = batch.stacks.len() / slices;
         let ranges: Vec<_> = (0..slices).step_by(micro).map(|a| a..(a + micro).min(slices)).collect();
         let cut = |r: &std::ops::Range<usize>| &batch.stacks[r.start * per_slice..r.end * per_slice];
 
-        if let Some(layers) = &mut self.layers {
-            layers.load(&self.network).map_err(|e| lost(e.to_string()))?;
-        }
         let mut whole: Option<DiceSums> = None;
         for r in ranges.iter().filter(|_| ranges.len() > 1 && loss.dice != 0.0) {
             let output = self.forward(cut(r), r.len(), size, true).map_err(|e| lost(e.to_string()))?;

@@ -222,6 +222,7 @@ fn finite_differences(device: &Device, stride: usize) {
         )
     };
     let output = |(l, a, r): &(Tensor<4>, Tensor<2>, Tensor<2>)| NetworkOutput {
+        elsewhere: None,
         logits: l.clone(),
         region: Some(crate::network::region::RegionOutput { regions: r.clone(), attention: a.clone() }),
     };

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
+#[cfg(not(target_family = "wasm"))]
+use crate::anatomy::ORGAN_COUNT;
 use crate::anatomy::{CLASS_COUNT, OrganSet};
 use crate::infer::engine::{Engine, LabelOutput, LabelRequest, SliceRequest, SliceResult, Wait};
 use crate::infer::reduce::labels_and_margin;
@@ -15,6 +17,8 @@ use crate::kernels::training::{Gradients, Statistics, TrainingPlan};
 use crate::kernels::wgsl::Gpu;
 #[cfg(not(target_family = "wasm"))]
 use crate::kernels::wgsl::{GpuError, training::GpuTrainingPlan};
+#[cfg(not(target_family = "wasm"))]
+use crate::loss::fused_cpu::{self, PerClass, Sums, Truth};
 use crate::network::{AttentionAnatomy, NetworkConfig};
 use crate::preprocess::{InputConfig, ModelGrid};
 
@@ -113,19 +117,34 @@ pub fn training_difference(gpu: &Gpu) -> Result<f32, GpuError> {
     let mut processor = TrainingPlan::default();
     processor.load(&parameters, epsilon);
     let truth = processor.forward(&stacks, slices, size, true);
-    let by_logits = truth.logits.as_ref().map(|logits| noise(logits.len(), 2));
+    let logits = truth.logits.clone().unwrap_or_default();
+    let shift = noise(slices * CLASS_COUNT, 4);
+    let mut weights = vec![[true; ORGAN_COUNT]; slices];
+    weights[0][3] = false;
+    let labels = (0..slices * size[0] * size[1]).map(|n| if n % 3 == 0 { 0 } else { n / 7 % CLASS_COUNT });
+    let known = Truth { labels: labels.map(|label| label as u8).collect(), weights };
+    let sums = fused_cpu::forward(&logits, &shift, &known);
+    let sums = [sums.probability, sums.intersection, sums.focal, sums.log].concat();
+    let row = |salt: usize| -> PerClass { std::array::from_fn(|class| noise(CLASS_COUNT, salt)[class]) };
+    let by = Sums { probability: row(5), intersection: row(6), focal: row(7), log: row(8) };
+    let [by_logits, by_shift] = fused_cpu::gradients(&logits, &shift, &known, &by);
     let by_features = truth.features.as_ref().map(|features| noise(features.values.len(), 3));
     let mut expected = Gradients::new();
-    processor.backward(by_logits.as_deref(), by_features.as_deref(), &mut expected);
+    processor.backward(Some(&by_logits), by_features.as_deref(), &mut expected);
     let mut worst = 0.0f32;
     for tuning in gpu.tuning().to_check() {
         let mut plan = GpuTrainingPlan::new(&gpu.with_tuning(tuning))?;
         plan.load(&parameters, epsilon);
         let found = plan.forward(&stacks, slices, size, true)?;
+        let found_logits = plan.logits()?.unwrap_or_default();
+        let found_sums = plan.loss_sums(&shift, &known.labels, &known.weights)?.concat();
+        let found_by_shift = plan.loss_gradients(&[by.probability, by.intersection, by.focal, by.log])?;
         let mut gradients = Gradients::new();
-        plan.backward(by_logits.as_deref(), by_features.as_deref(), &mut gradients)?;
+        plan.backward(None, by_features.as_deref(), &mut gradients)?;
         let mut compare = |found: &[f32], truth: &[f32]| worst = worst.max(relative_length(found, truth));
-        compare(&found.logits.unwrap_or_default(), truth.logits.as_deref().unwrap_or_default());
+        compare(&found_logits, &logits);
+        compare(&found_sums, &sums);
+        compare(&found_by_shift, &by_shift);
         let [of_found, of_truth] = [&found.features, &truth.features].map(|f| f.as_ref().map(|f| &f.values[..]));
         compare(of_found.unwrap_or_default(), of_truth.unwrap_or_default());
         for (name, truth) in &expected {

@@ -38,6 +38,8 @@ fn bindings(kernel: Kernel) -> [u32; 2] {
         Kernel::Slopes => [5, 2],
         Kernel::NormGradient => [2, 1],
         Kernel::BeforeNorm => [4, 1],
+        Kernel::LossSums => [3, 1],
+        Kernel::LossGradients => [4, 2],
     }
 }
 

@@ -1,17 +1,21 @@
-//! The layers by their static plan, on the processor or on a GPU of our own; attention and losses, which come after them, by burn on
-//! the processor.
+//! The layers by their static plan, on the processor or on a GPU of our own; attention and what the losses make of sums over voxels,
+//! which come after them, by burn on the processor. The sums themselves are computed where the logits are.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use burn::module::Module;
 use burn::tensor::{Device, Gradients as BurnGradients, Tensor, TensorData};
 
 use web_time::Instant;
 
 use super::TrainingDevice;
-use crate::anatomy::CLASS_COUNT;
+use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT};
 use crate::kernels::training::{Features, Kind, Outputs, Parameters, Spent, TrainingPlan};
+use crate::kernels::voxels::{VoxelLosses, VoxelSums};
 use crate::kernels::wgsl::training::GpuTrainingPlan;
 use crate::kernels::wgsl::{Gpu, GpuError};
+use crate::network::region::Outside;
 use crate::network::{AttentionAnatomy, NetworkOutput};
 use crate::train::adam::Gradients;
 
@@ -20,7 +24,42 @@ use crate::train::adam::Gradients;
 enum Plan {
     Processor(Box<TrainingPlan>),
     /// Its memory is taken with the first weights.
-    Gpu(Gpu, Option<Box<GpuTrainingPlan>>),
+    Gpu(Gpu, Option<Arc<OnGpu>>),
+}
+
+/// What a pass and the losses after it work with in turns.
+#[derive(Debug)]
+struct OnGpu(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    plan: GpuTrainingPlan,
+    /// Why the losses have no numbers.
+    failed: Option<GpuError>,
+}
+
+impl OnGpu {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl VoxelLosses for OnGpu {
+    fn sums(&self, shift: &[f32], labels: &[u8], weights: &[[bool; ORGAN_COUNT]]) -> VoxelSums {
+        let mut state = self.state();
+        state.plan.loss_sums(shift, labels, weights).unwrap_or_else(|error| {
+            state.failed = Some(error);
+            [[f32::NAN; CLASS_COUNT]; 4]
+        })
+    }
+
+    fn gradients(&self, by: &VoxelSums) -> Vec<f32> {
+        let mut state = self.state();
+        state.plan.loss_gradients(by).unwrap_or_else(|error| {
+            state.failed = Some(error);
+            Vec::new()
+        })
+    }
 }
 
 impl Plan {
@@ -30,9 +69,12 @@ impl Plan {
             Self::Gpu(gpu, plan) => {
                 let plan = match plan {
                     Some(plan) => plan,
-                    None => plan.insert(Box::new(GpuTrainingPlan::new(gpu)?)),
+                    None => {
+                        let state = State { plan: GpuTrainingPlan::new(gpu)?, failed: None };
+                        plan.insert(Arc::new(OnGpu(Mutex::new(state))))
+                    }
                 };
-                plan.load(parameters, epsilon);
+                plan.state().plan.load(parameters, epsilon);
             }
         }
         Ok(())
@@ -79,7 +121,19 @@ impl Layers {
     /// [`GpuError`] where a GPU fails.
     pub fn load(&mut self, network: &AttentionAnatomy) -> Result<(), GpuError> {
         self.leaves = [None, None];
-        self.plan.load(&network.parameters(), network.epsilon())
+        // In validation state running statistics are up to date.
+        self.plan.load(&network.valid().parameters(), network.epsilon())
+    }
+
+    /// What the region branch sees of a field of air of `stack` slices of `side` x `side` pixels with intensity `air`; `None` for whom
+    /// the network is to be asked.
+    ///
+    /// # Errors
+    /// [`GpuError`] where a GPU fails.
+    pub fn air(&mut self, stack: usize, side: usize, air: f32) -> Result<Option<Outside>, GpuError> {
+        let Plan::Gpu(_, Some(plan)) = &self.plan else { return Ok(None) };
+        let found = plan.state().plan.mean_of(air, stack, side)?;
+        Ok(found.map(|(air, positions)| Outside { air, positions }))
     }
 
     /// What the network says of a batch, in training: its statistics go into the running ones.
@@ -97,11 +151,13 @@ impl Layers {
         segments: bool,
     ) -> Result<NetworkOutput, GpuError> {
         let [slices, _, height, width] = shape;
-        let outputs = match &mut self.plan {
-            Plan::Processor(plan) => plan.forward(stacks, slices, [height, width], segments),
+        let (outputs, elsewhere) = match &mut self.plan {
+            Plan::Processor(plan) => (plan.forward(stacks, slices, [height, width], segments), None),
             Plan::Gpu(gpu, plan) => {
-                let plan = plan.as_mut().ok_or_else(|| GpuError::Lost(gpu.name().into()))?;
-                plan.forward(stacks, slices, [height, width], segments)?
+                let plan = plan.as_ref().ok_or_else(|| GpuError::Lost(gpu.name().into()))?;
+                let outputs = plan.state().plan.forward(stacks, slices, [height, width], segments)?;
+                let elsewhere: Arc<dyn VoxelLosses> = plan.clone();
+                (outputs, segments.then_some(elsewhere))
             }
         };
         let Outputs { logits, features, statistics } = outputs;
@@ -115,6 +171,7 @@ impl Layers {
         self.since = Instant::now();
         Ok(NetworkOutput {
             logits: logits.unwrap_or_else(|| Tensor::zeros([slices, 1, 1, 1], &self.device)),
+            elsewhere,
             region: features.and_then(|features| network.region_of(features)),
         })
     }
@@ -135,7 +192,11 @@ impl Layers {
                 plan.backward(by_logits.as_deref(), by_features.as_deref(), &mut self.gradients);
             }
             Plan::Gpu(_, Some(plan)) => {
-                plan.backward(by_logits.as_deref(), by_features.as_deref(), &mut self.gradients)?
+                let mut state = plan.state();
+                if let Some(failed) = state.failed.take() {
+                    return Err(failed);
+                }
+                state.plan.backward(None, by_features.as_deref(), &mut self.gradients)?;
             }
             Plan::Gpu(gpu, None) => return Err(GpuError::Lost(gpu.name().into())),
         }
@@ -161,7 +222,7 @@ impl Layers {
     pub fn device_bytes(&self) -> Option<u64> {
         match &self.plan {
             Plan::Processor(_) => None,
-            Plan::Gpu(_, plan) => Some(plan.as_ref().map_or(0, |plan| plan.bytes())),
+            Plan::Gpu(_, plan) => Some(plan.as_ref().map_or(0, |plan| plan.state().plan.bytes())),
         }
     }
 }

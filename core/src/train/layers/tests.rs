@@ -99,7 +99,11 @@ fn by_burn(config: &NetworkConfig, example: &Example, loss: &LossWeights) -> Fou
     let output = if loss.segments() {
         network.forward(x)
     } else {
-        NetworkOutput { logits: Tensor::zeros([example.shape[0], 1, 1, 1], &device), region: network.forward_region(x) }
+        NetworkOutput {
+            logits: Tensor::zeros([example.shape[0], 1, 1, 1], &device),
+            elsewhere: None,
+            region: network.forward_region(x),
+        }
     };
     let value = example.loss(&output, loss);
     let gradients = GradientsParams::from_grads(value.clone().backward(), &network);

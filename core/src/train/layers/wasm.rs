@@ -6,6 +6,7 @@ use burn::tensor::{Device, Gradients as BurnGradients};
 
 use super::TrainingDevice;
 use crate::kernels::wgsl::GpuError;
+use crate::network::region::Outside;
 use crate::network::{AttentionAnatomy, NetworkOutput};
 use crate::train::adam::Gradients;
 
@@ -24,6 +25,14 @@ impl Layers {
     /// # Errors
     /// None here.
     pub fn load(&mut self, _: &AttentionAnatomy) -> Result<(), GpuError> {
+        match *self {}
+    }
+
+    /// What the region branch sees of a field of air.
+    ///
+    /// # Errors
+    /// None here.
+    pub fn air(&mut self, _: usize, _: usize, _: f32) -> Result<Option<Outside>, GpuError> {
         match *self {}
     }
 

@@ -34,7 +34,7 @@ fn losses_on_a_box_are_those_of_the_field_when_the_rest_is_known_to_be_air() {
             Tensor::<4>::from_data(TensorData::new(values, [2, CLASS_COUNT, size[0], size[1]]), &device).require_grad();
         let z4 = Tensor::<2>::from_data(TensorData::new(attention.clone(), [2, ORGAN_COUNT]), &device);
         let region = crate::network::region::RegionOutput { regions: Tensor::zeros([2, 5], &device), attention: z4 };
-        let output = NetworkOutput { logits: logits.clone(), region: Some(region) };
+        let output = NetworkOutput { logits: logits.clone(), elsewhere: None, region: Some(region) };
         let loss = LossWeights { dice: 1.0, focal: 1.0, region: 0.0, ..LossWeights::default() };
         let counts = BatchCounts::of(&target);
         let parts = total(&output, &target, &counts, &loss, norm, None);

@@ -1,6 +1,8 @@
 use attention_anatomy::anatomy::Organ;
 use attention_anatomy::dataset::Hpa;
 
+use burn::tensor::Device;
+
 use super::*;
 use crate::worker::protocol::{LearnAnswer, LearnSlice};
 

@@ -90,24 +90,31 @@ pub struct PackedConvNorm {
     stride: usize,
     inputs: Vec<usize>,
     outputs: usize,
+    /// `[gamma, beta]`, filled up.
     parameters: Vec<f32>,
+    /// `[mean, variance]` over many batches, filled up.
+    running: Vec<f32>,
     forward: Packed,
 }
 
 impl PackedConvNorm {
     fn new(name: &str, weights: &Weights<'_>, parameters: &Parameters) -> Self {
         let filled = weights.outputs.next_multiple_of(LANES);
-        let mut both = vec![0.0; 2 * filled];
-        for (what, to) in ["gamma", "beta"].into_iter().zip(both.chunks_exact_mut(filled)) {
-            to[..weights.outputs].copy_from_slice(&parameters[&format!("{name}.norm.{what}")].values);
-        }
+        let both = |names: [&str; 2]| {
+            let mut both = vec![0.0; 2 * filled];
+            for (what, to) in names.into_iter().zip(both.chunks_exact_mut(filled)) {
+                to[..weights.outputs].copy_from_slice(&parameters[&format!("{name}.norm.{what}")].values);
+            }
+            both
+        };
         Self {
             name: name.into(),
             side: weights.side,
             stride: weights.stride,
             inputs: weights.inputs.to_vec(),
             outputs: weights.outputs,
-            parameters: both,
+            parameters: both(["gamma", "beta"]),
+            running: both(["running_mean", "running_var"]),
             forward: weights.forward(),
         }
     }
@@ -143,10 +150,22 @@ impl PackedConvNorm {
 
     /// On the device.
     pub fn upload(self, work: &mut Work) -> ConvNorm {
-        let Self { name, side, stride, inputs, outputs, parameters, forward } = self;
+        let Self { name, side, stride, inputs, outputs, parameters, running, forward } = self;
+        let settled = settled(&parameters, &running, work.epsilon);
         let parameters = work.upload(&parameters);
-        ConvNorm { name, side, stride, inputs, outputs, parameters, forward: forward.upload(work) }
+        ConvNorm { name, side, stride, inputs, outputs, parameters, settled, forward: forward.upload(work) }
     }
+}
+
+/// A normalisation by the statistics of many batches, as [`Normalisation`] has it.
+fn settled(parameters: &[f32], running: &[f32], epsilon: f32) -> Vec<f32> {
+    let half = parameters.len() / 2;
+    let ([gamma, beta], [mean, variance]) =
+        ([&parameters[..half], &parameters[half..]], [&running[..half], &running[half..]]);
+    let inverse: Vec<f32> = variance.iter().map(|variance| 1.0 / (variance + epsilon).sqrt()).collect();
+    let scale: Vec<f32> = gamma.iter().zip(&inverse).map(|(gamma, inverse)| gamma * inverse).collect();
+    let shift: Vec<f32> = (0..half).map(|n| beta[n] - mean[n] * scale[n]).collect();
+    [mean, variance, &inverse, &scale, &shift].concat()
 }
 
 /// A convolution and the normalisation behind it.
@@ -161,14 +180,19 @@ pub struct ConvNorm {
     pub outputs: usize,
     /// `[gamma, beta][c4]`.
     parameters: Room,
+    /// By the statistics of many batches.
+    settled: Vec<f32>,
     forward: Sum,
 }
 
 impl ConvNorm {
-    /// The convolution, and its statistics.
+    /// The convolution, and its statistics; or those of many batches, where the work is to be [settled](Work::settled).
     pub fn run(&self, inputs: &[&BatchMaps], work: &mut Work) -> (BatchMaps, Normalisation) {
         let y = self.forward.run(inputs, None, work);
-        let norm = Normalisation::of(&y, &self.parameters, work);
+        let norm = match work.settled {
+            true => Normalisation(work.upload(&self.settled)),
+            false => Normalisation::of(&y, &self.parameters, work),
+        };
         (y, norm)
     }
 

@@ -1,8 +1,8 @@
 //! A step of training on a GPU of our own: forward and backward over the maps of a whole batch, on the kernels of inference.
 //!
 //! As on the processor (`kernels/training`), whose results these are: the network is the same list of layers in every step, and no
-//! graph is kept. What comes after the layers (attention, re-calibration, losses) is small and is given logits and region features;
-//! from the gradients by them the layers go on. Weights come from the host at the beginning of a step and gradients go there at its
+//! graph is kept. The logits stay on the device: of them sums over voxels are given, and the region features; from the gradients by both
+//! the layers go on. Weights come from the host at the beginning of a step and gradients go there at its
 //! end, so that the optimiser, checkpoints and everything else are the processor's, too.
 //!
 //! - Forward: the convolutions of inference over all slices at once. Two maps stand for a concatenation.
@@ -22,10 +22,12 @@
 //! | `normalisation.rs` | normalisation, ReLU and shortcut, and their ways back |
 //! | `layer.rs` | convolutions with what belongs to them |
 //! | `block.rs` | residual blocks |
+//! | `losses.rs` | sums over voxels that losses are made of, and the way back |
 
 mod block;
 mod gradients;
 mod layer;
+mod losses;
 mod memory;
 mod normalisation;
 mod sums;
@@ -36,6 +38,7 @@ mod work;
 use block::{Activated, Block, Kept, PackedBlock};
 use gradients::OnDevice;
 use layer::{Biased, ConvNorm, PackedBiased, PackedConvNorm};
+use losses::Asked;
 use memory::{BatchMaps, Room};
 use normalisation::Normalisation;
 use sums::{Packed, Sum};
@@ -44,9 +47,10 @@ use work::Work;
 use super::gpu::{Gpu, GpuError};
 use super::network::MOST_BYTES;
 use super::weights::LANES;
-use crate::anatomy::CLASS_COUNT;
+use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT};
 use crate::kernels::processor::map;
 use crate::kernels::training::{Features, Gradients, Outputs, Parameters, Statistics};
+use crate::kernels::voxels::VoxelSums;
 
 /// The layers with the weights of a step.
 #[derive(Debug)]
@@ -121,6 +125,12 @@ struct Pass {
     region: Option<[Activated; 2]>,
     /// Of every step of the decoder the up-sampled maps, the output, and what the block keeps.
     decoder: Vec<(BatchMaps, BatchMaps, Kept)>,
+    /// The head's output, where the decoder was run.
+    logits: Option<BatchMaps>,
+    /// What sums were asked for last.
+    asked: Option<Asked>,
+    /// The gradient by the logits, once it is known.
+    by_logits: Option<BatchMaps>,
 }
 
 /// The layers of the network on a GPU, for steps of training.
@@ -210,8 +220,7 @@ impl GpuTrainingPlan {
                 decoder.push((up, out, kept));
             }
             let x = decoder.last().map_or(deepest, |(_, out, _)| out);
-            let maps = layers.head.run(x, work);
-            logits = Some(work.planes(&maps));
+            logits = Some(layers.head.run(x, work));
         }
         for (block, (_, kept)) in layers.encoder.iter().zip(&encoder) {
             norms.extend(block.norms(kept));
@@ -223,7 +232,6 @@ impl GpuTrainingPlan {
             norms.extend(block.norms(kept));
         }
         let of_maps = features.iter().map(|(_, (room, count))| (room, *count));
-        let of_maps = of_maps.chain(logits.iter().map(|(room, count)| (room, *count)));
         // Mean and variance lie first, one after the other.
         let filled = |layer: &ConvNorm| layer.outputs.next_multiple_of(LANES);
         let of_norms = norms.iter().map(|(layer, norm)| (&norm.0, 2 * filled(layer)));
@@ -234,19 +242,109 @@ impl GpuTrainingPlan {
             let shape = [slices, maps.channels, height, width];
             Features { shape, values: found.next().unwrap_or_default() }
         });
-        let logits = logits.as_ref().map(|_| found.next().unwrap_or_default());
         let statistics = norms.iter().zip(found).map(|((layer, _), found)| Statistics {
             name: format!("{}.norm", layer.name),
             mean: found[..layer.outputs].to_vec(),
             variance: found[filled(layer)..][..layer.outputs].to_vec(),
         });
-        let outputs = Outputs { logits, features, statistics: statistics.collect() };
-        self.pass = Some(Pass { input, encoder, region, decoder });
+        let outputs = Outputs { logits: None, features, statistics: statistics.collect() };
+        self.pass = Some(Pass { input, encoder, region, decoder, logits, asked: None, by_logits: None });
         Ok(outputs)
     }
 
+    /// The mean over a field of `side` x `side` pixels, all of them `value` in all of `stack` slices, of each of the region branch's
+    /// last maps, and their positions, as inference would have it; `None` where there is no such branch. Waits: not for a browser.
+    ///
+    /// # Errors
+    /// [`GpuError::Lost`], [`GpuError::Refused`].
+    ///
+    /// # Panics
+    /// Where no weights were loaded.
+    pub fn mean_of(&mut self, value: f32, stack: usize, side: usize) -> Result<Option<(Vec<f32>, usize)>, GpuError> {
+        let Self { work, layers, .. } = self;
+        let layers = layers.as_ref().expect("weights are loaded first");
+        let Some([(reduce, _), (conv, _)]) = &layers.region else { return Ok(None) };
+        work.settled = true;
+        let mut x = work.upload_planes(&vec![value; stack * side * side], [side; 2], 1);
+        for block in &layers.encoder {
+            (x, _) = block.run(&[&x], work);
+        }
+        let x = Activated::run(reduce, &[&x], work).out;
+        let x = Activated::run(conv, &[&x], work).out;
+        work.settled = false;
+        let (planes, count) = work.planes(&x);
+        let planes = work.read(&[(&planes, count)])?.pop().unwrap_or_default();
+        let mean = |plane: &[f32]| (plane.iter().map(|&v| f64::from(v)).sum::<f64>() / plane.len() as f64) as f32;
+        Ok(Some((planes.chunks_exact(x.pixels()).map(mean).collect(), x.pixels())))
+    }
+
+    /// The logits of the last [`forward`](Self::forward), `[B, 34, rows, columns]`; `None` where the decoder was not run. Waits: not
+    /// for a browser.
+    ///
+    /// # Errors
+    /// [`GpuError::Lost`], [`GpuError::Refused`].
+    pub fn logits(&mut self) -> Result<Option<Vec<f32>>, GpuError> {
+        let Some(logits) = self.pass.as_ref().and_then(|pass| pass.logits.as_ref()) else { return Ok(None) };
+        let (planes, count) = self.work.planes(logits);
+        Ok(self.work.read(&[(&planes, count)])?.pop())
+    }
+
+    /// The sums over voxels of the last [`forward`](Self::forward) with `shift` `[B, 34]` added to its logits; `labels` are
+    /// `[B, rows, columns]`, `weights` the w of equation (4) of every slice. Waits: not for a browser.
+    ///
+    /// # Errors
+    /// [`GpuError::Lost`], [`GpuError::Refused`].
+    ///
+    /// # Panics
+    /// Where there are no logits.
+    pub fn loss_sums(
+        &mut self,
+        shift: &[f32],
+        labels: &[u8],
+        weights: &[[bool; ORGAN_COUNT]],
+    ) -> Result<VoxelSums, GpuError> {
+        let Self { work, pass, .. } = self;
+        let (logits, asked) = pass.as_mut().map(|pass| (&pass.logits, &mut pass.asked)).expect("forward comes first");
+        let logits = logits.as_ref().expect("the decoder was run");
+        asked.insert(Asked::new(logits, shift, labels, weights, work)).sums(logits, work)
+    }
+
+    /// From the gradients by the sums of the last [`loss_sums`](Self::loss_sums) to those by the logits, which are kept for
+    /// [`backward`](Self::backward), and those by the shift, `[B, 34]`. Waits: not for a browser.
+    ///
+    /// # Errors
+    /// [`GpuError::Lost`], [`GpuError::Refused`].
+    ///
+    /// # Panics
+    /// Where no sums were asked for.
+    pub fn loss_gradients(&mut self, by: &VoxelSums) -> Result<Vec<f32>, GpuError> {
+        let Self { work, pass, .. } = self;
+        let Pass { logits, asked, by_logits, .. } = pass.as_mut().expect("forward comes first");
+        let (logits, asked) = logits.as_ref().zip(asked.as_ref()).expect("sums come first");
+        let (found, by_shift) = asked.gradients(by, logits, work)?;
+        *by_logits = Some(found);
+        Ok(by_shift)
+    }
+
+    /// Logits as if the layers had given them, for tests of what comes after them.
+    #[cfg(test)]
+    pub(crate) fn set_logits(&mut self, planes: &[f32], size: [usize; 2], slices: usize) {
+        let logits = Some(self.work.upload_planes(planes, size, slices));
+        let input = self.work.maps(1, size, slices);
+        let (encoder, decoder) = (Vec::new(), Vec::new());
+        self.pass = Some(Pass { input, encoder, region: None, decoder, logits, asked: None, by_logits: None });
+    }
+
+    /// What is kept of the gradients by them.
+    #[cfg(test)]
+    pub(crate) fn by_logits(&mut self) -> Option<Vec<f32>> {
+        let (planes, count) = self.work.planes(self.pass.as_ref()?.by_logits.as_ref()?);
+        self.work.read(&[(&planes, count)]).ok()?.pop()
+    }
+
     /// Adds the gradients of the parameters, from those by the logits and by the region features of the last
-    /// [`forward`](Self::forward). What it kept is used up. Waits: not for a browser.
+    /// [`forward`](Self::forward); `None` for the former: those of [`loss_gradients`](Self::loss_gradients), if there are any. What was
+    /// kept is used up. Waits: not for a browser.
     ///
     /// # Errors
     /// [`GpuError::Lost`], [`GpuError::Refused`].
@@ -260,7 +358,9 @@ impl GpuTrainingPlan {
         to: &mut Gradients,
     ) -> Result<(), GpuError> {
         let layers = self.layers.as_ref().expect("weights are loaded first");
-        let Pass { input, mut encoder, region, mut decoder } = self.pass.take().expect("forward comes first");
+        let pass = self.pass.take().expect("forward comes first");
+        let Pass { input, mut encoder, region, mut decoder, logits, by_logits: kept, .. } = pass;
+        drop(logits);
         let (work, gradients) = (&mut self.work, &mut OnDevice::default());
         let slices = input.slices;
         let levels = encoder.len();
@@ -278,8 +378,7 @@ impl GpuTrainingPlan {
             by_level[levels - 1] = Some(back_reduce.run(&[&by], None, work));
         }
         drop(region);
-        if let Some(by) = by_logits {
-            let by_head = work.upload_planes(by, input.size, slices);
+        if let Some(by_head) = by_logits.map(|by| work.upload_planes(by, input.size, slices)).or(kept) {
             let x = decoder.last().map_or(&encoder[levels - 1].0, |(_, out, _)| out);
             let mut by = layers.head.gradients(&by_head, x, None, work, gradients);
             drop(by_head);

@@ -28,6 +28,8 @@ pub struct Work {
     staging: Option<wgpu::Buffer>,
     /// Added to the variances of normalisations.
     pub epsilon: f32,
+    /// Whether normalisations are by the statistics of many batches, not of this one.
+    pub settled: bool,
 }
 
 impl Work {
@@ -43,6 +45,7 @@ impl Work {
             memory: Memory::default(),
             staging: None,
             epsilon: 0.0,
+            settled: false,
             gpu: gpu.clone(),
         };
         work.gpu.refused().map_or(Ok(work), Err)
@@ -94,9 +97,14 @@ impl Work {
 
     /// Numbers on the device, behind all that is recorded.
     pub fn upload(&mut self, values: &[f32]) -> Room {
+        self.upload_bytes(bytemuck::cast_slice(values))
+    }
+
+    /// The same, of whole words.
+    pub fn upload_bytes(&mut self, bytes: &[u8]) -> Room {
         self.submit();
-        let room = self.room(values.len().div_ceil(LANES));
-        self.gpu.queue.write_buffer(&room.buffer, 0, bytemuck::cast_slice(values));
+        let room = self.memory.take(&self.gpu, bytes.len() as u64);
+        self.gpu.queue.write_buffer(&room.buffer, 0, bytes);
         room
     }
 
