@@ -3,6 +3,7 @@
 use crate::template::expand;
 
 const LAYER: &str = include_str!("../network/layer.wgsl");
+const ORDER: &str = include_str!("../training/order.wgsl");
 const LOSSES: &str = include_str!("../training/losses.wgsl");
 
 /// What a workgroup of `convolution_tiles.wgsl` makes.
@@ -97,6 +98,10 @@ pub enum Kernel {
     LossSums,
     /// From the gradients by these to those by the logits.
     LossGradients,
+    /// Parameters in the order of the kernels.
+    Pack,
+    /// Their gradients, back in the order of the parameters.
+    Unpack,
 }
 
 impl Kernel {
@@ -113,6 +118,8 @@ impl Kernel {
             Self::BeforeNorm,
             Self::LossSums,
             Self::LossGradients,
+            Self::Pack,
+            Self::Unpack,
         ];
         ProductTiles::ALL.map(Self::WeightGradient).into_iter().chain(others).collect()
     }
@@ -158,6 +165,8 @@ impl Kernel {
             Self::BeforeNorm => "back through the normalisation".into(),
             Self::LossSums => "sums of the losses".into(),
             Self::LossGradients => "gradients of the losses".into(),
+            Self::Pack => "weights in the order of the kernels".into(),
+            Self::Unpack => "gradients in the order of the parameters".into(),
         }
     }
 
@@ -208,6 +217,8 @@ impl Kernel {
             Self::NormGradient => expand(include_str!("../training/norm_gradient.wgsl"), &[]),
             Self::BeforeNorm => expand(include_str!("../training/before_norm.wgsl"), &[("ROW", ROW)]),
             Self::LossSums => expand(&[LOSSES, include_str!("../training/loss_sums.wgsl")].concat(), &[]),
+            Self::Pack => expand(&[ORDER, include_str!("../training/pack.wgsl")].concat(), &[("ROW", ROW)]),
+            Self::Unpack => expand(&[ORDER, include_str!("../training/unpack.wgsl")].concat(), &[("ROW", ROW)]),
             Self::LossGradients => expand(&[LOSSES, include_str!("../training/loss_gradients.wgsl")].concat(), &[]),
         }
     }

@@ -1,7 +1,7 @@
 // From the sums of `moments.wgsl` to a normalisation: x scale + shift.
 
 struct Batch {
-    // Parts of the sums.
+    // Parts of the sums; 0: they are mean and variance of many batches.
     parts: u32,
     c4: u32,
     // Positions.
@@ -32,10 +32,14 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         squares += sums[(2u * part + 1u) * batch.c4 + id.x];
     }
     let from_first = sum / batch.count;
-    let mean = maps[id.x] + from_first;
+    var mean = maps[id.x] + from_first;
     // Rounding may make a little less than nothing of a variance of 0.
     let spread = squares / batch.count - from_first * from_first;
-    let variance = select(spread, vec4<f32>(), spread < vec4<f32>());
+    var variance = select(spread, vec4<f32>(), spread < vec4<f32>());
+    if batch.parts == 0u {
+        mean = sums[id.x];
+        variance = sums[batch.c4 + id.x];
+    }
     let inverse = 1.0 / sqrt(variance + vec4<f32>(batch.epsilon));
     let scale = parameters[id.x] * inverse;
     result[id.x] = mean;

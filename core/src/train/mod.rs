@@ -343,7 +343,8 @@ impl Trainer {
         let accumulated = whole.is_some();
         values.extend(whole.map(|sums| batch_dice(sums, &counts.present()).inner()));
         let clock = Instant::now();
-        let plain = self.layers.as_mut().map(Layers::gradients).unwrap_or_default();
+        let plain = self.layers.as_mut().map_or(Ok(adam::Gradients::new()), Layers::gradients);
+        let plain = plain.map_err(|e| lost(e.to_string()))?;
         self.network = self.adam.step(self.network.clone(), gradients.grads(), plain, learning_rate);
         if let (Some(average), Some(decay)) = (&mut self.average, self.config.average) {
             average.update(&self.network.valid(), decay);

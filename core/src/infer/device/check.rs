@@ -139,8 +139,8 @@ pub fn training_difference(gpu: &Gpu) -> Result<f32, GpuError> {
         let found_logits = plan.logits()?.unwrap_or_default();
         let found_sums = plan.loss_sums(&shift, &known.labels, &known.weights)?.concat();
         let found_by_shift = plan.loss_gradients(&[by.probability, by.intersection, by.focal, by.log])?;
-        let mut gradients = Gradients::new();
-        plan.backward(None, by_features.as_deref(), &mut gradients)?;
+        plan.backward(None, by_features.as_deref());
+        let gradients = plan.gradients()?;
         let mut compare = |found: &[f32], truth: &[f32]| worst = worst.max(relative_length(found, truth));
         compare(&found_logits, &logits);
         compare(&found_sums, &sums);

@@ -31,7 +31,7 @@ fn bindings(kernel: Kernel) -> [u32; 2] {
         Kernel::Probabilities => [3, 2],
         Kernel::Labels => [2, 2],
         Kernel::Removed => [2, 1],
-        Kernel::Planes | Kernel::AddGradients | Kernel::Moments => [1, 1],
+        Kernel::Planes | Kernel::AddGradients | Kernel::Moments | Kernel::Pack | Kernel::Unpack => [1, 1],
         Kernel::WeightGradient(_) => [2, 1],
         Kernel::Statistics => [3, 1],
         Kernel::Activate => [4, 1],

@@ -196,7 +196,7 @@ impl Layers {
                 if let Some(failed) = state.failed.take() {
                     return Err(failed);
                 }
-                state.plan.backward(None, by_features.as_deref(), &mut self.gradients)?;
+                state.plan.backward(None, by_features.as_deref());
             }
             Plan::Gpu(gpu, None) => return Err(GpuError::Lost(gpu.name().into())),
         }
@@ -204,8 +204,14 @@ impl Layers {
     }
 
     /// The gradients of all passes since the last time of asking.
-    pub fn gradients(&mut self) -> Gradients {
-        std::mem::take(&mut self.gradients)
+    ///
+    /// # Errors
+    /// [`GpuError`] where a GPU fails.
+    pub fn gradients(&mut self) -> Result<Gradients, GpuError> {
+        match &self.plan {
+            Plan::Gpu(_, Some(plan)) => plan.state().plan.gradients(),
+            _ => Ok(std::mem::take(&mut self.gradients)),
+        }
     }
 
     /// Is told what the update of the weights took.

@@ -121,7 +121,7 @@ fn by_plan(on: &TrainingDevice, config: &NetworkConfig, example: &Example, loss:
     layers.backward(&mut gradients).unwrap();
     let gradients = GradientsParams::from_grads(gradients, &network);
     let mut found = found(&network, value.into_scalar(), gradients);
-    found.gradients.extend(layers.gradients());
+    found.gradients.extend(layers.gradients().unwrap());
     found
 }
 
@@ -175,6 +175,25 @@ fn on_a_gpu_too_they_are_those_of_burns_graph() {
         let region = LossWeights { dice: 0.0, focal: 0.0, region: 1.0, ..LossWeights::default() };
         check_on(&on, &NetworkConfig { base: 8, levels: 3, ..light }, [3, 5, 24, 32], &region);
     }
+}
+
+#[test]
+fn what_a_gpu_sees_of_a_field_of_air_is_what_the_network_sees() {
+    let Some(gpu) = crate::kernels::wgsl::tests::gpu(Tuning::SOFTWARE, Kernel::source) else { return };
+    let on = TrainingDevice { tensors: Device::flex(), gpu: Some(gpu) };
+    let (config, device) = (NetworkConfig { levels: 3, ..NetworkConfig::default() }, Device::flex().autodiff());
+    let network = network(&config, &device);
+    let mut layers = Layers::for_device(&on, &device).unwrap();
+    layers.load(&network).unwrap();
+    // So that running statistics are not those of the beginning.
+    let example = Example::new([2, 5, 24, 32]);
+    layers.forward(&network, &example.stacks, example.shape, true).unwrap();
+    layers.load(&network).unwrap();
+    let found = layers.air(5, 32, 0.3).unwrap().unwrap();
+    let expected = pollster::block_on(network.valid().air(5, 32, 0.3)).unwrap().unwrap();
+    assert_eq!(found.positions, expected.positions);
+    let off = difference(&found.air, &expected.air);
+    assert!(off < 1e-4 && expected.air.iter().any(|&v| v > 0.1), "{off}");
 }
 
 #[test]

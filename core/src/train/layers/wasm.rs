@@ -64,7 +64,10 @@ impl Layers {
     }
 
     /// The gradients of all passes since the last time of asking.
-    pub fn gradients(&mut self) -> Gradients {
+    ///
+    /// # Errors
+    /// None here.
+    pub fn gradients(&mut self) -> Result<Gradients, GpuError> {
         match *self {}
     }
 }

@@ -1,12 +1,11 @@
 //! A residual block: conv3x3-BN-ReLU-conv3x3-BN plus shortcut, then ReLU; and the way back.
 
-use super::gradients::OnDevice;
-use super::layer::{ConvNorm, PackedConvNorm};
+use super::layer::ConvNorm;
 use super::memory::BatchMaps;
 use super::normalisation::{Normalisation, before_relu};
-use super::sums::{Packed, Sum};
+use super::order::Tensors;
+use super::sums::Sum;
 use super::work::Work;
-use crate::kernels::training::Parameters;
 
 /// A convolution's output, its statistics, and what follows from both.
 #[derive(Debug)]
@@ -32,46 +31,14 @@ impl Activated {
         layer: &ConvNorm,
         by: &BatchMaps,
         inputs: &[&BatchMaps],
+        tensors: &mut Tensors,
         work: &mut Work,
-        to: &mut OnDevice,
     ) -> BatchMaps {
         let slopes = before_relu(by, &self.out, (&self.y, &self.norm), None, work);
         let found = self.norm.gradients(&self.y, &slopes, 1, work);
         let before = self.norm.before(by, &self.y, &found, work);
-        layer.gradients(&before, inputs, found, work, to);
+        layer.gradients(&before, inputs, &found, tensors, work);
         before
-    }
-}
-
-/// A residual block, on the host.
-pub struct PackedBlock {
-    first: PackedConvNorm,
-    second: PackedConvNorm,
-    shortcut: Option<PackedConvNorm>,
-    back_second: Packed,
-    back: Vec<Packed>,
-}
-
-impl PackedBlock {
-    /// `inputs` are the channels of what stands for a concatenation.
-    pub fn new(name: &str, inputs: &[usize], stride: usize, parameters: &Parameters) -> Self {
-        let of = |what: &str| format!("{name}.{what}");
-        let names = [&*of("first"), &of("shortcut")];
-        let (first, shortcut, back) = PackedConvNorm::together(names, inputs, stride, parameters);
-        let (second, back_second) = PackedConvNorm::alone(&of("second"), first.outputs(), parameters);
-        Self { first, second, shortcut, back_second, back }
-    }
-
-    /// On the device.
-    pub fn upload(self, work: &mut Work) -> Block {
-        let Self { first, second, shortcut, back_second, back } = self;
-        Block {
-            first: first.upload(work),
-            second: second.upload(work),
-            shortcut: shortcut.map(|shortcut| shortcut.upload(work)),
-            back_second: back_second.upload(work),
-            back: back.into_iter().map(|back| back.upload(work)).collect(),
-        }
     }
 }
 
@@ -96,6 +63,15 @@ pub struct Kept {
 }
 
 impl Block {
+    /// `inputs` are the channels of what stands for a concatenation.
+    pub fn new(name: &str, inputs: &[usize], stride: usize, tensors: &Tensors, work: &mut Work) -> Self {
+        let of = |what: &str| format!("{name}.{what}");
+        let names = [&*of("first"), &of("shortcut")];
+        let (first, shortcut, back) = ConvNorm::together(names, inputs, stride, tensors, work);
+        let (second, back_second) = ConvNorm::alone(&of("second"), first.outputs, tensors, work);
+        Self { first, second, shortcut, back_second, back }
+    }
+
     /// Every slice.
     pub fn run(&self, inputs: &[&BatchMaps], work: &mut Work) -> (BatchMaps, Kept) {
         let first = Activated::run(&self.first, inputs, work);
@@ -127,8 +103,8 @@ impl Block {
         by: &BatchMaps,
         (out, inputs, kept): (&BatchMaps, &[&BatchMaps], Kept),
         more: &[Option<BatchMaps>],
+        tensors: &mut Tensors,
         work: &mut Work,
-        to: &mut OnDevice,
     ) -> Vec<BatchMaps> {
         let Kept { first, second: (y, norm), shortcut } = kept;
         // Through the last ReLU, to both that are added before it.
@@ -136,16 +112,16 @@ impl Block {
         let slopes = before_relu(by, out, (&y, &norm), other, work);
         let found = norm.gradients(&y, &slopes, 1, work);
         let by_second = norm.before(by, &y, &found, work);
-        self.second.gradients(&by_second, &[&first.out], found, work, to);
+        self.second.gradients(&by_second, &[&first.out], &found, tensors, work);
         let by_shortcut = self.shortcut.as_ref().zip(shortcut).map(|(layer, (z, norm))| {
             let found = norm.gradients(&z, &slopes, 2, work);
             let before = norm.before(by, &z, &found, work);
-            layer.gradients(&before, inputs, found, work, to);
+            layer.gradients(&before, inputs, &found, tensors, work);
             before
         });
         let by_first = self.back_second.run(&[&by_second], None, work);
         drop((by_second, y));
-        let by_first = first.back(&self.first, &by_first, inputs, work, to);
+        let by_first = first.back(&self.first, &by_first, inputs, tensors, work);
         drop(first);
         let both: Vec<&BatchMaps> = [&by_first].into_iter().chain(&by_shortcut).collect();
         self.back.iter().zip(more).map(|(back, more)| back.run(&both, more.as_ref(), work)).collect()

@@ -18,7 +18,8 @@
 //! | `memory.rs` | maps of a batch, and the memory that they take turns in |
 //! | `work.rs` | what is recorded, submitted and read |
 //! | `sums.rs` | sums of convolutions, forward and back to an input |
-//! | `gradients.rs` | gradients by weights, and the way of all gradients to the host |
+//! | `gradients.rs` | gradients by weights |
+//! | `order.rs` | the order of parameters and that of the kernels |
 //! | `normalisation.rs` | normalisation, ReLU and shortcut, and their ways back |
 //! | `layer.rs` | convolutions with what belongs to them |
 //! | `block.rs` | residual blocks |
@@ -30,25 +31,25 @@ mod layer;
 mod losses;
 mod memory;
 mod normalisation;
+mod order;
 mod sums;
 #[cfg(test)]
 mod tests;
 mod work;
 
-use block::{Activated, Block, Kept, PackedBlock};
-use gradients::OnDevice;
-use layer::{Biased, ConvNorm, PackedBiased, PackedConvNorm};
+use block::{Activated, Block, Kept};
+use layer::{Biased, ConvNorm};
 use losses::Asked;
 use memory::{BatchMaps, Room};
 use normalisation::Normalisation;
-use sums::{Packed, Sum};
+use order::Tensors;
+use sums::Sum;
 use work::Work;
 
 use super::gpu::{Gpu, GpuError};
 use super::network::MOST_BYTES;
 use super::weights::LANES;
 use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT};
-use crate::kernels::processor::map;
 use crate::kernels::training::{Features, Gradients, Outputs, Parameters, Statistics};
 use crate::kernels::voxels::VoxelSums;
 
@@ -62,57 +63,35 @@ struct Layers {
 }
 
 impl Layers {
-    fn new(parameters: &Parameters, work: &mut Work) -> Self {
-        let stack = parameters["encoder.levels.0.first.conv.weight"].shape[1];
+    fn new(tensors: &Tensors, work: &mut Work) -> Self {
+        let stack = tensors.shape("encoder.levels.0.first.conv.weight")[1];
         let mut channels = vec![];
-        while let Some(weight) = parameters.get(&format!("encoder.levels.{}.first.conv.weight", channels.len())) {
-            channels.push(weight.shape[0]);
+        loop {
+            let name = format!("encoder.levels.{}.first.conv.weight", channels.len());
+            if !tensors.has(&name) {
+                break;
+            }
+            channels.push(tensors.shape(&name)[0]);
         }
         let levels = channels.len();
-        // What a thread packs at once.
-        enum Part {
-            Encoder(PackedBlock),
-            Region([(PackedConvNorm, Packed); 2]),
-            Decoder(PackedBiased, PackedBlock),
-            Head(PackedBiased),
-        }
-        let mut tasks: Vec<Box<dyn Fn() -> Part + Send + Sync + '_>> = Vec::new();
-        for level in 0..levels {
+        let block = |level: usize, work: &mut Work| {
             let inputs = [if level == 0 { stack } else { channels[level - 1] }];
             let stride = if level == 0 { 1 } else { 2 };
-            let name = format!("encoder.levels.{level}");
-            tasks.push(Box::new(move || Part::Encoder(PackedBlock::new(&name, &inputs, stride, parameters))));
-        }
-        if parameters.contains_key("region.reduce.conv.weight") {
-            let deepest = channels[levels - 1];
-            tasks.push(Box::new(move || {
-                let reduce = PackedConvNorm::alone("region.reduce", deepest, parameters);
-                let conv = PackedConvNorm::alone("region.conv", reduce.0.outputs(), parameters);
-                Part::Region([reduce, conv])
-            }));
-        }
-        for (step, level) in (0..levels - 1).rev().enumerate() {
-            let here = channels[level];
-            tasks.push(Box::new(move || {
-                let up = PackedBiased::transposed(&format!("decoder.steps.{step}.up"), parameters);
-                let name = format!("decoder.steps.{step}.block");
-                Part::Decoder(up, PackedBlock::new(&name, &[here, here], 1, parameters))
-            }));
-        }
-        tasks.push(Box::new(|| Part::Head(PackedBiased::pointwise("decoder.head", parameters))));
-        let (mut encoder, mut region, mut decoder, mut head) = (vec![], None, vec![], None);
-        for part in map(tasks, |task| task()) {
-            match part {
-                Part::Encoder(block) => encoder.push(block.upload(work)),
-                Part::Region(layers) => {
-                    region = Some(layers.map(|(layer, back)| (layer.upload(work), back.upload(work))));
-                }
-                Part::Decoder(up, block) => decoder.push((up.upload(work), block.upload(work))),
-                Part::Head(layer) => head = Some(layer.upload(work)),
-            }
-        }
-        let head = head.unwrap_or_else(|| PackedBiased::pointwise("decoder.head", parameters).upload(work));
-        Self { encoder, region, decoder, head }
+            Block::new(&format!("encoder.levels.{level}"), &inputs, stride, tensors, work)
+        };
+        let encoder = (0..levels).map(|level| block(level, work)).collect();
+        let region = tensors.has("region.reduce.conv.weight").then(|| {
+            let reduce = ConvNorm::alone("region.reduce", channels[levels - 1], tensors, work);
+            let conv = ConvNorm::alone("region.conv", reduce.0.outputs, tensors, work);
+            [reduce, conv]
+        });
+        let step = |(step, level): (usize, usize), work: &mut Work| {
+            let (name, here) = (format!("decoder.steps.{step}"), channels[level]);
+            let up = Biased::transposed(&format!("{name}.up"), tensors, work);
+            (up, Block::new(&format!("{name}.block"), &[here, here], 1, tensors, work))
+        };
+        let decoder = (0..levels - 1).rev().enumerate().map(|at| step(at, work)).collect();
+        Self { encoder, region, decoder, head: Biased::pointwise("decoder.head", tensors, work) }
     }
 }
 
@@ -137,6 +116,7 @@ struct Pass {
 #[derive(Debug)]
 pub struct GpuTrainingPlan {
     work: Work,
+    tensors: Option<Tensors>,
     layers: Option<Layers>,
     pass: Option<Pass>,
 }
@@ -147,7 +127,7 @@ impl GpuTrainingPlan {
     /// # Errors
     /// [`GpuError::Refused`] where the driver refuses one.
     pub fn new(gpu: &Gpu) -> Result<Self, GpuError> {
-        Ok(Self { work: Work::new(gpu)?, layers: None, pass: None })
+        Ok(Self { work: Work::new(gpu)?, tensors: None, layers: None, pass: None })
     }
 
     /// The device.
@@ -168,7 +148,9 @@ impl GpuTrainingPlan {
         self.pass = None;
         self.layers = None;
         self.work.epsilon = epsilon as f32;
-        self.layers = Some(Layers::new(parameters, &mut self.work));
+        let tensors = Tensors::new(parameters, &mut self.work);
+        self.layers = Some(Layers::new(&tensors, &mut self.work));
+        self.tensors = Some(tensors);
     }
 
     /// What the layers make of `stacks` `[B, S, rows, columns]`, and with `segments` what the decoder makes of it. Waits: not for a
@@ -344,24 +326,16 @@ impl GpuTrainingPlan {
 
     /// Adds the gradients of the parameters, from those by the logits and by the region features of the last
     /// [`forward`](Self::forward); `None` for the former: those of [`loss_gradients`](Self::loss_gradients), if there are any. What was
-    /// kept is used up. Waits: not for a browser.
-    ///
-    /// # Errors
-    /// [`GpuError::Lost`], [`GpuError::Refused`].
+    /// kept is used up.
     ///
     /// # Panics
     /// Where there was none.
-    pub fn backward(
-        &mut self,
-        by_logits: Option<&[f32]>,
-        by_features: Option<&[f32]>,
-        to: &mut Gradients,
-    ) -> Result<(), GpuError> {
+    pub fn backward(&mut self, by_logits: Option<&[f32]>, by_features: Option<&[f32]>) {
         let layers = self.layers.as_ref().expect("weights are loaded first");
+        let (work, tensors) = (&mut self.work, self.tensors.as_mut().expect("weights are loaded first"));
         let pass = self.pass.take().expect("forward comes first");
         let Pass { input, mut encoder, region, mut decoder, logits, by_logits: kept, .. } = pass;
         drop(logits);
-        let (work, gradients) = (&mut self.work, &mut OnDevice::default());
         let slices = input.slices;
         let levels = encoder.len();
 
@@ -372,27 +346,27 @@ impl GpuTrainingPlan {
         {
             let deepest = &encoder[levels - 1].0;
             let by = work.upload_planes(by, second.out.size, slices);
-            let by = second.back(conv, &by, &[&first.out], work, gradients);
+            let by = second.back(conv, &by, &[&first.out], tensors, work);
             let by_first = back_conv.run(&[&by], None, work);
-            let by = first.back(reduce, &by_first, &[deepest], work, gradients);
+            let by = first.back(reduce, &by_first, &[deepest], tensors, work);
             by_level[levels - 1] = Some(back_reduce.run(&[&by], None, work));
         }
         drop(region);
         if let Some(by_head) = by_logits.map(|by| work.upload_planes(by, input.size, slices)).or(kept) {
             let x = decoder.last().map_or(&encoder[levels - 1].0, |(_, out, _)| out);
-            let mut by = layers.head.gradients(&by_head, x, None, work, gradients);
+            let mut by = layers.head.gradients(&by_head, x, None, tensors, work);
             drop(by_head);
             for (step, (up, block)) in layers.decoder.iter().enumerate().rev() {
                 let Some((upsampled, out, kept)) = decoder.pop() else { break };
                 let level = levels - 2 - step;
                 let inputs = [&upsampled, &encoder[level].0];
-                let mut found = block.back(&by, (&out, &inputs, kept), &[None, None], work, gradients);
+                let mut found = block.back(&by, (&out, &inputs, kept), &[None, None], tensors, work);
                 by_level[level] = found.pop();
                 drop(out);
                 let Some(by_upsampled) = found.pop() else { break };
                 let x = decoder.last().map_or(&encoder[levels - 1].0, |(_, out, _)| out);
                 let more = if step == 0 { by_level[levels - 1].take() } else { None };
-                by = up.gradients(&by_upsampled, x, more.as_ref(), work, gradients);
+                by = up.gradients(&by_upsampled, x, more.as_ref(), tensors, work);
                 work.submit();
             }
             by_level[levels - 1] = Some(by);
@@ -402,12 +376,20 @@ impl GpuTrainingPlan {
             let x = encoder.last().map_or(&input, |(out, _)| out);
             // Nobody asks for the gradient by the input.
             let more: Vec<_> = level.checked_sub(1).map(|below| by_level[below].take()).into_iter().collect();
-            let found = block.back(&by, (&out, &[x], kept), &more, work, gradients);
+            let found = block.back(&by, (&out, &[x], kept), &more, tensors, work);
             for (by_level, by) in by_level.iter_mut().rev().zip(found) {
                 *by_level = Some(by);
             }
             work.submit();
         }
-        std::mem::take(gradients).read(work, to)
+        work.submit();
+    }
+
+    /// The gradients of all passes since the last time of asking. Waits: not for a browser.
+    ///
+    /// # Errors
+    /// [`GpuError::Lost`], [`GpuError::Refused`].
+    pub fn gradients(&mut self) -> Result<Gradients, GpuError> {
+        self.tensors.as_mut().map_or_else(|| Ok(Gradients::new()), |tensors| tensors.take(&mut self.work))
     }
 }

@@ -48,11 +48,20 @@ impl Normalisation {
     /// By the statistics of `y`; `parameters` are `[gamma, beta][c4]`.
     pub fn of(y: &BatchMaps, parameters: &Room, work: &mut Work) -> Self {
         let (sums, parts) = moments(y, true, work);
+        Self::from_sums(y, &sums, parts, parameters, work)
+    }
+
+    fn from_sums(y: &BatchMaps, sums: &Room, parts: usize, parameters: &Room, work: &mut Work) -> Self {
         let result = work.room(5 * y.c4());
         let words = [parts, y.c4(), bits(y.positions() as f32), bits(work.epsilon)];
         let groups = [y.c4().div_ceil(64), 1, 1];
-        work.run(Kernel::Statistics, &words, &[&sums, &y.room, parameters, &result], groups);
+        work.run(Kernel::Statistics, &words, &[sums, &y.room, parameters, &result], groups);
         Self(result)
+    }
+
+    /// Of `y`, by the statistics of many batches: `running` are `[mean, variance][c4]`.
+    pub fn settled(y: &BatchMaps, running: &Room, parameters: &Room, work: &mut Work) -> Self {
+        Self::from_sums(y, running, 0, parameters, work)
     }
 
     /// relu(norm(y)).

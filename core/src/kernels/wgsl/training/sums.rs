@@ -3,6 +3,7 @@
 use attention_anatomy_shaders::network::{Kernel, SPARE_ROWS};
 
 use super::memory::{BatchMaps, Room};
+use super::order::{NO_WEIGHT, Tensors, Term, order};
 use super::work::Work;
 use crate::kernels::wgsl::network::{LAYER_WORDS, SOURCE_WORDS};
 use crate::kernels::wgsl::tuning::Choice;
@@ -12,68 +13,6 @@ use crate::kernels::wgsl::weights::LANES;
 const SCATTER: usize = 4;
 const SAME: usize = 8;
 
-/// One of the convolutions of a sum, of maps of their own.
-pub struct Term<'a> {
-    /// Of the maps.
-    pub channels: usize,
-    /// Pixels a side: 1, 3, or 2 from the pixel on.
-    pub kernel: usize,
-    /// Step of the grid in the maps.
-    pub stride: usize,
-    /// The weight of a tap and a channel for a corner and a channel of the output.
-    pub weight: Box<dyn Fn(usize, usize, usize, usize) -> f32 + Sync + 'a>,
-}
-
-/// Weights of a sum in the order of the kernels, on the host.
-pub struct Packed {
-    terms: Vec<[usize; 3]>,
-    outputs: usize,
-    /// 4 where every pixel of the grid gives four of the output, else 1.
-    corners: usize,
-    bias_row: usize,
-    values: Vec<f32>,
-}
-
-impl Packed {
-    /// `[term][tap][channel][corner][output]`, channels and outputs filled up to groups of four with zeros.
-    pub fn new(terms: &[Term<'_>], outputs: usize, corners: usize, bias: Option<&[f32]>) -> Self {
-        let pitch = outputs.next_multiple_of(LANES);
-        let width = corners * pitch;
-        let count: usize = terms.iter().map(|t| t.kernel.pow(2) * t.channels.next_multiple_of(LANES)).sum();
-        let bias_row = count + SPARE_ROWS;
-        // A tile reads whole rows of its own, wider ones than these at the end.
-        let mut values = vec![0.0; (bias_row + 1) * width + 64];
-        let mut rows = values.chunks_exact_mut(width);
-        for term in terms {
-            for tap in 0..term.kernel.pow(2) {
-                for channel in 0..term.channels.next_multiple_of(LANES) {
-                    let Some(row) = rows.next() else { continue };
-                    if channel >= term.channels {
-                        continue;
-                    }
-                    for (corner, to) in row.chunks_exact_mut(pitch).enumerate() {
-                        for (output, to) in to[..outputs].iter_mut().enumerate() {
-                            *to = (term.weight)(tap, channel, corner, output);
-                        }
-                    }
-                }
-            }
-        }
-        if let Some(bias) = bias {
-            let row = &mut values[bias_row * width..][..width];
-            row.chunks_exact_mut(pitch).for_each(|to| to[..outputs].copy_from_slice(bias));
-        }
-        let terms = terms.iter().map(|term| [term.channels, term.kernel, term.stride]).collect();
-        Self { terms, outputs, corners, bias_row, values }
-    }
-
-    /// On the device.
-    pub fn upload(self, work: &mut Work) -> Sum {
-        let Self { terms, outputs, corners, bias_row, values } = self;
-        Sum { weights: work.upload(&values), terms, outputs, corners, bias_row }
-    }
-}
-
 /// A sum of convolutions on the device.
 #[derive(Debug)]
 pub struct Sum {
@@ -81,11 +20,41 @@ pub struct Sum {
     /// Of each term channels, pixels a side and step.
     terms: Vec<[usize; 3]>,
     outputs: usize,
+    /// 4 where every pixel of the grid gives four of the output, else 1.
     corners: usize,
     bias_row: usize,
 }
 
 impl Sum {
+    /// Weights of a step as `[term][tap][channel][corner][output]`, channels and outputs filled up to groups of four with zeros; `bias`
+    /// is where a parameter with one begins.
+    pub fn new(
+        terms: &[Term],
+        [outputs, corners]: [usize; 2],
+        bias: Option<usize>,
+        tensors: &Tensors,
+        work: &mut Work,
+    ) -> Self {
+        let width = corners * outputs.next_multiple_of(LANES);
+        let count: usize = terms.iter().map(Term::rows).sum();
+        let bias_row = count + SPARE_ROWS;
+        // A tile reads whole rows of its own, wider ones than these at the end.
+        let weights = work.room(((bias_row + 1) * width + 64).div_ceil(LANES));
+        let mut row = 0;
+        for term in terms {
+            tensors.pack(&term.words(row * width, outputs), &weights, work);
+            row += term.rows();
+        }
+        let none = [NO_WEIGHT; 4];
+        let spare = order([SPARE_ROWS, 0, SPARE_ROWS], [outputs, corners], [row * width, 0], [0; 2], &none);
+        tensors.pack(&spare, &weights, work);
+        let taps = if bias.is_some() { [0; 4] } else { none };
+        let at = [bias_row * width, bias.unwrap_or(0)];
+        tensors.pack(&order([1, 1, 1], [outputs, corners], at, [0, 1], &taps), &weights, work);
+        let terms = terms.iter().map(|term| [term.channels, term.kernel, term.stride]).collect();
+        Self { weights, terms, outputs, corners, bias_row }
+    }
+
     /// The sum of all terms of a batch, each of one of the inputs, with `more` added.
     pub fn run(&self, inputs: &[&BatchMaps], more: Option<&BatchMaps>, work: &mut Work) -> BatchMaps {
         let [_, _, stride] = self.terms[0];
