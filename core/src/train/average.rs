@@ -61,15 +61,16 @@ impl Trainer {
         let Some(average) = self.average.as_ref().filter(|average| average.updates > 0) else { return Ok(None) };
         let lost = |reason: String| StepError::Read { step: self.step, reason };
         // In place of the trained network a copy, whose statistics are its own.
-        let copy = Self::new(self.config.clone(), &self.device.clone().inner());
+        let copy = Self::new(self.config.clone(), self.on.clone());
         let network = average.applied(copy.network.clone()).map_err(|e| lost(e.to_string()))?;
         let mut copy = Self { network, ..copy };
         for batch in batches {
-            copy.surround(&batch).await.map_err(|e| lost(e.to_string()))?;
             if let Some(layers) = &mut copy.layers {
-                layers.load(&copy.network);
+                layers.load(&copy.network).map_err(|e| lost(e.to_string()))?;
             }
-            copy.forward(&batch.stacks, batch.target.len(), batch.target.size, true);
+            copy.surround(&batch).await.map_err(lost)?;
+            let output = copy.forward(&batch.stacks, batch.target.len(), batch.target.size, true);
+            output.map_err(|e| lost(e.to_string()))?;
         }
         Ok(Some(copy.network()))
     }

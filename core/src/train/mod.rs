@@ -91,6 +91,9 @@ pub struct Trainer {
     adam: Adam,
     /// Where the training file asks for one.
     average: Option<Average>,
+    /// What it was begun on.
+    on: TrainingDevice,
+    /// The tensor library's, which differentiates.
     device: Device,
     step: u64,
     /// What computes the layers in place of burn, on a device for which there is something.
@@ -148,7 +151,7 @@ impl Trainer {
         let network = start::seeded(config.network.init(&device), config.seed, config.organ_logit);
         let layers = Layers::for_device(&on, &device);
         let average = config.average.map(|_| Average::default());
-        Self { config, network, adam: Adam::default(), average, device, step: 0, layers }
+        Self { config, network, adam: Adam::default(), average, on, device, step: 0, layers }
     }
 
     /// A new training that begins with the weights of another one, its optimiser afresh.

@@ -268,7 +268,7 @@ impl<'a> PersistentSession<'a> {
         let (trainer, cohort) = (self.session.trainer(), self.session.cohort());
         let next = trainer.steps_done()..trainer.steps_done() + STATISTICS_BATCHES;
         let Some(network) = trainer.averaged(next.map(|step| cohort.batch(step))).await? else { return Ok(None) };
-        let found = self.session.validate_network(&network, &self.device).await?;
+        let found = self.session.validate_network(&network, &self.device.tensors).await?;
         Ok(Some(self.gauged(self.weights_of(&network, found.as_ref())?).await?))
     }
 
