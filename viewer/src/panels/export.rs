@@ -337,6 +337,15 @@ impl ExportDialog {
         export_file(cx, Export::Structures(Box::new(export)));
     }
 
+    fn send(&self, cx: &mut Context<'_>, draft: &Draft, rows: &[Row]) {
+        let (Some(study), Some(sends)) = (&cx.document.study, &draft.sends) else { return };
+        let export = |format| Export::Structures(Box::new(self.export_of(study, draft, format, rows)));
+        let what: Vec<Export> = sends.formats().map(export).collect();
+        let (labels, opened_from) = (study.labels.layer().share(), study.labels.opened_from().map(str::to_owned));
+        let notes = notes(cx.document);
+        cx.document.send_structures(what, labels, notes, opened_from, cx.outbox);
+    }
+
     /// What the draft is written as in a format.
     fn export_of(&self, study: &Study, draft: &Draft, format: StructureFormat, rows: &[Row]) -> StructureExport {
         let chosen = rows.iter().filter(|row| draft.has(row.what));

@@ -1,6 +1,9 @@
 //! Lines of a list: cells under heads, one of them chosen.
 
-use egui::{Align2, Color32, FontId, Rect, Response, Role, Sense, StrokeKind, TextStyle, Ui, WidgetInfo, pos2, vec2};
+use egui::{
+    Align2, Color32, FontId, Rect, Response, Role, Sense, Shape, Stroke, StrokeKind, TextStyle, Ui, WidgetInfo, pos2,
+    vec2,
+};
 
 use crate::theme;
 
@@ -44,20 +47,25 @@ fn cell(ui: &Ui, place: Rect, text: &str, font: FontId, colour: Color32) {
     painter.text(inner.left_center(), Align2::LEFT_CENTER, text, font, colour);
 }
 
-/// The heads; the place of the one that was clicked. An arrow stands at the one that the list is sorted by.
+/// A triangle at the right end of a head: up where the smallest comes first.
+fn arrow(ui: &Ui, place: Rect, descending: bool) {
+    let (x, y, up) = (place.right() - 10.0, place.center().y, if descending { 3.0 } else { -3.0 });
+    let points = vec![pos2(x - 4.0, y - up), pos2(x + 4.0, y - up), pos2(x, y + up)];
+    ui.painter().add(Shape::convex_polygon(points, ui.visuals().strong_text_color(), Stroke::NONE));
+}
+
+/// The heads; the place of the one that was clicked. A triangle stands at the one that the list is sorted by.
 pub fn heads(ui: &mut Ui, columns: &[Column], sorted: Option<(usize, bool)>) -> Option<usize> {
     let (row, _) = ui.allocate_exact_size(vec2(ui.available_width(), 20.0), Sense::hover());
     let mut clicked = None;
     for (n, (place, column)) in places(row, columns).zip(columns).enumerate() {
         let response = ui.interact(place, ui.scope_id().with(column.head), Sense::click());
-        let arrow = match sorted {
-            Some((by, false)) if by == n => " \u{25b2}",
-            Some((by, true)) if by == n => " \u{25bc}",
-            _ => "",
-        };
         let strong = response.hovered() || response.has_focus();
         let colour = if strong { ui.visuals().strong_text_color() } else { ui.visuals().weak_text_color() };
-        cell(ui, place, &format!("{}{arrow}", column.head), TextStyle::Small.resolve(ui.style()), colour);
+        cell(ui, place, column.head, TextStyle::Small.resolve(ui.style()), colour);
+        if let Some((_, descending)) = sorted.filter(|(by, _)| *by == n) {
+            arrow(ui, place, descending);
+        }
         let name = format!("Sort by {}", column.head.to_lowercase());
         response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &name));
         if response.on_hover_text("Sorts what is listed here").clicked() {
@@ -69,7 +77,7 @@ pub fn heads(ui: &mut Ui, columns: &[Column], sorted: Option<(usize, bool)>) -> 
 
 /// A line. `number` tells it from others of the list.
 pub fn line(ui: &mut Ui, columns: &[Column], cells: &[String], number: usize, is_chosen: bool) -> Response {
-    let height = theme::target(ui).min(26.0).max(22.0);
+    let height = theme::target(ui).clamp(22.0, 26.0);
     let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), height), Sense::hover());
     let response = ui.interact(rect, ui.scope_id().with(("line", number)), Sense::click());
     let said = cells.iter().filter(|cell| !cell.is_empty()).map(String::as_str).collect::<Vec<_>>().join(", ");

@@ -133,9 +133,8 @@ impl Search {
         }
         let Page { limit, offset } = studies.page;
         ui.horizontal(|ui| {
-            let before =
-                ui.add_enabled(offset > 0, egui::Button::new("\u{25c0} Before")).accessible_name("Studies before");
-            let after = ui.add_enabled(studies.may_go_on(), egui::Button::new("After \u{25b6}"));
+            let before = ui.add_enabled(offset > 0, egui::Button::new("Before")).accessible_name("Studies before");
+            let after = ui.add_enabled(studies.may_go_on(), egui::Button::new("After"));
             let after = after.accessible_name("Studies after");
             if offset > 0 && (before.clicked() || keys.back) {
                 self.turn(document, outbox, offset.saturating_sub(limit));

@@ -3,10 +3,8 @@
 
 use egui::{Label, RichText, Ui};
 
-use super::{Draft, ExportDialog, Row, notes};
 use crate::document::{Document, Source};
-use crate::panels::context::Context;
-use crate::worker::{Export, StructureFormat};
+use crate::worker::StructureFormat;
 
 /// The formats, each under the name that it is known by.
 const FORMATS: [(StructureFormat, &str, &str); 2] = [
@@ -27,6 +25,11 @@ impl Sends {
         let to = document.study.as_ref()?.origin.as_ref()?.source.clone();
         let formats = FORMATS.iter().map(|(format, ..)| *format).filter(|format| to.takes(*format)).collect();
         Some(Self { to, formats })
+    }
+
+    /// The formats, in the order in which they are shown.
+    pub(super) fn formats(&self) -> impl Iterator<Item = StructureFormat> {
+        FORMATS.iter().map(|(format, ..)| *format).filter(|format| self.formats.contains(format))
     }
 
     /// Whether anything is.
@@ -56,17 +59,5 @@ impl Sends {
             let text = "Others can read on the way what is sent there: its address is not https.";
             ui.add(Label::new(RichText::new(text).color(ui.visuals().warn_fg_color)).wrap());
         }
-    }
-}
-
-impl ExportDialog {
-    pub(super) fn send(&self, cx: &mut Context<'_>, draft: &Draft, rows: &[Row]) {
-        let (Some(study), Some(sends)) = (&cx.document.study, &draft.sends) else { return };
-        let formats = FORMATS.iter().map(|(format, ..)| *format).filter(|format| sends.formats.contains(format));
-        let what: Vec<Export> =
-            formats.map(|format| Export::Structures(Box::new(self.export_of(study, draft, format, rows)))).collect();
-        let (labels, opened_from) = (study.labels.layer().share(), study.labels.opened_from().map(str::to_owned));
-        let notes = notes(cx.document);
-        cx.document.send_structures(what, labels, notes, opened_from, cx.outbox);
     }
 }
