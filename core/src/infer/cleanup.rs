@@ -21,18 +21,20 @@ const CLOSE_MM: f64 = 35.0;
 /// Sets the 26-connected components of each organ to 0 that are apart from its largest one: with less than a twentieth of its voxels, or
 /// more than 35 mm away; and all of an organ whose largest one is below 0.1 ml. `labels` is `[nz, ny, nx]`, `size` and `spacing_mm` are along x, y and z. Returns the voxels removed from each organ.
 pub fn remove_stray_components(labels: &mut [u8], size: [usize; 3], spacing_mm: [f64; 3]) -> [usize; ORGAN_COUNT] {
-    remove_where(labels, size, spacing_mm, |_, _| false)
+    remove_where(labels, size, spacing_mm, &[], |_, _| false)
 }
 
-/// As [`remove_stray_components`]; `excluded` says of a piece beside the largest one that it cannot be there.
+/// As [`remove_stray_components`]; `excluded` says of a piece beside the largest one that it cannot be there. With the HU of a CT no piece of
+/// a lung is air.
 fn remove_where(
     labels: &mut [u8],
     size: [usize; 3],
     spacing_mm: [f64; 3],
+    hu: &[i16],
     excluded: impl Fn(Organ, &Bounds) -> bool,
 ) -> [usize; ORGAN_COUNT] {
     let voxel_ml = spacing_mm.iter().product::<f64>() * 1e-3;
-    keep_components(labels, size, |organ, piece, largest| {
+    keep_components(labels, size, hu, |organ, piece, largest| {
         if !std::ptr::eq(piece, largest) && excluded(organ, &piece.bounds) {
             return false;
         }
@@ -46,12 +48,16 @@ fn remove_where(
     })
 }
 
+/// A voxel below this holds nothing but air. Of the lungs at hand 0 to 12 % of the voxels are, of air between an arm and a trunk most.
+const THIN_AIR_HU: i16 = -970;
+
 /// How far over the middle of the body a piece of a paired organ may lie, mm.
 const OVER_THE_MIDDLE_MM: f64 = 15.0;
 
-/// All that a network draws where no organ can be: outside of the body's surface ([`Body`], [`OutsideAir`]); pieces apart from their
-/// organ, as [`remove_stray_components`]; and pieces of a paired organ beside its largest one on the other side of the body. Returns the
-/// voxels removed from each organ.
+/// All that a network draws where no organ can be: outside of the body's surface ([`Body`], [`OutsideAir`]); pieces of a lung that are air
+/// for the most part, as it is between an arm and the trunk that it nearly touches, which no surface tells from a lung; pieces apart from
+/// their organ, as [`remove_stray_components`]; and pieces of a paired organ beside its largest one on the other side of the body. Returns
+/// the voxels removed from each organ.
 pub fn clean_up(labels: &mut [u8], ct: &CtVolume, body: &Body) -> [usize; ORGAN_COUNT] {
     let (size, spacing) = (ct.geometry.size, ct.geometry.spacing());
     let air = OutsideAir::find(ct, body);
@@ -79,7 +85,7 @@ pub fn clean_up(labels: &mut [u8], ct: &CtVolume, body: &Body) -> [usize; ORGAN_
             removed[organ.index()] += kept[organ.index()];
         }
     }
-    let stray = remove_where(labels, size, spacing, |organ, bounds| {
+    let stray = remove_where(labels, size, spacing, &ct.voxels, |organ, bounds| {
         // On the canonical grid i runs to the patient's left.
         let towards = match organ.side() {
             Side::Left => 1.0,
@@ -114,27 +120,31 @@ pub fn removal_warning(voxels: usize, voxel_ml: f64) -> Option<String> {
 /// A component.
 struct Piece {
     voxels: usize,
+    /// Of them those that hold nothing but air, where that counts.
+    thin: usize,
     bounds: Bounds,
 }
 
 /// Sets everything but the largest 26-connected component of each organ to 0. `labels` is `[nz, ny, nx]`, `size` is
 /// `[nx, ny, nz]`. Returns the voxels removed from each organ.
 pub fn keep_largest_components(labels: &mut [u8], size: [usize; 3]) -> [usize; ORGAN_COUNT] {
-    keep_components(labels, size, |_, piece, largest| std::ptr::eq(piece, largest))
+    keep_components(labels, size, &[], |_, piece, largest| std::ptr::eq(piece, largest))
 }
 
-/// Keeps the components of each organ that `stays` says of them and of the largest one.
+/// Keeps the components of each organ that `stays` says of them and of the largest one that is not air.
 fn keep_components(
     labels: &mut [u8],
     size: [usize; 3],
+    hu: &[i16],
     stays: impl Fn(Organ, &Piece, &Piece) -> bool,
 ) -> [usize; ORGAN_COUNT] {
     let mut removed = [0; ORGAN_COUNT];
     let boxes = bounding_boxes(labels, size);
     for organ in Organ::ALL {
         if let Some(bounds) = boxes[organ.index()] {
+            let hu = if matches!(organ, Organ::LungLeft | Organ::LungRight) { hu } else { &[] };
             removed[organ.index()] =
-                keep_pieces(labels, size, organ.label(), bounds, &|piece, largest| stays(organ, piece, largest));
+                keep_pieces(labels, size, organ.label(), bounds, hu, &|piece, largest| stays(organ, piece, largest));
         }
     }
     removed
@@ -168,6 +178,7 @@ fn keep_pieces(
     size: [usize; 3],
     label: u8,
     bounds: Bounds,
+    hu: &[i16],
     stays: &impl Fn(&Piece, &Piece) -> bool,
 ) -> usize {
     let [[x0, x1], [y0, y1], [z0, z1]] = bounds;
@@ -207,14 +218,21 @@ fn keep_pieces(
         let [y, z] = [y0 + row % height, z0 + row / height];
         let here = [[run[0] as usize, run[1] as usize - 1], [y, y], [z, z]];
         let root = groups.root(n);
-        let piece = whole.entry(root).or_insert(Piece { voxels: groups.weight(root), bounds: here });
+        let piece = whole.entry(root).or_insert(Piece { voxels: groups.weight(root), thin: 0, bounds: here });
+        let line = hu.get(start_of(*row) + here[0][0]..=start_of(*row) + here[0][1]).unwrap_or_default();
+        piece.thin += line.iter().filter(|&&hu| hu < THIN_AIR_HU).count();
         for (all, here) in piece.bounds.iter_mut().zip(here) {
             *all = [all[0].min(here[0]), all[1].max(here[1])];
         }
     }
-    let Some(largest) = groups.heaviest() else { return 0 };
-    let kept: BTreeSet<usize> =
-        whole.iter().filter(|(_, piece)| stays(piece, &whole[&largest])).map(|(&root, _)| root).collect();
+    let air: BTreeSet<usize> = whole.iter().filter(|(_, p)| 2 * p.thin > p.voxels).map(|(&root, _)| root).collect();
+    // The first of equals.
+    let pieces = || whole.iter().filter(|(root, _)| !air.contains(root));
+    let largest =
+        pieces().max_by_key(|(root, piece)| (piece.voxels, std::cmp::Reverse(**root))).map(|(_, piece)| piece);
+    let kept: BTreeSet<usize> = largest.map_or_else(BTreeSet::new, |largest| {
+        pieces().filter(|(_, piece)| stays(piece, largest)).map(|(&root, _)| root).collect()
+    });
     let mut removed = 0;
     for (n, (run, row)) in runs.iter().zip(&rows).enumerate() {
         if !kept.contains(&groups.root(n)) {
@@ -303,6 +321,61 @@ mod tests {
         beside.iter().for_each(|&n| wrong[n] = lung.label());
         let removed = clean_up(&mut wrong, &ct, &body);
         assert_eq!((removed[lung.index()], wrong), (beside.len(), right));
+    }
+
+    #[test]
+    fn no_lung_lies_in_the_narrow_air_between_an_arm_and_the_trunk() {
+        // A trunk with two lungs, and an arm 16 mm beside it that touches it above and below: too narrow to be followed from outside.
+        const SIZE: [usize; 3] = [140, 100, 4];
+        let geometry = crate::volume::Geometry::axial(SIZE, [3.0, 3.0, 2.0], [0.0; 3]).unwrap();
+        let place = |n: usize| [(n % SIZE[0]) as f64 - 69.5, (n / SIZE[0] % SIZE[1]) as f64 - 49.5].map(|v| 3.0 * v);
+        let is_lung = |n: usize, side: f64| {
+            let [x, y] = place(n);
+            ((x - side * 60.0) / 40.0).hypot(y / 60.0) < 1.0
+        };
+        let is_gap = |n: usize| {
+            let [x, y] = place(n);
+            (130.0..146.0).contains(&x) && y.abs() < 60.0
+        };
+        let hu = |n: usize| {
+            let [x, y] = place(n);
+            let is_body = x.abs() < 130.0 && y.abs() < 110.0 || (130.0..190.0).contains(&x) && y.abs() < 80.0;
+            match () {
+                () if is_lung(n, 1.0) || is_lung(n, -1.0) => -850,
+                () if is_body && !is_gap(n) => 40,
+                // Noise about air.
+                () => -1000 + 10 * (n % 5) as i16 - 10,
+            }
+        };
+        let count = SIZE.iter().product();
+        let voxels = (0..count).map(hu).collect();
+        let ct = CtVolume::from_stored(geometry, voxels, crate::volume::Modality::Ct).unwrap();
+        let body = Body::find(&ct);
+        let air = OutsideAir::find(&ct, &body);
+        let gap: Vec<usize> = (0..count).filter(|&n| is_gap(n)).collect();
+        let at = |n: usize| [n % SIZE[0], n / SIZE[0] % SIZE[1], n / (SIZE[0] * SIZE[1])];
+        assert!(
+            gap.iter()
+                .all(|&n| body.contains(at(n)[0], at(n)[1], at(n)[2]) && !air.contains(at(n)[0], at(n)[1], at(n)[2]))
+        );
+        let (left, right) = (Organ::LungLeft, Organ::LungRight);
+        let labels = |with_left: bool| -> Vec<u8> {
+            let label = |n: usize| match () {
+                () if is_lung(n, -1.0) => right.label(),
+                () if with_left && is_lung(n, 1.0) => left.label(),
+                () => 0,
+            };
+            (0..count).map(label).collect()
+        };
+        // Alone, as in a scan that ends below the lung, and beside the lung.
+        for with_left in [false, true] {
+            let expected = labels(with_left);
+            let mut drawn = expected.clone();
+            gap.iter().for_each(|&n| drawn[n] = left.label());
+            let removed = clean_up(&mut drawn, &ct, &body);
+            assert_eq!((removed[left.index()], removed[right.index()]), (gap.len(), 0), "{with_left}");
+            assert_eq!(drawn, expected);
+        }
     }
 
     #[test]
