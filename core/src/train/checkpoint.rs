@@ -71,18 +71,17 @@ pub fn write(
     let bytes = weights::write(network, &info, Precision::Full)?;
     let stored = SafeTensors::deserialize(&bytes).map_err(unreadable)?;
     let mut numbers: Vec<(String, Vec<u8>, Dtype)> = Vec::new();
+    let plain = |t: &burn::tensor::Tensor<1>| -> Result<Vec<u8>, CheckpointError> {
+        let values: Vec<f32> = t.to_data().try_to_vec::<f32>().map_err(|e| unreadable(format!("{e:?}")))?;
+        Ok(values.iter().flat_map(|v| v.to_le_bytes()).collect())
+    };
     for (name, m) in &adam.moments {
-        let plain = |t: &burn::tensor::Tensor<1>| -> Result<Vec<u8>, CheckpointError> {
-            let values: Vec<f32> = t.to_data().try_to_vec::<f32>().map_err(|e| unreadable(format!("{e:?}")))?;
-            Ok(values.iter().flat_map(|v| v.to_le_bytes()).collect())
-        };
         numbers.push((format!("{FIRST}{name}"), plain(&m.first)?, Dtype::F32));
         numbers.push((format!("{SECOND}{name}"), plain(&m.second)?, Dtype::F32));
         numbers.push((format!("{UPDATES}{name}"), m.updates.to_le_bytes().to_vec(), Dtype::U32));
     }
     for (name, values) in average.into_iter().flat_map(|average| &average.values) {
-        let values = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        numbers.push((format!("{AVERAGE}{name}"), values, Dtype::F32));
+        numbers.push((format!("{AVERAGE}{name}"), plain(values)?, Dtype::F32));
     }
     let mut views: Vec<(String, TensorView<'_>)> =
         stored.tensors().into_iter().map(|(name, view)| (format!("{NETWORK}{name}"), view)).collect();
@@ -115,7 +114,7 @@ pub fn restore(bytes: &[u8], network: &mut AttentionAnatomy) -> Result<Restored,
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(unreadable)?;
     let said = |key: &str| metadata.metadata().as_ref()?.get(key)?.parse::<u64>().ok();
     let step = said(STEP_KEY).ok_or_else(|| unreadable("it names no step"))?;
-    let mut average = said(AVERAGED_KEY).map(|n| Average { updates: n as u32, ..Average::default() });
+    let mut averaged: Vec<(String, Vec<f32>)> = Vec::new();
     let stored = SafeTensors::deserialize(bytes).map_err(unreadable)?;
     let mut own: Vec<(String, TensorView<'_>)> = Vec::new();
     let mut parts: BTreeMap<String, [Option<Vec<u8>>; 3]> = BTreeMap::new();
@@ -124,8 +123,8 @@ pub fn restore(bytes: &[u8], network: &mut AttentionAnatomy) -> Result<Restored,
             own.push((name.to_string(), view));
             continue;
         }
-        if let (Some(name), Some(average)) = (name.strip_prefix(AVERAGE), &mut average) {
-            average.values.insert(name.to_string(), floats(view.data()));
+        if let Some(name) = name.strip_prefix(AVERAGE) {
+            averaged.push((name.to_string(), floats(view.data())));
             continue;
         }
         for (n, prefix) in [FIRST, SECOND, UPDATES].into_iter().enumerate() {
@@ -160,9 +159,15 @@ pub fn restore(bytes: &[u8], network: &mut AttentionAnatomy) -> Result<Restored,
         };
         adam.moments.insert(name, moments);
     }
+    let average = said(AVERAGED_KEY).map(|n| Average {
+        updates: n as u32,
+        values: averaged.into_iter().map(|(name, values)| (name, Adam::moment(values, &device))).collect(),
+    });
     // Its statistics, which no pass has to have settled, are among them.
-    let fits =
-        |average: &Average| elements.iter().all(|(n, &size)| average.values.get(n).is_some_and(|v| v.len() == size));
+    let has = |average: &Average, name: &str, size| {
+        average.values.get(name).is_some_and(|values| values.shape().num_elements() == size)
+    };
+    let fits = |average: &Average| elements.iter().all(|(name, &size)| has(average, name, size));
     if !average.as_ref().is_none_or(fits) {
         return Err(unreadable("its moving average does not fit the network"));
     }

@@ -387,6 +387,32 @@ impl Trainer {
             total: sum,
         })
     }
+
+    /// The moving average of the weights as a network in validation state, its batch statistics found anew from `batches`; `None` where
+    /// the training file asks for none, or no step was done.
+    ///
+    /// # Errors
+    /// [`StepError::Read`]: the device does not answer.
+    pub async fn averaged(
+        &self,
+        batches: impl IntoIterator<Item = Batch>,
+    ) -> Result<Option<AttentionAnatomy>, StepError> {
+        let Some(average) = self.average.as_ref().filter(|average| average.updates > 0) else { return Ok(None) };
+        let lost = |reason: String| StepError::Read { step: self.step, reason };
+        // In place of the trained network a copy, whose statistics are its own.
+        let copy = Self::new(self.config.clone(), self.on.clone());
+        let network = average.applied(copy.network.clone()).map_err(|e| lost(e.to_string()))?;
+        let mut copy = Self { network, ..copy };
+        for batch in batches {
+            if let Some(layers) = &mut copy.layers {
+                layers.load(&copy.network).map_err(|e| lost(e.to_string()))?;
+            }
+            copy.surround(&batch).await.map_err(lost)?;
+            let output = copy.forward(&batch.stacks, batch.target.len(), batch.target.size, true);
+            output.map_err(|e| lost(e.to_string()))?;
+        }
+        Ok(Some(copy.network()))
+    }
 }
 
 #[cfg(test)]

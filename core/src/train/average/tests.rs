@@ -1,12 +1,16 @@
 use super::*;
 use crate::infer::device::cpu;
 use crate::train::samples::{config, loaded};
-use crate::train::{Cohort, TrainingConfig, validate};
+use crate::train::{Cohort, Trainer, TrainingConfig, validate};
+
+fn plain(values: &Tensor<1>) -> Vec<f32> {
+    values.to_data().try_to_vec().unwrap()
+}
 
 fn weight(network: &AttentionAnatomy) -> Vec<f32> {
     let mut seen = Average::default();
     seen.update(network, 0.0);
-    seen.values.into_iter().find(|(path, _)| path.ends_with("weight")).unwrap().1
+    plain(&seen.values.into_iter().find(|(path, _)| path.ends_with("weight")).unwrap().1)
 }
 
 fn with(average: Option<f64>) -> TrainingConfig {
@@ -22,13 +26,13 @@ fn it_is_what_its_formula_says() {
     let [a, b, c] = networks.each_ref().map(weight);
     let path = average.values.keys().find(|path| path.ends_with("weight")).unwrap().clone();
     // The second step keeps 2/11 where 0.15 is less.
-    for (n, found) in average.values[&path].iter().enumerate() {
+    for (n, found) in plain(&average.values[&path]).into_iter().enumerate() {
         let expected = 0.15 * (0.15 * a[n] + 0.85 * b[n]) + 0.85 * c[n];
         assert!((found - expected).abs() < 1e-6, "{found} for {expected}");
     }
     let mut young = Average::default();
     networks[..2].iter().for_each(|network| young.update(network, 0.999));
-    let first = young.values[&path][0];
+    let first = plain(&young.values[&path])[0];
     assert!((first - (2.0 * a[0] + 9.0 * b[0]) / 11.0).abs() < 1e-6, "{first}");
 }
 
@@ -47,7 +51,8 @@ fn one_that_keeps_nothing_is_the_trained_network_with_statistics_of_its_own() {
     let statistics = |network: &AttentionAnatomy| {
         let mut seen = Average::default();
         seen.update(network, 0.0);
-        seen.values.into_iter().filter(|(path, _)| path.contains("running_mean")).collect::<Vec<_>>()
+        let means = seen.values.into_iter().filter(|(path, _)| path.contains("running_mean"));
+        means.map(|(path, values)| (path, plain(&values))).collect::<Vec<_>>()
     };
     let (own, trained) = (statistics(&averaged), statistics(&trainer.network()));
     assert!(!own.is_empty() && own != trained, "four steps cannot have settled them");
