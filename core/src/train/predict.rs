@@ -7,7 +7,7 @@ use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT, Organ, OrganSet, REGION_COUNT};
 use crate::dataset::Batch;
 use crate::loss::recalibrate;
 use crate::loss::total::modulated;
-use crate::network::AttentionAnatomy;
+use crate::network::{AttentionAnatomy, NetworkOutput};
 
 /// What the network says of some slices, as inference would say it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,7 +35,21 @@ pub async fn predict(
     let pixels = height * width;
     let stack = batch.stacks.len() / (slices * pixels).max(1);
     let x = TensorData::new(batch.stacks.clone(), [slices, stack, height, width]);
-    let output = network.forward(Tensor::<4>::from_data(x, device));
+    predictions(network.forward(Tensor::<4>::from_data(x, device)), batch, trained).await
+}
+
+/// What a network's output says of the slices of `batch`. Organs outside `trained` are never drawn, as in inference.
+///
+/// # Errors
+/// The device gives no answer.
+pub(super) async fn predictions(
+    output: NetworkOutput,
+    batch: &Batch,
+    trained: OrganSet,
+) -> Result<SlicePredictions, ExecutionError> {
+    let slices = batch.target.len();
+    let [height, width] = batch.target.size;
+    let pixels = height * width;
     let learned: [bool; ORGAN_COUNT] = std::array::from_fn(|c| trained.contains(Organ::ALL[c]));
     // As at inference: what was never learned gives its probability to the background before anything is chosen.
     let p = recalibrate(modulated(&output), &vec![learned; slices]).probability;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 
-use super::{StepReport, TrainError, Trainer, TrainingConfig, TrainingDevice, ValidationReport, validate};
+use super::validation::validate_by;
+use super::{StepReport, TrainError, Trainer, TrainingConfig, TrainingDevice, ValidationReport};
 use crate::anatomy::OrganSet;
 use crate::dataset::{Batch, PatientSplit, PreparedCase, Sampler};
 use crate::network::AttentionAnatomy;
@@ -249,7 +250,7 @@ impl Session {
         if validation.is_empty() {
             return Ok(None);
         }
-        let found = validate(network, validation, &config.input(), *trained, config.validation_slices, device).await;
-        found.map(Some).map_err(|error| TrainError::Device(error.to_string()))
+        let (layers, limit) = (self.trainer.layers.as_ref(), config.validation_slices);
+        validate_by(layers, network, validation, &config.input(), *trained, limit, device).await.map(Some)
     }
 }

@@ -3,10 +3,12 @@
 //! It tells when to stop and which checkpoint is best. The figures that are published come from whole volumes on the
 //! scan's own grid, through the same path as inference.
 
-use burn::tensor::{Device, ExecutionError};
+use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use super::predict;
+use super::TrainError;
+use super::layers::Layers;
+use super::predict::{predict, predictions};
 use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT, Organ, OrganSet};
 use crate::dataset::{Augmentation, Hpa, PreparedCase, SliceRef, make_batch};
 use crate::network::AttentionAnatomy;
@@ -40,7 +42,7 @@ fn choose(cases: &[PreparedCase], limit: usize) -> Vec<SliceRef> {
 /// inference.
 ///
 /// # Errors
-/// The device gives no answer.
+/// [`TrainError::Device`]: it gives no answer.
 pub async fn validate(
     network: &AttentionAnatomy,
     cases: &[PreparedCase],
@@ -48,15 +50,37 @@ pub async fn validate(
     trained: OrganSet,
     limit: usize,
     device: &Device,
-) -> Result<ValidationReport, ExecutionError> {
+) -> Result<ValidationReport, TrainError> {
+    validate_by(None, network, cases, input, trained, limit, device).await
+}
+
+/// The same by layers of a training, where they compute on a GPU.
+///
+/// # Errors
+/// [`TrainError::Device`].
+pub(super) async fn validate_by(
+    layers: Option<&Layers>,
+    network: &AttentionAnatomy,
+    cases: &[PreparedCase],
+    input: &InputConfig,
+    trained: OrganSet,
+    limit: usize,
+    device: &Device,
+) -> Result<ValidationReport, TrainError> {
     let slices = choose(cases, limit);
-    let network = network.clone().fold();
+    let folded = network.clone().fold();
     let pixels = input.crop * input.crop;
     let mut counts = [[0u64; 3]; CLASS_COUNT];
     let (mut right, mut known) = (0usize, 0usize);
     for chunk in slices.chunks(8) {
         let batch = make_batch(cases, chunk, input, Hpa::Off, &Augmentation::default());
-        let found = predict(&network, &batch, trained, device).await?;
+        let shape = [chunk.len(), input.stack, input.crop, input.crop];
+        let by_layers = layers.map_or(Ok(None), |layers| layers.infer(network, &batch.stacks, shape));
+        let found = match by_layers.map_err(|error| TrainError::Device(error.to_string()))? {
+            Some(output) => predictions(output, &batch, trained).await,
+            None => predict(&folded, &batch, trained, device).await,
+        };
+        let found = found.map_err(|error| TrainError::Device(error.to_string()))?;
         let truth = batch.target.labels.chunks_exact(pixels);
         for ((r, truth), guess) in chunk.iter().zip(truth).zip(found.labels.chunks_exact(pixels)) {
             let evaluable = &cases[r.case].evaluable[r.slice];

@@ -39,6 +39,10 @@ struct State {
 }
 
 impl OnGpu {
+    fn new(gpu: &Gpu) -> Result<Self, GpuError> {
+        Ok(Self(Mutex::new(State { plan: GpuTrainingPlan::new(gpu)?, failed: None })))
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -69,10 +73,7 @@ impl Plan {
             Self::Gpu(gpu, plan) => {
                 let plan = match plan {
                     Some(plan) => plan,
-                    None => {
-                        let state = State { plan: GpuTrainingPlan::new(gpu)?, failed: None };
-                        plan.insert(Arc::new(OnGpu(Mutex::new(state))))
-                    }
+                    None => plan.insert(Arc::new(OnGpu::new(gpu)?)),
                 };
                 plan.state().plan.load(parameters, epsilon);
             }
@@ -134,6 +135,37 @@ impl Layers {
         let Plan::Gpu(_, Some(plan)) = &self.plan else { return Ok(None) };
         let found = plan.state().plan.mean_of(air, stack, side)?;
         Ok(found.map(|(air, positions)| Outside { air, positions }))
+    }
+
+    /// What `network`, one of the same layers in validation state, says of a batch; `None` for whom it is to be asked itself.
+    ///
+    /// # Shapes
+    /// `stacks` are of `shape`: slices, channels, rows, columns.
+    ///
+    /// # Errors
+    /// [`GpuError`] where a GPU fails.
+    pub fn infer(
+        &self,
+        network: &AttentionAnatomy,
+        stacks: &[f32],
+        shape: [usize; 4],
+    ) -> Result<Option<NetworkOutput>, GpuError> {
+        let Plan::Gpu(gpu, plan) = &self.plan else { return Ok(None) };
+        let plan = match plan {
+            Some(plan) => plan.clone(),
+            None => Arc::new(OnGpu::new(gpu)?),
+        };
+        let [slices, _, height, width] = shape;
+        let mut state = plan.state();
+        state.plan.load(&network.parameters(), network.epsilon());
+        let Outputs { logits, features, .. } = state.plan.infer(stacks, slices, [height, width])?;
+        let device = self.device.clone().inner();
+        let tensor = |values: Vec<f32>, shape| Tensor::<4>::from_data(TensorData::new(values, shape), &device);
+        Ok(Some(NetworkOutput {
+            logits: tensor(logits.unwrap_or_default(), [slices, CLASS_COUNT, height, width]),
+            elsewhere: None,
+            region: features.and_then(|Features { shape, values }| network.region_of(tensor(values, shape))),
+        }))
     }
 
     /// What the network says of a batch, in training: its statistics go into the running ones.

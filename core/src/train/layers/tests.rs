@@ -178,7 +178,7 @@ fn on_a_gpu_too_they_are_those_of_burns_graph() {
 }
 
 #[test]
-fn what_a_gpu_sees_of_a_field_of_air_is_what_the_network_sees() {
+fn what_a_gpu_says_of_air_and_of_slices_is_what_the_network_says() {
     let Some(gpu) = crate::kernels::wgsl::tests::gpu(Tuning::SOFTWARE, Kernel::source) else { return };
     let on = TrainingDevice { tensors: Device::flex(), gpu: Some(gpu) };
     let (config, device) = (NetworkConfig { levels: 3, ..NetworkConfig::default() }, Device::flex().autodiff());
@@ -194,6 +194,17 @@ fn what_a_gpu_sees_of_a_field_of_air_is_what_the_network_sees() {
     assert_eq!(found.positions, expected.positions);
     let off = difference(&found.air, &expected.air);
     assert!(off < 1e-4 && expected.air.iter().any(|&v| v > 0.1), "{off}");
+
+    // And of slices, as validation asks.
+    let (network, example) = (network.valid(), Example::new([3, 5, 16, 24]));
+    let found = layers.infer(&network, &example.stacks, example.shape).unwrap().unwrap();
+    let data = TensorData::new(example.stacks.clone(), example.shape);
+    let expected = network.forward(Tensor::from_data(data, &Device::flex()));
+    let values = |tensor: Tensor<4>| tensor.into_data().try_to_vec::<f32>().unwrap();
+    assert!(difference(&values(found.logits), &values(expected.logits)) < 1e-4);
+    let [found, expected] = [found.region, expected.region].map(|region| region.unwrap().attention.into_data());
+    let [found, expected] = [found, expected].map(|data| data.try_to_vec::<f32>().unwrap());
+    assert!(difference(&found, &expected) < 1e-4);
 }
 
 #[test]

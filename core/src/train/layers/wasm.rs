@@ -36,6 +36,14 @@ impl Layers {
         match *self {}
     }
 
+    /// What a network says of a batch at inference.
+    ///
+    /// # Errors
+    /// None here.
+    pub fn infer(&self, _: &AttentionAnatomy, _: &[f32], _: [usize; 4]) -> Result<Option<NetworkOutput>, GpuError> {
+        match *self {}
+    }
+
     /// What the network says of a batch.
     ///
     /// # Errors

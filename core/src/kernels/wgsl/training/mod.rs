@@ -234,6 +234,23 @@ impl GpuTrainingPlan {
         Ok(outputs)
     }
 
+    /// What the layers make of `stacks` `[B, S, rows, columns]` at inference, normalisations by the statistics of many batches: logits
+    /// and region features. Waits: not for a browser.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward).
+    ///
+    /// # Panics
+    /// As [`forward`](Self::forward).
+    pub fn infer(&mut self, stacks: &[f32], slices: usize, size: [usize; 2]) -> Result<Outputs, GpuError> {
+        self.work.settled = true;
+        let found = self.forward(stacks, slices, size, true);
+        self.work.settled = false;
+        let outputs = Outputs { logits: self.logits()?, ..found? };
+        self.pass = None;
+        Ok(outputs)
+    }
+
     /// The mean over a field of `side` x `side` pixels, all of them `value` in all of `stack` slices, of each of the region branch's
     /// last maps, and their positions, as inference would have it; `None` where there is no such branch. Waits: not for a browser.
     ///
