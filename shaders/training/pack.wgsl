@@ -9,10 +9,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if number >= order.count {
         return;
     }
-    let from = parameter(number);
+    let home = parameter(number);
     var value = 0.0;
-    if from >= 0 {
-        value = parameters[from];
+    if home >= 0 {
+        value = parameters[home];
     }
     result[order.rows_at + number] = value;
 }

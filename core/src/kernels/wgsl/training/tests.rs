@@ -193,7 +193,7 @@ fn a_kernel_that_is_broken_is_seen_before_anything_is_trained() {
         |kernel| broken(kernel, |k| k == Kernel::BeforeNorm, "by[at] - level", "by[at]"),
         |kernel| broken(kernel, |k| k == Kernel::LossSums, "found.y", "found.x"),
         |kernel| broken(kernel, |k| k == Kernel::LossGradients, "more / sum_given", "more"),
-        |kernel| broken(kernel, |k| k == Kernel::Pack, "value = parameters[from]", "value = parameters[0]"),
+        |kernel| broken(kernel, |k| k == Kernel::Pack, "value = parameters[home]", "value = parameters[0]"),
         |kernel| broken(kernel, |k| k == Kernel::Unpack, "gradients[to] += found", "gradients[to] -= found"),
         Kernel::source,
     ];
