@@ -111,7 +111,8 @@ pub fn training_difference(gpu: &Gpu) -> Result<f32, GpuError> {
     let (parameters, epsilon) = (network.parameters(), network.epsilon());
     let (slices, size) = (3, [24, 16]);
     let noise = |count: usize, salt: usize| -> Vec<f32> {
-        (0..count).map(|i| ((i * 97 + salt * 31) * 2_654_435_761 >> 7 & 1023) as f32 / 1023.0 - 0.5).collect()
+        let number = |i: usize| ((i * 97 + salt * 31) as u32).wrapping_mul(2_654_435_761) >> 7;
+        (0..count).map(|i| (number(i) & 1023) as f32 / 1023.0 - 0.5).collect()
     };
     let stacks = noise(slices * 5 * size[0] * size[1], 1);
     let mut processor = TrainingPlan::default();
