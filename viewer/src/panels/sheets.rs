@@ -34,7 +34,7 @@ impl Panel for Bar {
                 let size = vec2(ui.available_width(), theme::target(ui));
                 let button = Button::selectable(is_open, RichText::new(name).size(12.5)).frame_when_inactive(true);
                 let verb = if is_open { "Close" } else { "Open" };
-                let response = ui.add(button.min_size(size).truncate());
+                let response = ui.vertical_centered_justified(|ui| ui.add(button.min_size(size).truncate())).inner;
                 if response.accessible_name(format!("{verb} {}", name.to_lowercase())).clicked() {
                     arrangement.sheet = (!is_open).then_some(sheet);
                     arrangement.tab = tab.unwrap_or(arrangement.tab);

@@ -10,8 +10,9 @@ use super::content::Named;
 use crate::worker::error::PlatformError;
 use crate::worker::platform::{self, File, Promise};
 
-/// Files that are on their way at most, and bytes of them above which no further one is begun.
-const AHEAD: usize = 48;
+/// Files that are on their way at most, and bytes of them above which no further one is begun. A browser reads hundreds of small ones
+/// together, one after the other: with as many as that, the next ones are being read while these are taken over.
+const AHEAD: usize = 1024;
 const AHEAD_BYTES: u64 = 64_000_000;
 /// Files that are taken over at once at most, and how long files are begun and taken over.
 const AT_ONCE: usize = 16;
