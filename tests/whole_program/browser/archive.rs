@@ -7,7 +7,7 @@ use attention_anatomy::anatomy::Organ;
 use attention_anatomy::formats::dicom::{SeriesChoice, read_series};
 use attention_anatomy::volume::CtVolume;
 use serde_json::json;
-use whole_program_tests::{left_out, wait};
+use whole_program_tests::left_out;
 
 use super::chromium::SHIFT;
 use super::*;
@@ -84,8 +84,8 @@ fn a_link_opens_a_study_of_a_real_archive_and_what_was_corrected_goes_back_to_it
     browser.press_with('S', CONTROL | SHIFT);
     browser.screenshot("archive-send");
     assert!(!notices(&mut browser).contains("sent"), "nothing by itself");
-    browser.press_key("Tab", 9);
-    browser.press_key("Enter", 13);
+    // "Send", in a window of 1280 by 720.
+    browser.click([378, 569]);
     browser.wait_for(&format!("{SAYS}.includes('sent, and kept by Ours')"));
     let said = notices(&mut browser);
     assert!(said.contains("RTSTRUCT (") && said.contains("SEG ("), "{said}");
@@ -154,14 +154,13 @@ fn a_connection_that_breaks_and_a_tab_that_is_reloaded_end_in_a_whole_scan_or_in
     browser.open(&link);
     assert_eq!(browser.evaluate("location.hash"), "", "a token stays in no address");
     // Reloaded while it comes; without its token, which only the link has.
-    wait("the series is asked for", || archive.seen().iter().any(is_whole_series).then_some(()));
+    browser.wait_for(&format!("{STATUS}?.archive.connected"));
     browser.open("about:blank");
     browser.open(&link);
     browser.wait_for(&format!("{STATUS}?.study?.size"));
     assert_eq!(status(&mut browser)["study"]["size"][2], 4);
-    let said = notices(&mut browser);
-    assert!(said.contains("asked for one by one"), "{said}");
     let seen = archive.seen();
+    assert!(seen.iter().any(|request| request.path.contains("/instances/") && request.before > 0), "{seen:?}");
     assert!(seen.iter().all(|request| request.headers.get("authorization").is_some_and(|t| t == "Bearer very-secret")));
     let kept = browser.evaluate(
         "JSON.stringify([window.attention_anatomy_status(), {...localStorage}, {...sessionStorage}, location.href])",

@@ -70,6 +70,10 @@ impl Search {
             is_asked |= ui.add(egui::Button::new("Search").min_size(vec2(80.0, theme::target(ui)))).clicked();
         });
         if is_asked {
+            // The keyboard goes from what was typed to what will be listed.
+            if let Some(id) = ui.memory(|memory| memory.focused()) {
+                ui.memory_mut(|memory| memory.surrender_focus(id));
+            }
             match self.query() {
                 Ok(query) => {
                     self.wrong = None;
