@@ -6,12 +6,12 @@ use attention_anatomy::volume::{Geometry, Modality, Volume};
 
 use super::*;
 
-/// Ends a helper with its third slice.
+/// Ends a helper with its first slice: on a busy machine it may get no other.
 const END_HELPERS: &str = "if (self.name === 'helper') {
     let heard = 0;
     self.addEventListener('message', () => {
         heard += 1;
-        if (heard === 4) setTimeout(() => { throw new Error('a test ends this helper'); });
+        if (heard === 2) setTimeout(() => { throw new Error('a test ends this helper'); });
     });
 }";
 
@@ -25,8 +25,8 @@ fn slices_of_helpers_that_are_lost_are_computed_all_the_same() {
     let ct =
         attention_anatomy::formats::read_ct(vec![("sample.nii.gz".into(), std::fs::read(sample).unwrap())]).unwrap();
     let ([nx, ny, _], spacing) = (ct.geometry.size, ct.geometry.spacing());
-    let voxels = ct.voxels[30 * nx * ny..46 * nx * ny].to_vec();
-    let geometry = Geometry::axial([nx, ny, 16], spacing, [0.0; 3]).unwrap();
+    let voxels = ct.voxels[30 * nx * ny..62 * nx * ny].to_vec();
+    let geometry = Geometry::axial([nx, ny, 32], spacing, [0.0; 3]).unwrap();
     let short = Volume::from_stored(geometry, voxels, Modality::Ct).unwrap();
     std::fs::write(&file, nifti::write_ct(&short, "").unwrap()).unwrap();
 
