@@ -64,7 +64,7 @@ pub fn sources_of(config: &str, own: &str, allowed: &[String]) -> (Vec<Source>, 
         }
     };
     let is_allowed = |source: &Source| {
-        source.root.origin().is_none_or(|origin| origin == own || allowed.iter().any(|one| *one == origin))
+        source.root.origin().is_none_or(|origin| origin == own || allowed.contains(&origin))
     };
     let (sources, others): (Vec<Source>, Vec<Source>) = read.archives.into_iter().partition(is_allowed);
     let told = |source: Source| {

@@ -100,7 +100,7 @@ impl Search {
         let Some(studies) = document.archives.studies.clone() else { return };
         let mut rows: Vec<(Vec<String>, &StudyRow)> = studies.rows.iter().map(|row| (cells(row, hides), row)).collect();
         if let Some((by, descending)) = self.sorted {
-            rows.sort_by(|a, b| key(&a.0, by).cmp(&key(&b.0, by)));
+            rows.sort_by_cached_key(|row| key(&row.0, by));
             if descending {
                 rows.reverse();
             }
