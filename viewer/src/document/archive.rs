@@ -63,9 +63,8 @@ pub fn sources_of(config: &str, own: &str, allowed: &[String]) -> (Vec<Source>, 
             return (Vec::new(), vec![text]);
         }
     };
-    let is_allowed = |source: &Source| {
-        source.root.origin().is_none_or(|origin| origin == own || allowed.contains(&origin))
-    };
+    let is_allowed =
+        |source: &Source| source.root.origin().is_none_or(|origin| origin == own || allowed.contains(&origin));
     let (sources, others): (Vec<Source>, Vec<Source>) = read.archives.into_iter().partition(is_allowed);
     let told = |source: Source| {
         format!(
