@@ -7,7 +7,7 @@ use attention_anatomy::anatomy::Organ;
 use attention_anatomy::formats::dicom::{SeriesChoice, read_series};
 use attention_anatomy::volume::CtVolume;
 use serde_json::json;
-use whole_program_tests::left_out;
+use whole_program_tests::{left_out, wait};
 
 use super::chromium::SHIFT;
 use super::*;
@@ -86,7 +86,8 @@ fn a_link_opens_a_study_of_a_real_archive_and_what_was_corrected_goes_back_to_it
     assert!(!notices(&mut browser).contains("sent"), "nothing by itself");
     // "Send", in a window of 1280 by 720.
     browser.click([378, 569]);
-    browser.wait_for(&format!("{SAYS}.includes('sent, and kept by Ours')"));
+    // Its name is the scan's, too, and a status names no scan.
+    browser.wait_for(&format!("{SAYS}.includes('sent, and kept by')"));
     let said = notices(&mut browser);
     assert!(said.contains("RTSTRUCT (") && said.contains("SEG ("), "{said}");
     let sent = all_labels(&mut browser, slices.len());
@@ -119,7 +120,8 @@ fn a_link_opens_a_study_of_a_real_archive_and_what_was_corrected_goes_back_to_it
         browser.open("about:blank");
         browser.open(&format!("{address}?device=cpu&StudyInstanceUIDs={STUDY}&SeriesInstanceUIDs={SERIES},{series}"));
         browser.wait_for(&format!("{SAYS}.includes('the labels on screen are those of')"));
-        assert!(all_labels(&mut browser, slices.len()) == sent, "{name}");
+        // A large change is made over some frames.
+        wait(&name, || (all_labels(&mut browser, slices.len()) == sent).then_some(()));
         browser.wait_for(&format!("{STATUS}.archive.structures === 2"));
     }
     browser.screenshot("archive-again");

@@ -195,7 +195,7 @@ impl ArchivePanel {
     /// A token, where the archive wants one.
     fn who(&mut self, ui: &mut Ui, document: &mut Document) {
         let has_one = document.archives.token.is_some();
-        let hint = if has_one { "a token is given" } else { "token, if one is needed" };
+        let hint = if has_one { "a token is given" } else { "token, if needed" };
         let edit = TextEdit::singleline(&mut self.token).password(true).hint_text(hint).desired_width(150.0);
         let edit = ui.add(edit).on_hover_text("Sent to this archive alone, kept in memory alone");
         let edit = edit.accessible_name("Token");

@@ -57,7 +57,7 @@ impl Search {
         ui.horizontal_wrapped(|ui| {
             for (name, hint, text, width) in [
                 ("Patient", "any part of the name", &mut self.name, 150.0),
-                ("ID", "* stands for anything", &mut self.id, 90.0),
+                ("ID", "", &mut self.id, 90.0),
                 ("Accession", "", &mut self.accession, 90.0),
                 ("Description", "any part", &mut self.description, 120.0),
                 ("Dates", "2024-01-01..2024-01-31", &mut self.dates, 160.0),
