@@ -189,7 +189,6 @@ fn a_connection_that_breaks_and_a_tab_that_is_reloaded_end_in_a_whole_scan_or_in
 }
 
 #[test]
-#[ignore = "not yet seen to pass; cargo test ... -- --ignored runs it"]
 fn a_page_reaches_no_other_origin_unless_it_was_built_for_it() {
     let Some(stage) = stage() else { return };
     let folder = TempDir::new().unwrap();
