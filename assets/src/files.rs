@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use walkdir::{DirEntry, WalkDir};
 
 /// The name and the path of a file, or of all files below a folder, named relative to it, in a stable order. What begins with a
-/// dot is left out.
+/// dot is left out, and so are pipes, sockets and devices, which whoever read them would wait for.
 ///
 /// # Errors
 /// One sentence for a folder that cannot be read or is empty, and for a link that leads nowhere.
@@ -19,7 +19,8 @@ pub fn list(path: &Path) -> Result<Vec<(String, PathBuf)>, String> {
     }
     let mut files = vec![(file_name(path), path.to_path_buf())];
     // The other half of an Analyze-style pair travels with the one that was named.
-    files.extend(partner(path).or_else(|| data_file(path)).map(|partner| (file_name(&partner), partner)));
+    let beside = if path.is_file() { partner(path).or_else(|| data_file(path)) } else { None };
+    files.extend(beside.map(|partner| (file_name(&partner), partner)));
     Ok(files)
 }
 
@@ -76,7 +77,7 @@ fn below(root: &Path) -> Result<Vec<(String, PathBuf)>, String> {
     let mut files = Vec::new();
     for entry in WalkDir::new(root).follow_links(true).sort_by_file_name().into_iter().filter_entry(wanted) {
         match entry {
-            Ok(entry) if entry.file_type().is_dir() => {}
+            Ok(entry) if !entry.file_type().is_file() => {}
             Ok(entry) => {
                 let name = entry.path().strip_prefix(root).unwrap_or(entry.path()).to_string_lossy().into_owned();
                 files.push((name, entry.into_path()));
@@ -219,6 +220,16 @@ mod tests {
             symlink(&scans, scans.join("one/up")).unwrap();
             symlink(around.path(), scans.join("everything")).unwrap();
             assert_eq!(names(&scans), ["one/1", "two/2"]);
+        }
+
+        #[test]
+        fn what_is_neither_file_nor_folder_is_not_waited_for() {
+            let folder = TempDir::new().unwrap();
+            write(folder.path(), &["own"]);
+            let socket = std::os::unix::net::UnixListener::bind(folder.path().join("socket")).unwrap();
+            symlink("/dev/zero", folder.path().join("zeros")).unwrap();
+            assert_eq!(names(folder.path()), ["own"]);
+            drop(socket);
         }
 
         #[test]

@@ -105,6 +105,41 @@ fn contours_beside_their_series_need_no_reference() {
 }
 
 #[test]
+fn the_outline_of_the_body_is_written_beside_a_label_map() {
+    let study = Study::new();
+    // As a structure set has it, drawn on the same CT.
+    succeed(&mut study.with_ct("labels.nii.gz", "structures.dcm", &["--body"]));
+    succeed(&mut study.with_ct("structures.dcm", "drawn.nii.gz", &[]));
+    let drawn = read(&study.path("drawn.BODY.nii.gz")).voxels;
+    assert!(drawn.contains(&1) && drawn.contains(&0));
+    for (from, to) in
+        [("labels.nii.gz", "beside.nii.gz"), ("labels.nii.gz", "beside.nrrd"), ("structures.dcm", "one.nii.gz")]
+    {
+        let said = succeed(&mut study.with_ct(from, to, &["--body"]));
+        assert_eq!(said.stdout.lines().count(), 2, "{}", said.stdout);
+        assert_eq!(read(&study.path(to)).voxels, study.labels.voxels, "{to}");
+        let mask = study.path(&format!("{}.BODY.nii.gz", to.split('.').next().unwrap()));
+        assert_eq!(read(&mask).voxels, drawn, "{to}");
+        std::fs::remove_file(mask).unwrap();
+    }
+    // A structure set has one outline of its patient, however often it is asked for.
+    succeed(&mut study.with_ct("structures.dcm", "again.dcm", &["--body"]));
+    let structures = formats::rtstruct::read(&std::fs::read(study.path("again.dcm")).unwrap()).unwrap();
+    let names: Vec<&str> = structures.rois.iter().map(|roi| roi.name.as_str()).collect();
+    assert_eq!(names.iter().filter(|name| **name == "BODY").count(), 1, "{names:?}");
+    // And one of another CT is none.
+    let mut moved = study.labels.clone();
+    for grid in [&mut moved.geometry, &mut moved.stored] {
+        grid.affine[0][3] += 5.0;
+    }
+    std::fs::write(study.path("moved.nii.gz"), nifti::write_labels(&moved, "AttentionAnatomy").unwrap()).unwrap();
+    let said = run(&mut study.with_ct("moved.nii.gz", "no.nii.gz", &["--body"]));
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.stderr.contains("give the CT that they were drawn on"), "{}", said.stderr);
+    assert!(!study.path("no.nii.gz").exists() && !study.path("no.BODY.nii.gz").exists());
+}
+
+#[test]
 fn what_cannot_be_converted_is_said_in_a_sentence_and_leaves_nothing() {
     let study = Study::new();
     succeed(&mut study.with_ct("labels.nii.gz", "structures.dcm", &[]));

@@ -9,14 +9,18 @@ use attention_anatomy::formats::dicom::{
     Author, Deidentifier, Derivation, Moment, SeriesInfo, SeriesRequest, Uids, new_uid,
 };
 use attention_anatomy::formats::rtstruct::{Holes, WriteOptions};
-use attention_anatomy::formats::structures::{Drawn, Structure, Structures};
+use attention_anatomy::formats::structures::{Drawn, OtherStructure, Structure, Structures};
 use attention_anatomy::formats::{self, FormatError, Reference, Rule, nifti, nrrd, rtstruct, seg};
 use attention_anatomy::preprocess::Body;
+use attention_anatomy::volume::Geometry;
 
 use crate::output::{Overwrite, SingleFile};
 use crate::results::inputs;
 use crate::series::RepairOptions;
 use crate::{data, files, progress};
+
+/// Voxels of labels and CT may be this far apart, mm.
+const SAME_GRID_MM: f64 = 0.1;
 
 /// Converts structures between label maps (NIfTI, NRRD), RT Structure Sets and DICOM Segmentations. A label map has numbers for the 33 organs
 /// alone: any other structure is written beside it, as a NIfTI mask of its own.
@@ -50,7 +54,7 @@ pub struct Args {
     contours: Contours,
     #[command(flatten)]
     deidentify: Deidentify,
-    /// Also write the outline of the body, found in the CT of `--reference`, as BODY of type EXTERNAL.
+    /// Also write the outline of the body, found in the CT of `--reference`, as BODY of type EXTERNAL; beside a label map, as a mask.
     #[arg(long, requires = "reference")]
     body: bool,
     #[command(flatten)]
@@ -166,7 +170,8 @@ pub fn run(args: Args) -> Result<ExitCode> {
         error => error.into(),
     });
     let mut found = found.with_context(named)?;
-    let body = if needs_body { body(args.reference.as_deref(), beside.as_deref(), &request)? } else { None };
+    let grid = found.labels.geometry.clone();
+    let body = if needs_body { body(args.reference.as_deref(), beside.as_deref(), &request, &grid)? } else { None };
     for rule in &rules {
         rule.apply(&mut found, body.as_deref()).with_context(named)?;
     }
@@ -174,7 +179,13 @@ pub fn run(args: Args) -> Result<ExitCode> {
     for warning in &found.warnings {
         progress::warn(&format!("{}: {warning}", named()));
     }
+    let body = body.as_deref().filter(|_| args.body);
+    if body.is_some() {
+        // The one that was asked for takes the place of the one in the file, as a rule's structure does.
+        found.others.retain(|other| !other.name.eq_ignore_ascii_case("BODY"));
+    }
     if !is_dicom {
+        found.others.extend(body.map(OtherStructure::body));
         return label_map(&found, to, file, &args, read);
     }
     let series = match reference {
@@ -188,7 +199,6 @@ pub fn run(args: Args) -> Result<ExitCode> {
             named()
         )
     })?;
-    let body = body.as_deref().filter(|_| args.body);
     let bytes = write(&found, body, &series, to, args.contours)?;
     let bytes = match args.deidentify.open()? {
         Some(deidentifier) => deidentifier.apply(&bytes)?,
@@ -265,8 +275,13 @@ fn beside(labels: &Path, mask: &str) -> PathBuf {
     labels.with_file_name(format!("{stem}.{mask}.nii.gz"))
 }
 
-/// The body in the CT, which is the reference or lies beside the structures: 1 inside.
-fn body(path: Option<&Path>, beside: Option<&[(String, Vec<u8>)]>, request: &SeriesRequest) -> Result<Option<Vec<u8>>> {
+/// The body in the CT, which is the reference or lies beside the structures: 1 inside, on their grid.
+fn body(
+    path: Option<&Path>,
+    beside: Option<&[(String, Vec<u8>)]>,
+    request: &SeriesRequest,
+    grid: &Geometry,
+) -> Result<Option<Vec<u8>>> {
     let ct = match (path, beside) {
         (Some(path), _) => {
             let read = formats::read_ct_and_series(files::collect(path)?, request);
@@ -279,6 +294,16 @@ fn body(path: Option<&Path>, beside: Option<&[(String, Vec<u8>)]>, request: &Ser
         },
         (None, None) => return Ok(None),
     };
+    if !ct.geometry.same_grid(grid, SAME_GRID_MM) {
+        if path.is_none() {
+            return Ok(None);
+        }
+        let [[a, b, c], [x, y, z]] = [grid.size, ct.geometry.size];
+        bail!(
+            "the labels have {a} x {b} x {c} voxels and the CT {x} x {y} x {z}, or they lie elsewhere in the patient, so that its \
+             body has no place among them; give the CT that they were drawn on"
+        );
+    }
     Ok(Some(Body::find(&ct).mask()))
 }
 

@@ -61,7 +61,8 @@ pub fn list(folder: &Path, kinds: &mut Kinds) -> Result<Vec<Arrival>> {
             // An empty folder is one that is about to be filled.
             let Ok(files) = assets::list(&path) else { continue };
             found.extend(arrival(name, files));
-        } else {
+        } else if path.is_file() {
+            // No pipe, which would be waited for.
             match kinds.of(&path) {
                 Kind::Slice(series) => loose.entry(series).or_default().push((name, path)),
                 Kind::Image => found.extend(arrival(name.clone(), vec![(name, path)])),
@@ -151,5 +152,14 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         assert!(list(folder.path(), &mut kinds).unwrap().is_empty());
         assert!(kinds.known.is_empty() && kinds.seen.is_empty());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_socket_is_not_looked_into() {
+        let (folder, mut kinds) = (tempfile::tempdir().unwrap(), Kinds::default());
+        let socket = std::os::unix::net::UnixListener::bind(folder.path().join("socket")).unwrap();
+        assert!(list(folder.path(), &mut kinds).unwrap().is_empty() && kinds.known.is_empty());
+        drop(socket);
     }
 }

@@ -13,7 +13,7 @@
 //! word of the above, stands in quotation marks. A name is that of a structure as the file has it, or of an organ in any spelling that
 //! is known.
 
-use super::structures::{OtherStructure, Structures};
+use super::structures::{BODY, EXTERNAL, OtherStructure, Structures};
 use crate::anatomy::Organ;
 use crate::raster::{Margin, difference, grow, intersection, shrink, union};
 
@@ -160,9 +160,6 @@ impl Rule {
     }
 }
 
-/// The outline of the body.
-const BODY: &str = "BODY";
-
 struct Context<'a> {
     structures: &'a Structures,
     body: Option<&'a [u8]>,
@@ -199,7 +196,7 @@ impl Context<'_> {
             return Ok(voxels.iter().map(|&v| u8::from(v == organ.label())).collect());
         }
         if name.eq_ignore_ascii_case(BODY) {
-            if let Some(outline) = others.iter().find(|o| o.interpreted_type == "EXTERNAL") {
+            if let Some(outline) = others.iter().find(|o| o.interpreted_type == EXTERNAL) {
                 return Ok(outline.mask(voxels.len()));
             }
             if let Some(body) = self.body.filter(|body| body.len() == voxels.len()) {

@@ -7,6 +7,13 @@ use super::dicom::SeriesInfo;
 use crate::anatomy::{Organ, OrganSet, SnomedCode};
 use crate::volume::{AxisMap, Geometry, GeometryError, LabelVolume, Modality, Volume};
 
+/// The outline of the patient, as every planning system calls it.
+pub(super) const BODY: &str = "BODY";
+/// Its RT ROI Interpreted Type.
+pub(super) const EXTERNAL: &str = "EXTERNAL";
+/// Its colour on screen, sRGB.
+const BODY_COLOUR: [u8; 3] = [0, 200, 0];
+
 /// How a structure came about (ROI Generation Algorithm and Segment Algorithm Type).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Drawn {
@@ -63,9 +70,9 @@ impl<'a> Structure<'a> {
     /// The outline of the patient, which dose calculation asks for. `body` is 1 inside.
     pub fn body(body: &'a [u8]) -> Self {
         Self {
-            name: "BODY",
-            colour: [0, 200, 0],
-            interpreted_type: "EXTERNAL",
+            name: BODY,
+            colour: BODY_COLOUR,
+            interpreted_type: EXTERNAL,
             drawn: Drawn::Automatic,
             code: Some((SnomedCode { value: "38266002", meaning: "Entire body" }, None)),
             labels: body,
@@ -215,6 +222,11 @@ pub struct OtherStructure {
 }
 
 impl OtherStructure {
+    /// The outline of the patient, for a file that has no other place for it than a mask. `body` is 1 inside, in canonical order.
+    pub fn body(body: &[u8]) -> Self {
+        Self { name: BODY.into(), colour: Some(BODY_COLOUR), interpreted_type: EXTERNAL.into(), voxels: runs(body) }
+    }
+
     /// 1 inside, on a grid of `voxels`.
     pub fn mask(&self, voxels: usize) -> Vec<u8> {
         let mut mask = vec![0; voxels];

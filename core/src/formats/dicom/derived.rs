@@ -14,6 +14,10 @@ use crate::volume::{AxisMap, Geometry, GeometryError};
 
 /// Voxels of labels and series may be this far apart, mm.
 const SAME_GRID_MM: f64 = 0.1;
+/// The most characters of a number as text (VR DS, PS3.5 6.2).
+const DS_CHARACTERS: usize = 16;
+/// Decimals of the coordinates of a point.
+const POINT_DECIMALS: usize = 4;
 /// Implementation Version Name (PS3.7 D.3.3.2), at most 16 characters.
 pub(super) const IMPLEMENTATION_NAME: &str = "ATTENTIONANATOMY";
 /// Implementation Class UID (PS3.7 D.3.3.2), a UUID of this program.
@@ -236,9 +240,18 @@ pub(in crate::formats) fn integer(tag: Tag, value: usize) -> InMemElement {
     text(tag, VR::IS, &value.to_string())
 }
 
-/// Numbers as text (DS).
-pub(in crate::formats) fn decimals(tag: Tag, values: &[f64]) -> InMemElement {
-    text(tag, VR::DS, &values.iter().map(|&v| decimal(v)).collect::<Vec<_>>().join("\\"))
+/// Millimetres of points as text (DS), each to a tenth of a micrometre: there are thousands of them, and none depends on another.
+pub(in crate::formats) fn points(tag: Tag, mm: &[f64]) -> InMemElement {
+    decimals(tag, mm, |_| POINT_DECIMALS)
+}
+
+/// Numbers of a grid as text (DS), with all that 16 characters hold: what is rounded in one of them is multiplied by the number of pixels.
+pub(in crate::formats) fn grid(tag: Tag, values: &[f64]) -> InMemElement {
+    decimals(tag, values, most_decimals)
+}
+
+fn decimals(tag: Tag, values: &[f64], places: impl Fn(f64) -> usize) -> InMemElement {
+    text(tag, VR::DS, &values.iter().map(|&v| decimal(v, places(v))).collect::<Vec<_>>().join("\\"))
 }
 
 /// A sequence.
@@ -270,13 +283,22 @@ pub(in crate::formats) fn code_elements(value: &str, scheme: &str, meaning: &str
     ]
 }
 
-/// A number in at most 16 characters (DS), to a tenth of a micrometre where it is one of millimetres.
-pub(in crate::formats) fn decimal(value: f64) -> String {
-    let mut out = format!("{value:.4}");
-    if out.len() > 16 {
-        out = format!("{value:.8e}");
-    } else {
+/// How many decimals of a number 16 characters hold, beside its sign, its digits before the point and the point.
+fn most_decimals(value: f64) -> usize {
+    // Of -0.5, too, this has the sign.
+    let whole = format!("{:.0}", value.trunc()).len();
+    DS_CHARACTERS.saturating_sub(whole + 1)
+}
+
+/// A number in at most 16 characters (DS), to so many decimals as far as they have room; zeros at the end are left out.
+fn decimal(value: f64, places: usize) -> String {
+    let mut out = format!("{value:.places$}");
+    // A number that was rounded up may have one digit more before the point, and zeros behind it.
+    if out.contains('.') {
         out.truncate(out.trim_end_matches('0').trim_end_matches('.').len());
+    }
+    if out.len() > DS_CHARACTERS {
+        out = format!("{value:.8e}");
     }
     if out == "-0" { "0".into() } else { out }
 }
@@ -383,18 +405,26 @@ mod tests {
 
     #[test]
     fn numbers_have_at_most_sixteen_characters() {
-        for (value, expected) in [
-            (0.0, "0"),
-            (-0.00001, "0"),
-            (12.5, "12.5"),
-            (-240.123456, "-240.1235"),
-            (100.0, "100"),
-            (1e300, "1.00000000e300"),
-            (-1.5e-300, "0"),
-            (-123456789012.25, "-1.23456789e11"),
+        for (value, point, grid) in [
+            (0.0, "0", "0"),
+            (-0.00001, "0", "-0.00001"),
+            (12.5, "12.5", "12.5"),
+            (-240.123456, "-240.1235", "-240.123456"),
+            (100.0, "100", "100"),
+            (2.0 / 3.0, "0.6667", "0.66666666666667"),
+            (-2.0 / 3.0, "-0.6667", "-0.6666666666667"),
+            (-31.7 + 12.0 * 1.3, "-16.1", "-16.1"),
+            (9.999_999_999_999_999, "10", "10"),
+            (-99.999_999_999_999_99, "-100", "-100"),
+            (-1e-17, "0", "0"),
+            (1e300, "1.00000000e300", "1.00000000e300"),
+            (-1.5e-300, "0", "0"),
+            (123_456_789_012_345.0, "123456789012345", "123456789012345"),
+            (-123_456_789_012.25, "-123456789012.25", "-123456789012.25"),
+            (-1_234_567_890_123.25, "-1.23456789e12", "-1234567890123.2"),
         ] {
-            assert_eq!(decimal(value), expected);
-            assert!(decimal(value).len() <= 16);
+            assert_eq!([decimal(value, POINT_DECIMALS), decimal(value, most_decimals(value))], [point, grid]);
+            assert!(point.len() <= DS_CHARACTERS && grid.len() <= DS_CHARACTERS);
         }
     }
 

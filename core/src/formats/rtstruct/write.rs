@@ -6,7 +6,7 @@ use dicom_object::InMemDicomObject;
 
 use crate::contour::{Curve, area, boxes, edge_outlines, keyhole, smooth_outlines};
 use crate::formats::dicom::derived::{
-    self, Derivation, ExportError, Slices, code, decimals, integer, item, one, reference, sequence, short_text, text,
+    self, Derivation, ExportError, Slices, code, integer, item, one, points, reference, sequence, short_text, text,
 };
 use crate::formats::structures::{Drawn, Structure};
 use crate::volume::Geometry;
@@ -201,6 +201,6 @@ fn contour(curve: &Curve, k: usize, kind: &str, number: usize, slices: &Slices) 
         one(tags::CONTOUR_IMAGE_SEQUENCE, reference(slices.instance(k), true)),
         text(tags::CONTOUR_GEOMETRIC_TYPE, VR::CS, kind),
         integer(tags::NUMBER_OF_CONTOUR_POINTS, curve.len()),
-        decimals(tags::CONTOUR_DATA, &numbers),
+        points(tags::CONTOUR_DATA, &numbers),
     ])
 }

@@ -99,6 +99,32 @@ fn without_the_ct_the_grid_reaches_from_the_first_frame_to_the_last() {
 }
 
 #[test]
+fn the_last_pixel_lies_where_the_scan_has_it_whatever_its_spacing() {
+    // Turned by 5 and by 3 degrees, with spacings of more decimals than anybody writes.
+    let ((s, c), (t, d)) = (5f64.to_radians().sin_cos(), 3f64.to_radians().sin_cos());
+    let axes = [[d, t * s, -t * c], [0.0, c, s], [t, -d * s, d * c]];
+    let spacing = [500.0 / 513.0, 2.0 / 3.0, 1.0 / 0.7];
+    let affine = std::array::from_fn(|r| {
+        [axes[0][r] * spacing[0], axes[1][r] * spacing[1], axes[2][r] * spacing[2], [-249.51, -250.0 / 3.0, -1871.0][r]]
+    });
+    let size = [512, 300, 40];
+    let grid = Geometry::new(size, affine).unwrap();
+    let mut voxels = vec![0; grid.voxel_count()];
+    for k in [0, size[2] - 1] {
+        voxels[k * size[0] * size[1]] = Organ::Liver.label();
+    }
+    let labels = Volume::from_stored(grid.clone(), voxels, Modality::Unknown).unwrap();
+    let found = structures(&read(&write(&labels).unwrap()).unwrap(), None, None).unwrap();
+    assert_eq!(found.labels.stored.size, size);
+    let last = size.map(|n| n as f64 - 1.0);
+    for corner in [[0.0; 3], [last[0], 0.0, 0.0], [0.0, last[1], 0.0], last] {
+        let [ours, theirs] = [&grid, &found.labels.stored].map(|grid| grid.to_patient(corner));
+        // Rounded to four decimals, it was off by a hundred times as much.
+        assert!((0..3).all(|r| (ours[r] - theirs[r]).abs() < 1e-6), "{corner:?}: {ours:?}, not {theirs:?}");
+    }
+}
+
+#[test]
 fn another_grid_or_frame_of_reference_is_refused() {
     let labels = sample();
     let segmentation = read(&write(&labels).unwrap()).unwrap();

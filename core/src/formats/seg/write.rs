@@ -8,7 +8,7 @@ use super::colour;
 use crate::anatomy::SnomedCode;
 use crate::contour::boxes;
 use crate::formats::dicom::derived::{
-    self, Derivation, ExportError, Slices, code, code_elements, decimals, integer, item, one, reference, sequence,
+    self, Derivation, ExportError, Slices, code, code_elements, grid, integer, item, one, reference, sequence,
     short_text, text, unsigned,
 };
 use crate::formats::structures::{Drawn, Structure};
@@ -85,14 +85,14 @@ pub fn write(structures: &[Structure], geometry: &Geometry, mut made: Derivation
         one(
             tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE,
             [
-                one(tags::PLANE_ORIENTATION_SEQUENCE, [decimals(tags::IMAGE_ORIENTATION_PATIENT, &cosines(&slices))]),
+                one(tags::PLANE_ORIENTATION_SEQUENCE, [grid(tags::IMAGE_ORIENTATION_PATIENT, &cosines(&slices))]),
                 one(
                     tags::PIXEL_MEASURES_SEQUENCE,
                     [
-                        decimals(tags::SLICE_THICKNESS, &spacing[2..]),
-                        decimals(tags::SPACING_BETWEEN_SLICES, &spacing[2..]),
+                        grid(tags::SLICE_THICKNESS, &spacing[2..]),
+                        grid(tags::SPACING_BETWEEN_SLICES, &spacing[2..]),
                         // Between rows first, then between columns.
-                        decimals(tags::PIXEL_SPACING, &[spacing[1], spacing[0]]),
+                        grid(tags::PIXEL_SPACING, &[spacing[1], spacing[0]]),
                     ],
                 ),
             ],
@@ -209,7 +209,7 @@ fn frame(segment: usize, place: u32, k: usize, slices: &Slices) -> InMemDicomObj
                 PrimitiveValue::U32([segment as u32, place].as_slice().into()),
             )],
         ),
-        one(tags::PLANE_POSITION_SEQUENCE, [decimals(tags::IMAGE_POSITION_PATIENT, &slices.position(k))]),
+        one(tags::PLANE_POSITION_SEQUENCE, [grid(tags::IMAGE_POSITION_PATIENT, &slices.position(k))]),
         one(tags::SEGMENT_IDENTIFICATION_SEQUENCE, [unsigned(tags::REFERENCED_SEGMENT_NUMBER, &[segment as u16])]),
         one(
             tags::DERIVATION_IMAGE_SEQUENCE,
