@@ -2,7 +2,7 @@
 
 use anyhow::{Error, anyhow};
 use attention_anatomy::formats::FormatError;
-use attention_anatomy::formats::dicom::{DicomError, Repairs, SeriesChoice, SeriesRequest};
+use attention_anatomy::formats::dicom::{Repair, Repairs, SeriesChoice, SeriesRequest};
 
 /// What may be mended of a series that is refused otherwise.
 #[derive(Clone, Copy, Debug, Default, clap::Args, serde::Serialize)]
@@ -33,10 +33,10 @@ pub fn named(series: Option<&str>) -> SeriesRequest {
 
 /// The error, with the option that would mend it.
 pub fn hint(error: FormatError, asked: &SeriesRequest) -> Error {
-    let Repairs { fill_gaps, correct_tilt } = asked.repairs;
-    let option = match &error {
-        FormatError::Dicom(DicomError::MissingSlices { missing: 1 | 2, .. }) if !fill_gaps => "--fill-gaps",
-        FormatError::Dicom(DicomError::GantryTilt { .. }) if !correct_tilt => "--correct-tilt",
+    let FormatError::Dicom(refused) = &error else { return error.into() };
+    let option = match Repair::of(refused) {
+        Some(Repair::FillGaps) if !asked.repairs.fill_gaps => "--fill-gaps",
+        Some(Repair::CorrectTilt) if !asked.repairs.correct_tilt => "--correct-tilt",
         _ => return error.into(),
     };
     anyhow!("{error}; or have it mended with {option}")

@@ -22,24 +22,21 @@ pub fn make_batch(
     augmentation: &Augmentation,
 ) -> Batch {
     let crop = input.crop;
-    let mirrored = |r: &SliceRef| cases[r.case].may_be_mirrored(r.slice) && augmentation.mirrors(r.seed);
-    let weights = |r: &SliceRef| {
-        let weights = cases[r.case].weights(r.slice, hpa);
-        if mirrored(r) { mirror_organs(weights) } else { weights }
-    };
     let one = |r: &SliceRef| {
         let case = &cases[r.case];
         let origin = case.origins[r.slice];
         let mut stack = crop_stack_hu(|n| &case.hu[n], &case.grid, input, r.slice, origin);
         let mut labels = crop_labels(&case.labels[r.slice], case.grid.size, crop, origin);
         augmentation.apply(&mut stack, &mut labels, crop, case.grid.spacing_mm[0], r.seed);
-        if mirrored(r) {
+        let mut weights = case.weights(r.slice, hpa);
+        if case.may_be_mirrored(r.slice) && augmentation.mirrors(r.seed) {
             mirror_sample(&mut stack, &mut labels, crop);
+            weights = mirror_organs(weights);
         }
         for v in &mut stack {
             *v = input.intensity(*v);
         }
-        (stack, labels)
+        (stack, labels, weights)
     };
     let mut batch = Batch {
         stacks: Vec::with_capacity(slices.len() * input.stack * crop * crop),
@@ -47,7 +44,7 @@ pub fn make_batch(
             labels: Vec::with_capacity(slices.len() * crop * crop),
             size: [crop, crop],
             outside: 0,
-            weights: slices.iter().map(weights).collect(),
+            weights: Vec::with_capacity(slices.len()),
             regions: slices.iter().map(|r| cases[r.case].regions[r.slice]).collect(),
         },
     };
@@ -58,9 +55,10 @@ pub fn make_batch(
         use rayon::prelude::*;
         slices.par_iter().map(one).collect()
     };
-    for (stack, labels) in made {
+    for (stack, labels, weights) in made {
         batch.stacks.extend(stack);
         batch.target.labels.extend(labels);
+        batch.target.weights.push(weights);
     }
     batch
 }

@@ -204,7 +204,8 @@ pub fn total(
 ) -> LossParts {
     let device = output.logits.device();
     let mut sum = Tensor::<1>::zeros([1], &device);
-    let [mut dice, mut focal_term, mut region, mut cross_entropy_term, mut presence_term] = [const { None }; 5];
+    let [mut dice, mut focal_term, mut region, mut cross_entropy_term, mut presence_term] =
+        [const { None }; LossParts::COUNT];
     if loss.segments() {
         let voxels = Voxels::of(output, target);
         let present = counts.present();

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use attention_anatomy::formats::dicom::Repair;
 use egui::{Button, Grid, Label, Modal, RichText, ScrollArea, TextureHandle, Ui, vec2};
 
 use super::context::{Context, Panel};
@@ -61,6 +62,7 @@ impl Panel for Questions {
                     OpenQuestion::Series(series) => self.series(ui, *job, series),
                     OpenQuestion::Names { name, organs } => names(ui, name, organs),
                     OpenQuestion::Structures(titles) => structures(ui, titles),
+                    OpenQuestion::Repair { problem, repair } => mend(ui, problem, *repair),
                 },
             }
         });
@@ -110,14 +112,46 @@ fn replace(ui: &mut Ui, file: &str) -> Answer {
     }
 }
 
-fn not_hu(ui: &mut Ui, message: &str) -> Answer {
-    ui.heading("This does not look like CT in HU");
-    ui.add_space(4.0);
+/// An error as a sentence of its own.
+fn sentence(ui: &mut Ui, message: &str) {
     let mut message = message.to_owned();
     if let Some(first) = message.get_mut(..1) {
         first.make_ascii_uppercase();
     }
     text(ui, format!("{message}."));
+}
+
+fn mend(ui: &mut Ui, problem: &str, repair: Repair) -> Answer {
+    let (heading, what, yes) = match repair {
+        Repair::FillGaps => (
+            "Slices are missing",
+            "They can be interpolated between their neighbours. Nobody has measured what is seen there then: the notices name these slices, and \
+             RTSTRUCT and SEG hold nothing on them.",
+            "Interpolate them",
+        ),
+        Repair::CorrectTilt => (
+            "The gantry was tilted",
+            "Each slice can be shifted within its own plane, and resampled, so that they stand upright. Contours are written on the slices as \
+             they were taken.",
+            "Correct the tilt",
+        ),
+    };
+    ui.heading(heading);
+    ui.add_space(4.0);
+    sentence(ui, problem);
+    ui.add_space(4.0);
+    text(ui, what);
+    match buttons(ui, &["Do not open", yes]) {
+        Some(0) => Answer::Decline,
+        Some(_) => Answer::Opening(OpenAnswer::Repair),
+        None => Answer::None,
+    }
+}
+
+fn not_hu(ui: &mut Ui, message: &str) -> Answer {
+    ui.heading("This does not look like CT in HU");
+    ui.add_space(4.0);
+    sentence(ui, message);
     ui.add_space(4.0);
     text(
         ui,
@@ -263,7 +297,7 @@ impl Questions {
                     });
                     ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                         let button = Button::new("Open").min_size(vec2(80.0, theme::TOUCH));
-                        let response = ui.add_enabled(entry.problem.is_none(), button);
+                        let response = ui.add_enabled(entry.problem.is_none() || entry.repairable, button);
                         response.accessible_name(format!("Open series {}", entry.description)).clicked()
                     })
                     .inner

@@ -49,7 +49,7 @@ pub use kind::{Stored, stored};
 pub use patient::PatientStudy;
 pub use person::{date, person_name};
 pub use reader::{SeriesReader, SeriesSurvey};
-pub use repairs::Repairs;
+pub use repairs::{Repair, Repairs};
 pub use request::SeriesRequest;
 pub use series::{SeriesInfo, SliceReference};
 

@@ -226,6 +226,14 @@ impl SeriesSurvey {
         Ok(Self { survey: survey(&files, repairs)?, files })
     }
 
+    /// The same files, with their series mended; they stand in the same order.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub fn repaired(self, repairs: Repairs) -> Result<Self, DicomError> {
+        Self::mended(self.files, repairs)
+    }
+
     /// The series, in the order in which [`SeriesChoice::Listed`] counts them.
     pub fn series(&self) -> Vec<&SeriesInfo> {
         self.survey.series.iter().map(|s| &s.info).collect()

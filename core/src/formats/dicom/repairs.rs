@@ -1,12 +1,34 @@
 //! What may be mended of a series if somebody asks for it: slices that are missing, and slices that lean because the gantry was
 //! tilted. Both are refused otherwise, because values that nobody measured look like any others.
 
+use super::error::DicomError;
+
 /// The most slices of a series that are filled in.
 pub(super) const MOST_FILLED: usize = 2;
 /// The most that a gantry tilts, degrees; scanners reach 30.
 pub(super) const MOST_TILTED_DEGREES: f64 = 35.0;
 /// What lies outside of a slice that was shifted: air.
 const OUTSIDE_HU: i16 = -1000;
+
+/// Something that may be mended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Repair {
+    /// At most two missing slices are interpolated between their neighbours.
+    FillGaps,
+    /// Slices of a tilted gantry are shifted along themselves until they stand upright.
+    CorrectTilt,
+}
+
+impl Repair {
+    /// What mends a series that is refused with this error, if anything does.
+    pub fn of(error: &DicomError) -> Option<Self> {
+        match error {
+            DicomError::MissingSlices { missing, .. } if *missing <= MOST_FILLED => Some(Self::FillGaps),
+            DicomError::GantryTilt { degrees } if *degrees <= MOST_TILTED_DEGREES => Some(Self::CorrectTilt),
+            _ => None,
+        }
+    }
+}
 
 /// What may be mended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,6 +37,16 @@ pub struct Repairs {
     pub fill_gaps: bool,
     /// Slices of a tilted gantry are shifted along themselves until they stand upright.
     pub correct_tilt: bool,
+}
+
+impl Repairs {
+    /// With this one, too.
+    pub fn and(self, repair: Repair) -> Self {
+        match repair {
+            Repair::FillGaps => Self { fill_gaps: true, ..self },
+            Repair::CorrectTilt => Self { correct_tilt: true, ..self },
+        }
+    }
 }
 
 /// Slices that stand at an angle to the line through them, on a grid at right angles that holds all of them: each keeps its plane and is

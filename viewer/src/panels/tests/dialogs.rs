@@ -1,5 +1,6 @@
 //! The dialogs: what will be saved, and what is asked before something goes on.
 
+use attention_anatomy::formats::dicom::Repair;
 use attention_anatomy::volume::{CtVolume, Modality};
 
 use super::*;
@@ -181,6 +182,7 @@ fn a_series_is_chosen_and_names_are_answered_by_buttons_with_names() {
         spacing: Some([0.977, 0.977, 2.5]),
         kernel: "B30f".into(),
         problem: problem.map(Into::into),
+        repairable: false,
         best: best.map(Into::into),
         picture_size: [2, 2],
         picture: vec![0, 90, 180, 255],
@@ -225,6 +227,18 @@ fn a_series_is_chosen_and_names_are_answered_by_buttons_with_names() {
         window.check_accessibility();
         click(&mut window, name);
         assert_eq!(commands(&mut window), [Command::AnswerOpen { job, answer }]);
+    }
+    for (repair, said, yes) in [
+        (Repair::FillGaps, "Nobody has measured what is seen there", "Interpolate them"),
+        (Repair::CorrectTilt, "Each slice can be shifted within its own plane", "Correct the tilt"),
+    ] {
+        let question = OpenQuestion::Repair { problem: "slices are missing (1 in all)".into(), repair };
+        window.state_mut().apply(Event::OpenAsks { job, question });
+        window.run_steps(3);
+        assert!(reads(&window, "Slices are missing (1 in all).") && reads(&window, said));
+        window.check_accessibility();
+        click(&mut window, yes);
+        assert_eq!(commands(&mut window), [Command::AnswerOpen { job, answer: OpenAnswer::Repair }]);
     }
     window.state_mut().apply(Event::OpenAsks { job, question: OpenQuestion::Structures(vec!["A".into(), "B".into()]) });
     window.run_steps(3);

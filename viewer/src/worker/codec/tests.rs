@@ -2,6 +2,7 @@
 
 use attention_anatomy::anatomy::{ORGAN_COUNT, Organ, OrganSet};
 use attention_anatomy::dataset::Hpa;
+use attention_anatomy::formats::dicom::Repair;
 use attention_anatomy::infer::SliceAnatomy;
 use attention_anatomy::infer::{ComputeKind, DevicePreference};
 use attention_anatomy::metrics::OrganMetrics;
@@ -228,11 +229,13 @@ fn every_event_survives() {
                 spacing: Some([1.0, 2.0, 3.0]),
                 kernel: "B30f".into(),
                 problem: Some("p".into()),
+                repairable: true,
                 best: Some("b".into()),
                 picture_size: [1, 2],
                 picture: vec![7, 8],
             }]),
         },
+        Event::OpenAsks { job: 5, question: OpenQuestion::Repair { problem: "p".into(), repair: Repair::CorrectTilt } },
         Event::OpenAsks {
             job: 5,
             question: OpenQuestion::Names {

@@ -2,7 +2,7 @@
 //! numbers of the anatomy table.
 
 use attention_anatomy::anatomy::Organ;
-use attention_anatomy::formats::dicom::{SeriesInfo, SeriesSurvey};
+use attention_anatomy::formats::dicom::{Repair, SeriesInfo, SeriesSurvey};
 use attention_anatomy::preprocess::doubts_of_numbers;
 use attention_anatomy::volume::LabelVolume;
 
@@ -20,12 +20,13 @@ const FEWEST: usize = 2;
 /// The series of which the user has to choose one; `None` where there is no choice.
 pub(super) fn series_to_choose(survey: &SeriesSurvey) -> Option<Vec<SeriesEntry>> {
     let series = survey.series();
-    let can_be_read = |s: &SeriesInfo| s.slices >= FEWEST && s.problem.is_none();
-    let volumes = series.iter().filter(|s| can_be_read(s)).count();
+    let is_repairable = |s: &SeriesInfo| s.problem.as_ref().is_some_and(|problem| Repair::of(problem).is_some());
+    let volumes = series.iter().filter(|s| s.slices >= FEWEST && s.problem.is_none()).count();
+    let repairable = series.iter().filter(|s| s.slices >= FEWEST && is_repairable(s)).count();
     let best = survey.best();
     let best_can = best.as_ref().is_some_and(|(at, _)| series.get(*at).is_some_and(|s| s.problem.is_none()));
     // One volume alone is read without a question, unless something else suits better and cannot be read.
-    if volumes < 2 && (best_can || volumes == 0) {
+    if volumes < 2 && (best_can || volumes == 0 && repairable < 2) {
         return None;
     }
     let entry = |(place, info): (usize, &SeriesInfo)| {
@@ -43,6 +44,7 @@ pub(super) fn series_to_choose(survey: &SeriesSurvey) -> Option<Vec<SeriesEntry>
             spacing: info.spacing,
             kernel: info.kernel.clone(),
             problem: info.problem.as_ref().map(ToString::to_string),
+            repairable: is_repairable(info),
             best: best.as_ref().filter(|(at, _)| *at == place).map(|(_, why)| why.clone()),
             picture_size,
             picture,

@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use attention_anatomy::formats::dicom::{SeriesChoice, SeriesInfo, SeriesReader, SeriesSurvey};
+use attention_anatomy::formats::dicom::{Repairs, SeriesChoice, SeriesInfo, SeriesReader, SeriesSurvey};
 use attention_anatomy::formats::structures::Structures;
 use attention_anatomy::formats::{self, Format, MAX_UNPACKED, Reference, archive};
 use attention_anatomy::volume::{CtVolume, LabelVolume};
@@ -56,6 +56,8 @@ enum OpenStage {
     Applying(Sorted),
     /// There are several series: the user chooses one.
     Choosing(Box<SeriesSurvey>, Sorted),
+    /// The series of this place can only be read if it is mended: the user is asked.
+    Repairing(Box<SeriesSurvey>, usize, Sorted),
     Series(Box<SeriesReader>, Sorted),
     /// A CT is read; what tells it from others is being found, for edits that were kept.
     Identifying(Box<Hashing>, Arc<CtVolume>, Sorted),
@@ -70,6 +72,8 @@ pub(super) struct Opening {
     reference: Option<Reference>,
     /// The DICOM series that the CT is that was read.
     series: Option<Box<SeriesInfo>>,
+    /// What of a series the user wants to have mended.
+    repairs: Repairs,
     /// The user knows how large it is.
     even_if_large: bool,
     /// Waits for the user's answer.
@@ -143,6 +147,7 @@ impl Opening {
             as_what,
             reference,
             series: None,
+            repairs: Repairs::default(),
             even_if_large,
             parked: false,
             has_ct: false,
@@ -278,6 +283,13 @@ impl Opening {
                     _ => SeriesChoice::Best,
                 };
                 self.read_series(platform, *survey, choice, rest)
+            }
+            OpenStage::Repairing(..) => {
+                let OpenStage::Repairing(survey, place, rest) = std::mem::replace(&mut self.stage, OpenStage::Reading)
+                else {
+                    return Ok(Progress::Done);
+                };
+                self.repair(platform, *survey, place, rest)
             }
             OpenStage::Series(reader, sorted) => {
                 if reader.step().map_err(|e| OpenError::of(&self.name, e))? {

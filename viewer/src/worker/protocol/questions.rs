@@ -1,5 +1,6 @@
 //! What opening has to know of the user before it goes on.
 
+use attention_anatomy::formats::dicom::Repair;
 use serde::{Deserialize, Serialize};
 
 use super::codec;
@@ -16,6 +17,13 @@ pub enum OpenQuestion {
         /// What each number would be called, and what speaks against it.
         organs: Vec<DoubtfulOrgan>,
     },
+    /// The slices form no volume unless they are mended: shall they be?
+    Repair {
+        /// What is wrong with them.
+        problem: String,
+        /// What would be done.
+        repair: Repair,
+    },
     /// There are several structure sets or segmentations: which? For each its label and how many structures it has.
     Structures(Vec<String>),
 }
@@ -25,6 +33,8 @@ pub enum OpenQuestion {
 pub enum OpenAnswer {
     /// This series, by its place.
     Series(usize),
+    /// The series is mended.
+    Repair,
     /// The names are right.
     NamesAreRight,
     /// They are not: the labels are shown by their numbers, as structures that are no organs.
@@ -50,6 +60,8 @@ pub struct SeriesEntry {
     pub kernel: String,
     /// Why it cannot be read.
     pub problem: Option<String>,
+    /// Whether it can be mended, and read then.
+    pub repairable: bool,
     /// Whether it is the one that is read where nobody chooses, and why.
     pub best: Option<String>,
     /// Columns and rows of the picture.

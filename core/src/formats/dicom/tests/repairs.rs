@@ -3,7 +3,7 @@
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
 
-use super::super::{DicomError, Repairs, SeriesChoice, SeriesRequest, find_series, read_series};
+use super::super::{DicomError, Repair, Repairs, SeriesChoice, SeriesRequest, SeriesSurvey, find_series, read_series};
 use super::{SliceFile, series};
 use crate::formats::analytic::derive;
 use crate::formats::rtstruct::{self, WriteOptions};
@@ -28,6 +28,7 @@ fn two_missing_slices_are_filled_in_marked_and_not_written_on() {
     for gone in [&[3, 4][..], &[2, 6]] {
         let refused = read_series(with_gaps(9, gone), SeriesChoice::Best).unwrap_err();
         assert!(matches!(refused, DicomError::MissingSlices { missing: 2, .. }), "{refused}");
+        assert_eq!(Repair::of(&refused), Some(Repair::FillGaps));
         let (ct, info, _) = read_series(with_gaps(9, gone), asking(FILL)).unwrap();
         assert_eq!((ct.geometry.size, info.slices), ([6, 4, 9], 9));
         for k in 0..9 {
@@ -57,6 +58,7 @@ fn two_missing_slices_are_filled_in_marked_and_not_written_on() {
     }
     let three = read_series(with_gaps(9, &[2, 3, 5]), asking(FILL)).unwrap_err();
     assert!(matches!(three, DicomError::MissingSlices { missing: 3, .. }), "{three}");
+    assert_eq!(Repair::of(&three), None);
     // A whole series is what it was.
     assert_eq!(
         read_series(with_gaps(9, &[]), asking(FILL)).unwrap().0,
@@ -100,6 +102,12 @@ fn a_tilted_series_stands_upright_and_its_contours_go_back_into_the_tilted_slice
     for degrees in [DEGREES, -DEGREES] {
         let refused = read_series(tilted(degrees, 12), asking(FILL)).unwrap_err();
         assert!(matches!(refused, DicomError::GantryTilt { .. }), "{refused}");
+        assert_eq!(Repair::of(&refused), Some(Repair::CorrectTilt));
+        // The same files, once somebody has said so.
+        let survey = SeriesSurvey::of(tilted(degrees, 12)).unwrap();
+        assert_eq!(survey.series()[0].problem.as_ref(), Some(&refused));
+        let survey = survey.repaired(Repairs::default().and(Repair::CorrectTilt)).unwrap();
+        assert_eq!(survey.series()[0].problem, None);
         let (ct, info, _) = read_series(tilted(degrees, 12), asking(TILT)).unwrap();
         assert!((info.corrected_tilt.unwrap() - DEGREES).abs() < 0.01);
         assert!(ct.warnings.iter().any(|w| w.contains("14.0 degrees")), "{:?}", ct.warnings);
@@ -153,6 +161,7 @@ fn a_tilted_series_stands_upright_and_its_contours_go_back_into_the_tilted_slice
     assert_eq!(upright(asking(TILT)), upright(SeriesRequest::default()));
     let leaning = read_series(tilted(50.0, 12), asking(TILT)).unwrap_err();
     assert!(matches!(leaning, DicomError::GantryTilt { .. }), "{leaning}");
+    assert_eq!(Repair::of(&leaning), None);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What an image is, and what was drawn on it: a CT, a series with its structure sets, a label map with names or without.
 
-use attention_anatomy::formats::dicom::{SeriesChoice, SeriesSurvey, Stored, stored};
+use attention_anatomy::formats::dicom::{Repair, SeriesChoice, SeriesSurvey, Stored, stored};
 use attention_anatomy::formats::structures::Structures;
 use attention_anatomy::formats::{self, CtOrLabels, FormatError, ReadOptions};
 
@@ -105,6 +105,17 @@ impl Opening {
         choice: SeriesChoice,
         rest: Sorted,
     ) -> Result<Progress, OpenError> {
+        let place = match &choice {
+            SeriesChoice::Listed(number) => number.checked_sub(1),
+            _ => survey.best().map(|(place, _)| place),
+        };
+        if let Some((place, problem)) = place.and_then(|at| Some((at, survey.series().get(at)?.problem.clone()?)))
+            && let Some(repair) = Repair::of(&problem).filter(|&repair| self.repairs.and(repair) != self.repairs)
+        {
+            self.repairs = self.repairs.and(repair);
+            self.stage = OpenStage::Repairing(Box::new(survey), place, rest);
+            return Ok(self.asks(OpenQuestion::Repair { problem: problem.to_string(), repair }));
+        }
         let bytes = survey.bytes();
         let reader = survey.read(choice).map_err(|e| OpenError::of(&self.name, e))?;
         let voxels = reader.size().iter().fold(1u64, |count, &n| count.saturating_mul(n as u64));
@@ -112,6 +123,19 @@ impl Opening {
         // The reader holds the files: a yes goes on with it.
         let large = self.fits(platform, bytes.saturating_add(voxels.saturating_mul(BYTES_PER_VOXEL)))?;
         Ok(large.unwrap_or(Progress::Going("Decoding", Some(0.0))))
+    }
+
+    /// The user has said that the series of this place is to be mended.
+    pub(super) fn repair(
+        &mut self,
+        platform: &dyn Platform,
+        survey: SeriesSurvey,
+        place: usize,
+        rest: Sorted,
+    ) -> Result<Progress, OpenError> {
+        self.answer = None;
+        let survey = survey.repaired(self.repairs).map_err(|e| OpenError::of(&self.name, e))?;
+        self.read_series(platform, survey, SeriesChoice::Listed(place + 1), rest)
     }
 
     /// What the user said of the names of a label map.

@@ -1,4 +1,5 @@
 use attention_anatomy::anatomy::{Organ, OrganSet};
+use attention_anatomy::formats::dicom::Repair;
 use attention_anatomy::formats::{nifti, nrrd};
 use attention_anatomy::volume::{CtVolume, Geometry};
 use proptest::prelude::*;
@@ -253,6 +254,28 @@ fn of_several_series_the_user_chooses_one_by_its_picture() {
     assert_eq!(ct.stored.size, [columns, rows, slices]);
     assert!(ct.warnings.iter().all(|warning| !warning.contains("because")), "nobody else chose: {:?}", ct.warnings);
     // Given up, nothing comes.
+    rig.open(files());
+    rig.tell(Command::CancelOpen);
+    assert!(matches!(&rig.rest()[..], [Event::OpenFailed { message, .. }] if message.is_empty()));
+}
+
+#[test]
+fn missing_slices_are_filled_in_only_if_the_user_says_so() {
+    let files = || {
+        let mut slices = archive("ct-dicom-jpeg2000.zip", "");
+        slices.remove(1);
+        inputs(slices)
+    };
+    let mut rig = Rig::new();
+    let events = rig.open(files());
+    let Some(Event::OpenAsks { job: 1, question: OpenQuestion::Repair { problem, repair } }) = events.last() else {
+        panic!("{events:?}")
+    };
+    assert!(*repair == Repair::FillGaps && problem.contains("slices are missing (1 in all"), "{problem}");
+    rig.tell(Command::AnswerOpen { job: 1, answer: OpenAnswer::Repair });
+    let ct = opened_ct(&rig.rest());
+    assert_eq!(ct.geometry.size[2], 4);
+    assert!(ct.warnings.iter().any(|w| w.contains("interpolated between their neighbours")), "{:?}", ct.warnings);
     rig.open(files());
     rig.tell(Command::CancelOpen);
     assert!(matches!(&rig.rest()[..], [Event::OpenFailed { message, .. }] if message.is_empty()));
