@@ -113,7 +113,8 @@ fn segment_writes_labels_on_exactly_the_grid_that_came_in() {
 fn only_the_asked_organs_are_drawn() {
     let folder = TempDir::new().unwrap();
     let output = folder.path().join("two");
-    succeed(segment(&data(TRUNK), &output).args(["--organs", "liver,spleen"]));
+    let said = succeed(segment(&data(TRUNK), &output).args(["--organs", "liver,spleen", "--body"]));
+    assert!(said.stderr.contains("BODY is not written"), "asked for, and nowhere to be put: {said:#?}");
     let labels = Nifti::read(&output.join("labels.nii.gz")).labels();
     assert!(labels.is_subset(&[0, LIVER, SPLEEN].into()), "{labels:?}");
     assert_eq!(files_below(&output), promised(), "organ files come only with --organ-files");

@@ -79,6 +79,12 @@ impl Common {
             progress::warn(&format!("{name}: {warning}"));
         }
         let (series, dicom_files) = self.dicom_files(&ct, series, name)?;
+        if self.options.body && dicom_files.is_empty() {
+            progress::warn(&format!(
+                "{name}: BODY is not written: a label map has no number for it, and there is no RTSTRUCT or SEG; `convert --body` \
+                 writes a mask of it beside a label map"
+            ));
+        }
         let clock = Instant::now();
         let ct = Arc::new(ct);
         let slices = ModelSlices::new(ct.clone(), &self.model.info.input)?;
