@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use attention_anatomy::anatomy::{CLASS_COUNT, OrganSet};
@@ -176,24 +176,35 @@ struct Contender {
 }
 
 impl Contender {
-    /// Computes slices.
     fn slices(&mut self, count: usize) -> Result<()> {
-        let (mut submitted, mut done) = (0, 0);
-        while done < count {
-            while submitted < count && submitted - done < self.engine.depth().min(self.at_once) {
-                // Labels where the engine makes them, on a matrix as a CT's; else probabilities.
-                let request = with_labels(submitted, self.tile.clone(), MATRIX);
-                let labels = request.labels.clone().filter(|_| self.engine.makes_labels());
-                self.engine.submit(SliceRequest { labels, ..request });
-                submitted += 1;
-            }
-            if let Some(result) = self.engine.poll(Wait::Yes) {
-                result.outcome?;
-            }
-            done += 1;
-        }
-        Ok(())
+        slices(self.engine.as_mut(), &self.tile, count, self.at_once).map(drop)
     }
+}
+
+/// Computes slices, so many at once at most; how long handing them over took on the host.
+///
+/// # Errors
+/// A device that stops.
+pub(super) fn slices(engine: &mut dyn Engine, tile: &Tile, count: usize, at_once: usize) -> Result<Duration> {
+    let mut host = Duration::ZERO;
+    let (mut submitted, mut done) = (0, 0);
+    while done < count {
+        while submitted < count && submitted - done < engine.depth().min(at_once) {
+            // Labels where the engine makes them, on a matrix as a CT's; else probabilities.
+            let request = with_labels(submitted, tile.clone(), MATRIX);
+            let labels = request.labels.clone().filter(|_| engine.makes_labels());
+            let request = SliceRequest { labels, ..request };
+            let clock = Instant::now();
+            engine.submit(request);
+            host += clock.elapsed();
+            submitted += 1;
+        }
+        if let Some(result) = engine.poll(Wait::Yes) {
+            result.outcome?;
+        }
+        done += 1;
+    }
+    Ok(host)
 }
 
 /// Milliseconds and GFLOP/s of every operation of a slice on the processor: of many slices the fastest time of each.
@@ -228,19 +239,24 @@ fn profile(model: &Model, args: &Args) -> Result<ExitCode> {
             best.seconds = best.seconds.min(now.seconds);
         }
     }
-    let seconds: f64 = best.iter().map(|t| t.seconds).sum();
-    let operations: u64 = best.iter().map(|t| t.multiply_adds).sum();
     progress::print_line(&format!("{}: {columns} x {rows} pixels, {} threads", model.name, processor.count()));
+    print_operations(&best);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A table of operations, and all of them together.
+pub(super) fn print_operations(timings: &[Timing]) {
+    let seconds: f64 = timings.iter().map(|t| t.seconds).sum();
+    let operations: u64 = timings.iter().map(|t| t.multiply_adds).sum();
     progress::print_line("| operation | ms | GFLOP/s | share of the time |");
     progress::print_line("|---|---|---|---|");
     let row = |name: &str, own: f64, operations: u64| {
         let rate = 2e-9 * operations as f64 / own;
-        let rate = if operations == 0 { String::new() } else { format!("{rate:.1}") };
+        let rate = if operations == 0 || own <= 0.0 { String::new() } else { format!("{rate:.1}") };
         progress::print_line(&format!("| {name} | {:.3} | {rate} | {:.1} % |", own * 1e3, 100.0 * own / seconds));
     };
-    best.iter().for_each(|t| row(&t.name, t.seconds, t.multiply_adds));
+    timings.iter().for_each(|t| row(&t.name, t.seconds, t.multiply_adds));
     row("all", seconds, operations);
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Multiply-adds per second of the best of several large matrix products on the device: what its library can do.

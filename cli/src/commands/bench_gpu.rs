@@ -9,21 +9,19 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use attention_anatomy::anatomy::OrganSet;
-use attention_anatomy::infer::measure::{made_up_tile, with_labels};
+use attention_anatomy::infer::measure::made_up_tile;
 use attention_anatomy::infer::{
     BurnEngine, ComputeDevice, DevicePreference, Engine, Model, PlanEngine, SlicePrediction, SliceRequest, Tile, Wait,
     WgslEngine,
 };
-use attention_anatomy::kernels::plan::Timing;
 use attention_anatomy::network::{AttentionAnatomy, NetworkConfig, weights};
 use attention_anatomy::preprocess::InputConfig;
 use burn::module::Module;
 use burn::tensor::Device;
 
+use super::bench;
 use crate::progress;
 
-/// Pixels of a side of a CT's slices.
-const MATRIX: usize = 512;
 /// How often an operation is carried out for its time.
 const TIMES: usize = 20;
 
@@ -98,7 +96,8 @@ pub fn run(model: &Model, slices: usize) -> Result<ExitCode> {
         profiles.push((name, own.profile(&tile, TIMES)));
     }
     for (name, timings) in profiles {
-        print_profile(name, &timings);
+        progress::print_line(&format!("\n{name}: every operation {TIMES} times\n"));
+        bench::print_operations(&timings);
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -114,23 +113,7 @@ struct Times {
 /// Computes slices.
 fn milliseconds(engine: &mut dyn Engine, tile: &Tile, slices: usize, at_once: usize) -> Result<Times> {
     let clock = Instant::now();
-    let mut host = Duration::ZERO;
-    let (mut submitted, mut done) = (0, 0);
-    while done < slices {
-        while submitted < slices && submitted - done < engine.depth().min(at_once) {
-            let request = with_labels(submitted, tile.clone(), MATRIX);
-            let labels = request.labels.clone().filter(|_| engine.makes_labels());
-            let request = SliceRequest { labels, ..request };
-            let clock = Instant::now();
-            engine.submit(request);
-            host += clock.elapsed();
-            submitted += 1;
-        }
-        if let Some(result) = engine.poll(Wait::Yes) {
-            result.outcome?;
-        }
-        done += 1;
-    }
+    let host = bench::slices(engine, tile, slices, at_once)?;
     let a_slice = |time: Duration| time.as_secs_f64() * 1e3 / slices as f64;
     Ok(Times { all: a_slice(clock.elapsed()), submit: a_slice(host) })
 }
@@ -163,19 +146,4 @@ fn compared(a: &SlicePrediction, b: &SlicePrediction) -> (f32, f64) {
     }
     let other = (0..area).filter(|&n| winner(a, n) != winner(b, n)).count();
     (worst, 100.0 * other as f64 / area as f64)
-}
-
-fn print_profile(name: &str, timings: &[Timing]) {
-    let all: f64 = timings.iter().map(|t| t.seconds).sum();
-    progress::print_line(&format!("\n{name}: every operation {TIMES} times\n"));
-    progress::print_line("| operation | ms | GFLOP/s | share of the time |");
-    progress::print_line("|---|---|---|---|");
-    for Timing { name, seconds, multiply_adds } in timings {
-        let rate = if *seconds > 0.0 { 2e-9 * *multiply_adds as f64 / seconds } else { 0.0 };
-        let share = 100.0 * seconds / all;
-        progress::print_line(&format!("| {name} | {:.3} | {rate:.1} | {share:.1} % |", seconds * 1e3));
-    }
-    let multiply_adds: u64 = timings.iter().map(|t| t.multiply_adds).sum();
-    let rate = 2e-9 * multiply_adds as f64 / all;
-    progress::print_line(&format!("| all | {:.3} | {rate:.1} | |", all * 1e3));
 }
