@@ -9,11 +9,20 @@ use crate::display::Preferences;
 pub const DIALOG: i8 = 14;
 /// Height of a row or a button that a finger must hit.
 pub const TOUCH: f32 = 28.0;
+/// A dialog that is less wide, on a telephone, has no room for a table.
+pub const NARROW: f32 = 480.0;
+/// Room on both sides of a dialog, together.
+const AROUND: f32 = 60.0;
 /// Room that a zoom may take: beyond it nothing fits on the screen, below it nothing can be read.
 const ZOOM: std::ops::RangeInclusive<f32> = 0.6..=2.5;
 
 /// Side of what a finger must hit on a small screen.
 const FINGER: f32 = 40.0;
+
+/// Width of what is in a dialog that would like to be so wide.
+pub fn dialog_width(ui: &egui::Ui, wanted: f32) -> f32 {
+    (ui.ctx().content_rect().width() - AROUND).clamp(240.0, wanted)
+}
 
 /// What screen and system ask of the looks, whatever the user prefers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

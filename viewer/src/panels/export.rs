@@ -16,6 +16,10 @@ use crate::worker::{Command, Export, Identifiers, StructureExport, StructureForm
 
 /// Characters of a structure set's label (3006,0002).
 const LABEL_CHARACTERS: usize = 16;
+/// Height of what is around the part that can be scrolled: heading, buttons, margins.
+const AROUND_CONTENTS: f32 = 120.0;
+/// A screen that is less high has no room for a list within the dialog.
+const SMALL: f32 = 600.0;
 /// Interpreted types that are expected to reach the scan's end.
 const WHOLE_BODY: [&str; 2] = ["EXTERNAL", "SUPPORT"];
 
@@ -83,7 +87,7 @@ impl Panel for ExportDialog {
         let rows = rows(study);
         let frame = egui::Frame::popup(ui.style()).inner_margin(theme::DIALOG);
         let modal = Modal::new(egui::Id::unique("export")).frame(frame).show(ui.ctx(), |ui| {
-            ui.set_width((ui.ctx().content_rect().width() - 60.0).clamp(260.0, 620.0));
+            ui.set_width(theme::dialog_width(ui, 620.0));
             self.contents(ui, cx.document, &mut draft, &rows)
         });
         match modal.inner {
@@ -185,18 +189,23 @@ impl ExportDialog {
         if !series && draft.format.is_dicom() {
             draft.format = StructureFormat::Nifti;
         }
-        match &mut draft.sends {
-            Some(sends) => sends.show(ui),
-            None => formats(ui, draft, series),
-        }
-        ui.separator();
-        self.table(ui, study, draft, rows);
-        ui.separator();
-        self.options(ui, study, draft, rows);
-        ui.add_space(4.0);
-        let chosen: Vec<&Row> = rows.iter().filter(|row| draft.has(row.what)).collect();
-        summary(ui, document, &chosen);
+        // The buttons stay in sight, however low the screen is.
+        let room = (ui.ctx().content_rect().height() - AROUND_CONTENTS).max(90.0);
+        ScrollArea::vertical().id_salt("contents").max_height(room).auto_shrink([false, true]).show(ui, |ui| {
+            match &mut draft.sends {
+                Some(sends) => sends.show(ui),
+                None => formats(ui, draft, series),
+            }
+            ui.separator();
+            self.table(ui, study, draft, rows);
+            ui.separator();
+            self.options(ui, study, draft, rows);
+            ui.add_space(4.0);
+            let chosen: Vec<&Row> = rows.iter().filter(|row| draft.has(row.what)).collect();
+            summary(ui, document, &chosen);
+        });
         ui.add_space(6.0);
+        let is_any = rows.iter().any(|row| draft.has(row.what));
         let mut answer = Answer::None;
         ui.horizontal(|ui| {
             let size = vec2(96.0, theme::TOUCH);
@@ -204,7 +213,7 @@ impl ExportDialog {
             let (verb, name) =
                 if draft.sends.is_some() { ("Send", "Send to the archive") } else { ("Save", "Save the file") };
             let has_format = draft.sends.as_ref().is_none_or(send::Sends::is_any);
-            let can = (!chosen.is_empty() || body) && has_format;
+            let can = (is_any || body) && has_format;
             let save = ui.add_enabled(can, Button::new(verb).min_size(size));
             if save.accessible_name(name).clicked() {
                 answer = Answer::Save;
@@ -233,40 +242,16 @@ impl ExportDialog {
                 }
             }
         });
-        let tallest = (ui.ctx().content_rect().height() - 380.0).clamp(90.0, 320.0);
+        // On a small screen all of the dialog is scrolled, and the table not by itself.
+        let height = ui.ctx().content_rect().height();
+        let is_small = height < SMALL || ui.available_width() < theme::NARROW;
+        let tallest = if is_small { f32::INFINITY } else { (height - 400.0).clamp(90.0, 320.0) };
         ScrollArea::vertical().max_height(tallest).auto_shrink([false, true]).show(ui, |ui| {
-            Grid::new("structures").num_columns(4).striped(true).spacing([12.0, 3.0]).show(ui, |ui| {
-                for title in ["Structure", named, "Volume", ""] {
-                    ui.label(RichText::new(title).small().weak());
-                }
-                ui.end_row();
-                for row in rows {
-                    let mut on = draft.has(row.what);
-                    ui.horizontal(|ui| {
-                        swatch_here(ui, row.colour);
-                        let write = ui.checkbox(&mut on, row.name.as_str());
-                        if write.accessible_name(format!("Write {}", row.name)).changed() {
-                            draft.set(row.what, on);
-                        }
-                    });
-                    let written = match row.what {
-                        What::Organ(organ) if !draft.format.is_dicom() => format!("{}, {}", organ.label(), organ.id()),
-                        What::Extra(_) if !draft.format.is_dicom() => "a mask of its own".into(),
-                        _ => row.written.clone(),
-                    };
-                    ui.label(RichText::new(written).monospace());
-                    ui.label(millilitres(row.ml));
-                    ui.horizontal(|ui| {
-                        if row.edited {
-                            ui.label(RichText::new("edited").small());
-                        }
-                        if let Some(cut) = row.cut {
-                            ui.label(RichText::new(cut).small().color(ui.visuals().warn_fg_color));
-                        }
-                    });
-                    ui.end_row();
-                }
-            });
+            if ui.available_width() < theme::NARROW {
+                rows.iter().for_each(|row| below_each_other(ui, draft, row));
+            } else {
+                beside_each_other(ui, draft, rows, named);
+            }
         });
         let empty: Vec<&str> =
             study.enabled.iter().filter(|&o| study.labels.voxel_count(o) == 0).map(Organ::name).collect();
@@ -323,7 +308,7 @@ impl ExportDialog {
             let label = ui.label("File");
             let mut name =
                 draft.file_name.clone().unwrap_or_else(|| draft.usual_name(study, rows, self.deidentify.is_some()));
-            let edit = TextEdit::singleline(&mut name).desired_width(ui.available_width().max(200.0));
+            let edit = TextEdit::singleline(&mut name).desired_width(ui.available_width().max(140.0));
             if ui.add(edit).labelled_by(label.id).changed() {
                 draft.file_name = Some(name);
             }
@@ -371,6 +356,65 @@ impl ExportDialog {
             file_name,
         }
     }
+}
+
+/// The box by which a structure is written or left out.
+fn choice(ui: &mut Ui, draft: &mut Draft, row: &Row) {
+    let mut on = draft.has(row.what);
+    swatch_here(ui, row.colour);
+    let write = ui.checkbox(&mut on, row.name.as_str());
+    if write.accessible_name(format!("Write {}", row.name)).changed() {
+        draft.set(row.what, on);
+    }
+}
+
+/// Under which name or number it is written.
+fn written(draft: &Draft, row: &Row) -> String {
+    match row.what {
+        What::Organ(organ) if !draft.format.is_dicom() => format!("{}, {}", organ.label(), organ.id()),
+        What::Extra(_) if !draft.format.is_dicom() => "a mask of its own".into(),
+        _ => row.written.clone(),
+    }
+}
+
+/// What else is to be known of it.
+fn remarks(ui: &mut Ui, row: &Row) {
+    if row.edited {
+        ui.label(RichText::new("edited").small());
+    }
+    if let Some(cut) = row.cut {
+        ui.label(RichText::new(cut).small().color(ui.visuals().warn_fg_color));
+    }
+}
+
+/// A table, where there is room for one.
+fn beside_each_other(ui: &mut Ui, draft: &mut Draft, rows: &[Row], named: &str) {
+    Grid::new("structures").num_columns(4).striped(true).spacing([12.0, 3.0]).show(ui, |ui| {
+        for title in ["Structure", named, "Volume", ""] {
+            ui.label(RichText::new(title).small().weak());
+        }
+        ui.end_row();
+        for row in rows {
+            ui.horizontal(|ui| choice(ui, draft, row));
+            ui.label(RichText::new(written(draft, row)).monospace());
+            ui.label(millilitres(row.ml));
+            ui.horizontal(|ui| remarks(ui, row));
+            ui.end_row();
+        }
+    });
+}
+
+/// A structure of two lines, on a telephone.
+fn below_each_other(ui: &mut Ui, draft: &mut Draft, row: &Row) {
+    ui.horizontal(|ui| {
+        choice(ui, draft, row);
+        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| ui.label(millilitres(row.ml)));
+    });
+    ui.horizontal_wrapped(|ui| {
+        ui.label(RichText::new(written(draft, row)).small().monospace());
+        remarks(ui, row);
+    });
+    ui.add_space(2.0);
 }
 
 fn formats(ui: &mut Ui, draft: &mut Draft, series: bool) {

@@ -49,12 +49,11 @@ impl Panel for Questions {
         };
         let frame = egui::Frame::popup(ui.style()).inner_margin(theme::DIALOG);
         let modal = Modal::new(egui::Id::unique("question")).frame(frame).show(ui.ctx(), |ui| {
-            let room = ui.ctx().content_rect().width() - 60.0;
             let wanted = match question {
                 Question::Opening { question: OpenQuestion::Series(_) | OpenQuestion::Names { .. }, .. } => 600.0,
                 _ => 420.0,
             };
-            ui.set_width(room.clamp(240.0, wanted));
+            ui.set_width(theme::dialog_width(ui, wanted));
             match question {
                 Question::Replace(file) => replace(ui, file),
                 Question::NotHu(message) => not_hu(ui, message),
@@ -113,12 +112,12 @@ fn replace(ui: &mut Ui, file: &str) -> Answer {
 }
 
 /// An error as a sentence of its own.
-fn sentence(ui: &mut Ui, message: &str) {
+fn sentence(message: &str) -> String {
     let mut message = message.to_owned();
     if let Some(first) = message.get_mut(..1) {
         first.make_ascii_uppercase();
     }
-    text(ui, format!("{message}."));
+    message + "."
 }
 
 fn mend(ui: &mut Ui, problem: &str, repair: Repair) -> Answer {
@@ -138,7 +137,7 @@ fn mend(ui: &mut Ui, problem: &str, repair: Repair) -> Answer {
     };
     ui.heading(heading);
     ui.add_space(4.0);
-    sentence(ui, problem);
+    text(ui, sentence(problem));
     ui.add_space(4.0);
     text(ui, what);
     match buttons(ui, &["Do not open", yes]) {
@@ -151,7 +150,7 @@ fn mend(ui: &mut Ui, problem: &str, repair: Repair) -> Answer {
 fn not_hu(ui: &mut Ui, message: &str) -> Answer {
     ui.heading("This does not look like CT in HU");
     ui.add_space(4.0);
-    sentence(ui, message);
+    text(ui, sentence(message));
     ui.add_space(4.0);
     text(
         ui,
@@ -205,6 +204,22 @@ fn names(ui: &mut Ui, file: &str, organs: &[DoubtfulOrgan]) -> Answer {
     ui.add_space(4.0);
     let tallest = (ui.ctx().content_rect().height() - 300.0).clamp(90.0, 340.0);
     ScrollArea::vertical().max_height(tallest).auto_shrink([false, true]).show(ui, |ui| {
+        let colour = ui.visuals().warn_fg_color;
+        let doubts = |organ: &DoubtfulOrgan| RichText::new(organ.doubts.join(", ")).color(colour);
+        if ui.available_width() < theme::NARROW {
+            for organ in organs {
+                ui.horizontal(|ui| {
+                    ui.label(format!("{}: {}", organ.label, organ.organ));
+                    let right = egui::Layout::right_to_left(egui::Align::Center);
+                    ui.with_layout(right, |ui| ui.label(millilitres(organ.volume_ml)));
+                });
+                if !organ.doubts.is_empty() {
+                    ui.add(Label::new(doubts(organ)).wrap());
+                }
+                ui.add_space(2.0);
+            }
+            return;
+        }
         Grid::new("numbers").num_columns(4).striped(true).spacing([14.0, 3.0]).show(ui, |ui| {
             for title in ["Number", "Would be", "Volume", "But it is"] {
                 ui.label(RichText::new(title).small().weak());
@@ -214,8 +229,7 @@ fn names(ui: &mut Ui, file: &str, organs: &[DoubtfulOrgan]) -> Answer {
                 ui.label(organ.label.to_string());
                 ui.label(organ.organ.as_str());
                 ui.label(millilitres(organ.volume_ml)).on_hover_text(format!("median {:.0} HU", organ.median_hu));
-                let colour = ui.visuals().warn_fg_color;
-                ui.label(RichText::new(organ.doubts.join(", ")).color(colour));
+                ui.label(doubts(organ));
                 ui.end_row();
             }
         });
@@ -292,7 +306,9 @@ impl Questions {
                         }
                         if let Some(problem) = &entry.problem {
                             let colour = ui.visuals().warn_fg_color;
-                            ui.add(Label::new(RichText::new(problem).small().color(colour)).wrap());
+                            let mend = if entry.repairable { " It can be mended." } else { "" };
+                            let text = format!("{}{mend}", sentence(problem));
+                            ui.add(Label::new(RichText::new(text).small().color(colour)).wrap());
                         }
                     });
                     ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {

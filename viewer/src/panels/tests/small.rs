@@ -1,12 +1,15 @@
 //! The panels on a telephone and a tablet, and by keyboard alone.
 
+use attention_anatomy::formats::dicom::Repair;
 use egui::accesskit::Role;
 use egui_kittest::Harness;
-use egui_kittest::kittest::NodeT;
+use egui_kittest::kittest::{NodeT, Queryable};
 
 use super::{Desk, Window, click, reads, sample, sees};
 use crate::display::Form;
+use crate::document::Question;
 use crate::panels::{Sheet, Tab};
+use crate::worker::{DoubtfulOrgan, OpenQuestion, SeriesEntry, StructureFormat};
 
 fn screen<'a>(desk: impl Into<Desk>, size: [f32; 2]) -> Window<'a> {
     let show = |ui: &mut egui::Ui, desk: &mut Desk| desk.show(ui);
@@ -50,6 +53,69 @@ fn on_small_screens_panels_come_as_sheets_and_a_finger_hits_every_button() {
         click(&mut window, "Close panel");
         assert!(window.state().panels.arrangement.sheet.is_none() && !sees(&window, "Window preset"));
         assert!(reads(&window, "Not a medical device"));
+    }
+}
+
+/// What is drawn beyond the left or right edge of the screen, with its place.
+fn cut_off(window: &Window<'_>) -> Vec<(String, egui::Rangef)> {
+    let width = window.ctx.content_rect().x_range();
+    let shown = window.root().children_recursive().filter(|n| !n.accesskit_node().is_hidden());
+    let named = shown.filter_map(|n| {
+        let node = n.accesskit_node();
+        Some((node.label().or_else(|| node.value())?, n.rect().x_range()))
+    });
+    named.filter(|(_, x)| x.min < width.min - 0.5 || x.max > width.max + 0.5).collect()
+}
+
+#[test]
+fn dialogs_have_room_on_a_telephone() {
+    for size in [[390.0, 844.0], [390.0, 640.0], [844.0, 390.0]] {
+        let mut window = screen(sample::bench(), size);
+        let reach = |window: &Window<'_>, name: &str| {
+            let screen = window.ctx.content_rect();
+            assert_eq!(cut_off(window), [], "{size:?}: {name}");
+            let button = window.get_by_label(name).rect();
+            assert!(screen.contains_rect(button), "{size:?}: {name} lies at {button:?} of {screen:?}");
+        };
+        window.state_mut().panels.arrangement.export = Some(StructureFormat::StructureSet);
+        window.run_steps(4);
+        reach(&window, "Save the file");
+        click(&mut window, "Cancel");
+
+        let organ = |label: u8, name: &str, doubts: &[&str]| DoubtfulOrgan {
+            label,
+            organ: name.into(),
+            volume_ml: 1480.0,
+            median_hu: 60.0,
+            doubts: doubts.iter().map(|d| (*d).to_string()).collect(),
+        };
+        let doubts = ["too large (at most about 20 ml)", "on the patient's right", "below all other organs"];
+        let organs = vec![organ(5, "Eye left", &doubts), organ(13, "Submandibular gland left", &[])];
+        let problem =
+            "slices are missing (1 in all, at 3.000 mm between slices): 1 between z = 435.25 and 441.25 mm".to_string();
+        let series = SeriesEntry {
+            description: "Thorax 6.0 B70f lung, reconstructed for the second reader".into(),
+            modality: "CT".into(),
+            number: Some(3),
+            size: [40, 512, 512],
+            spacing: Some([0.977, 0.977, 2.5]),
+            kernel: "B70f".into(),
+            problem: Some(problem.clone()),
+            repairable: true,
+            best: Some("its slices form a volume, its slices are thin".into()),
+            picture_size: [2, 2],
+            picture: vec![0, 90, 180, 255],
+        };
+        for (question, button) in [
+            (OpenQuestion::Names { name: "theirs.nii.gz".into(), organs }, "The names are right"),
+            (OpenQuestion::Repair { problem, repair: Repair::FillGaps }, "Interpolate them"),
+            (OpenQuestion::Structures(vec!["Structures of a rather long name (14)".into(); 3]), "None of them"),
+            (OpenQuestion::Series(vec![series.clone(), series]), "Cancel"),
+        ] {
+            window.state_mut().question = Some(Question::Opening { job: 1, question });
+            window.run_steps(4);
+            reach(&window, button);
+        }
     }
 }
 
