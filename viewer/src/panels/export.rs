@@ -202,7 +202,7 @@ impl ExportDialog {
             self.options(ui, study, draft, rows);
             ui.add_space(4.0);
             let chosen: Vec<&Row> = rows.iter().filter(|row| draft.has(row.what)).collect();
-            summary(ui, document, &chosen);
+            summary(ui, document, &chosen, self.body && draft.format.is_dicom());
         });
         ui.add_space(6.0);
         let is_any = rows.iter().any(|row| draft.has(row.what));
@@ -441,13 +441,16 @@ fn formats(ui: &mut Ui, draft: &mut Draft, series: bool) {
     }
 }
 
-fn summary(ui: &mut Ui, document: &Document, chosen: &[&Row]) {
+fn summary(ui: &mut Ui, document: &Document, chosen: &[&Row], body: bool) {
     let edited = chosen.iter().filter(|row| row.edited).count();
     let cut = chosen.iter().filter(|row| row.cut.is_some()).count();
-    let mut text = match chosen.len() {
-        0 => "No structure is written".to_string(),
-        1 => "1 structure is written".into(),
-        n => format!("{n} structures are written"),
+    let mut text = match (chosen.len(), body) {
+        (0, false) => "No structure is written".to_string(),
+        (0, true) => "BODY alone is written".into(),
+        (1, false) => "1 structure is written".into(),
+        (n, false) => format!("{n} structures are written"),
+        (1, true) => "1 structure and BODY are written".into(),
+        (n, true) => format!("{n} structures and BODY are written"),
     };
     if edited > 0 {
         text.push_str(&format!(", {edited} of them edited by hand"));

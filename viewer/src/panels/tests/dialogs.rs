@@ -82,6 +82,7 @@ fn structures_for_planning_are_chosen_named_and_smoothed() {
     click(&mut window, "Write Heart");
     click(&mut window, "smoothed");
     click(&mut window, "The outline of the body, too (BODY, of type EXTERNAL)");
+    assert!(reads(&window, "structures and BODY are written"));
     click(&mut window, "Without the patient (de-identified)");
     click(&mut window, "Keep identifiers: it still opens on its CT");
     click(&mut window, "Save the file");
