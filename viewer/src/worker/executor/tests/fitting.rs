@@ -26,6 +26,10 @@ fn what_does_not_fit_is_asked_before_it_is_decoded() {
     let Some(Event::OpenAsks { question: OpenQuestion::Series(series), .. }) = events.last() else { panic!() };
     let best = series.iter().position(|entry| entry.best.is_some()).unwrap();
     rig.tell(Command::AnswerOpen { job: 1, answer: OpenAnswer::Series(best) });
+    // One that has to be mended before its size can be told.
+    let events = rig.rest();
+    assert!(matches!(events.last(), Some(Event::OpenAsks { question: OpenQuestion::Repair { .. }, .. })), "{events:?}");
+    rig.tell(Command::AnswerOpen { job: 1, answer: OpenAnswer::Repair });
     let events = rig.rest();
     assert!(matches!(events.last(), Some(Event::OpenLarge { .. } | Event::OpenFailed { .. })), "{events:?}");
     rig.tell(Command::CancelOpen);
