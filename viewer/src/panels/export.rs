@@ -213,8 +213,7 @@ impl ExportDialog {
             let (verb, name) =
                 if draft.sends.is_some() { ("Send", "Send to the archive") } else { ("Save", "Save the file") };
             let has_format = draft.sends.as_ref().is_none_or(send::Sends::is_any);
-            let can = (is_any || body) && has_format;
-            let save = ui.add_enabled(can, Button::new(verb).min_size(size));
+            let save = ui.add_enabled((is_any || body) && has_format, Button::new(verb).min_size(size));
             if save.accessible_name(name).clicked() {
                 answer = Answer::Save;
             }
@@ -242,10 +241,10 @@ impl ExportDialog {
                 }
             }
         });
-        // On a small screen all of the dialog is scrolled, and the table not by itself.
         let height = ui.ctx().content_rect().height();
-        let is_small = height < SMALL || ui.available_width() < theme::NARROW;
-        let tallest = if is_small { f32::INFINITY } else { (height - 400.0).clamp(90.0, 320.0) };
+        // On a small screen all of the dialog is scrolled, and the table not by itself.
+        let small = height < SMALL || ui.available_width() < theme::NARROW;
+        let tallest = if small { f32::INFINITY } else { (height - 400.0).clamp(90.0, 320.0) };
         ScrollArea::vertical().max_height(tallest).auto_shrink([false, true]).show(ui, |ui| {
             if ui.available_width() < theme::NARROW {
                 rows.iter().for_each(|row| below_each_other(ui, draft, row));
@@ -358,7 +357,6 @@ impl ExportDialog {
     }
 }
 
-/// The box by which a structure is written or left out.
 fn choice(ui: &mut Ui, draft: &mut Draft, row: &Row) {
     let mut on = draft.has(row.what);
     swatch_here(ui, row.colour);
@@ -368,7 +366,6 @@ fn choice(ui: &mut Ui, draft: &mut Draft, row: &Row) {
     }
 }
 
-/// Under which name or number it is written.
 fn written(draft: &Draft, row: &Row) -> String {
     match row.what {
         What::Organ(organ) if !draft.format.is_dicom() => format!("{}, {}", organ.label(), organ.id()),
@@ -377,7 +374,6 @@ fn written(draft: &Draft, row: &Row) -> String {
     }
 }
 
-/// What else is to be known of it.
 fn remarks(ui: &mut Ui, row: &Row) {
     if row.edited {
         ui.label(RichText::new("edited").small());
@@ -387,7 +383,6 @@ fn remarks(ui: &mut Ui, row: &Row) {
     }
 }
 
-/// A table, where there is room for one.
 fn beside_each_other(ui: &mut Ui, draft: &mut Draft, rows: &[Row], named: &str) {
     Grid::new("structures").num_columns(4).striped(true).spacing([12.0, 3.0]).show(ui, |ui| {
         for title in ["Structure", named, "Volume", ""] {
@@ -404,7 +399,6 @@ fn beside_each_other(ui: &mut Ui, draft: &mut Draft, rows: &[Row], named: &str) 
     });
 }
 
-/// A structure of two lines, on a telephone.
 fn below_each_other(ui: &mut Ui, draft: &mut Draft, row: &Row) {
     ui.horizontal(|ui| {
         choice(ui, draft, row);
@@ -414,7 +408,6 @@ fn below_each_other(ui: &mut Ui, draft: &mut Draft, row: &Row) {
         ui.label(RichText::new(written(draft, row)).small().monospace());
         remarks(ui, row);
     });
-    ui.add_space(2.0);
 }
 
 fn formats(ui: &mut Ui, draft: &mut Draft, series: bool) {

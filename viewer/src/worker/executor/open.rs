@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use attention_anatomy::formats::dicom::{Repairs, SeriesChoice, SeriesInfo, SeriesReader, SeriesSurvey};
+use attention_anatomy::formats::dicom::{Repairs, SeriesInfo, SeriesReader, SeriesSurvey};
 use attention_anatomy::formats::structures::Structures;
 use attention_anatomy::formats::{self, Format, MAX_UNPACKED, Reference, archive};
 use attention_anatomy::volume::{CtVolume, LabelVolume};
@@ -274,23 +274,7 @@ impl Opening {
                 self.stage = OpenStage::Applying(rest);
                 Ok(Progress::Found(Found::Ct(ct, key)))
             }
-            OpenStage::Choosing(..) => {
-                let OpenStage::Choosing(survey, rest) = std::mem::replace(&mut self.stage, OpenStage::Reading) else {
-                    return Ok(Progress::Done);
-                };
-                let choice = match self.answer.take() {
-                    Some(OpenAnswer::Series(place)) => SeriesChoice::Listed(place + 1),
-                    _ => SeriesChoice::Best,
-                };
-                self.read_series(platform, *survey, choice, rest)
-            }
-            OpenStage::Repairing(..) => {
-                let OpenStage::Repairing(survey, place, rest) = std::mem::replace(&mut self.stage, OpenStage::Reading)
-                else {
-                    return Ok(Progress::Done);
-                };
-                self.repair(platform, *survey, place, rest)
-            }
+            OpenStage::Choosing(..) | OpenStage::Repairing(..) => self.go_on_with_series(platform),
             OpenStage::Series(reader, sorted) => {
                 if reader.step().map_err(|e| OpenError::of(&self.name, e))? {
                     return Ok(Progress::Going("Decoding", Some(reader.part())));

@@ -125,17 +125,23 @@ impl Opening {
         Ok(large.unwrap_or(Progress::Going("Decoding", Some(0.0))))
     }
 
-    /// The user has said that the series of this place is to be mended.
-    pub(super) fn repair(
-        &mut self,
-        platform: &dyn Platform,
-        survey: SeriesSurvey,
-        place: usize,
-        rest: Sorted,
-    ) -> Result<Progress, OpenError> {
-        self.answer = None;
-        let survey = survey.repaired(self.repairs).map_err(|e| OpenError::of(&self.name, e))?;
-        self.read_series(platform, survey, SeriesChoice::Listed(place + 1), rest)
+    /// The user has said which series is meant, or that it is to be mended.
+    pub(super) fn go_on_with_series(&mut self, platform: &dyn Platform) -> Result<Progress, OpenError> {
+        let answer = self.answer.take();
+        match std::mem::replace(&mut self.stage, OpenStage::Reading) {
+            OpenStage::Choosing(survey, rest) => {
+                let choice = match answer {
+                    Some(OpenAnswer::Series(place)) => SeriesChoice::Listed(place + 1),
+                    _ => SeriesChoice::Best,
+                };
+                self.read_series(platform, *survey, choice, rest)
+            }
+            OpenStage::Repairing(survey, place, rest) => {
+                let survey = survey.repaired(self.repairs).map_err(|e| OpenError::of(&self.name, e))?;
+                self.read_series(platform, survey, SeriesChoice::Listed(place + 1), rest)
+            }
+            _ => Ok(Progress::Done),
+        }
     }
 
     /// What the user said of the names of a label map.
