@@ -16,7 +16,7 @@ use dicom_transfer_syntax_registry::{TransferSyntaxIndex, TransferSyntaxRegistry
 
 use super::walk::{
     EXPLICIT_BE, EXPLICIT_LE, Element, Encoding, IMPLICIT_LE, ITEM, UNDEFINED, Unreadable, check_sequence, contain,
-    damaged, element, plain_end, sequence_end,
+    damaged, element, is_whole, plain_end, sequence_end,
 };
 use super::{characters, unknown};
 
@@ -196,7 +196,13 @@ impl<'a> DataSet<'a> {
             let is_unknown = element.vr == VR::UN && unknown::is_known(element.tag);
             let encoding = if is_unknown { IMPLICIT_LE } else { self.encoding };
             let sequence = element.vr == VR::SQ || is_unknown && unknown::is_sequence(element.tag);
-            if sequence && check_sequence(bytes, element, range.end, encoding, 0).is_err() {
+            let vr = if is_unknown { unknown::known(element.tag).unwrap_or(VR::UN) } else { element.vr };
+            let broken = if sequence {
+                check_sequence(bytes, element, range.end, encoding, 0).is_err()
+            } else {
+                !is_whole(vr, element.length)
+            };
+            if broken {
                 problem = Some(element.tag);
             } else if is_unknown && (sequence || element.length != UNDEFINED) {
                 unknown::write_implicit(&mut unknown, element.tag, element.length, &bytes[element.value..range.end]);
@@ -205,7 +211,7 @@ impl<'a> DataSet<'a> {
             }
         })?;
         if let Some(tag) = problem {
-            return damaged(format!("sequence {tag} is broken"));
+            return damaged(format!("element {tag} is broken"));
         }
         let uid = match self.encoding {
             IMPLICIT_LE => uids::IMPLICIT_VR_LITTLE_ENDIAN,

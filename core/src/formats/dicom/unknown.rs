@@ -12,7 +12,7 @@ use dicom_transfer_syntax_registry::{TransferSyntaxIndex, TransferSyntaxRegistry
 use super::walk::{MAX_DEPTH, contain, is_sound_sequence};
 
 /// The VR that the dictionary has for a tag.
-fn known(tag: Tag) -> Option<VR> {
+pub(super) fn known(tag: Tag) -> Option<VR> {
     StandardDataDictionary.by_tag(tag).map(|entry| entry.vr().relaxed()).filter(|&vr| vr != VR::UN)
 }
 

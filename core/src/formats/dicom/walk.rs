@@ -94,6 +94,19 @@ pub(in crate::formats) fn element(bytes: &[u8], at: usize, encoding: Encoding) -
     }
 }
 
+/// Whether a value of this representation holds whole numbers (PS3.5 6.2). `dicom-object` reads those that are whole, and takes what is left
+/// for the next element, whose length then is anything up to four gigabytes.
+pub(in crate::formats) fn is_whole(vr: VR, length: u32) -> bool {
+    use VR::*;
+    let bytes = match vr {
+        SS | US | OW => 2,
+        AT | FL | OF | OL | SL | UL => 4,
+        FD | OD | OV | SV | UV => 8,
+        _ => 1,
+    };
+    length == UNDEFINED || length.is_multiple_of(bytes)
+}
+
 /// End of a value of known length, which the bytes must hold.
 pub(in crate::formats) fn plain_end(bytes: &[u8], element: &Element) -> Result<usize, Unreadable> {
     match element.value.checked_add(element.length as usize) {
@@ -221,6 +234,7 @@ pub(in crate::formats) fn check_sequence(
             let inner_end = match (inner.vr, inner.length) {
                 (VR::SQ, UNDEFINED) => sequence_end(within, &inner, encoding, depth + 1)?,
                 (_, UNDEFINED) => return cut_off(inside),
+                (vr, length) if !is_whole(vr, length) => return cut_off(inside),
                 _ => plain_end(within, &inner)?,
             };
             if inner.vr == VR::SQ {

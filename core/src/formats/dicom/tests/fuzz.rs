@@ -3,6 +3,7 @@
 use super::super::{SeriesChoice, read_series};
 use super::{SliceFile, archive, decode_slice, folder, reported, series};
 use crate::formats::archive::unzip;
+use crate::formats::rtstruct;
 
 /// A small generator (xorshift): the same bytes every time.
 struct Random(u64);
@@ -67,6 +68,24 @@ fn damage_in_the_compressed_stream_never_panics() {
             let _ = decode_slice(&changed);
         }
     }
+}
+
+#[test]
+fn numbers_that_are_cut_off_are_refused_before_the_parser_asks_for_gigabytes() {
+    // A UID that is said to be numbers of four bytes each: 26 bytes hold six of them and a half.
+    let (_, mut slice) = archive("exchange/ct").remove(0);
+    let at = slice.windows(8).position(|w| w == [8, 0, 0x16, 0, b'U', b'I', 26, 0]).unwrap();
+    slice[at + 5] = b'L';
+    let error = read_series(vec![("slice".into(), slice)], SeriesChoice::Best).unwrap_err().to_string();
+    assert!(error.contains("element (0008,0016) is broken"), "{error}");
+    // Within a sequence, the UID of a series that becomes the length of a group.
+    let mut files = archive("rtstruct").into_iter();
+    let (_, mut set) = files.find(|(name, _)| name.ends_with("invalid_reference_rt.dcm")).unwrap();
+    let sequence = set.windows(4).position(|w| w == [0x06, 0x30, 0x14, 0]).unwrap();
+    let at = set[sequence..].windows(8).position(|w| w == [0x20, 0, 0x0E, 0, 58, 0, 0, 0]).unwrap();
+    set[sequence + at + 2] = 0;
+    let error = rtstruct::read(&set).unwrap_err().to_string();
+    assert!(error.contains("element (3006,0010) is broken"), "{error}");
 }
 
 #[test]
