@@ -2,7 +2,7 @@
 //! panic, and never much more memory than the bytes back.
 //!
 //! A few thousand changes a run; `MUTATIONS=2000000` makes as many as somebody has the time for, spread over the files, and says of each
-//! file what its worst change took. The targets of `fuzz/` start from the same files.
+//! file what its worst change took; with `MUTATED=rt.dcm` only of those whose names hold this. The targets of `fuzz/` start from the same files.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -73,7 +73,9 @@ fn real_files_changed_at_random_give_an_answer() {
     let wanted = std::env::var("MUTATIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(MUTATIONS);
     let by_hand = wanted > MUTATIONS;
     let mut refused = Vec::new();
-    for (name, bytes) in &seeds {
+    // Those of files whose names hold this.
+    let only = std::env::var("MUTATED").unwrap_or_default();
+    for (name, bytes) in seeds.iter().filter(|(name, _)| name.contains(&only)) {
         open(name, bytes);
         let mut worst = Worst::default();
         for (n, damaged) in damaged_versions(bytes, wanted / seeds.len()).enumerate() {
