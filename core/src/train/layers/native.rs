@@ -158,7 +158,11 @@ impl Layers {
         let [slices, _, height, width] = shape;
         let mut state = plan.state();
         state.plan.load(&network.parameters(), network.epsilon());
-        let Outputs { logits, features, .. } = state.plan.infer(stacks, slices, [height, width])?;
+        let Outputs { logits, features, .. } = match state.plan.infer(stacks, slices, [height, width]) {
+            // More slices at once than fit: those of a training do.
+            Err(GpuError::Batch { .. }) => return Ok(None),
+            found => found?,
+        };
         let device = self.device.clone().inner();
         let tensor = |values: Vec<f32>, shape| Tensor::<4>::from_data(TensorData::new(values, shape), &device);
         Ok(Some(NetworkOutput {
