@@ -207,8 +207,10 @@ impl Chromium {
                     self.send(worker.as_deref(), method, &json!({}));
                 }
             }
-            // Nothing that it is asked afterwards is ever answered.
-            "Inspector.targetCrashed" => panic!("the process of the page, or of its worker, has crashed"),
+            // Nothing that it is asked afterwards is ever answered. (A service worker that has been replaced says the same of itself.)
+            "Inspector.targetCrashed" if session == self.session.as_deref() => {
+                panic!("the process of the page has crashed")
+            }
             "Network.requestWillBeSent" => {
                 self.requests.insert(parameters["request"]["url"].as_str().unwrap_or_default().to_string());
             }
