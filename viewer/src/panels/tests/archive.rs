@@ -12,6 +12,7 @@ fn source() -> Source {
     sources_of(config, "https://archive.example", &[]).0.remove(0)
 }
 
+#[track_caller]
 fn asked(window: &mut Window<'_>) -> (u64, ArchiveCommand) {
     match commands(window).pop() {
         Some(Command::Archive { number, what, .. }) => (number, what),

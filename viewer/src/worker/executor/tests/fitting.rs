@@ -1,4 +1,5 @@
-use attention_anatomy::formats::{archive, dicom};
+use attention_anatomy::formats::archive;
+use whole_program_tests::{SERIES, identified};
 
 use super::opening::opened_ct;
 use super::*;
@@ -57,9 +58,11 @@ fn what_can_never_be_read_is_refused_with_its_size_before_it_is() {
 fn a_series_that_can_never_fit_is_refused_by_its_heads_and_two_of_which_each_fits_are_not() {
     let path = format!("{}/../tests/data/ct-dicom-jpeg2000.zip", env!("CARGO_MANIFEST_DIR"));
     let slices = archive::unzip(&std::fs::read(path).unwrap(), 64 << 20).unwrap();
+    let own = |(n, (name, slice)): (usize, (String, Vec<u8>))| (name, identified(slice, n + 1));
+    let slices: Vec<(String, Vec<u8>)> = slices.into_iter().enumerate().map(own).collect();
     let size: u64 = slices.iter().map(|(_, slice)| slice.len() as u64).sum();
     // The same slices as a series of another name.
-    let uid = dicom::series_of(&slices[0].1).unwrap();
+    let uid = SERIES;
     let other = format!("{}{}", &uid[..uid.len() - 1], (uid.as_bytes()[uid.len() - 1] - b'0' + 1) % 10);
     let renamed = |slice: &[u8]| {
         let mut slice = slice.to_vec();
