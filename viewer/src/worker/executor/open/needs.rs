@@ -57,9 +57,11 @@ fn more_than<'a>(most: u64, files: impl Iterator<Item = &'a File> + Clone) -> Op
     (needed > most).then_some(needed)
 }
 
-/// The series of a slice; `None` of what is none. What cannot be read is said when it is its turn.
+/// The series of a slice, without a name where the file gives it none; `None` of what is no slice. What cannot be read is said when it is
+/// its turn.
 fn series_of(file: &File) -> Option<String> {
     let mut head = Vec::new();
     file.pieces.as_ref()?().and_then(|input| input.take(HEAD).read_to_end(&mut head)).ok()?;
-    dicom::series_of(&head)
+    let is_slice = dicom::stored(&head) == Some(dicom::Stored::Image);
+    is_slice.then(|| dicom::series_of(&head).unwrap_or_default())
 }

@@ -1,5 +1,4 @@
 use attention_anatomy::formats::archive;
-use whole_program_tests::{SERIES, identified};
 
 use super::opening::opened_ct;
 use super::*;
@@ -57,34 +56,42 @@ fn what_can_never_be_read_is_refused_with_its_size_before_it_is() {
 #[test]
 fn a_series_that_can_never_fit_is_refused_by_its_heads_and_two_of_which_each_fits_are_not() {
     let path = format!("{}/../tests/data/ct-dicom-jpeg2000.zip", env!("CARGO_MANIFEST_DIR"));
-    let slices = archive::unzip(&std::fs::read(path).unwrap(), 64 << 20).unwrap();
-    let own = |(n, (name, slice)): (usize, (String, Vec<u8>))| (name, identified(slice, n + 1));
-    let slices: Vec<(String, Vec<u8>)> = slices.into_iter().enumerate().map(own).collect();
-    let size: u64 = slices.iter().map(|(_, slice)| slice.len() as u64).sum();
-    // The same slices as a series of another name.
-    let uid = SERIES;
-    let other = format!("{}{}", &uid[..uid.len() - 1], (uid.as_bytes()[uid.len() - 1] - b'0' + 1) % 10);
-    let renamed = |slice: &[u8]| {
-        let mut slice = slice.to_vec();
-        let at = slice.windows(uid.len()).position(|window| window == uid.as_bytes()).unwrap();
-        slice[at..at + other.len()].copy_from_slice(other.as_bytes());
-        slice
+    // Nobody has given these a SeriesInstanceUID.
+    let nameless = archive::unzip(&std::fs::read(path).unwrap(), 64 << 20).unwrap();
+    let series = |uid: &str| -> Vec<Input> {
+        let named = |(name, slice): &(String, Vec<u8>)| {
+            let empty = [0x20, 0, 0x0e, 0, b'U', b'I', 0, 0];
+            let at = slice.windows(empty.len()).position(|window| window == empty).unwrap();
+            let mut slice = slice.clone();
+            let filled = [&empty[..6], &(uid.len() as u16).to_le_bytes(), uid.as_bytes()].concat();
+            slice.splice(at..at + empty.len(), filled);
+            bytes(&format!("{uid}/{name}"), slice)
+        };
+        nameless.iter().map(named).collect()
     };
-    let one: Vec<Input> = slices.iter().map(|(name, slice)| bytes(name, slice.clone())).collect();
-    let two =
-        || one.iter().cloned().chain(slices.iter().map(|(name, slice)| bytes(&format!("b/{name}"), renamed(slice))));
-    let platform = samples::platform();
-    let mut rig = Rig::on(platform);
-    // 4.5 times its files, as two bytes of a file become a voxel of seven.
+    let size_of = |inputs: &[Input]| -> u64 {
+        let size = |input: &Input| if let Input::Bytes { bytes, .. } = input { bytes.len() as u64 } else { 0 };
+        inputs.iter().map(size).sum()
+    };
+    let size = size_of(&series("1.2.3.40"));
+    let mut rig = Rig::on(samples::platform());
+    // Two series are 5.5 times the files of one: all files, and seven bytes for each two of one series.
     rig.platform.state().most_needed = 6 * size;
-    let events = rig.open(two().collect());
+    let events = rig.open(series("1.2.3.40").into_iter().chain(series("1.2.3.41")).collect());
     let read = std::mem::take(&mut rig.platform.state().read_whole);
     assert_eq!(read, 8, "compressed slices need more, which is known once they are read: {events:?}");
-    rig.platform.state().most_needed = 4 * size;
-    let events = rig.open(one);
-    assert_eq!(rig.platform.state().read_whole, 0);
-    let needed = (size + size / 2 * 7).div_ceil(1_000_000);
-    let Some(Event::OpenFailed { message, .. }) = events.last() else { panic!("{events:?}") };
-    assert!(message.contains(&format!("needs {needed} MB of memory, and a browser tab has 2 MB for it")), "{message}");
-    assert!(message.contains("open a part of its slices or every other one, or use the desktop program"), "{message}");
+    let without_names = nameless.iter().map(|(name, slice)| bytes(name, slice.clone())).collect();
+    for one in [series("1.2.3.40"), without_names] {
+        rig.platform.state().most_needed = 4 * size_of(&one);
+        let needed = (size_of(&one) + size_of(&one) / 2 * 7).div_ceil(1_000_000);
+        let events = rig.open(one);
+        assert_eq!(rig.platform.state().read_whole, 0);
+        let Some(Event::OpenFailed { message, .. }) = events.last() else { panic!("{events:?}") };
+        let said = format!("needs {needed} MB of memory, and a browser tab has 2 MB for it");
+        assert!(message.contains(&said), "{message}");
+        assert!(
+            message.contains("open a part of its slices or every other one, or use the desktop program"),
+            "{message}"
+        );
+    }
 }
