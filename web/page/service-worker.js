@@ -9,10 +9,25 @@ const FILES = ["__FILES__"];
 const PREFIX = "attention-anatomy-";
 const PAGE = "./";
 
+// The page as its folder gives it, or as a file where a host answers for files alone, as an Orthanc does.
+async function keepPage(cache) {
+  let answer;
+  for (const address of [PAGE, "./index.html"]) {
+    answer = await fetch(address, { cache: "no-cache" });
+    if (answer.ok) {
+      return cache.put(PAGE, answer);
+    }
+  }
+  throw new TypeError(`the page itself cannot be kept: the host answers ${answer.status}`);
+}
+
 self.addEventListener("install", (event) => {
-  const page = new Request(PAGE, { cache: "no-cache" });
   const files = FILES.map((name) => `${name}?v=${VERSION}`);
-  event.waitUntil(caches.open(PREFIX + VERSION).then((cache) => cache.addAll([page, ...files])));
+  const keep = async () => {
+    const cache = await caches.open(PREFIX + VERSION);
+    await Promise.all([keepPage(cache), cache.addAll(files)]);
+  };
+  event.waitUntil(keep());
 });
 
 // Removes the files of versions of which no page is open: every page holds a lock with the name of its version.

@@ -56,7 +56,7 @@ fn all_labels(browser: &mut Chromium, slices: usize) -> Vec<u8> {
 }
 
 #[test]
-#[ignore = "not yet seen to pass; cargo test ... -- --ignored runs it"]
+#[ignore = "passed alone, hung beside the next one; cargo test ... -- --ignored runs it"]
 fn a_link_opens_a_study_of_a_real_archive_and_what_was_corrected_goes_back_to_it() {
     let Some(stage) = stage() else { return };
     let folder = TempDir::new().unwrap();
@@ -104,14 +104,13 @@ fn a_link_opens_a_study_of_a_real_archive_and_what_was_corrected_goes_back_to_it
     };
     let expected = centres(&ct, &sent);
     assert!(!expected.is_empty());
-    // SEG is written with four decimals of PixelSpacing: see archive/orthanc.rs.
-    for (modality, tolerance) in [("RTSTRUCT", 0.01), ("SEG", 0.02)] {
+    for modality in ["RTSTRUCT", "SEG"] {
         let found = read[modality].as_object().unwrap();
         assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>(), "{modality}");
         for (name, [_, centre @ ..]) in &expected {
             let number = |n: usize| found[name][n + 1].as_f64().unwrap();
             let off = (0..3).map(|n| (number(n) - centre[n]).abs()).fold(0.0, f64::max);
-            assert!(off < tolerance, "{modality}, {name}: {off} mm off");
+            assert!(off < 0.01, "{modality}, {name}: {off} mm off");
         }
     }
     // Opened again with the scan, each shows as it was sent, and nothing is run over it.
@@ -139,7 +138,7 @@ fn is_whole_series(request: &Request) -> bool {
 }
 
 #[test]
-#[ignore = "not yet seen to pass; cargo test ... -- --ignored runs it"]
+#[ignore = "passed two times of four, else it hung; cargo test ... -- --ignored runs it"]
 fn a_connection_that_breaks_and_a_tab_that_is_reloaded_end_in_a_whole_scan_or_in_none() {
     let Some(stage) = stage() else { return };
     let folder = TempDir::new().unwrap();
