@@ -157,8 +157,15 @@ class Browser {
 
   async close() {
     await Promise.race([this.call("Browser.close", {}), new Promise((late) => setTimeout(late, 3000))]).catch(() => undefined);
+    const gone = new Promise((exit) => this.process.once("exit", exit));
     this.process.kill();
-    fs.rmSync(this.profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+    await Promise.race([gone, new Promise((late) => setTimeout(late, 3000))]);
+    try {
+      fs.rmSync(this.profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+    } catch (problem) {
+      // What was measured was measured.
+      console.error(`${this.profile} cannot be removed: ${problem.message}`);
+    }
   }
 }
 
