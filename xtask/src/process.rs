@@ -1,6 +1,6 @@
 //! Running other programs from the workspace root, whatever the current directory is.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -22,11 +22,25 @@ pub fn program(name: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// The cargo that runs this program, so that a `cargo +toolchain xtask` stays with its toolchain.
+/// The cargo that runs this program, so that a `cargo +toolchain xtask` stays with its toolchain; it finds the variables that a cargo
+/// typed by hand finds.
 pub fn cargo(arguments: &[&str]) -> Command {
     let mut command = program(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments);
+    remove_package(&mut command, std::env::vars_os().map(|(name, _)| name));
     command
+}
+
+/// Takes out of `names` what cargo has told this program of its package. ring's build script asks to run again where `CARGO_MANIFEST_DIR`
+/// and its like change; cargo compares what it finds, not what it sets for the script (rust-lang/cargo#16134), so that ring and all
+/// above it were compiled again after every change between `cargo xtask test` and `cargo run`.
+fn remove_package(command: &mut Command, names: impl IntoIterator<Item = OsString>) {
+    let of_package = |name: &OsString| {
+        name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
+    };
+    for name in names.into_iter().filter(of_package) {
+        command.env_remove(name);
+    }
 }
 
 /// Runs a command on this terminal; whether it succeeded.
@@ -93,6 +107,27 @@ mod tests {
     #[test]
     fn the_root_is_the_folder_of_the_workspace() {
         assert!(std::fs::read_to_string(root().join("Cargo.toml")).unwrap().contains("[workspace]"));
+    }
+
+    #[test]
+    fn cargo_is_not_told_of_the_package_that_starts_it() {
+        let mut command = Command::new("cargo");
+        let names = [
+            "CARGO",
+            "CARGO_BUILD_JOBS",
+            "CARGO_HOME",
+            "CARGO_MANIFEST_DIR",
+            "CARGO_MANIFEST_PATH",
+            "CARGO_NET_OFFLINE",
+            "CARGO_PKG_NAME",
+            "CARGO_PKG_VERSION_PRE",
+            "CARGO_TARGET_DIR",
+            "PATH",
+        ];
+        remove_package(&mut command, names.map(OsString::from));
+        let removed: Vec<&OsStr> =
+            command.get_envs().filter(|(_, value)| value.is_none()).map(|(name, _)| name).collect();
+        assert_eq!(removed, ["CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO_PKG_NAME", "CARGO_PKG_VERSION_PRE"]);
     }
 
     #[test]
