@@ -16,8 +16,8 @@ use crate::trouble::{broken, trouble};
 
 /// How long to be reached.
 const REACH: Duration = Duration::from_secs(10);
-/// How long nothing may come: some fetch old studies from elsewhere before they say a word.
-const SILENCE: Duration = Duration::from_secs(120);
+/// How long nothing may come before the thread of a request ends: longer than whoever asks waits for it.
+const SILENCE: Duration = Duration::from_secs(150);
 /// Read at a time.
 const PIECE: usize = 256 << 10;
 /// Pieces that are read before anybody wants them.

@@ -9,6 +9,9 @@ const script = document.querySelector("script[data-wasm-bytes]");
 const bar = document.getElementById("progress");
 const step = document.getElementById("step");
 
+// How long a host may take to say which archives there are, milliseconds.
+const LONGEST_WAIT = 20_000;
+
 // What the address holds behind the #: who asks an archive. It is read once, and taken out of the address at once.
 function takeToken() {
   const fields = new URLSearchParams(location.hash.slice(1));
@@ -22,11 +25,14 @@ function takeToken() {
 }
 
 const token = takeToken();
+// A link with a token that differs from the open page behind the # alone would load nothing, and leave it there.
+addEventListener("hashchange", () => new URLSearchParams(location.hash.slice(1)).has("token") && location.reload());
 
-// What the host has put beside the page: which archives it may ask. Most hosts have none, and then it asks nobody.
+// What the host has put beside the page: which archives it may ask. Most hosts have none, and then it asks nobody. A host that keeps silent
+// does not keep the page from beginning.
 async function hostConfiguration() {
   try {
-    const answer = await fetch("config.json", { cache: "no-cache" });
+    const answer = await fetch("config.json", { cache: "no-cache", signal: AbortSignal.timeout(LONGEST_WAIT) });
     return answer.status === 200 ? await answer.text() : "";
   } catch {
     return "";
@@ -210,6 +216,10 @@ async function run() {
     document.body.dataset.state = "running";
   }
   begun();
+  // A tab that is opened behind others begins, too: of a canvas that nobody sees eframe is told no size, and draws no first frame, before.
+  if (document.hidden) {
+    document.dispatchEvent(new Event("visibilitychange"));
+  }
   hearFaults(viewer);
   if (!webgpu) {
     sayWithoutWebGpu();

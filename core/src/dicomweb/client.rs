@@ -2,6 +2,8 @@
 //! may pass is tried again after pauses that grow. Nothing is asked of anybody before something here is called.
 
 use std::collections::BTreeSet;
+use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration;
 
 use super::address::{ACCEPT_DICOM, ACCEPT_JSON, AddressError, Page, Root, StudyQuery};
@@ -10,7 +12,7 @@ use super::multipart::{Limits, Part, PartReader};
 use super::retrieval::{Retrieval, Taken};
 use super::rows::{InstanceRow, Listed, Row, SeriesRow, StudyRow, read_rows};
 use super::store::{StoreAnswer, store_body, stored};
-use super::transport::{Answer, Broken, OwnError, Request, Transport, Trouble};
+use super::transport::{Answer, Broken, Later, OwnError, Request, Transport, Trouble};
 
 /// How long is waited before something is asked again.
 const PAUSES: [Duration; 5] = [
@@ -22,6 +24,12 @@ const PAUSES: [Duration; 5] = [
 ];
 /// The longest that an archive may want to be left alone, seconds; after more than that somebody else should decide.
 const LONGEST_PAUSE: u64 = 60;
+/// How long nothing may come before a connection counts as dead: some fetch old studies from elsewhere before they say a word.
+const SILENCE: Duration = Duration::from_secs(120);
+/// The same of lists, for which nothing is fetched from anywhere.
+const SILENCE_OF_LISTS: Duration = Duration::from_secs(60);
+/// Bytes a second of a slow line: what is sent is on its way before anybody can answer.
+const SLOW_LINE: u64 = 64 << 10;
 /// Rows that are asked for at a time, where all are wanted.
 const ROWS: usize = 1000;
 /// The longest list, bytes.
@@ -111,9 +119,30 @@ impl Archive {
         self.root.to_string()
     }
 
-    fn broken(&self) -> impl Fn(Broken) -> Trouble {
-        let place = self.place();
-        move |broken| Trouble::Broken { place: place.clone(), broken }
+    /// What is to come, unless nothing does for so long: whoever waits for an archive never waits without end.
+    async fn within<T>(&self, limit: Duration, mut coming: Later<'_, Result<T, Broken>>) -> Result<T, Trouble> {
+        let mut silence: Option<Later<'static, ()>> = None;
+        poll_fn(|context| {
+            // What came while nobody asked is no silence.
+            if let Poll::Ready(result) = coming.as_mut().poll(context) {
+                return Poll::Ready(result.map_err(|broken| Trouble::Broken { place: self.place(), broken }));
+            }
+            let over = silence.get_or_insert_with(|| self.transport.pause(limit));
+            over.as_mut().poll(context).map(|()| Err(Trouble::Silent { place: self.place(), seconds: limit.as_secs() }))
+        })
+        .await
+    }
+
+    /// The whole body of an answer, up to so many bytes, behind which it is cut.
+    async fn read(&self, answer: &mut Answer, most: usize, silence: Duration) -> Result<Vec<u8>, Trouble> {
+        let mut bytes = Vec::new();
+        while bytes.len() < most
+            && let Some(piece) = self.within(silence, answer.body.next()).await?
+        {
+            bytes.extend_from_slice(&piece);
+        }
+        bytes.truncate(most);
+        Ok(bytes)
     }
 
     /// A part of the list of studies.
@@ -169,9 +198,9 @@ impl Archive {
 
     async fn list_once<R: Row>(&self, address: &str) -> Result<Listed<R>, Trouble> {
         let request = Request::Get { address: address.into(), accept: ACCEPT_JSON };
-        let mut answer = self.transport.ask(&request).await.map_err(self.broken())?;
+        let mut answer = self.within(SILENCE_OF_LISTS, self.transport.ask(&request)).await?;
         check(&answer.head, Asked::List, &self.place())?;
-        let body = answer.read(LONGEST_LIST).await.map_err(self.broken())?;
+        let body = self.read(&mut answer, LONGEST_LIST, SILENCE_OF_LISTS).await?;
         Ok(read_rows(&body, &answer.head.content_type, &self.place())?)
     }
 
@@ -195,8 +224,9 @@ impl Archive {
     }
 
     async fn send_once(&self, request: &Request, instance: &str, length: usize) -> Result<StoreAnswer, Trouble> {
-        let mut answer = self.transport.ask(request).await.map_err(self.broken())?;
-        let said = answer.read(LONGEST_LIST).await.map_err(self.broken())?;
+        let on_its_way = Duration::from_secs(length as u64 / SLOW_LINE);
+        let mut answer = self.within(SILENCE + on_its_way, self.transport.ask(request)).await?;
+        let said = self.read(&mut answer, LONGEST_LIST, SILENCE).await?;
         let answer = stored(&answer.head, &said, length, &[instance.to_owned()], &self.place())?;
         answer.all(&self.place())?;
         Ok(answer)
@@ -249,16 +279,16 @@ impl Archive {
     async fn part(&self, address: &str, coming: &mut Coming<'_>) -> Result<(), Trouble> {
         let place = self.place();
         let request = Request::Get { address: address.into(), accept: ACCEPT_DICOM };
-        let mut answer = self.transport.ask(&request).await.map_err(self.broken())?;
+        let mut answer = self.within(SILENCE, self.transport.ask(&request)).await?;
         check(&answer.head, Asked::Retrieve, &place)?;
         let Ok(mut reader) = PartReader::new(&answer.head.content_type, Limits::default()) else {
-            let start = answer.read(ENOUGH).await.map_err(self.broken())?;
+            let start = self.read(&mut answer, ENOUGH, SILENCE).await?;
             return Err(not_dicom(&place, &answer.head.content_type, &start).into());
         };
         let odd = |error| ArchiveError::Body { place: place.clone(), error };
         let Answer { body, .. } = &mut answer;
         let mut turn = coming.bytes + TURN;
-        while let Some(piece) = body.next().await.map_err(self.broken())? {
+        while let Some(piece) = self.within(SILENCE, body.next()).await? {
             coming.bytes += piece.len() as u64;
             for part in reader.push(&piece).map_err(odd)? {
                 coming.take(part)?;
@@ -292,11 +322,17 @@ impl Archive {
 #[derive(Debug, Default)]
 struct Patience {
     asked: usize,
+    /// Whether it was waited for in vain.
+    was_silent: bool,
 }
 
 impl Patience {
     /// How long to wait before the same is asked again; `None` where that does not help.
     fn pause(&mut self, trouble: &Trouble) -> Option<Duration> {
+        // That took long enough: once more, and then somebody else should decide.
+        if matches!(trouble, Trouble::Silent { .. }) && std::mem::replace(&mut self.was_silent, true) {
+            return None;
+        }
         let wanted = trouble.retry_after().unwrap_or(0);
         let pause = PAUSES.get(self.asked).filter(|_| trouble.is_passing() && wanted <= LONGEST_PAUSE)?;
         self.asked += 1;
@@ -321,9 +357,9 @@ impl Coming<'_> {
 /// Lets whoever asks for what comes do something else once.
 async fn give_way() {
     let mut has_waited = false;
-    std::future::poll_fn(|_| match std::mem::replace(&mut has_waited, true) {
-        true => std::task::Poll::Ready(()),
-        false => std::task::Poll::Pending,
+    poll_fn(|_| match std::mem::replace(&mut has_waited, true) {
+        true => Poll::Ready(()),
+        false => Poll::Pending,
     })
     .await;
 }

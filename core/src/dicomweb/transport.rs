@@ -98,23 +98,6 @@ pub trait Body {
     fn next(&mut self) -> Later<'_, Result<Option<Vec<u8>>, Broken>>;
 }
 
-impl Answer {
-    /// The whole body, up to a limit, behind which it is cut.
-    ///
-    /// # Errors
-    /// [`Broken`]
-    pub async fn read(&mut self, limit: usize) -> Result<Vec<u8>, Broken> {
-        let mut bytes = Vec::new();
-        while bytes.len() < limit
-            && let Some(piece) = self.body.next().await?
-        {
-            bytes.extend_from_slice(&piece);
-        }
-        bytes.truncate(limit);
-        Ok(bytes)
-    }
-}
-
 /// What whoever asks cannot do on its own side.
 pub type OwnError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -128,6 +111,16 @@ pub enum Trouble {
         place: String,
         /// How.
         broken: Broken,
+    },
+    /// Nothing came any more.
+    #[error(
+        "{place}: no answer came for {seconds} s; the archive is overloaded, or a firewall or proxy on the way swallows what is sent"
+    )]
+    Silent {
+        /// The archive.
+        place: String,
+        /// For how long.
+        seconds: u64,
     },
     /// The archive said so.
     #[error(transparent)]
@@ -156,6 +149,7 @@ impl Trouble {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Broken { broken, .. } => broken.is_passing,
+            Self::Silent { .. } => true,
             Self::Archive(error) => error.is_passing(),
             Self::Address(_) | Self::Nothing { .. } | Self::Incomplete(_) | Self::Own(_) => false,
         }

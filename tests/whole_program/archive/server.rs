@@ -28,6 +28,7 @@ pub struct Request {
 /// What is answered.
 #[derive(Clone, Debug)]
 pub struct Reply {
+    /// 0 where there is no answer.
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
@@ -47,6 +48,11 @@ impl Reply {
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.into(), value.into()));
         self
+    }
+
+    /// Nobody is there: the connection ends without a word.
+    pub fn gone() -> Self {
+        Self::new(0, "", "")
     }
 
     pub fn cut(mut self, at: usize) -> Self {
@@ -135,6 +141,9 @@ fn file(page: &Path, asked: &str) -> Reply {
 }
 
 fn write(stream: &mut TcpStream, reply: &Reply) -> Option<()> {
+    if reply.status == 0 {
+        return stream.shutdown(Shutdown::Both).ok();
+    }
     let mut head =
         format!("HTTP/1.1 {} Answer\r\nConnection: close\r\nContent-Length: {}\r\n", reply.status, reply.body.len());
     for (name, value) in &reply.headers {

@@ -1,17 +1,26 @@
-//! An archive of paper: it answers as a test says, breaks off, forgets, and never lets time pass.
+//! An archive of paper: it answers as a test says, breaks off, falls silent, forgets, and never lets time pass.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
 use super::*;
-use crate::dicomweb::transport::{Body, Later};
+use crate::dicomweb::transport::Body;
 use crate::dicomweb::{Head, Refusal};
 
-/// A body, and whether the connection breaks behind it.
-type Sent = (Head, Vec<u8>, bool);
+/// A body, and what becomes of the connection behind it.
+type Sent = (Head, Vec<u8>, Then);
+
+#[derive(Clone, Copy, PartialEq)]
+enum Then {
+    Ends,
+    Breaks,
+    /// It stays open, and nothing comes any more.
+    IsSilent,
+}
+
 type Answering = Box<dyn Fn(&str, usize) -> Sent>;
 
 #[derive(Default)]
@@ -26,15 +35,19 @@ struct Paper {
     seen: Rc<RefCell<Seen>>,
 }
 
-struct Pieces(VecDeque<u8>, usize, bool);
+struct Pieces(VecDeque<u8>, usize, Then);
 
 impl Body for Pieces {
     fn next(&mut self) -> Later<'_, Result<Option<Vec<u8>>, Broken>> {
         let piece: Vec<u8> = (0..self.1).map_while(|_| self.0.pop_front()).collect();
-        let next = match piece.is_empty() {
-            true if std::mem::take(&mut self.2) => Err(Broken::off("reset")),
-            true => Ok(None),
-            false => Ok(Some(piece)),
+        let next = match (piece.is_empty(), self.2) {
+            (false, _) => Ok(Some(piece)),
+            (true, Then::IsSilent) => return Box::pin(std::future::pending()),
+            (true, Then::Breaks) => {
+                self.2 = Then::Ends;
+                Err(Broken::off("reset"))
+            }
+            (true, Then::Ends) => Ok(None),
         };
         Box::pin(async move { next })
     }
@@ -52,10 +65,11 @@ impl Transport for Paper {
         };
         let before = seen.asked.iter().filter(|other| *other == address).count();
         seen.asked.push(address.clone());
-        let (head, body, is_cut) = (self.answer)(address, before);
-        let result = match head.status {
-            0 => Err(Broken::off("refused")),
-            _ => Ok(Answer { head, body: Box::new(Pieces(body.into(), 7, is_cut)) }),
+        let (head, body, then) = (self.answer)(address, before);
+        let result = match (head.status, then) {
+            (0, Then::IsSilent) => return Box::pin(std::future::pending()),
+            (0, _) => Err(Broken::off("refused")),
+            _ => Ok(Answer { head, body: Box::new(Pieces(body.into(), 7, then)) }),
         };
         Box::pin(async move { result })
     }
@@ -82,11 +96,11 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
 }
 
 fn json(rows: &str) -> Sent {
-    (Head { status: 200, content_type: "application/dicom+json".into(), ..Head::default() }, rows.into(), false)
+    (Head { status: 200, content_type: "application/dicom+json".into(), ..Head::default() }, rows.into(), Then::Ends)
 }
 
 fn status(status: u16) -> Sent {
-    (Head { status, ..Head::default() }, Vec::new(), false)
+    (Head { status, ..Head::default() }, Vec::new(), Then::Ends)
 }
 
 fn rows(tag: &str, numbers: std::ops::Range<usize>) -> String {
@@ -128,7 +142,7 @@ fn what_passes_is_asked_again_after_pauses_that_grow_and_what_does_not_pass_is_n
     }
     let busy = |seconds| {
         let head = Head { status: 503, retry_after: Some(seconds), ..Head::default() };
-        self::archive(move |_, before| if before == 0 { (head.clone(), Vec::new(), false) } else { json("[]") })
+        self::archive(move |_, before| if before == 0 { (head.clone(), Vec::new(), Then::Ends) } else { json("[]") })
     };
     let (archive, seen) = busy(30);
     assert!(wait(archive.studies(&StudyQuery::default(), Page { limit: 1, offset: 0 })).is_ok());
@@ -172,7 +186,7 @@ fn instance(number: usize) -> Vec<u8> {
 fn message(numbers: std::ops::Range<usize>) -> Sent {
     let files: Vec<Vec<u8>> = numbers.map(instance).collect();
     let body = store_body(&files.iter().map(Vec::as_slice).collect::<Vec<_>>());
-    (Head { status: 200, content_type: body.content_type, ..Head::default() }, body.bytes, false)
+    (Head { status: 200, content_type: body.content_type, ..Head::default() }, body.bytes, Then::Ends)
 }
 
 #[derive(Default)]
@@ -203,7 +217,7 @@ fn five(cut: usize) -> impl Fn(&str, usize) -> Sent {
         None => {
             let (head, mut body, _) = message(0..5);
             body.truncate(cut);
-            (head, body, true)
+            (head, body, Then::Breaks)
         }
         Some((_, list)) if list.starts_with('?') => json(if before == 0 { &ROWS_OF_FIVE } else { "[]" }),
         // Each breaks the first time, too.
@@ -213,7 +227,7 @@ fn five(cut: usize) -> impl Fn(&str, usize) -> Sent {
             if before == 0 {
                 body.truncate(cut % 300);
             }
-            (head, body, before == 0)
+            (head, body, if before == 0 { Then::Breaks } else { Then::Ends })
         }
     }
 }
@@ -255,7 +269,7 @@ fn what_is_there_is_not_asked_for_and_a_hole_is_never_filled_by_silence() {
         _ if address.ends_with("/1.4") => status(404),
         _ if !address.contains("/instances") => {
             let (head, body, _) = message(0..4);
-            (head, body, false)
+            (head, body, Then::Ends)
         }
         other => other,
     });
@@ -263,6 +277,33 @@ fn what_is_there_is_not_asked_for_and_a_hole_is_never_filled_by_silence() {
     let trouble = wait(archive.retrieve("1.7", "1.9", &mut kept)).unwrap_err();
     assert!(matches!(&trouble, Trouble::Incomplete(holes) if holes.missing == 1), "{trouble}");
     assert_eq!(kept.kept.len(), 4, "what came is kept");
+}
+
+#[test]
+fn what_falls_silent_is_asked_for_once_more_and_then_told() {
+    let silent = || (Head::default(), Vec::new(), Then::IsSilent);
+    let (archive, seen) = archive(move |_, _| silent());
+    let trouble = wait(archive.series("1.2")).unwrap_err().to_string();
+    assert!(trouble.starts_with("/dicom-web: no answer came for 60 s; "), "{trouble}");
+    assert_eq!(seen.borrow().asked.len(), 2);
+    assert_eq!(seen.borrow().pauses, [SILENCE_OF_LISTS, PAUSES[0], SILENCE_OF_LISTS]);
+    let (archive, seen) = self::archive(move |_, _| silent());
+    let trouble = wait(archive.send("1.3", &instance(3))).unwrap_err();
+    assert!(matches!(trouble, Trouble::Silent { seconds: 120, .. }), "{trouble}");
+    assert_eq!(seen.borrow().posted.len(), 2);
+
+    // In the middle of the whole answer, and of each one that is asked for then, the first time.
+    let length = message(0..5).1.len();
+    let falls_silent =
+        |(head, body, then): Sent| -> Sent { (head, body, if then == Then::Breaks { Then::IsSilent } else { then }) };
+    let (archive, seen) = self::archive(move |address, before| falls_silent(five(length / 2)(address, before)));
+    let mut kept = Kept::default();
+    wait(archive.retrieve("1.7", "1.9", &mut kept)).unwrap();
+    kept.kept.sort();
+    assert!(kept.kept.iter().map(|(_, bytes)| bytes.clone()).eq((0..5).map(instance)));
+    let why = |news: &News| matches!(news, News::OneByOne { why, .. } if why.contains("no answer came for 120 s"));
+    assert!(kept.news.iter().any(why), "{:?}", kept.news);
+    assert!(seen.borrow().pauses.iter().all(|pause| [SILENCE, PAUSES[0]].contains(pause)));
 }
 
 #[test]

@@ -16,6 +16,7 @@ impl Panel for Connected {
         let sends = if source.writes.is_empty() { "" } else { ", and structures go there when you send them" };
         let text = match archives.sending {
             Some(sending) => format!("Sending to {}: {} of {} files", source.name, sending.done, sending.of),
+            None if archives.is_busy() && cx.document.study.is_none() => format!("Asking {}\u{2026}", source.name),
             None => format!("Connected to {}. Nothing else leaves this computer.", source.name),
         };
         let hint = format!("{}: scans come from there{sends}. Everything is computed on this computer.", source.root);

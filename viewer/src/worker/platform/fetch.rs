@@ -13,11 +13,11 @@ use std::task::Poll;
 use std::time::Duration;
 
 use attention_anatomy::dicomweb::{ACCEPT_JSON, Answer, Body, Broken, Head, Later, Request, Transport};
-use js_sys::{Object, Promise, Reflect, Uint8Array};
+use js_sys::{Function, Object, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
-use web_sys::{DedicatedWorkerGlobalScope, Response};
+use web_sys::Response;
 use web_time::Instant;
 
 use super::wasm::reason;
@@ -26,8 +26,6 @@ use crate::worker::wasm::wake;
 
 /// Bytes that are read before anybody wants them.
 const AHEAD: usize = 32 << 20;
-/// Milliseconds after which it is looked whether there is room again.
-const LOOK_AGAIN: i32 = 4;
 
 #[wasm_bindgen]
 extern "C" {
@@ -72,6 +70,17 @@ struct Flow {
     pieces: VecDeque<Vec<u8>>,
     bytes: usize,
     over: Option<Result<(), Broken>>,
+    /// Called when there is room for more, or nobody wants more. (A timer would do, but in a tab that is not seen it runs once a second.)
+    room: Option<Function>,
+}
+
+impl Flow {
+    fn make_room(&mut self) {
+        if let Some(room) = self.room.take_if(|_| self.bytes <= AHEAD) {
+            // It only resolves a promise.
+            room.call0(&JsValue::NULL).ok();
+        }
+    }
 }
 
 /// An answer on its way; where nobody holds it any more, the browser is told.
@@ -83,6 +92,10 @@ struct Wire {
 impl Drop for Wire {
     fn drop(&mut self) {
         self.controller.abort();
+        let mut flow = self.flow.borrow_mut();
+        flow.pieces.clear();
+        flow.bytes = 0;
+        flow.make_room();
     }
 }
 
@@ -178,22 +191,17 @@ async fn read(reader: &Reader, flow: &RefCell<Flow>) -> Result<(), JsValue> {
             flow.pieces.push_back(piece);
         }
         wake();
-        while flow.borrow().bytes > AHEAD {
-            rest().await;
+        if flow.borrow().bytes > AHEAD {
+            room(flow).await;
         }
     }
 }
 
-async fn rest() {
-    let scope: DedicatedWorkerGlobalScope = js_sys::global().unchecked_into();
-    let rested = Promise::new(&mut |over, _| {
-        // Where there is no timer, it is over at once.
-        if scope.set_timeout_with_callback_and_timeout_and_arguments_0(&over, LOOK_AGAIN).is_err() {
-            over.call0(&JsValue::NULL).ok();
-        }
-    });
+/// Waits until there is room for more. Where nobody wants more, too: the next piece is an error then.
+async fn room(flow: &RefCell<Flow>) {
+    let made = Promise::new(&mut |made, _| flow.borrow_mut().room = Some(made));
     // It is never rejected.
-    JsFuture::from(rested).await.ok();
+    JsFuture::from(made).await.ok();
 }
 
 fn head(answer: &Response) -> Head {
@@ -235,6 +243,7 @@ impl Body for Wire {
             match flow.pieces.pop_front() {
                 Some(piece) => {
                     flow.bytes -= piece.len();
+                    flow.make_room();
                     Poll::Ready(Ok(Some(piece)))
                 }
                 None => match flow.over.take() {

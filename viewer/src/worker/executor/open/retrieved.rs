@@ -17,14 +17,15 @@ use crate::worker::error::{OpenError, PlatformError};
 use crate::worker::platform::{Platform, Promise, ask};
 use crate::worker::{ArchiveSeries, OpenPicture};
 
-/// How often a slice that has come is shown.
-const PICTURE_EVERY: Duration = Duration::from_millis(300);
+/// How often a slice that has come is shown; less often where that would take more than one part in so many of the time.
+const PICTURE_EVERY: Duration = Duration::from_millis(500);
+const PICTURE_PART: u32 = 10;
 /// It is at most so wide and high.
 const PICTURE: usize = 320;
 /// What the step is called, for whether it is worth being told again.
 const RETRIEVING: &str = "Retrieving";
-/// How often its numbers are worth that.
-const TELL_EVERY: Duration = Duration::from_millis(100);
+/// How often its numbers are worth that: each time the window is drawn.
+const TELL_EVERY: Duration = Duration::from_millis(250);
 
 /// What has come so far.
 #[derive(Default)]
@@ -44,7 +45,7 @@ pub(in super::super) struct Retrieving {
     of: ArchiveSeries,
     over: Promise<Result<(), Trouble>>,
     desk: Rc<RefCell<Desk>>,
-    /// How many had come when one was last shown, and when.
+    /// How many had come when one was last shown, and when the next may be.
     shown: Option<(usize, Instant)>,
     told: Option<Instant>,
 }
@@ -166,11 +167,11 @@ fn told(desk: &Desk, shown: &mut Option<(usize, Instant)>, told: &mut Option<Ins
         return None;
     }
     *told = Some(now);
-    let is_due =
-        shown.is_none_or(|(count, last)| count < desk.files.len() && now.duration_since(last) >= PICTURE_EVERY);
-    let picture = desk.files.last().filter(|_| is_due).and_then(picture);
-    if picture.is_some() {
-        *shown = Some((desk.files.len(), now));
+    let is_due = shown.is_none_or(|(count, next)| count < desk.files.len() && now >= next);
+    let newest = desk.files.last().filter(|_| is_due);
+    let picture = newest.and_then(picture);
+    if newest.is_some() {
+        *shown = Some((desk.files.len(), now + PICTURE_EVERY.max(now.elapsed() * PICTURE_PART)));
     }
     let how = if desk.is_slow { ", one by one" } else { "" };
     let (come, wanted, mb) = (desk.come, desk.wanted, desk.bytes as f64 / 1e6);
