@@ -47,6 +47,18 @@ pub enum GpuError {
         /// What the largest of its buffers needs.
         megabytes: u64,
     },
+    /// One slice of a training does not.
+    #[error(
+        "a slice of {rows} x {columns} pixels needs {megabytes} MB in one piece, more than every GPU gives, however small the batch; train a smaller network (`base`) or on a smaller field (`crop`), or on the CPU (`--device cpu`)"
+    )]
+    Slice {
+        /// Its rows.
+        rows: usize,
+        /// Its columns.
+        columns: usize,
+        /// What the largest of its buffers needs.
+        megabytes: u64,
+    },
 }
 
 /// What has happened to a device.

@@ -159,8 +159,8 @@ impl Layers {
         let mut state = plan.state();
         state.plan.load(&network.parameters(), network.epsilon());
         let Outputs { logits, features, .. } = match state.plan.infer(stacks, slices, [height, width]) {
-            // More slices at once than fit: those of a training do.
-            Err(GpuError::Batch { .. }) => return Ok(None),
+            // More slices at once than fit, or larger ones: those of a training do.
+            Err(GpuError::Batch { .. } | GpuError::Slice { .. }) => return Ok(None),
             found => found?,
         };
         let device = self.device.clone().inner();

@@ -157,7 +157,8 @@ impl GpuTrainingPlan {
     /// browser.
     ///
     /// # Errors
-    /// [`GpuError::Batch`] for one that is too large, [`GpuError::Lost`], [`GpuError::Refused`].
+    /// [`GpuError::Batch`] for one that is too large, [`GpuError::Slice`] where one slice of it is, [`GpuError::Lost`],
+    /// [`GpuError::Refused`].
     ///
     /// # Panics
     /// Where no weights were loaded.
@@ -172,9 +173,13 @@ impl GpuTrainingPlan {
         let Self { work, layers, .. } = self;
         let layers = layers.as_ref().expect("weights are loaded first");
         let widest = layers.encoder[0].channels().max(CLASS_COUNT).next_multiple_of(LANES);
-        let most = (widest * size[0] * size[1] * slices * size_of::<f32>()) as u64;
+        let [rows, columns] = size;
+        let of_slice = (widest * rows * columns * size_of::<f32>()) as u64;
+        if of_slice > MOST_BYTES {
+            return Err(GpuError::Slice { rows, columns, megabytes: of_slice >> 20 });
+        }
+        let most = of_slice * slices as u64;
         if most > MOST_BYTES {
-            let [rows, columns] = size;
             return Err(GpuError::Batch { slices, rows, columns, megabytes: most >> 20 });
         }
         let input = work.upload_planes(stacks, size, slices);

@@ -209,9 +209,18 @@ fn a_batch_that_is_too_large_and_a_device_that_is_gone_are_errors_with_a_sentenc
     let Some(mut plan) = plan(Tuning::SOFTWARE) else { return };
     let example = Example::new(&NetworkConfig { base: 4, levels: 2, stack: 1, attention: false }, 1, [8, 8]);
     plan.load(&example.parameters, example.epsilon);
-    let side = 1024;
-    let error = plan.forward(&vec![0.0; side * side], 1, [side, side], true).unwrap_err();
-    assert!(error.to_string().contains("144 MB") && error.to_string().contains("micro_batch"), "{error}");
+    // 36 maps of 32 bits: 81 MB a slice of 768 x 768, 144 of 1024 x 1024.
+    let mut refused = |slices: usize, side: usize| {
+        plan.forward(&vec![0.0; slices * side * side], slices, [side, side], true).unwrap_err().to_string()
+    };
+    let error = refused(2, 768);
+    assert!(error.starts_with("a batch of 2 slices of 768 x 768 pixels needs 162 MB"), "{error}");
+    assert!(error.contains("a smaller `micro_batch`") && !error.contains("--device"), "{error}");
+    for slices in [1, 2] {
+        let error = refused(slices, 1024);
+        assert!(error.starts_with("a slice of 1024 x 1024 pixels needs 144 MB"), "{error}");
+        assert!(error.contains("a smaller network") && !error.contains("micro_batch"), "{error}");
+    }
     plan.forward(&example.stacks, 1, [8, 8], true).unwrap();
     let gpu: Gpu = plan.gpu().clone();
     gpu.destroy();
