@@ -259,6 +259,27 @@ fn check_says_all_that_is_wrong_and_ends_with_a_code() {
 }
 
 #[test]
+fn check_names_the_option_that_mends_a_series_as_segment_does() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, option) in [
+        ("sliceincrement-001", Some("--fill-gaps")),
+        ("gantrytilting-001", Some("--correct-tilt")),
+        // Slices of two directions: nothing mends that.
+        ("sliceorientation-001", None),
+    ] {
+        let slices = unpack("dicom-geometry.zip", &format!("{name}/"), folder.path());
+        let series = slices[0].parent().unwrap();
+        let checked = run(program("check").arg(series));
+        let refused = run(&mut crate::support::segment(series, &folder.path().join("out")));
+        for (code, said) in [(checked.code, &checked.stdout), (refused.code, &refused.stderr)] {
+            assert_eq!(code, Some(1), "{name}: {said}");
+            let mended = said.lines().find_map(|line| Some(line.split_once("; or have it mended with ")?.1.trim()));
+            assert_eq!(mended, option, "{name}: {said}");
+        }
+    }
+}
+
+#[test]
 fn a_series_with_a_gap_is_refused_with_the_option_that_mends_it() {
     let folder = tempfile::tempdir().unwrap();
     let slices = unpack("ct-dicom-jpeg2000.zip", "", folder.path());

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use attention_anatomy::formats::{self, Finding, Weight};
 
-use crate::{files, progress};
+use crate::{files, progress, series};
 
 /// Says all that is wrong with a CT series, a structure set, a segmentation or a label map. Ends with 0 if it can be used as it is, with 1
 /// if it cannot.
@@ -58,9 +58,17 @@ fn called(weight: Weight) -> &'static str {
     }
 }
 
+/// What a finding says, with the option that would mend it.
+fn sentence(finding: &Finding) -> String {
+    match finding.repair {
+        Some(repair) => series::with_option(&finding.sentence, repair),
+        None => finding.sentence.clone(),
+    }
+}
+
 fn as_json(finding: &Finding) -> serde_json::Value {
     serde_json::json!({
-        "weight": called(finding.weight), "about": finding.about, "sentence": finding.sentence
+        "weight": called(finding.weight), "about": finding.about, "sentence": sentence(finding)
     })
 }
 
@@ -73,8 +81,8 @@ fn print(input: &Path, findings: &[Finding]) {
         (wrong, doubts) => format!("{wrong} wrong, {doubts} to look at"),
     };
     progress::print_line(&format!("{}: {summary}", input.display()));
-    for Finding { weight, about, sentence } in findings {
-        let about = if about.is_empty() { String::new() } else { format!("{about}: ") };
-        progress::print_line(&format!("  {:<6}{about}{sentence}", called(*weight)));
+    for finding in findings {
+        let about = if finding.about.is_empty() { String::new() } else { format!("{}: ", finding.about) };
+        progress::print_line(&format!("  {:<6}{about}{}", called(finding.weight), sentence(finding)));
     }
 }

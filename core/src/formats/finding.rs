@@ -1,5 +1,7 @@
 //! What a check has found, in a clinician's words.
 
+use super::dicom::Repair;
+
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Weight {
@@ -20,10 +22,12 @@ pub struct Finding {
     pub about: String,
     /// What it is, and what to do.
     pub sentence: String,
+    /// What mends it, if somebody asks for that.
+    pub repair: Option<Repair>,
 }
 
 impl Finding {
     pub(super) fn new(weight: Weight, about: &str, sentence: impl ToString) -> Self {
-        Self { weight, about: about.to_owned(), sentence: sentence.to_string() }
+        Self { weight, about: about.to_owned(), sentence: sentence.to_string(), repair: None }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::DicomError;
 use super::reader::volume_of;
-use super::repairs::Repairs;
+use super::repairs::{Repair, Repairs};
 use super::series::{ImageFile, Series, SeriesInfo};
 use super::survey::{Survey, headers, hounsfield_doubt, survey_of};
 use super::{can_refer, pixels};
@@ -79,13 +79,20 @@ fn one_series(files: &[(String, Vec<u8>)], survey: &Survey, n: usize, series: &S
     let is_scout = !series.is_axial || members.iter().all(|i| i.header.is_localizer());
     match &series.stack {
         Err(error) if is_scout => found(Weight::Note, &format!("is no volume: {error}")),
-        Err(error) => found(Weight::Wrong, error),
+        Err(_) => {}
         Ok(_) => series.notes.iter().for_each(|note| found(Weight::Doubt, note)),
     }
     if let Modality::Other(modality) = &info.modality {
         found(Weight::Note, &format!("is {modality}, and only CT is outlined"));
     }
-    if series.stack.is_err() || !faults.is_empty() || is_scout {
+    if is_scout {
+        return;
+    }
+    if let Err(error) = &series.stack {
+        findings.push(Finding { repair: Repair::of(error), ..Finding::new(Weight::Wrong, &about, error) });
+        return;
+    }
+    if !faults.is_empty() {
         return;
     }
     if let Some(grid) = &info.grid

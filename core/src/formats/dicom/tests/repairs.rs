@@ -6,6 +6,7 @@ use dicom_dictionary_std::tags;
 use super::super::{DicomError, Repair, Repairs, SeriesChoice, SeriesRequest, SeriesSurvey, find_series, read_series};
 use super::{SliceFile, series};
 use crate::formats::analytic::derive;
+use crate::formats::finding::{Finding, Weight};
 use crate::formats::rtstruct::{self, WriteOptions};
 use crate::formats::seg;
 use crate::formats::structures::{Drawn, SeriesLink, Structure, TargetGrid};
@@ -56,6 +57,14 @@ fn two_missing_slices_are_filled_in_marked_and_not_written_on() {
             assert_eq!(inside, if gone.contains(&k) { 0 } else { 12 }, "slice {k}");
         }
     }
+    // A check says so, too: of what is wrong, and of nothing else.
+    let mended = |files| {
+        let wrong = |finding: Finding| (finding.weight == Weight::Wrong).then_some(finding.repair);
+        crate::formats::check(files).into_iter().filter_map(wrong).collect::<Vec<_>>()
+    };
+    assert_eq!(mended(with_gaps(9, &[3])), [Some(Repair::FillGaps)]);
+    assert_eq!(mended(tilted(DEGREES, 12)), [Some(Repair::CorrectTilt)]);
+    assert_eq!(mended(with_gaps(9, &[2, 3, 5])), [None::<Repair>]);
     let three = read_series(with_gaps(9, &[2, 3, 5]), asking(FILL)).unwrap_err();
     assert!(matches!(three, DicomError::MissingSlices { missing: 3, .. }), "{three}");
     assert_eq!(Repair::of(&three), None);
