@@ -59,7 +59,7 @@ pub use predict::{SlicePredictions, predict};
 pub use router::Ablation;
 pub use session::{Advance, Cohort, Ended, Session, TrainEvent};
 pub use tasks::{Choice, Part, PlannedTask};
-pub use validation::{ValidationReport, validate};
+pub use validation::ValidationReport;
 #[cfg(not(target_family = "wasm"))]
 pub use variant::{PAPER_ROWS, PaperRow, Trials, TrialsError, Variant};
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use burn::tensor::Device;
 
-use super::validation::validate_by;
+use super::validation::validate;
 use super::{StepReport, TrainError, Trainer, TrainingConfig, TrainingDevice, ValidationReport};
 use crate::anatomy::OrganSet;
 use crate::dataset::{Batch, PatientSplit, PreparedCase, Sampler};
@@ -251,6 +251,6 @@ impl Session {
             return Ok(None);
         }
         let (layers, limit) = (self.trainer.layers.as_ref(), config.validation_slices);
-        validate_by(layers, network, validation, &config.input(), *trained, limit, device).await.map(Some)
+        validate(layers, network, validation, &config.input(), *trained, limit, device).await.map(Some)
     }
 }

@@ -1,3 +1,4 @@
+use super::validation::validate;
 use super::*;
 use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT, Organ, OrganSet};
 use crate::dataset::{Augmentation, Hpa, Planes, Target};
@@ -126,7 +127,8 @@ fn training_on_two_partial_sets_lowers_the_loss_and_learns_the_regions() {
     let reports = run(&mut trainer, 80);
     assert!(reports[79].total < 0.5 * reports[0].total, "{} -> {}", reports[0].total, reports[79].total);
     let trained = [Organ::Liver, Organ::BrainStem].into_iter().collect();
-    let report = pollster::block_on(validate(&trainer.network(), &cases(), &input(), trained, 20, &device)).unwrap();
+    let report =
+        pollster::block_on(validate(None, &trainer.network(), &cases(), &input(), trained, 20, &device)).unwrap();
     assert_eq!(report.region_accuracy, Some(1.0));
     assert!(report.mean_dice.unwrap() > 0.8, "{:?}", report.mean_dice);
 }
@@ -387,7 +389,7 @@ fn validation_gives_what_was_never_learned_to_the_background_as_inference_does()
     let plain = NetworkConfig { attention: false, ..config(None).network };
     let network = plain.init(&device).map(&mut Constant(Vec::new()));
     let report = |trained: OrganSet| {
-        pollster::block_on(validate(&network, &cases(), &input(), trained, 4, &device)).unwrap().dice
+        pollster::block_on(validate(None, &network, &cases(), &input(), trained, 4, &device)).unwrap().dice
     };
     let liver = Organ::Liver.index();
     assert_eq!(

@@ -38,27 +38,12 @@ fn choose(cases: &[PreparedCase], limit: usize) -> Vec<SliceRef> {
     (0..n).map(|i| all[i * all.len() / n]).collect()
 }
 
-/// Runs `network` (validation state) on held-out slices, at most `limit`. Organs outside `trained` are never drawn, as in
-/// inference.
+/// Runs `network` (validation state) on held-out slices, at most `limit`, by `layers` of a training where they compute on a GPU. Organs
+/// outside `trained` are never drawn, as in inference.
 ///
 /// # Errors
 /// [`TrainError::Device`]: it gives no answer.
-pub async fn validate(
-    network: &AttentionAnatomy,
-    cases: &[PreparedCase],
-    input: &InputConfig,
-    trained: OrganSet,
-    limit: usize,
-    device: &Device,
-) -> Result<ValidationReport, TrainError> {
-    validate_by(None, network, cases, input, trained, limit, device).await
-}
-
-/// The same by layers of a training, where they compute on a GPU.
-///
-/// # Errors
-/// [`TrainError::Device`].
-pub(super) async fn validate_by(
+pub(super) async fn validate(
     layers: Option<&Layers>,
     network: &AttentionAnatomy,
     cases: &[PreparedCase],

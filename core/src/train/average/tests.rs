@@ -1,7 +1,8 @@
 use super::*;
 use crate::infer::device::cpu;
 use crate::train::samples::{config, loaded};
-use crate::train::{Cohort, Trainer, TrainingConfig, validate};
+use crate::train::validation::validate;
+use crate::train::{Cohort, Trainer, TrainingConfig};
 
 fn plain(values: &Tensor<1>) -> Vec<f32> {
     values.to_data().try_to_vec().unwrap()
@@ -63,6 +64,7 @@ fn one_that_keeps_nothing_is_the_trained_network_with_statistics_of_its_own() {
         assert!(apart < 0.05, "{path}: {apart}");
     }
     let found = pollster::block_on(validate(
+        None,
         &averaged,
         &data.patients.validation,
         &config.input(),
