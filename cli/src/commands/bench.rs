@@ -210,7 +210,7 @@ pub(super) fn slices(engine: &mut dyn Engine, tile: &Tile, count: usize, at_once
 /// Milliseconds and GFLOP/s of every operation of a slice on the processor: of many slices the fastest time of each.
 fn profile(model: &Model, args: &Args) -> Result<ExitCode> {
     let (network, info) = weights::read(&model.bytes, &Device::flex())?;
-    let plan = Plan::compile(&pytorch::tensors(&network.fold())?)?;
+    let plan = Plan::compile(&pytorch::tensors(&network.fold())?, None)?;
     let crop = info.input.crop;
     let processor = Processor::new(if args.one_thread { Threads::One } else { Threads::All });
     let Tile { place, stack } = made_up_tile(&model.info.input, args.body);

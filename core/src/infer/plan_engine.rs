@@ -90,12 +90,9 @@ impl PlanEngine {
         enabled: OrganSet,
         name: String,
     ) -> Result<Self, WeightsError> {
-        let gauge = network.gauge().cloned();
+        let line = network.gauge().map(|gauge| gauge.line());
         let tensors = pytorch::tensors(&network.fold())?;
-        let mut plan = Plan::compile(&tensors).map_err(|e| WeightsError::Mismatch(e.to_string()))?;
-        if let Some(gauge) = &gauge {
-            plan.set_attention_line(gauge.line());
-        }
+        let plan = Plan::compile(&tensors, line).map_err(|e| WeightsError::Mismatch(e.to_string()))?;
         Ok(Self {
             plan,
             name,

@@ -4,8 +4,7 @@ use super::convolution::{Convolution, Filter, Term};
 use super::error::PlanError;
 use super::head::Head;
 use super::layout::{Layout, Operation, Place, Step, Sum, Taps};
-use super::region::RegionLayers;
-use crate::anatomy::ORGAN_COUNT;
+use super::region::{AttentionLine, RegionLayers};
 
 /// What a step computes.
 #[derive(Debug)]
@@ -36,12 +35,12 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// `bytes` is a SafeTensors file with the folded network in PyTorch's names and layout.
+    /// `bytes` is a SafeTensors file with the folded network in PyTorch's names and layout; `line` changes its attention, if it has any.
     ///
     /// # Errors
     /// A tensor that is missing or has no fitting shape.
-    pub fn compile(bytes: &[u8]) -> Result<Self, PlanError> {
-        let Layout { steps, places, maps, ends, input, output, levels, head } = Layout::read(bytes)?;
+    pub fn compile(bytes: &[u8], line: Option<AttentionLine>) -> Result<Self, PlanError> {
+        let Layout { steps, places, maps, ends, input, output, levels, head } = Layout::read(bytes, line)?;
         let step = |Step { name, work, inputs, residual, output, flow }: Step<Operation>| {
             let work = match work {
                 Operation::Sum(sum) => Work::Convolution(convolution(&sum)),
@@ -51,15 +50,6 @@ impl Plan {
         };
         let steps = steps.into_iter().map(step).collect();
         Ok(Self { steps, places, maps, ends, input, output, levels, head })
-    }
-
-    /// Gives scale z4 + offset in place of the attention z4 of each organ; nothing where there is none.
-    pub fn set_attention_line(&mut self, line: ([f32; ORGAN_COUNT], [f32; ORGAN_COUNT])) {
-        for step in &mut self.steps {
-            if let Work::Region(region) = &mut step.work {
-                region.set_attention_line(line);
-            }
-        }
     }
 
     /// The side that an input must be a multiple of.

@@ -9,8 +9,7 @@ use safetensors::SafeTensors;
 use super::blocked::Shape;
 use super::error::PlanError;
 use super::head::Head;
-use super::region::RegionLayers;
-use crate::anatomy::ORGAN_COUNT;
+use super::region::{AttentionLine, RegionLayers};
 
 /// An input under a kernel.
 #[derive(Clone, Debug, PartialEq)]
@@ -138,11 +137,11 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// `bytes` is a SafeTensors file with the folded network in PyTorch's names and layout.
+    /// `bytes` is a SafeTensors file with the folded network in PyTorch's names and layout; `line` changes its attention, if it has any.
     ///
     /// # Errors
     /// A tensor that is missing or has no fitting shape.
-    pub fn read(bytes: &[u8]) -> Result<Self, PlanError> {
+    pub fn read(bytes: &[u8], line: Option<AttentionLine>) -> Result<Self, PlanError> {
         let tensors = SafeTensors::deserialize(bytes).map_err(|e| PlanError::Tensor(e.to_string()))?;
         let mut builder = Builder { tensors, maps: Vec::new(), drafts: Vec::new() };
         let stack = builder.tensor("encoder.levels.0.first.conv.weight")?.shape[1];
@@ -156,7 +155,7 @@ impl Layout {
         }
         let levels = features.len();
         if builder.has("region.reduce.conv.weight") {
-            builder.region(x)?;
+            builder.region(x, line)?;
         }
         for (step, skip) in features.iter().rev().skip(1).enumerate() {
             let module = format!("decoder.steps.{step}");
@@ -168,15 +167,6 @@ impl Layout {
         let Builder { maps, drafts, .. } = builder;
         let (steps, places, of) = assign(drafts, &maps, input, x);
         Ok(Self { steps, places, maps, ends: [input, x], input: of[input], output: of[x], levels, head })
-    }
-
-    /// Gives scale z4 + offset in place of the attention z4 of each organ; nothing where there is none.
-    pub fn set_attention_line(&mut self, line: ([f32; ORGAN_COUNT], [f32; ORGAN_COUNT])) {
-        for step in &mut self.steps {
-            if let Operation::Region(region) = &mut step.work {
-                region.set_attention_line(line);
-            }
-        }
     }
 }
 
@@ -317,7 +307,7 @@ impl Builder<'_> {
     }
 
     /// The region branch on the deepest features.
-    fn region(&mut self, features: usize) -> Result<(), PlanError> {
+    fn region(&mut self, features: usize, line: Option<AttentionLine>) -> Result<(), PlanError> {
         let mut x = features;
         for module in ["region.reduce.conv", "region.conv.conv"] {
             let (weight, bias) = self.convolution(module)?;
@@ -331,6 +321,7 @@ impl Builder<'_> {
         let work = RegionLayers::new(
             self.maps[x].channels,
             [layer("region.shared")?, layer("region.region")?, layer("region.attention")?],
+            line,
         )?;
         self.push("region.pool".into(), Operation::Region(work), vec![x], None, x);
         Ok(())

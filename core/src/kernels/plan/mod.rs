@@ -38,5 +38,5 @@ pub use air::Air;
 pub use compile::Plan;
 pub use error::PlanError;
 pub use head::Probabilities;
-pub use region::RegionAnswer;
+pub use region::{AttentionLine, RegionAnswer};
 pub use run::{Arena, Features, Timing};

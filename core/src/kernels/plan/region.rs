@@ -17,6 +17,9 @@ pub struct RegionAnswer {
     pub attention: [f32; ORGAN_COUNT],
 }
 
+/// Scale and offset of each organ's attention z4: scale z4 + offset is given in its place.
+pub type AttentionLine = ([f32; ORGAN_COUNT], [f32; ORGAN_COUNT]);
+
 /// A fully connected layer, `[out, in]`.
 #[derive(Clone, Debug)]
 struct Layer {
@@ -37,16 +40,20 @@ pub struct RegionLayers {
     shared: Layer,
     region: Layer,
     attention: Layer,
-    /// Scale and offset of each organ's attention.
-    line: ([f32; ORGAN_COUNT], [f32; ORGAN_COUNT]),
+    line: AttentionLine,
 }
 
 impl RegionLayers {
-    /// Weight `[out, in]` and bias of the shared layer on `channels`, of the region's and of the attention's.
+    /// Weight `[out, in]` and bias of the shared layer on `channels`, of the region's and of the attention's; attention as it is where
+    /// there is no `line`.
     ///
     /// # Errors
     /// Sizes that do not fit.
-    pub fn new(channels: usize, layers: [(Vec<f32>, Vec<f32>); 3]) -> Result<Self, PlanError> {
+    pub fn new(
+        channels: usize,
+        layers: [(Vec<f32>, Vec<f32>); 3],
+        line: Option<AttentionLine>,
+    ) -> Result<Self, PlanError> {
         let [shared, region, attention] = layers.map(|(weight, bias)| Layer { weight, bias });
         let fits = |layer: &Layer, inputs: usize, outputs: usize| {
             layer.bias.len() == outputs && layer.weight.len() == inputs * outputs
@@ -60,7 +67,8 @@ impl RegionLayers {
         {
             return Err(PlanError::Tensor("the region branch's layers do not fit each other".into()));
         }
-        Ok(Self { shared, region, attention, line: ([1.0; ORGAN_COUNT], [0.0; ORGAN_COUNT]) })
+        let line = line.unwrap_or(([1.0; ORGAN_COUNT], [0.0; ORGAN_COUNT]));
+        Ok(Self { shared, region, attention, line })
     }
 
     /// Outputs of the shared layer.
@@ -74,11 +82,6 @@ impl RegionLayers {
         let [shared, region, attention] = [&self.shared, &self.region, &self.attention].map(|l| [&l.weight, &l.bias]);
         let (scale, offset) = &self.line;
         [shared[0], shared[1], region[0], region[1], attention[0], attention[1], &scale[..], &offset[..]]
-    }
-
-    /// Gives scale z4 + offset in place of z4.
-    pub fn set_attention_line(&mut self, line: ([f32; ORGAN_COUNT], [f32; ORGAN_COUNT])) {
-        self.line = line;
     }
 
     /// From the branch's last maps, of a part of the field where `around` has air's maps of all of it, and the row and column at

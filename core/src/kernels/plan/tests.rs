@@ -180,7 +180,7 @@ fn a_transposed_convolution_equals_burns() {
 }
 
 fn plan_of(network: &AttentionAnatomy) -> Plan {
-    Plan::compile(&pytorch::tensors(&network.clone().fold()).unwrap()).unwrap()
+    Plan::compile(&pytorch::tensors(&network.clone().fold()).unwrap(), None).unwrap()
 }
 
 #[test]
@@ -260,10 +260,10 @@ fn every_operation_of_a_slice_is_timed_and_together_they_are_all_multiply_adds()
 
 #[test]
 fn tensors_that_make_no_network_are_refused() {
-    assert!(Plan::compile(b"nothing").is_err());
+    assert!(Plan::compile(b"nothing", None).is_err());
     let network = NetworkConfig { base: 4, levels: 2, stack: 5, attention: true }.init(&Device::flex());
     // Not folded: there are no biases.
-    let error = Plan::compile(&pytorch::tensors(&network).unwrap()).unwrap_err();
+    let error = Plan::compile(&pytorch::tensors(&network).unwrap(), None).unwrap_err();
     assert!(error.to_string().contains("encoder.levels.0.first.conv.bias"), "{error}");
 }
 

@@ -18,6 +18,7 @@ use super::uniforms::Uniforms;
 use super::weights::{LANES, pack, pack_region};
 use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT, REGION_COUNT};
 use crate::kernels::plan::layout::{Flow, Layout, Operation, Place};
+use crate::kernels::plan::region::AttentionLine;
 use crate::kernels::plan::window::{Span, Windows};
 
 /// WebGPU's default: what a buffer may have that is bound.
@@ -98,14 +99,11 @@ impl Network {
     pub fn compile(
         gpu: &Gpu,
         bytes: &[u8],
-        line: Option<([f32; ORGAN_COUNT], [f32; ORGAN_COUNT])>,
+        line: Option<AttentionLine>,
         field: usize,
         air: f32,
     ) -> Result<Self, GpuError> {
-        let mut layout = Layout::read(bytes).map_err(|e| GpuError::Network(e.to_string()))?;
-        if let Some(line) = line {
-            layout.set_attention_line(line);
-        }
+        let layout = Layout::read(bytes, line).map_err(|e| GpuError::Network(e.to_string()))?;
         Self::new(gpu, &layout, field, air)
     }
 

@@ -44,7 +44,7 @@ impl Pair {
     fn new(config: &NetworkConfig, gpu: &Gpu, field: usize) -> Self {
         let bytes = pytorch::tensors(&config.init(&Device::flex()).fold()).unwrap();
         let network = Network::compile(gpu, &bytes, None, field, 0.0).unwrap();
-        Self { plan: Plan::compile(&bytes).unwrap(), network, stack: config.stack }
+        Self { plan: Plan::compile(&bytes, None).unwrap(), network, stack: config.stack }
     }
 
     /// How far the probabilities are from the processor's, and what the region branch says.
