@@ -101,23 +101,33 @@ impl Orthanc {
     }
 }
 
-/// Voxels and centre (LPS, mm) of every organ of a label map, by its TG-263 name.
-fn centres(labels: &Path) -> BTreeMap<String, [f64; 4]> {
+/// [`centres`] of a label map by its sform, read here: the program's geometry takes no part.
+fn centres_of_file(labels: &Path) -> BTreeMap<String, [f64; 4]> {
     let nifti = Nifti::read(labels);
-    let [nx, ny, _] = nifti.size();
     let affine: Vec<f64> =
         nifti.sform.chunks(4).map(|b| f64::from(f32::from_le_bytes(b.try_into().unwrap()))).collect();
-    let mut sums: BTreeMap<u8, [f64; 4]> = BTreeMap::new();
-    for (n, &label) in nifti.voxels.iter().enumerate().filter(|(_, label)| **label > 0) {
-        let at = [n % nx, n / nx % ny, n / (nx * ny)].map(|index| index as f64);
-        let sum = sums.entry(label).or_default();
-        sum[0] += 1.0;
-        for axis in 0..3 {
+    centres(nifti.size(), &nifti.voxels, |at| {
+        std::array::from_fn(|axis| {
             let row = &affine[4 * axis..4 * axis + 4];
             // NIfTI counts to the right and to the front, DICOM to the left and to the back.
             let sign = if axis < 2 { -1.0 } else { 1.0 };
-            sum[axis + 1] += sign * (row[0] * at[0] + row[1] * at[1] + row[2] * at[2] + row[3]);
-        }
+            sign * (row[0] * at[0] + row[1] * at[1] + row[2] * at[2] + row[3])
+        })
+    })
+}
+
+/// Voxels and centre (LPS, mm) of every organ of labels, by its TG-263 name; `place` is where an index lies.
+pub fn centres(
+    [nx, ny, _]: [usize; 3],
+    labels: &[u8],
+    place: impl Fn([f64; 3]) -> [f64; 3],
+) -> BTreeMap<String, [f64; 4]> {
+    let mut sums: BTreeMap<u8, [f64; 4]> = BTreeMap::new();
+    for (n, &label) in labels.iter().enumerate().filter(|(_, label)| **label > 0) {
+        let point = place([n % nx, n / nx % ny, n / (nx * ny)].map(|index| index as f64));
+        let sum = sums.entry(label).or_default();
+        sum[0] += 1.0;
+        (0..3).for_each(|axis| sum[axis + 1] += point[axis]);
     }
     let named = |(label, [count, x, y, z]): (u8, [f64; 4])| {
         (Organ::from_label(label).unwrap().tg263().to_owned(), [count, x / count, y / count, z / count])
@@ -177,7 +187,7 @@ fn a_scan_goes_through_a_real_archive_and_its_structures_come_back_from_it() {
 
     let Some(read) = read_back(&structures) else { return left_out(NO_PYDICOM) };
     assert_eq!(read["study"], STUDY);
-    let expected = centres(&out.join("labels.nii.gz"));
+    let expected = centres_of_file(&out.join("labels.nii.gz"));
     assert!(!expected.is_empty());
     for modality in ["RTSTRUCT", "SEG"] {
         let found = read[modality].as_object().unwrap();

@@ -1,19 +1,16 @@
 //! The page beside an archive: it opens what a link names, sends back what was corrected, and asks nobody else.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use attention_anatomy::anatomy::Organ;
 use attention_anatomy::formats::dicom::{SeriesChoice, read_series};
-use attention_anatomy::volume::CtVolume;
 use serde_json::json;
 use whole_program_tests::{left_out, wait};
 
 use super::chromium::SHIFT;
 use super::*;
-use crate::archive::orthanc::{MISSING, NO_PYDICOM, Orthanc, read_back};
+use crate::archive::orthanc::{MISSING, NO_PYDICOM, Orthanc, centres, read_back};
 use crate::archive::server::{Archive, Reply, Request, SERIES, STUDY, Shelf};
 use crate::support::{files_below, unpack_identified};
 
@@ -35,23 +32,6 @@ fn notices(browser: &mut Chromium) -> String {
 }
 
 const SAYS: &str = "window.attention_anatomy_status?.()?.notices.join(' ')";
-
-/// Voxels and centre (LPS, mm) of each organ, by its TG-263 name.
-fn centres(ct: &CtVolume, labels: &[u8]) -> BTreeMap<String, [f64; 4]> {
-    let [nx, ny, _] = ct.geometry.size;
-    let mut sums: BTreeMap<u8, [f64; 4]> = BTreeMap::new();
-    for (n, &label) in labels.iter().enumerate().filter(|(_, label)| **label > 0) {
-        let index = [n % nx, n / nx % ny, n / (nx * ny)].map(|index| index as f64);
-        let point = ct.geometry.to_patient(index);
-        let sum = sums.entry(label).or_default();
-        sum[0] += 1.0;
-        (0..3).for_each(|axis| sum[axis + 1] += point[axis]);
-    }
-    let named = |(label, [count, x, y, z]): (u8, [f64; 4])| {
-        (Organ::from_label(label).unwrap().tg263().to_owned(), [count, x / count, y / count, z / count])
-    };
-    sums.into_iter().map(named).collect()
-}
 
 fn all_labels(browser: &mut Chromium, slices: usize) -> Vec<u8> {
     (0..slices).flat_map(|k| labels_of(browser, k as u64)).collect()
@@ -103,7 +83,7 @@ fn a_link_opens_a_study_of_a_real_archive_and_what_was_corrected_goes_back_to_it
     let Some(read) = read_back(&new.iter().map(|name| back.join(name)).collect::<Vec<_>>()) else {
         return left_out(NO_PYDICOM);
     };
-    let expected = centres(&ct, &sent);
+    let expected = centres(ct.geometry.size, &sent, |index| ct.geometry.to_patient(index));
     assert!(!expected.is_empty());
     for modality in ["RTSTRUCT", "SEG"] {
         let found = read[modality].as_object().unwrap();
