@@ -13,9 +13,8 @@ use super::server::{SERIES, STUDY};
 use super::{archive, without_proxy};
 use crate::support::{Nifti, files_below, program, run, succeed, unpack_identified};
 
-/// Where Debian and its relatives have the plugin.
-const PLUGIN: &str = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so";
-const PAGES: &str = "/usr/share/orthanc/plugins/libServeFolders.so";
+/// Its configuration as `cargo xtask archive` has it, with the plugins where Debian and its relatives have them.
+const CONFIGURATION: &str = include_str!("../../../xtask/src/archive/orthanc.json");
 /// How far a centre may lie from that of the label map, mm.
 const CLOSE_MM: f64 = 0.01;
 
@@ -54,33 +53,21 @@ impl Orthanc {
 
     /// With a page on the same origin, below `/viewer`, and then without asking who asks.
     pub fn start_beside(folder: &Path, page: Option<&Path>) -> Option<Self> {
-        let program = found("Orthanc").filter(|_| Path::new(PLUGIN).is_file())?;
+        let mut configuration: serde_json::Value = serde_json::from_str(CONFIGURATION).unwrap();
+        let mut plugins = configuration["Plugins"].as_array().unwrap().iter();
+        let is_there = plugins.all(|plugin| Path::new(plugin.as_str().unwrap()).is_file());
+        let program = found("Orthanc").filter(|_| is_there)?;
         std::fs::create_dir_all(folder).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut configuration = serde_json::json!({
-            "StorageDirectory": folder.join("storage"),
-            "IndexDirectory": folder.join("storage"),
-            "HttpPort": port,
-            "RemoteAccessAllowed": false,
-            "DicomServerEnabled": false,
-            "DefaultEncoding": "Utf8",
-            "AuthenticationEnabled": true,
-            "RegisteredUsers": { "reader": "a password" },
-            "Plugins": [PLUGIN],
-            "DicomWeb": { "Enable": true, "Root": "/dicom-web/" },
-        });
-        if let Some(page) = page {
-            configuration["AuthenticationEnabled"] = false.into();
-            configuration["Plugins"] = serde_json::json!([PLUGIN, PAGES]);
-            configuration["ServeFolders"] = serde_json::json!({
-                "Folders": { "/viewer": page },
-                "Extensions": {
-                    "wasm": "application/wasm",
-                    "js": "text/javascript",
-                    "json": "application/json",
-                    "webmanifest": "application/manifest+json",
-                },
-            });
+        configuration["StorageDirectory"] = serde_json::json!(folder.join("storage"));
+        configuration["IndexDirectory"] = configuration["StorageDirectory"].clone();
+        configuration["HttpPort"] = port.into();
+        match page {
+            Some(page) => configuration["ServeFolders"]["Folders"]["/viewer"] = serde_json::json!(page),
+            None => {
+                configuration["AuthenticationEnabled"] = true.into();
+                configuration["RegisteredUsers"] = serde_json::json!({ "reader": "a password" });
+            }
         }
         let file = folder.join("orthanc.json");
         std::fs::write(&file, configuration.to_string()).unwrap();

@@ -13,8 +13,10 @@ use anyhow::{Context, Result, bail};
 use crate::process::{cargo, root, succeeds};
 use crate::{say, setup, web};
 
-/// Where Debian and its relatives have Orthanc's plugins.
-const PLUGINS: &str = "/usr/share/orthanc/plugins";
+/// Orthanc's configuration but for its places and its port, with the plugins where Debian and its relatives have them; the tests of the
+/// whole program begin with it, too. Names in other letters than Latin ones need UTF-8 as its default; the types are those that
+/// browsers need.
+const CONFIGURATION: &str = include_str!("orthanc.json");
 /// Port where none is named.
 const PORT: u16 = 8042;
 /// How long Orthanc may take to start.
@@ -122,30 +124,14 @@ fn fill(running: &mut Child, folder: &Path, port: u16, address: &str) -> Result<
     Ok(())
 }
 
-/// Orthanc's configuration. Names in other letters than Latin ones need UTF-8 as its default; the types are those that browsers need.
+/// [`CONFIGURATION`] with its places and its port.
 fn configuration(storage: &Path, port: u16, page: Option<&Path>) -> Result<String> {
-    let plugin = |name: &str| PathBuf::from(PLUGINS).join(name);
-    let mut all = serde_json::json!({
-        "Name": "AttentionAnatomy",
-        "StorageDirectory": storage,
-        "IndexDirectory": storage,
-        "HttpPort": port,
-        "RemoteAccessAllowed": false,
-        "DicomServerEnabled": false,
-        "DefaultEncoding": "Utf8",
-        "Plugins": [plugin("libOrthancDicomWeb.so"), plugin("libServeFolders.so")],
-        "DicomWeb": { "Enable": true, "Root": "/dicom-web/" },
-    });
+    let mut all: serde_json::Value = serde_json::from_str(CONFIGURATION)?;
+    all["StorageDirectory"] = serde_json::json!(storage);
+    all["IndexDirectory"] = serde_json::json!(storage);
+    all["HttpPort"] = port.into();
     if let Some(page) = page {
-        all["ServeFolders"] = serde_json::json!({
-            "Folders": { "/viewer": page },
-            "Extensions": {
-                "wasm": "application/wasm",
-                "js": "text/javascript",
-                "json": "application/json",
-                "webmanifest": "application/manifest+json",
-            },
-        });
+        all["ServeFolders"]["Folders"]["/viewer"] = serde_json::json!(page);
     }
     Ok(serde_json::to_string_pretty(&all)?)
 }
