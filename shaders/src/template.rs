@@ -3,6 +3,8 @@
 //!
 //! - `{NAME}` is a constant, `{i+2*NAME}` a sum of products of constants, loop variables and numbers.
 //! - The lines between `#for i FIRST END` and `#end` are repeated for i from FIRST up to, not including, END. Loops may be nested.
+//! - The lines between `#piece NAME` and `#end` stand where `#put NAME` follows: several kernels unroll them over variables of their own,
+//!   which no function could name.
 
 /// Names and their values, the innermost last.
 type Values<'a> = Vec<(&'a str, u32)>;
@@ -12,10 +14,39 @@ type Values<'a> = Vec<(&'a str, u32)>;
 /// # Panics
 /// When the source is not well formed: it is part of the program.
 pub fn expand(source: &str, constants: &[(&str, u32)]) -> String {
-    let lines: Vec<&str> = source.lines().collect();
+    let lines = with_pieces(source);
     let mut out = String::with_capacity(source.len());
     let rest = lines_until_end(&lines, &mut constants.to_vec(), true, &mut out);
     assert_eq!(rest, lines.len(), "`#end` without `#for`");
+    out
+}
+
+/// The lines of `source`, with its pieces where they are put.
+fn with_pieces(source: &str) -> Vec<&str> {
+    let (mut pieces, mut out) = (Vec::new(), Vec::new());
+    let mut lines = source.lines();
+    while let Some(line) = lines.next() {
+        match line.split_whitespace().collect::<Vec<_>>()[..] {
+            ["#piece", name] => {
+                let mut depth = 1;
+                let within = |line: &&str| {
+                    match line.split_whitespace().next() {
+                        Some("#for") => depth += 1,
+                        Some("#end") => depth -= 1,
+                        _ => {}
+                    }
+                    depth > 0
+                };
+                let piece: Vec<&str> = lines.by_ref().take_while(within).collect();
+                pieces.push((name, piece));
+            }
+            ["#put", name] => {
+                let piece = pieces.iter().find(|(own, _)| *own == name);
+                out.extend(&piece.unwrap_or_else(|| panic!("no piece is named `{name}`")).1);
+            }
+            _ => out.push(line),
+        }
+    }
     out
 }
 
@@ -90,6 +121,19 @@ mod tests {
         let expected = "a\nlet x0 = 2u; // {\n01\n02\nlet x1 = 4u; // {\n11\n12\nfn f() { }\n";
         assert_eq!(expand(source, &[("N", 2)]), expected);
         assert_eq!(expand("#for i 0 0\nlet {UNKNOWN};\n#for j 0 2\n#end\n#end\nb", &[]), "b\n");
+    }
+
+    #[test]
+    fn a_piece_stands_where_it_is_put_and_nowhere_else() {
+        let source = "#piece sum\n#for i 0 2\ns += x{i};\n#end\nr{n} = s;\n#end\na\n#for n 1 3\n  #put sum\n#end\nb";
+        let sum = |n: usize| format!("s += x0;\ns += x1;\nr{n} = s;\n");
+        assert_eq!(expand(source, &[]), format!("a\n{}{}b\n", sum(1), sum(2)));
+    }
+
+    #[test]
+    #[should_panic(expected = "no piece is named `sum`")]
+    fn an_unknown_piece_is_an_error() {
+        expand("#put sum\n#piece sum\n#end", &[]);
     }
 
     #[test]

@@ -28,20 +28,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let pixel = first + local;
         var label = NONE;
         if pixel < losses.pixels {
-            let at = (slice * losses.pixels + pixel) * 9u;
-#for c 0 9
-            var z{c} = logits[at + {c}u] + shift{c};
-#end
-            z8 = vec4<f32>(z8.xy, NOTHING, NOTHING);
-            var most = largest(z0);
-#for c 1 9
-            most = max(most, largest(z{c}));
-#end
-            var sum = 0.0;
-#for c 0 9
-            let e{c} = exp(z{c} - most);
-            sum += total(e{c});
-#end
+#put softmax
             var background = 0.0;
 #for c 0 9
             {
@@ -59,16 +46,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             var p = background;
             var ln_p = 0.0;
             if label == 0u {
-                // From the logits: the probability may be too small to have a logarithm.
                 var most_given = NOTHING;
-#for c 0 9
-                most_given = max(most_given, largest(select(vec4<f32>(NOTHING), z{c}, given{c} > vec4<f32>(0.5))));
-#end
                 var sum_given = 0.0;
-#for c 0 9
-                sum_given += dot(exp(min(z{c} - most_given, vec4<f32>())), given{c});
-#end
-                ln_p = most_given + log(sum_given) - most - log(sum);
+#put background
             } else if label != NONE {
                 p = tile[local * PITCH + label];
                 ln_p = logits[at + label / 4u][label % 4u] + bitcast<f32>(slices[slice * SLICE_WORDS + label]) - most - log(sum);

@@ -60,3 +60,33 @@ fn largest(z: vec4<f32>) -> f32 {
 fn total(z: vec4<f32>) -> f32 {
     return z.x + z.y + z.z + z.w;
 }
+
+// Of a pixel: its logits with the shift of their slice, the largest of them, and the exponentials that the softmax is made of.
+#piece softmax
+    let at = (slice * losses.pixels + pixel) * 9u;
+#for c 0 9
+    var z{c} = logits[at + {c}u] + shift{c};
+#end
+    z8 = vec4<f32>(z8.xy, NOTHING, NOTHING);
+    var most = largest(z0);
+#for c 1 9
+    most = max(most, largest(z{c}));
+#end
+    var sum = 0.0;
+#for c 0 9
+    let e{c} = exp(z{c} - most);
+    sum += total(e{c});
+#end
+#end
+
+// ln p^ of the background, from the logits: the probability may be too small to have a logarithm. What makes it up are the classes that it
+// is given.
+#piece background
+#for c 0 9
+    most_given = max(most_given, largest(select(vec4<f32>(NOTHING), z{c}, given{c} > vec4<f32>(0.5))));
+#end
+#for c 0 9
+    sum_given += dot(exp(min(z{c} - most_given, vec4<f32>())), given{c});
+#end
+    ln_p = most_given + log(sum_given) - most - log(sum);
+#end
