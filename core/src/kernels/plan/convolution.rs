@@ -50,17 +50,19 @@ impl Filter {
         let mut values = vec![0.0; outputs.next_multiple_of(BLOCK) * inputs * offsets];
         for (block, values) in values.chunks_exact_mut((offsets * inputs * BLOCK).max(1)).enumerate() {
             let values = values.as_chunks_mut::<BLOCK>().0;
+            let channels = BLOCK.min(outputs - block * BLOCK);
             for input in 0..inputs {
                 // Of all channels of the block; zero past the last.
-                let row = |y: usize, x: usize| -> [f32; BLOCK] {
-                    std::array::from_fn(|n| {
-                        let out = block * BLOCK + n;
-                        if out < outputs { weight(out, input, y, x) } else { 0.0 }
-                    })
-                };
+                let mut taps = [[[0.0; BLOCK]; 3]; 3];
+                for n in 0..channels {
+                    for y in 0..kernel {
+                        for x in 0..kernel {
+                            taps[y][x][n] = weight(block * BLOCK + n, input, y, x);
+                        }
+                    }
+                }
                 if transformed {
-                    let nine = [0, 1, 2].map(|y| [0, 1, 2].map(|x| row(y, x)));
-                    for (point, row) in transform_weights(nine).into_iter().enumerate() {
+                    for (point, row) in transform_weights(taps).into_iter().enumerate() {
                         values[point * inputs + input] = row;
                     }
                     continue;
@@ -68,7 +70,7 @@ impl Filter {
                 let first = input / BLOCK * BLOCK;
                 let count = BLOCK.min(inputs - first);
                 for offset in 0..offsets {
-                    values[first * offsets + offset * count + input - first] = row(offset / kernel, offset % kernel);
+                    values[first * offsets + offset * count + input - first] = taps[offset / kernel][offset % kernel];
                 }
             }
         }

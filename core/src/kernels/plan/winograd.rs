@@ -16,11 +16,14 @@ pub const POINTS: usize = 16;
 /// G g G^T for kernels of nine weights, those of a block of output channels.
 pub fn transform_weights(g: [[[f32; BLOCK]; 3]; 3]) -> [[f32; BLOCK]; POINTS] {
     let line = |[a, b, c]: [[f32; BLOCK]; 3]| {
-        let sum = std::array::from_fn(|n| 0.5 * (a[n] + b[n] + c[n]));
-        let difference = std::array::from_fn(|n| 0.5 * (a[n] - b[n] + c[n]));
+        let (mut sum, mut difference) = ([0.0; BLOCK], [0.0; BLOCK]);
+        for n in 0..BLOCK {
+            sum[n] = 0.5 * (a[n] + b[n] + c[n]);
+            difference[n] = 0.5 * (a[n] - b[n] + c[n]);
+        }
         [a, sum, difference, c]
     };
-    let rows = g.map(line);
+    let rows = [line(g[0]), line(g[1]), line(g[2])];
     let mut points = [[0.0; BLOCK]; POINTS];
     for x in 0..4 {
         for (y, value) in line([rows[0][x], rows[1][x], rows[2][x]]).into_iter().enumerate() {

@@ -16,22 +16,20 @@ struct Weights<'a> {
     values: &'a [f32],
     /// Channels of each input.
     inputs: Vec<usize>,
+    /// Channels of all inputs.
+    all_inputs: usize,
     outputs: usize,
     side: usize,
     stride: usize,
 }
 
 impl Weights<'_> {
-    fn all_inputs(&self) -> usize {
-        self.inputs.iter().sum()
-    }
-
     fn first(&self, input: usize) -> usize {
         self.inputs[..input].iter().sum()
     }
 
     fn at(&self, [o, i]: [usize; 2], [y, x]: [usize; 2]) -> f32 {
-        self.values[((o * self.all_inputs() + i) * self.side + y) * self.side + x]
+        self.values[((o * self.all_inputs + i) * self.side + y) * self.side + x]
     }
 
     fn forward(&self) -> Vec<Term> {
@@ -118,6 +116,7 @@ impl ConvNorm {
         Weights {
             values: &weight.values,
             inputs: inputs.to_vec(),
+            all_inputs: inputs.iter().sum(),
             outputs: weight.shape[0],
             side: weight.shape[2],
             stride,
@@ -270,7 +269,8 @@ impl Biased {
     pub fn pointwise(name: &str, parameters: &Parameters) -> Self {
         let weight = &parameters[&format!("{name}.weight")];
         let [outputs, inputs] = [weight.shape[0], weight.shape[1]];
-        let weights = Weights { values: &weight.values, inputs: vec![inputs], outputs, side: 1, stride: 1 };
+        let weights =
+            Weights { values: &weight.values, inputs: vec![inputs], all_inputs: inputs, outputs, side: 1, stride: 1 };
         let forward = Convolution::new(weights.forward(), &parameters[&format!("{name}.bias")].values, false);
         let kernel = Kernel::Convolution { side: 1, stride: 1 };
         Self { name: name.into(), kernel, channels: [inputs, outputs], forward, back: back(&[&weights], 0) }

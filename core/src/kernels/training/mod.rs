@@ -25,6 +25,7 @@ mod layer;
 mod memory;
 mod normalisation;
 mod outer;
+mod pixels;
 mod products;
 #[cfg(test)]
 mod tests;

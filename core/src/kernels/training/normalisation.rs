@@ -3,9 +3,10 @@
 //! Sums run over a row in single precision and from row to row, slice to slice in double, always in the same order: a training
 //! gives the same numbers however many threads take part.
 
-use pulp::Arch;
+use pulp::Simd;
 
 use super::memory::{Pixel, rows, rows_mut};
+use super::pixels::{Formula, change, channels, sum, write};
 use crate::kernels::plan::blocked::{BLOCK, Maps, Shape};
 
 /// Sums of every channel, of whole blocks.
@@ -19,35 +20,6 @@ pub struct Moments {
     squares: ChannelSums,
 }
 
-/// Rows of pixels whose sums are taken at once: the processor need not wait for one addition to begin the next.
-const AT_ONCE: usize = 4;
-
-#[inline(always)]
-fn add_up(sums: [Pixel; AT_ONCE]) -> [f64; BLOCK] {
-    std::array::from_fn(|n| sums.iter().map(|sum| f64::from(sum[n])).sum())
-}
-
-/// The sum of `of` over the pixels of a row and of another.
-#[inline(always)]
-fn row_sum(a: &[Pixel], b: &[Pixel], of: impl Fn(f32, f32, usize) -> f32) -> [f64; BLOCK] {
-    let mut sums = [[0.0f32; BLOCK]; AT_ONCE];
-    let (wholes_a, rest_a) = a.as_chunks::<AT_ONCE>();
-    let (wholes_b, rest_b) = b.as_chunks::<AT_ONCE>();
-    for (a, b) in wholes_a.iter().zip(wholes_b) {
-        for k in 0..AT_ONCE {
-            for n in 0..BLOCK {
-                sums[k][n] += of(a[k][n], b[k][n], n);
-            }
-        }
-    }
-    for (a, b) in rest_a.iter().zip(rest_b) {
-        for n in 0..BLOCK {
-            sums[0][n] += of(a[n], b[n], n);
-        }
-    }
-    add_up(sums)
-}
-
 /// The moments of a slice: of each row first, whose mean is near enough for squares in single precision.
 pub fn moments(maps: Maps<'_>) -> Moments {
     let Shape { size: [height, width], .. } = maps.part.shape;
@@ -56,20 +28,14 @@ pub fn moments(maps: Maps<'_>) -> Moments {
     let row_count = width as f64;
     for (at, row) in rows(maps.part.shape, maps.values).enumerate() {
         let (block, before) = (at / height * BLOCK, (at % height) as f64);
-        Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                let row_mean = row_sum(row, row, |x, _, _| x).map(|sum| sum / row_count);
-                let centre = row_mean.map(|mean| mean as f32);
-                let distances = row_sum(row, row, |x, _, n| (x - centre[n]) * (x - centre[n]));
-                for n in 0..BLOCK {
-                    // Two sets of values put together (Chan, Golub and LeVeque, 1983).
-                    let delta = row_mean[n] - mean[block + n];
-                    mean[block + n] += delta / (before + 1.0);
-                    squares[block + n] += distances[n] + delta * delta * row_count * before / (before + 1.0);
-                }
-            },
-        );
+        let row_mean = sum([row, row], First).map(|sum| sum / row_count);
+        let distances = sum([row, row], SquaredDistance { from: row_mean.map(|mean| mean as f32) });
+        for n in 0..BLOCK {
+            // Two sets of values put together (Chan, Golub and LeVeque, 1983).
+            let delta = row_mean[n] - mean[block + n];
+            mean[block + n] += delta / (before + 1.0);
+            squares[block + n] += distances[n] + delta * delta * row_count * before / (before + 1.0);
+        }
     }
     Moments { count: row_count * height as f64, mean, squares }
 }
@@ -159,10 +125,48 @@ fn block(values: &[f32], block: usize) -> Pixel {
     values.as_chunks().0[block]
 }
 
+/// The first of two numbers.
+struct First;
+
+impl Formula for First {
+    #[inline(always)]
+    fn of<S: Simd>(&self, _: S, [x, _]: [S::f32s; 2], _: usize) -> S::f32s {
+        x
+    }
+}
+
+/// (x - from)^2.
+struct SquaredDistance {
+    from: Pixel,
+}
+
+impl Formula for SquaredDistance {
+    #[inline(always)]
+    fn of<S: Simd>(&self, simd: S, [x, _]: [S::f32s; 2], vector: usize) -> S::f32s {
+        let distance = simd.sub_f32s(x, channels::<S>(&self.from, vector));
+        simd.mul_f32s(distance, distance)
+    }
+}
+
 /// What is negative becomes 0; what is not a number stays so.
 #[inline(always)]
-fn relu(x: f32) -> f32 {
-    if x < 0.0 { 0.0 } else { x }
+fn relu<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    let zero = simd.splat_f32s(0.0);
+    simd.select_f32s(simd.less_than_f32s(x, zero), zero, x)
+}
+
+/// relu(y scale + shift).
+struct Activated {
+    scale: Pixel,
+    shift: Pixel,
+}
+
+impl Formula for Activated {
+    #[inline(always)]
+    fn of<S: Simd>(&self, simd: S, [y, _]: [S::f32s; 2], vector: usize) -> S::f32s {
+        let scaled = simd.mul_f32s(y, channels::<S>(&self.scale, vector));
+        relu(simd, simd.add_f32s(scaled, channels::<S>(&self.shift, vector)))
+    }
 }
 
 /// relu(norm(y)).
@@ -170,16 +174,23 @@ pub fn activate(y: Maps<'_>, norm: &Normalisation, out: &mut [f32]) {
     let height = y.part.shape.size[0];
     for (at, (out, y)) in rows_mut(y.part.shape, out).zip(rows(y.part.shape, y.values)).enumerate() {
         let (scale, shift) = (block(&norm.scale, at / height), block(&norm.shift, at / height));
-        Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                for (out, y) in out.iter_mut().zip(y) {
-                    for n in 0..BLOCK {
-                        out[n] = relu(y[n] * scale[n] + shift[n]);
-                    }
-                }
-            },
-        );
+        write(out, [y, y], Activated { scale, shift });
+    }
+}
+
+/// relu(y scale + z scale_z + shift).
+struct Joined {
+    scale: Pixel,
+    scale_z: Pixel,
+    shift: Pixel,
+}
+
+impl Formula for Joined {
+    #[inline(always)]
+    fn of<S: Simd>(&self, simd: S, [y, z]: [S::f32s; 2], vector: usize) -> S::f32s {
+        let y = simd.mul_f32s(y, channels::<S>(&self.scale, vector));
+        let z = simd.mul_f32s(z, channels::<S>(&self.scale_z, vector));
+        relu(simd, simd.add_f32s(simd.add_f32s(y, z), channels::<S>(&self.shift, vector)))
     }
 }
 
@@ -195,16 +206,30 @@ pub fn join(y: Maps<'_>, norm: &Normalisation, z: Maps<'_>, other: Option<&Norma
             (0..BLOCK).for_each(|n| shift[n] += shift_z[n]);
             scale_z = block(&other.scale, at);
         }
-        Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                for ((out, y), z) in out.iter_mut().zip(y).zip(z) {
-                    for n in 0..BLOCK {
-                        out[n] = relu(y[n] * scale[n] + z[n] * scale_z[n] + shift[n]);
-                    }
-                }
-            },
-        );
+        write(out, [y, z], Joined { scale, scale_z, shift });
+    }
+}
+
+/// The gradient where the output of a ReLU is positive.
+struct Passed;
+
+impl Formula for Passed {
+    #[inline(always)]
+    fn of<S: Simd>(&self, simd: S, [by, out]: [S::f32s; 2], _: usize) -> S::f32s {
+        let zero = simd.splat_f32s(0.0);
+        simd.select_f32s(simd.less_than_f32s(zero, out), by, zero)
+    }
+}
+
+/// by (x - mean).
+struct TimesDistance {
+    mean: Pixel,
+}
+
+impl Formula for TimesDistance {
+    #[inline(always)]
+    fn of<S: Simd>(&self, simd: S, [by, x]: [S::f32s; 2], vector: usize) -> S::f32s {
+        simd.mul_f32s(by, simd.sub_f32s(x, channels::<S>(&self.mean, vector)))
     }
 }
 
@@ -222,36 +247,43 @@ pub fn before_relu<const N: usize>(
     let mut input_rows = inputs.map(|(maps, _)| rows(shape, maps.values));
     for (at, (by, out)) in rows_mut(shape, by_out).zip(rows(shape, out.values)).enumerate() {
         let at = at / height;
-        Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                for (by, out) in by.iter_mut().zip(out) {
-                    for n in 0..BLOCK {
-                        by[n] = if out[n] > 0.0 { by[n] } else { 0.0 };
-                    }
-                }
-            },
-        );
+        change(by, out, Passed);
         let by: &[Pixel] = by;
         let add = |sums: &mut ChannelSums, more: [f64; BLOCK]| {
             sums[at * BLOCK..][..BLOCK].iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
         };
-        let sum = Arch::new().dispatch(
-            #[inline(always)]
-            || row_sum(by, by, |by, _, _| by),
-        );
-        add(&mut plain, sum);
+        add(&mut plain, sum([by, by], First));
         for ((rows, (_, norm)), products) in input_rows.iter_mut().zip(inputs).zip(&mut products) {
             let Some(input) = rows.next() else { continue };
-            let mean = block(&norm.mean, at);
-            let sum = Arch::new().dispatch(
-                #[inline(always)]
-                || row_sum(by, input, |by, x, n| by * (x - mean[n])),
-            );
-            add(products, sum);
+            add(products, sum([by, input], TimesDistance { mean: block(&norm.mean, at) }));
         }
     }
     products.map(|products| Slopes { plain: plain.clone(), products })
+}
+
+/// scale (by - level - (y - mean) slope).
+struct Before {
+    scale: Pixel,
+    mean: Pixel,
+    level: Pixel,
+    slope: Pixel,
+}
+
+impl Before {
+    fn new(norm: &Normalisation, found: &NormalisationGradients, at: usize) -> Self {
+        let [scale, mean] = [block(&norm.scale, at), block(&norm.mean, at)];
+        Self { scale, mean, level: block(&found.level, at), slope: block(&found.slope, at) }
+    }
+}
+
+impl Formula for Before {
+    #[inline(always)]
+    fn of<S: Simd>(&self, simd: S, [by, y]: [S::f32s; 2], vector: usize) -> S::f32s {
+        let distance = simd.sub_f32s(y, channels::<S>(&self.mean, vector));
+        let plain = simd.sub_f32s(by, channels::<S>(&self.level, vector));
+        let sloped = simd.mul_f32s(distance, channels::<S>(&self.slope, vector));
+        simd.mul_f32s(channels::<S>(&self.scale, vector), simd.sub_f32s(plain, sloped))
+    }
 }
 
 /// The gradient by the input `y` of a normalisation, from the one by its output.
@@ -259,19 +291,7 @@ pub fn before(by: &[f32], y: Maps<'_>, norm: &Normalisation, found: &Normalisati
     let height = y.part.shape.size[0];
     let inputs = rows(y.part.shape, by).zip(rows(y.part.shape, y.values));
     for (at, (out, (by, y))) in rows_mut(y.part.shape, out).zip(inputs).enumerate() {
-        let at = at / height;
-        let (scale, mean) = (block(&norm.scale, at), block(&norm.mean, at));
-        let (level, slope) = (block(&found.level, at), block(&found.slope, at));
-        Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                for ((out, by), y) in out.iter_mut().zip(by).zip(y) {
-                    for n in 0..BLOCK {
-                        out[n] = scale[n] * (by[n] - level[n] - (y[n] - mean[n]) * slope[n]);
-                    }
-                }
-            },
-        );
+        write(out, [by, y], Before::new(norm, found, at / height));
     }
 }
 
@@ -279,19 +299,7 @@ pub fn before(by: &[f32], y: Maps<'_>, norm: &Normalisation, found: &Normalisati
 pub fn before_in_place(by: &mut [f32], y: Maps<'_>, norm: &Normalisation, found: &NormalisationGradients) {
     let height = y.part.shape.size[0];
     for (at, (by, y)) in rows_mut(y.part.shape, by).zip(rows(y.part.shape, y.values)).enumerate() {
-        let at = at / height;
-        let (scale, mean) = (block(&norm.scale, at), block(&norm.mean, at));
-        let (level, slope) = (block(&found.level, at), block(&found.slope, at));
-        Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                for (by, y) in by.iter_mut().zip(y) {
-                    for n in 0..BLOCK {
-                        by[n] = scale[n] * (by[n] - level[n] - (y[n] - mean[n]) * slope[n]);
-                    }
-                }
-            },
-        );
+        change(by, y, Before::new(norm, found, at / height));
     }
 }
 
@@ -299,12 +307,8 @@ pub fn before_in_place(by: &mut [f32], y: Maps<'_>, norm: &Normalisation, found:
 pub fn channel_sums(maps: Maps<'_>) -> ChannelSums {
     let mut sums = vec![0.0; maps.part.shape.blocks() * BLOCK];
     for (at, row) in rows(maps.part.shape, maps.values).enumerate() {
-        let sum = Arch::new().dispatch(
-            #[inline(always)]
-            || row_sum(row, row, |x, _, _| x),
-        );
         let block = at / maps.part.shape.size[0] * BLOCK;
-        sums[block..][..BLOCK].iter_mut().zip(sum).for_each(|(sum, more)| *sum += more);
+        sums[block..][..BLOCK].iter_mut().zip(sum([row, row], First)).for_each(|(sum, more)| *sum += more);
     }
     sums
 }

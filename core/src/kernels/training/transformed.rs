@@ -35,19 +35,23 @@ pub fn sums(gradients: &BatchMaps, inputs: &BatchMaps, multiply_adds: u64, clock
     let pairs = blocks[0] * blocks[1];
     let slices = gradients.count();
     let [rows, columns] = gradients.shape.size.map(|n| n.div_ceil(2));
-    let of_slice = |slice: usize, groups: Groups| Transformed::new(gradients.slice(slice), inputs.slice(slice), groups);
+    let of_slice = |slice: usize, groups: Groups, room: [Vec<f32>; 2]| {
+        Transformed::new(gradients.slice(slice), inputs.slice(slice), groups, room)
+    };
+    let processor = Processor::new(Threads::One);
     let mut sums = vec![0.0; pairs * TAPS * PAIR];
     if pairs >= MANY_PAIRS {
         let all = Groups { rows: [0, rows], columns };
-        let transformed =
-            map((0..slices).collect(), |slice| clock.time(Kind::WeightGradient, 0, || of_slice(slice, all)));
+        let transformed = map((0..slices).collect(), |slice| {
+            clock.time(Kind::WeightGradient, 0, || of_slice(slice, all, Default::default()))
+        });
         let tasks: Vec<(usize, &mut [f32])> = sums.chunks_exact_mut(TAPS * PAIR).enumerate().collect();
         let operations = multiply_adds * slices as u64 / pairs as u64;
         map(tasks, |(pair, sums)| {
             clock.time(Kind::WeightGradient, operations, || {
                 let mut points = vec![0.0; POINTS * PAIR];
                 transformed.iter().for_each(|slice| slice.add(pair, &mut points));
-                back(&points, sums);
+                processor.dispatch(Back { points: &points, to: sums });
             });
         });
         return sums;
@@ -57,16 +61,18 @@ pub fn sums(gradients: &BatchMaps, inputs: &BatchMaps, multiply_adds: u64, clock
     let parts = map((0..slices).collect(), |slice| {
         clock.time(Kind::WeightGradient, multiply_adds, || {
             let mut points = vec![0.0; pairs * POINTS * PAIR];
+            let mut room = Default::default();
             for first in (0..rows).step_by(chunk) {
                 let groups = Groups { rows: [first, chunk.min(rows - first)], columns };
-                let transformed = of_slice(slice, groups);
+                let transformed = of_slice(slice, groups, room);
                 for (pair, points) in points.chunks_exact_mut(POINTS * PAIR).enumerate() {
                     transformed.add(pair, points);
                 }
+                room = transformed.values;
             }
             let mut part = vec![0.0; pairs * TAPS * PAIR];
             for (points, part) in points.chunks_exact(POINTS * PAIR).zip(part.chunks_exact_mut(TAPS * PAIR)) {
-                back(points, part);
+                processor.dispatch(Back { points, to: part });
             }
             part
         })
@@ -87,10 +93,14 @@ struct Transformed {
 }
 
 impl Transformed {
-    fn new(gradients: Maps<'_>, inputs: Maps<'_>, groups: Groups) -> Self {
+    /// In `room`, whatever is in it.
+    fn new(gradients: Maps<'_>, inputs: Maps<'_>, groups: Groups, room: [Vec<f32>; 2]) -> Self {
         let processor = Processor::new(Threads::One);
         let blocks = [gradients, inputs].map(|maps| maps.part.shape.blocks());
-        let mut values = blocks.map(|blocks| vec![0.0; POINTS * blocks * groups.len() * BLOCK]);
+        let mut values = room;
+        for (values, blocks) in values.iter_mut().zip(blocks) {
+            values.resize(POINTS * blocks * groups.len() * BLOCK, 0.0);
+        }
         let [of_gradients, of_inputs] = &mut values;
         processor.dispatch(TransformGradients { gradients, groups, to: of_gradients });
         processor.dispatch(Transform { input: inputs, groups, to: of_inputs });
@@ -148,7 +158,8 @@ impl WithSimd for TransformGradients<'_, '_> {
                 for x in 0..groups.columns {
                     for v in 0..BLOCK / S::F32_LANES {
                         let at = |row: usize, column: usize| S::as_simd_f32s(&rows[row][2 * x + column]).0[v];
-                        let [left, right] = [0, 1].map(|column| spread([at(0, column), at(1, column)]));
+                        // Not by `map`: what that calls is not inlined, and then compiled for the oldest processor.
+                        let [left, right] = [spread([at(0, 0), at(1, 0)]), spread([at(0, 1), at(1, 1)])];
                         for y in 0..4 {
                             let line = spread([left[y], right[y]]);
                             for k in 0..4 {
@@ -163,13 +174,35 @@ impl WithSimd for TransformGradients<'_, '_> {
 }
 
 /// G^T u G: `[16 points][16 in][16 out]` to `[9][16 in][16 out]`.
-fn back(points: &[f32], to: &mut [f32]) {
-    let line = |[a, b, c, d]: [f32; 4]| [a + 0.5 * (b + c), 0.5 * (b - c), 0.5 * (b + c) + d];
-    for n in 0..PAIR {
-        let columns: [[f32; 3]; 4] = [0, 1, 2, 3].map(|x| line([0, 1, 2, 3].map(|y| points[(y * 4 + x) * PAIR + n])));
-        for y in 0..3 {
-            for (x, value) in line(columns.map(|column| column[y])).into_iter().enumerate() {
-                to[(y * 3 + x) * PAIR + n] = value;
+struct Back<'a, 'b> {
+    points: &'a [f32],
+    to: &'b mut [f32],
+}
+
+impl WithSimd for Back<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let half = simd.splat_f32s(0.5);
+        let line = |[a, b, c, d]: [S::f32s; 4]| {
+            let (sum, difference) =
+                (simd.mul_f32s(half, simd.add_f32s(b, c)), simd.mul_f32s(half, simd.sub_f32s(b, c)));
+            [simd.add_f32s(a, sum), difference, simd.add_f32s(sum, d)]
+        };
+        let (points, to) = (S::as_simd_f32s(self.points).0, S::as_mut_simd_f32s(self.to).0);
+        let pair = points.len() / POINTS;
+        for n in 0..pair {
+            let at = |y: usize, x: usize| points[(y * 4 + x) * pair + n];
+            let mut columns = [[half; 3]; 4];
+            for (x, column) in columns.iter_mut().enumerate() {
+                *column = line([at(0, x), at(1, x), at(2, x), at(3, x)]);
+            }
+            let [a, b, c, d] = columns;
+            for y in 0..3 {
+                for (x, value) in line([a[y], b[y], c[y], d[y]]).into_iter().enumerate() {
+                    to[(y * 3 + x) * pair + n] = value;
+                }
             }
         }
     }
