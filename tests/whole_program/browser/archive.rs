@@ -1,5 +1,6 @@
 //! The page beside an archive: it opens what a link names, sends back what was corrected, and asks nobody else.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
