@@ -88,6 +88,11 @@ impl Retrieval {
         }
     }
 
+    /// Whether an instance has come.
+    pub fn is_there(&self, uid: &str) -> bool {
+        self.come.contains(uid)
+    }
+
     /// UIDs of instances that have not come, in their order.
     pub fn missing(&self) -> Vec<String> {
         self.wanted.difference(&self.come).cloned().collect()

@@ -257,6 +257,23 @@ fn a_series_comes_whole_wherever_its_answer_breaks_and_each_instance_once() {
 }
 
 #[test]
+fn what_came_whole_before_its_connection_broke_is_not_asked_for_again() {
+    let (archive, seen) = archive(|address, before| match address.rsplit_once("/instances/1.") {
+        Some((_, number)) => {
+            let number: usize = number.parse().unwrap();
+            let (head, body, _) = message(number..number + 1);
+            (head, body, Then::Breaks)
+        }
+        None => five(0)(address, before),
+    });
+    let mut kept = Kept::default();
+    wait(archive.retrieve("1.7", "1.9", &mut kept)).unwrap();
+    assert_eq!(kept.kept.len(), 5);
+    assert_eq!(seen.borrow().asked.iter().filter(|address| address.contains("/instances/")).count(), 5);
+    assert!(seen.borrow().pauses.is_empty());
+}
+
+#[test]
 fn what_is_there_is_not_asked_for_and_a_hole_is_never_filled_by_silence() {
     let (archive, seen) = archive(five(usize::MAX));
     let mut kept = Kept { there: ["1.0", "1.2", "1.3"].map(String::from).into(), ..Kept::default() };
