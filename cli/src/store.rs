@@ -8,13 +8,13 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::Result;
 use attention_anatomy::artifacts::{ArtifactStore, StoreError};
-use attention_anatomy::train::persistent::{BEST, CONFIG, FINAL, LAST, METRICS, REPORT};
+use attention_anatomy::train::persistent::{AVERAGE, BEST, CONFIG, FINAL, LAST, METRICS, REPORT};
 
 use crate::output::{Claim, Output, Overwrite};
 use crate::{evaluation, results};
 
 /// What a training keeps in its folder.
-const TRAINING: [&str; 6] = [CONFIG, METRICS, LAST, BEST, FINAL, REPORT];
+const TRAINING: [&str; 7] = [CONFIG, METRICS, LAST, BEST, AVERAGE, FINAL, REPORT];
 /// What several trainings are told by together.
 const COMPARISON: [&str; 4] = ["results.md", "results.json", "organs.csv", "systems.csv"];
 /// Whose results a folder of a single training holds, whoever asked for it.

@@ -136,6 +136,8 @@ fn a_training_on_two_partial_sets_ends_in_weights_that_segment() {
     const STEPS: u64 = 40;
     let folder = TempDir::new().unwrap();
     let config = write_sets(folder.path(), STEPS);
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.replacen("seed = 7", "seed = 7\naverage = 0.9", 1)).unwrap();
     let output = folder.path().join("training");
     let weights = output.join("final.safetensors");
     let said = succeed(train(&config, folder.path(), &output).arg("--report"));
@@ -152,9 +154,11 @@ fn a_training_on_two_partial_sets_ends_in_weights_that_segment() {
     assert_eq!(validated, [6, 12, 18, 24, 30, 36, STEPS]);
     assert_eq!(std::fs::read(output.join("config.toml")).unwrap(), std::fs::read(&config).unwrap());
 
-    let info = succeed(program("info").arg(&weights));
-    for text in ["two partial sets", "Spleen", "Kidney right", "2 patients of only spleen"] {
-        assert!(info.stdout.contains(text), "`{text}` is missing: {info:#?}");
+    for weights in [&weights, &output.join("average.safetensors")] {
+        let info = succeed(program("info").arg(weights));
+        for text in ["two partial sets", "Spleen", "Kidney right", "2 patients of only spleen"] {
+            assert!(info.stdout.contains(text), "`{text}` is missing: {info:#?}");
+        }
     }
 
     // As docs/training.md goes on: measured on whole scans, then used.
