@@ -263,8 +263,8 @@ impl Archive {
             loop {
                 match self.part(&address, &mut coming).await {
                     Ok(()) => break,
-                    // It broke behind it.
-                    Err(_) if coming.book.is_there(&uid) => break,
+                    // It broke behind it. (What could not be kept has come, too, and is an error.)
+                    Err(trouble) if trouble.is_passing() && coming.book.is_there(&uid) => break,
                     // It is told in the end, with all others that are missing.
                     Err(trouble) if trouble.status() == Some(404) => break,
                     Err(trouble) => self.wait_or(trouble, &mut patience).await?,

@@ -194,6 +194,8 @@ struct Kept {
     there: Vec<String>,
     kept: Vec<(String, Vec<u8>)>,
     news: Vec<News>,
+    /// Nothing can be kept.
+    is_full: bool,
 }
 
 impl Keep for Kept {
@@ -202,6 +204,9 @@ impl Keep for Kept {
     }
 
     fn keep(&mut self, uid: &str, bytes: Vec<u8>) -> Result<(), OwnError> {
+        if self.is_full {
+            return Err("no room".into());
+        }
         self.kept.push((uid.into(), bytes));
         Ok(())
     }
@@ -271,6 +276,16 @@ fn what_came_whole_before_its_connection_broke_is_not_asked_for_again() {
     assert_eq!(kept.kept.len(), 5);
     assert_eq!(seen.borrow().asked.iter().filter(|address| address.contains("/instances/")).count(), 5);
     assert!(seen.borrow().pauses.is_empty());
+}
+
+#[test]
+fn what_came_and_cannot_be_kept_is_an_error_also_where_instances_are_asked_for_one_by_one() {
+    for cut in [0, usize::MAX] {
+        let (archive, _) = archive(five(cut));
+        let mut kept = Kept { is_full: true, ..Kept::default() };
+        let error = wait(archive.retrieve("1.7", "1.9", &mut kept)).unwrap_err();
+        assert_eq!(error.to_string(), "no room");
+    }
 }
 
 #[test]
