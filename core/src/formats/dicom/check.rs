@@ -7,7 +7,7 @@ use super::error::DicomError;
 use super::reader::volume_of;
 use super::repairs::{Repair, Repairs};
 use super::series::{ImageFile, Series, SeriesInfo};
-use super::survey::{Survey, headers, hounsfield_doubt, survey_of};
+use super::survey::{Survey, copies_among, headers, hounsfield_doubt, survey_of};
 use super::{can_refer, pixels};
 use crate::formats::finding::{Finding, Weight};
 use crate::volume::{Modality, check_hu};
@@ -30,16 +30,17 @@ pub(in crate::formats) fn check(files: &[(String, Vec<u8>)]) -> Checked {
     let mut damaged: BTreeMap<&str, DicomError> = BTreeMap::new();
     let mut kinds = Vec::with_capacity(files.len());
     for ((name, _), read) in files.iter().zip(headers(files)) {
-        kinds.push(match read {
+        let kind = match read {
             Ok(kind) => Some(kind),
             Err(reason) => {
                 damaged.insert(name, DicomError::Damaged { file: name.clone(), reason });
                 None
             }
-        });
+        };
+        kinds.push((name.as_str(), kind));
     }
     findings.extend(damaged.values().map(|error| Finding::new(Weight::Wrong, "", error)));
-    match survey_of(files, kinds, Repairs::default()) {
+    match survey_of(kinds, &copies_among(files), Repairs::default()) {
         Ok(survey) => {
             findings.extend(survey.notes.iter().map(|(weight, note)| Finding::new(*weight, "", note)));
             for (n, series) in survey.series.iter().enumerate() {

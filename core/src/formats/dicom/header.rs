@@ -127,6 +127,7 @@ impl Header {
 }
 
 /// What a file turned out to be.
+#[derive(Clone)]
 pub(super) enum FileKind {
     /// An image with one slice or more.
     Image(Box<Header>),

@@ -5,7 +5,7 @@
 //! order. A reader that guesses through that draws organs in the wrong place, so the order of work is: read the few
 //! attributes that place a slice (`dataset`, `header`), find the series (`survey`, `series`), choose one (`choice`), prove
 //! that its slices form a grid or refuse them with the numbers (`stacking`), and only then decode pixels (`pixels`), slice
-//! by slice into the volume (`reader`).
+//! by slice into the volume (`reader`), or as they come (`incoming`).
 
 mod characters;
 mod check;
@@ -17,6 +17,7 @@ pub(in crate::formats) mod derived;
 pub(in crate::formats) mod element;
 mod error;
 mod header;
+mod incoming;
 mod jpeg12;
 mod jpeg2000;
 mod jpeg_ls;
@@ -27,6 +28,7 @@ mod patient;
 mod person;
 mod pixel_format;
 mod pixels;
+mod preview;
 mod reader;
 mod repairs;
 mod request;
@@ -45,6 +47,7 @@ pub use dataset::looks_like_dicom;
 pub use deidentify::{Deidentifier, Uids};
 pub use derived::{Author, Derivation, ExportError, Moment, can_refer, new_uid};
 pub use error::DicomError;
+pub use incoming::SeriesFiles;
 pub use kind::{Stored, stored};
 pub use patient::PatientStudy;
 pub use person::{date, person_name};

@@ -7,20 +7,18 @@ use std::collections::{BTreeMap, VecDeque};
 use super::choice::{self, SeriesChoice};
 use super::dataset::DataSet;
 use super::error::DicomError;
+use super::incoming::{Content, Decoded, SeriesFiles};
 use super::pixels::{self, Clipping};
 use super::repairs::{Repairs, fill};
 use super::request::SeriesRequest;
 use super::series::{ImageFile, Series, SeriesInfo};
-use super::survey::{Survey, hounsfield_doubt, survey};
-use crate::volume::{CtVolume, Geometry, Modality, Volume};
+use super::survey::{Survey, hounsfield_doubt};
+use crate::volume::{CtVolume, Geometry, Volume};
 
 /// Most voxels of a volume: 2 GiB of `i16`.
 const MAX_VOXELS: usize = 1 << 30;
 /// Files that are decoded in one step, side by side where there are processors for it.
 const FILES_PER_STEP: usize = 16;
-
-/// From black to white in the picture of a CT series: lungs and soft tissue can be told.
-const PREVIEW_HU: [f64; 2] = [-700.0, 300.0];
 
 /// A series on its way in.
 pub struct SeriesReader {
@@ -35,6 +33,9 @@ pub struct SeriesReader {
     /// Files of the series that are still to be decoded, by their image.
     left: VecDeque<(usize, Vec<u8>)>,
     files: usize,
+    needs: u64,
+    /// Slices that were decoded when they came, and which of them each slice of the grid is; until they are at their places.
+    decoded: Option<(Decoded, Vec<Option<usize>>)>,
     voxels: Vec<i16>,
     clipped: usize,
 }
@@ -51,34 +52,62 @@ impl SeriesReader {
     ///
     /// # Errors
     /// [`DicomError`]: nothing to read, a damaged file, or slices that form no rectangular grid.
-    pub fn open(files: Vec<(String, Vec<u8>)>, request: impl Into<SeriesRequest>) -> Result<Self, DicomError> {
+    pub fn open(files: impl Into<SeriesFiles>, request: impl Into<SeriesRequest>) -> Result<Self, DicomError> {
         let SeriesRequest { choice, repairs } = request.into();
         SeriesSurvey::mended(files, repairs)?.read(choice)
     }
 
-    fn begin(survey: Survey, files: Vec<(String, Vec<u8>)>, choice: SeriesChoice) -> Result<Self, DicomError> {
+    fn begin(survey: Survey, files: SeriesFiles, choice: SeriesChoice) -> Result<Self, DicomError> {
         let (chosen, reasons) = choice::choose(&survey.series, &choice)?;
-        let stored = chosen.stack.as_ref().map_err(Clone::clone)?.geometry.clone();
+        let stack = chosen.stack.as_ref().map_err(Clone::clone)?;
+        let stored = stack.geometry.clone();
         let acquired = [chosen.info.size[0], chosen.info.size[1], stored.size[2]];
         for &(n, _) in &chosen.slices {
             let image = &survey.images[n];
             pixels::check(&image.header, &image.name)?;
         }
-        let mut by_index: BTreeMap<usize, usize> =
-            chosen.slices.iter().map(|&(n, _)| (survey.images[n].index, n)).collect();
+        let mut by_index: BTreeMap<usize, (usize, usize)> =
+            chosen.slices.iter().zip(&stack.at).map(|(&(n, _), &at)| (survey.images[n].index, (n, at))).collect();
+        let had = files.bytes();
+        let (files, decoded) = files.into_parts();
+        let (mut left, mut places, mut clipped) = (VecDeque::new(), vec![None; acquired[2]], 0);
         // Files of other series are dropped here.
-        let left: VecDeque<(usize, Vec<u8>)> = files
-            .into_iter()
-            .enumerate()
-            .filter_map(|(index, (_, bytes))| Some((by_index.remove(&index)?, bytes)))
-            .collect();
+        for (index, file) in files.into_iter().enumerate() {
+            match (by_index.remove(&index), file.content) {
+                (Some((n, _)), Content::File(bytes)) => left.push_back((n, bytes)),
+                (Some((_, at)), Content::Slice { place, clipped: of_it }) => {
+                    places[at] = Some(place);
+                    clipped += of_it;
+                }
+                (None, _) => {}
+            }
+        }
+        let has_decoded = decoded.size() == chosen.info.size && places.iter().any(Option::is_some);
         let chosen = survey.series.iter().position(|s| std::ptr::eq(s, chosen)).unwrap_or(0);
-        Ok(Self { chosen, reasons, stored, acquired, files: left.len(), left, voxels: Vec::new(), clipped: 0, survey })
+        let volume = if has_decoded { 0 } else { stored.voxel_count().saturating_mul(size_of::<i16>()) as u64 };
+        Ok(Self {
+            chosen,
+            reasons,
+            needs: had.saturating_add(volume),
+            stored,
+            acquired,
+            files: left.len(),
+            left,
+            decoded: has_decoded.then_some((decoded, places)),
+            voxels: Vec::new(),
+            clipped,
+            survey,
+        })
     }
 
     /// Voxels of the volume along the stored axes.
     pub fn size(&self) -> [usize; 3] {
         self.stored.size
+    }
+
+    /// Bytes that lie in memory until the volume is read: of the files, of what is decoded, and of the volume where it gets a room of its own.
+    pub fn bytes(&self) -> u64 {
+        self.needs
     }
 
     /// How much is decoded, 0 to 1.
@@ -92,7 +121,13 @@ impl SeriesReader {
     /// [`DicomError`]: pixels that cannot be decoded, or a volume that does not fit in memory.
     pub fn step(&mut self) -> Result<bool, DicomError> {
         if self.voxels.is_empty() {
-            self.voxels = room(&self.stored, self.acquired)?;
+            self.voxels = match self.decoded.take() {
+                Some((decoded, places)) => {
+                    is_possible(&self.stored, self.acquired)?;
+                    decoded.arranged(&places).ok_or(DicomError::TooLarge(self.stored.size))?
+                }
+                None => room(&self.stored, self.acquired)?,
+            };
         }
         let part = self.left.drain(..self.left.len().min(FILES_PER_STEP));
         let batch = part.map(|(n, bytes)| (n, Cow::Owned(bytes))).collect();
@@ -139,13 +174,17 @@ pub(super) fn volume_of(survey: &Survey, series: &Series, files: &[(String, Vec<
     assemble(&survey.images, series, voxels, clipping.clipped)
 }
 
+/// Refuses a volume that is too large for anybody: of this grid, and of slices of these columns, rows and number.
+fn is_possible(stored: &Geometry, acquired: [usize; 3]) -> Result<usize, DicomError> {
+    let (count, whole) = (acquired.iter().product::<usize>(), stored.voxel_count());
+    if count.max(whole) > MAX_VOXELS { Err(DicomError::TooLarge(stored.size)) } else { Ok(count) }
+}
+
 /// Room for the slices as the files have them: columns, rows and slices of `acquired`.
 fn room(stored: &Geometry, acquired: [usize; 3]) -> Result<Vec<i16>, DicomError> {
-    let (count, whole) = (acquired.iter().product::<usize>(), stored.voxel_count());
+    let count = is_possible(stored, acquired)?;
     let mut voxels = Vec::new();
-    if whole > MAX_VOXELS || count > MAX_VOXELS || voxels.try_reserve_exact(count).is_err() {
-        return Err(DicomError::TooLarge(stored.size));
-    }
+    voxels.try_reserve_exact(count).map_err(|_| DicomError::TooLarge(stored.size))?;
     voxels.resize(count, 0);
     Ok(voxels)
 }
@@ -200,12 +239,12 @@ fn assemble(images: &[ImageFile], series: &Series, acquired: Vec<i16>, clipped: 
 /// Files whose series are known: for whoever chooses one of them.
 pub struct SeriesSurvey {
     survey: Survey,
-    files: Vec<(String, Vec<u8>)>,
+    files: SeriesFiles,
 }
 
 impl std::fmt::Debug for SeriesSurvey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SeriesSurvey").field("files", &self.files.len()).finish_non_exhaustive()
+        f.debug_struct("SeriesSurvey").field("files", &self.files).finish_non_exhaustive()
     }
 }
 
@@ -214,7 +253,7 @@ impl SeriesSurvey {
     ///
     /// # Errors
     /// [`DicomError`]: nothing to read, or a damaged file.
-    pub fn of(files: Vec<(String, Vec<u8>)>) -> Result<Self, DicomError> {
+    pub fn of(files: impl Into<SeriesFiles>) -> Result<Self, DicomError> {
         Self::mended(files, Repairs::default())
     }
 
@@ -222,8 +261,9 @@ impl SeriesSurvey {
     ///
     /// # Errors
     /// As [`of`](Self::of).
-    pub fn mended(files: Vec<(String, Vec<u8>)>, repairs: Repairs) -> Result<Self, DicomError> {
-        Ok(Self { survey: survey(&files, repairs)?, files })
+    pub fn mended(files: impl Into<SeriesFiles>, repairs: Repairs) -> Result<Self, DicomError> {
+        let files = files.into();
+        Ok(Self { survey: files.survey(repairs)?, files })
     }
 
     /// The same files, with their series mended; they stand in the same order.
@@ -245,39 +285,13 @@ impl SeriesSurvey {
         Some((self.survey.series.iter().position(|s| std::ptr::eq(s, best))?, why))
     }
 
-    /// Size of all files together, bytes.
-    pub fn bytes(&self) -> u64 {
-        self.files.iter().map(|(_, bytes)| bytes.len() as u64).sum()
-    }
-
     /// The middle slice of a series as grey values, at most `side` wide and high: width and height, and the pixels row by row. A CT in
     /// a window of soft tissue and lung, anything else from its lowest to its highest value. `None` where it cannot be decoded.
     pub fn preview(&self, place: usize, side: usize) -> Option<([usize; 2], Vec<u8>)> {
         let series = self.survey.series.get(place)?;
         let &(n, frame) = series.slices.get(series.slices.len() / 2)?;
-        let ImageFile { index, name, header } = self.survey.images.get(n)?;
-        pixels::check(header, name).ok()?;
-        let set = DataSet::open(&self.files.get(*index)?.1).ok()?;
-        let [columns, rows] = [header.columns, header.rows];
-        if columns == 0 || rows == 0 || columns.saturating_mul(rows) > 1 << 26 {
-            return None;
-        }
-        let mut values = vec![0i16; columns * rows];
-        pixels::decode(header, &set, header.pixels.as_ref()?, frame, &mut values, name).ok()?;
-        let [low, high] = if series.info.modality == Modality::Ct {
-            PREVIEW_HU
-        } else {
-            [values.iter().min().copied()?.into(), values.iter().max().copied()?.into()]
-        };
-        let step = (columns.max(rows) as f64 / side.max(1) as f64).max(1.0);
-        let [width, height] = [columns, rows].map(|n| ((n as f64 / step) as usize).max(1));
-        let grey = |x: usize, y: usize| {
-            let [x, y] = [x, y].map(|n| ((n as f64 + 0.5) * step) as usize);
-            let value = f64::from(values[x.min(columns - 1) + columns * y.min(rows - 1)]);
-            (255.0 * (value - low) / (high - low).max(1.0)).clamp(0.0, 255.0) as u8
-        };
-        let pixels = (0..height).flat_map(|y| (0..width).map(move |x| (x, y))).map(|(x, y)| grey(x, y)).collect();
-        Some(([width, height], pixels))
+        let ImageFile { index, header, .. } = self.survey.images.get(n)?;
+        self.files.picture_of(*index, header, frame, side)
     }
 
     /// Begins to read a series.

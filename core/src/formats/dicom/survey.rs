@@ -26,25 +26,36 @@ pub(super) struct Survey {
 /// A file that should have been slices and is damaged is an error, because nobody can say which slices it had. Anything else
 /// that is damaged costs no more than a note.
 pub(super) fn survey(files: &[(String, Vec<u8>)], repairs: Repairs) -> Result<Survey, DicomError> {
-    let mut kinds = Vec::with_capacity(files.len());
-    for ((name, _), read) in files.iter().zip(headers(files)) {
-        kinds.push(Some(read.map_err(|reason| DicomError::Damaged { file: name.clone(), reason })?));
-    }
-    survey_of(files, kinds, repairs)
+    let damaged = |name: &str, reason| DicomError::Damaged { file: name.to_owned(), reason };
+    let read = files.iter().zip(headers(files)).map(|((name, _), kind)| match kind {
+        Ok(kind) => Ok((name.as_str(), Some(kind))),
+        Err(reason) => Err(damaged(name, reason)),
+    });
+    survey_of(read.collect::<Result<_, _>>()?, &copies_among(files), repairs)
 }
 
-/// As [`survey`], of files whose headers were read; without those that have none here.
+/// Whether two of the files are the same slice.
+pub(super) fn copies_among(files: &[(String, Vec<u8>)]) -> impl Fn(&ImageFile, &ImageFile) -> bool {
+    |a, b| match (files.get(a.index), files.get(b.index)) {
+        (Some((_, first)), Some((_, second))) => is_copy(a, first, b, second),
+        _ => false,
+    }
+}
+
+/// As [`survey`], of files whose headers were read, by their names; without those that have none here. `is_copy` says whether two are the
+/// same slice.
 pub(super) fn survey_of(
-    files: &[(String, Vec<u8>)],
-    kinds: Vec<Option<FileKind>>,
+    files: Vec<(&str, Option<FileKind>)>,
+    is_copy: &dyn Fn(&ImageFile, &ImageFile) -> bool,
     repairs: Repairs,
 ) -> Result<Survey, DicomError> {
+    let count = files.len();
     let mut images = Vec::new();
     let mut others: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     let mut notes = Vec::new();
-    for (index, ((name, _), kind)) in files.iter().zip(kinds).enumerate() {
+    for (index, (name, kind)) in files.into_iter().enumerate() {
         match kind {
-            Some(FileKind::Image(header)) => images.push(ImageFile { index, name: name.clone(), header: *header }),
+            Some(FileKind::Image(header)) => images.push(ImageFile { index, name: name.to_owned(), header: *header }),
             Some(FileKind::Other(kind)) => others.entry(kind).or_default().push(name),
             Some(FileKind::OtherDamaged(kind, reason)) => {
                 let note = format!("{name} is a damaged {kind} file ({reason}) and was left out; it holds no slices");
@@ -57,9 +68,9 @@ pub(super) fn survey_of(
     let kinds: Vec<String> = others.iter().map(|(kind, names)| format!("{} {kind}", names.len())).collect();
     if images.is_empty() {
         let found = if kinds.is_empty() { "nothing".to_owned() } else { kinds.join(", ") };
-        return Err(DicomError::NoImages { files: files.len(), found });
+        return Err(DicomError::NoImages { files: count, found });
     }
-    let copies = leave_out_copies(&mut images, files);
+    let copies = leave_out_copies(&mut images, is_copy);
     if !kinds.is_empty() {
         // Whoever sees only this sentence is to look at it where one of them is damaged.
         let weight = if kinds.iter().any(|kind| kind.contains(" damaged ")) { Weight::Doubt } else { Weight::Note };
@@ -94,7 +105,8 @@ pub(super) fn headers(files: &[(String, Vec<u8>)]) -> Vec<Result<FileKind, Strin
     files.iter().map(|(_, bytes)| kind(bytes)).collect()
 }
 
-fn kind(bytes: &[u8]) -> Result<FileKind, String> {
+/// What a file is; of one that should have been a slice and is damaged, the reason.
+pub(super) fn kind(bytes: &[u8]) -> Result<FileKind, String> {
     match header::read(bytes) {
         Ok(kind) => Ok(kind),
         Err(Unreadable::NotDicom) => Ok(FileKind::Other(NOT_DICOM.into())),
@@ -105,14 +117,13 @@ fn kind(bytes: &[u8]) -> Result<FileKind, String> {
 const NOT_DICOM: &str = "not DICOM";
 
 /// Drops slices that are there already: the same SOP instance, in the same place, with the same pixels. How many.
-fn leave_out_copies(images: &mut Vec<ImageFile>, files: &[(String, Vec<u8>)]) -> usize {
+fn leave_out_copies(images: &mut Vec<ImageFile>, is_copy: &dyn Fn(&ImageFile, &ImageFile) -> bool) -> usize {
     let mut seen: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     let before = images.len();
     let mut kept: Vec<ImageFile> = Vec::with_capacity(before);
     for image in std::mem::take(images) {
         let same = seen.entry(image.header.sop_instance_uid.clone()).or_default();
-        let is_known =
-            !image.header.sop_instance_uid.is_empty() && same.iter().any(|&n| is_copy(&image, &kept[n], files));
+        let is_known = !image.header.sop_instance_uid.is_empty() && same.iter().any(|&n| is_copy(&image, &kept[n]));
         if !is_known {
             same.push(kept.len());
             kept.push(image);
@@ -122,13 +133,11 @@ fn leave_out_copies(images: &mut Vec<ImageFile>, files: &[(String, Vec<u8>)]) ->
     before - images.len()
 }
 
-fn is_copy(a: &ImageFile, b: &ImageFile, files: &[(String, Vec<u8>)]) -> bool {
-    let (Some((_, first)), Some((_, second))) = (files.get(a.index), files.get(b.index)) else { return false };
+/// Whether two files are the same slice.
+pub(super) fn is_copy(a: &ImageFile, first: &[u8], b: &ImageFile, second: &[u8]) -> bool {
     if first == second {
         return true;
     }
-    let alike =
-        |h: &Header| (h.series_uid.clone(), h.syntax.clone(), h.columns, h.rows, h.format.clone(), h.frames.clone());
     let pixels = |image: &ImageFile, bytes: &[u8]| -> Option<Vec<u8>> {
         let set = DataSet::open(bytes).ok()?;
         match image.header.pixels.as_ref()? {
@@ -141,7 +150,14 @@ fn is_copy(a: &ImageFile, b: &ImageFile, files: &[(String, Vec<u8>)]) -> bool {
             PixelBytes::Truncated => None,
         }
     };
-    alike(&a.header) == alike(&b.header) && pixels(a, first).is_some_and(|p| pixels(b, second) == Some(p))
+    alike(a, b) && pixels(a, first).is_some_and(|p| pixels(b, second) == Some(p))
+}
+
+/// Whether two slices have the same place and the same meaning of their pixels.
+pub(super) fn alike(a: &ImageFile, b: &ImageFile) -> bool {
+    let said =
+        |h: &Header| (h.series_uid.clone(), h.syntax.clone(), h.columns, h.rows, h.format.clone(), h.frames.clone());
+    said(&a.header) == said(&b.header)
 }
 
 /// Those of the unreadable files that are named as slices are: they may be what is missing.

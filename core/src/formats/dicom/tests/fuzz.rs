@@ -1,7 +1,7 @@
 //! Damaged bytes give an answer, never a panic, a hang, or an allocation that the bytes cannot back.
 
-use super::super::{SeriesChoice, read_series};
-use super::{SliceFile, archive, decode_slice, folder, reported, series};
+use super::super::SeriesChoice;
+use super::{SliceFile, archive, decode_slice, folder, read_series, reported, series};
 use crate::formats::archive::unzip;
 use crate::formats::rtstruct;
 

@@ -1,8 +1,9 @@
 //! What the reader promises, on files of other programs (`real`), on a phantom with a closed form (`phantom`), on slices
 //! that are made wrong one way at a time (`refusals`) and mended (`repairs`), on folders as people reported them (`reported`) and on damaged bytes
-//! (`fuzz`).
+//! (`fuzz`). All of it is read twice: file by file when all are there, and slice by slice as they come (`incoming`).
 
 mod fuzz;
+mod incoming;
 mod phantom;
 mod real;
 mod refusals;
@@ -15,8 +16,9 @@ use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 
 use super::dataset::DataSet;
 use super::header::{self, FileKind};
-use super::{DicomError, pixels};
+use super::{DicomError, SeriesFiles, SeriesInfo, SeriesReader, SeriesRequest, pixels};
 use crate::formats::archive::unzip;
+use crate::volume::CtVolume;
 
 /// The files of `tests/data/NAME.zip`, without folders in their names.
 fn archive(name: &str) -> Vec<(String, Vec<u8>)> {
@@ -30,6 +32,32 @@ fn folder(name: &str, folder: &str) -> Vec<(String, Vec<u8>)> {
     let files: Vec<_> = archive(name).into_iter().filter(|(n, _)| n.starts_with(&prefix)).collect();
     assert!(!files.is_empty(), "{folder} is in {name}");
     files
+}
+
+/// What was read: the volume, its series, and all series.
+type Read = Result<(CtVolume, SeriesInfo, Vec<SeriesInfo>), DicomError>;
+
+/// As [`super::read_series`]; and whoever decodes slices when they come, all of them or those that it makes no larger, gets the same.
+fn read_series(files: Vec<(String, Vec<u8>)>, request: impl Into<SeriesRequest>) -> Read {
+    let request = request.into();
+    let read = super::read_series(files.clone(), &request);
+    for if_smaller in [true, false] {
+        assert_eq!(read_as_they_come(files.clone(), &request, if_smaller), read, "{if_smaller}");
+    }
+    read
+}
+
+fn read_as_they_come(files: Vec<(String, Vec<u8>)>, request: &SeriesRequest, if_smaller: bool) -> Read {
+    let mut incoming = SeriesFiles::default();
+    incoming.expect(files.len(), u64::MAX);
+    for (name, bytes) in files {
+        if let Err((name, bytes)) = incoming.decode(name, bytes, if_smaller) {
+            incoming.push(name, bytes);
+        }
+    }
+    let mut reader = SeriesReader::open(incoming, request)?;
+    while reader.step()? {}
+    reader.finish()
 }
 
 /// The only slice of a file, rescaled, with nothing asked of its geometry.

@@ -6,8 +6,8 @@ use dicom_core::{DataElement, Length, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 
-use super::super::{SeriesChoice, read_series};
-use super::SliceFile;
+use super::super::SeriesChoice;
+use super::{SliceFile, read_series};
 use crate::formats::analytic::derive;
 use crate::formats::structures::{Drawn, Structure};
 use crate::formats::{Reference, read_structures, rtstruct, seg};

@@ -2,8 +2,8 @@
 
 use std::io::Read;
 
-use super::super::{DicomError, SeriesChoice, list_series, read_series};
-use super::{archive, decode_slice, folder};
+use super::super::{DicomError, SeriesChoice, list_series};
+use super::{archive, decode_slice, folder, read_series};
 use crate::volume::{CtVolume, GeometryError, Modality};
 
 /// The file of `dicom-transfer-syntaxes` with this syntax.

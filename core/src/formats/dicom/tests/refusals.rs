@@ -3,8 +3,8 @@
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
 
-use super::super::{DicomError, SeriesChoice, list_series, looks_like_dicom, read_series};
-use super::{SliceFile, decode_slice, series};
+use super::super::{DicomError, SeriesChoice, list_series, looks_like_dicom};
+use super::{SliceFile, decode_slice, read_series, series};
 use crate::volume::Modality;
 
 fn refuse(files: Vec<(String, Vec<u8>)>) -> DicomError {

@@ -3,8 +3,8 @@
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
 
-use super::super::{DicomError, Repair, Repairs, SeriesChoice, SeriesRequest, SeriesSurvey, find_series, read_series};
-use super::{SliceFile, series};
+use super::super::{DicomError, Repair, Repairs, SeriesChoice, SeriesRequest, SeriesSurvey, find_series};
+use super::{SliceFile, read_series, series};
 use crate::formats::analytic::derive;
 use crate::formats::finding::{Finding, Weight};
 use crate::formats::rtstruct::{self, WriteOptions};

@@ -6,8 +6,8 @@
 use dicom_core::{DataElement, PrimitiveValue, VR};
 use dicom_dictionary_std::{tags, uids};
 
-use super::super::{DicomError, SeriesChoice, list_series, read_series};
-use super::{SliceFile, series};
+use super::super::{DicomError, SeriesChoice, list_series};
+use super::{SliceFile, read_series, series};
 
 type Files = Vec<(String, Vec<u8>)>;
 

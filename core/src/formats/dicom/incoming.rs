@@ -1,0 +1,283 @@
+//! The files of a series on their way in. A slice can be decoded when it comes, and its file be let go: then no more lies in memory than
+//! the voxels, which end up as the volume without a second room for them.
+
+use super::dataset::DataSet;
+use super::error::DicomError;
+use super::header::{FileKind, Header};
+use super::pixels;
+use super::preview::picture;
+use super::repairs::Repairs;
+use super::series::ImageFile;
+use super::survey::{Survey, alike, headers, is_copy, kind, survey_of};
+
+/// Slices by which the room grows where more come than were expected.
+const MORE: usize = 16;
+/// Bytes of a voxel, once it is decoded.
+const VOXEL: usize = size_of::<i16>();
+
+/// Files in the order in which they came, some of them decoded.
+#[derive(Default)]
+pub struct SeriesFiles {
+    files: Vec<SeriesFile>,
+    decoded: Decoded,
+    /// How many slices may come, and bytes of their files.
+    expected: (usize, u64),
+}
+
+/// A file that came.
+pub(super) struct SeriesFile {
+    pub(super) name: String,
+    /// What it is; of what should have been a slice and is damaged, why.
+    kind: Result<FileKind, String>,
+    pub(super) content: Content,
+}
+
+/// What is left of a file.
+pub(super) enum Content {
+    /// All of it.
+    File(Vec<u8>),
+    /// The place of its slice among those that are decoded, and how many values of it were clipped.
+    Slice { place: usize, clipped: usize },
+}
+
+/// Slices that are decoded, one after the other, all of one size.
+#[derive(Default)]
+pub(super) struct Decoded {
+    /// Columns and rows.
+    size: [usize; 2],
+    voxels: Vec<i16>,
+}
+
+impl std::fmt::Debug for SeriesFiles {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SeriesFiles").field("files", &self.files.len()).finish_non_exhaustive()
+    }
+}
+
+impl From<Vec<(String, Vec<u8>)>> for SeriesFiles {
+    /// All of them as they are.
+    fn from(files: Vec<(String, Vec<u8>)>) -> Self {
+        let kinds = headers(&files);
+        let file = |((name, bytes), kind)| SeriesFile { name, kind, content: Content::File(bytes) };
+        Self { files: files.into_iter().zip(kinds).map(file).collect(), ..Self::default() }
+    }
+}
+
+impl SeriesFiles {
+    /// Room will be made for the slices of so many files, or of so many bytes, whichever are fewer, when the first one comes.
+    pub fn expect(&mut self, files: usize, bytes: u64) {
+        self.expected = (files, bytes);
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// What they are called, in their order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(|file| file.name.as_str())
+    }
+
+    /// Bytes that all of this takes: of voxels, and of files that are kept as they are. What is read of the headers comes to it.
+    pub fn bytes(&self) -> u64 {
+        let kept: u64 = self.files.iter().filter_map(SeriesFile::file).map(|bytes| bytes.len() as u64).sum();
+        kept + (self.decoded.voxels.capacity() * VOXEL) as u64
+    }
+
+    /// Adds a file as it is.
+    pub fn push(&mut self, name: String, bytes: Vec<u8>) {
+        let kind = kind(&bytes);
+        self.files.push(SeriesFile { name, kind, content: Content::File(bytes) });
+    }
+
+    /// Decodes a slice, `if_smaller` also where it takes more memory than its file does, and lets go of the file. One that cannot be
+    /// decoded now is given back: what is no slice, what holds several, one of another size than those before, or a damaged one, of which
+    /// a reader says what is wrong if it is to be read.
+    ///
+    /// # Errors
+    /// The file.
+    pub fn decode(&mut self, name: String, bytes: Vec<u8>, if_smaller: bool) -> Result<(), (String, Vec<u8>)> {
+        let Some((header, content)) = self.decoded_slice(&name, &bytes, if_smaller) else { return Err((name, bytes)) };
+        self.files.push(SeriesFile { name, kind: Ok(FileKind::Image(header)), content });
+        Ok(())
+    }
+
+    fn decoded_slice(&mut self, name: &str, bytes: &[u8], if_smaller: bool) -> Option<(Box<Header>, Content)> {
+        let Ok(FileKind::Image(header)) = kind(bytes) else { return None };
+        let size = [header.columns, header.rows];
+        let (area, is_first) = (size[0] * size[1], self.decoded.voxels.is_empty());
+        let fits = area > 0 && header.frames.len() == 1 && (is_first || size == self.decoded.size);
+        if !fits || !if_smaller && bytes.len() < area * VOXEL || pixels::check(&header, name).is_err() {
+            return None;
+        }
+        let voxels = &mut self.decoded.voxels;
+        let start = voxels.len();
+        if voxels.capacity() < start + area {
+            let (files, bytes) = self.expected;
+            let slices = files.min(usize::try_from(bytes / (area * VOXEL) as u64).unwrap_or(usize::MAX));
+            let more = if is_first { slices.max(1) } else { MORE };
+            voxels.try_reserve_exact(area.checked_mul(more)?).or_else(|_| voxels.try_reserve_exact(area)).ok()?;
+        }
+        voxels.resize(start + area, 0);
+        let set = DataSet::known(bytes, header.start, &header.syntax, header.encoding);
+        let out = voxels.get_mut(start..).unwrap_or_default();
+        let done = set.ok().zip(header.pixels.as_ref()).and_then(|(set, at)| {
+            // What is said of an error is said when the file is read.
+            pixels::decode(&header, &set, at, 0, out, name).ok()
+        });
+        let Some(done) = done else {
+            voxels.truncate(start);
+            return None;
+        };
+        self.decoded.size = size;
+        Some((header, Content::Slice { place: start / area, clipped: done.clipped }))
+    }
+
+    /// A slice as grey values, at most `side` wide and high: width and height, and the pixels row by row. `None` where the file is no slice, or
+    /// cannot be decoded.
+    pub fn picture(&self, n: usize, side: usize) -> Option<([usize; 2], Vec<u8>)> {
+        let Ok(FileKind::Image(header)) = &self.files.get(n)?.kind else { return None };
+        self.picture_of(n, header, 0, side)
+    }
+
+    /// A frame of a file, as grey values.
+    pub(super) fn picture_of(
+        &self,
+        n: usize,
+        header: &Header,
+        frame: usize,
+        side: usize,
+    ) -> Option<([usize; 2], Vec<u8>)> {
+        let SeriesFile { name, content, .. } = self.files.get(n)?;
+        let size = [header.columns, header.rows];
+        let is_ct = header.modality == "CT";
+        match content {
+            Content::Slice { place, .. } => Some(picture(self.decoded.slice(*place)?, size, is_ct, side)),
+            Content::File(bytes) => {
+                pixels::check(header, name).ok()?;
+                let set = DataSet::open(bytes).ok()?;
+                if size[0] == 0 || size[1] == 0 || size[0].saturating_mul(size[1]) > 1 << 26 {
+                    return None;
+                }
+                let mut values = vec![0i16; size[0] * size[1]];
+                pixels::decode(header, &set, header.pixels.as_ref()?, frame, &mut values, name).ok()?;
+                Some(picture(&values, size, is_ct, side))
+            }
+        }
+    }
+
+    /// What there is.
+    pub(super) fn survey(&self, repairs: Repairs) -> Result<Survey, DicomError> {
+        let kinds = self.files.iter().map(|file| match &file.kind {
+            Ok(kind) => Ok((file.name.as_str(), Some(kind.clone()))),
+            Err(reason) => Err(DicomError::Damaged { file: file.name.clone(), reason: reason.clone() }),
+        });
+        survey_of(kinds.collect::<Result<_, _>>()?, &|a, b| self.are_same(a, b), repairs)
+    }
+
+    fn are_same(&self, a: &ImageFile, b: &ImageFile) -> bool {
+        let content = |image: &ImageFile| Some(&self.files.get(image.index)?.content);
+        match (content(a), content(b)) {
+            (Some(Content::File(first)), Some(Content::File(second))) => is_copy(a, first, b, second),
+            (Some(Content::Slice { place: m, .. }), Some(Content::Slice { place: n, .. })) => {
+                alike(a, b) && self.decoded.slice(*m) == self.decoded.slice(*n)
+            }
+            _ => false,
+        }
+    }
+
+    /// The files, in their order, and the slices that are decoded.
+    pub(super) fn into_parts(self) -> (Vec<SeriesFile>, Decoded) {
+        (self.files, self.decoded)
+    }
+}
+
+impl SeriesFile {
+    /// The contents, where they are kept.
+    fn file(&self) -> Option<&[u8]> {
+        match &self.content {
+            Content::File(bytes) => Some(bytes),
+            Content::Slice { .. } => None,
+        }
+    }
+}
+
+impl Decoded {
+    /// Columns and rows of each slice.
+    pub(super) fn size(&self) -> [usize; 2] {
+        self.size
+    }
+
+    fn area(&self) -> usize {
+        self.size[0] * self.size[1]
+    }
+
+    fn slice(&self, place: usize) -> Option<&[i16]> {
+        self.voxels.get(place * self.area()..(place + 1) * self.area())
+    }
+
+    /// The slices in another order: those of the places in `wanted`, and slices of zeros where it has none. No place comes twice. Those that
+    /// nobody wants are dropped. `None` where there is no memory for more slices than there are.
+    pub(super) fn arranged(mut self, wanted: &[Option<usize>]) -> Option<Vec<i16>> {
+        let area = self.area();
+        let count = wanted.len() * area;
+        let missing = count.saturating_sub(self.voxels.len());
+        self.voxels.try_reserve_exact(missing).ok()?;
+        self.voxels.resize(self.voxels.len() + missing, 0);
+        // Where each slice lies by now, and which lies at each place.
+        let mut at: Vec<usize> = (0..self.voxels.len() / area.max(1)).collect();
+        let mut lies = at.clone();
+        for (to, &slice) in wanted.iter().enumerate().filter_map(|(to, slice)| Some((to, slice.as_ref()?))) {
+            let from = *at.get(slice)?;
+            self.swap(from, to);
+            lies.swap(from, to);
+            at[lies[from]] = from;
+            at[lies[to]] = to;
+        }
+        for (place, _) in wanted.iter().enumerate().filter(|(_, slice)| slice.is_none()) {
+            self.voxels[place * area..(place + 1) * area].fill(0);
+        }
+        self.voxels.truncate(count);
+        self.voxels.shrink_to_fit();
+        Some(self.voxels)
+    }
+
+    fn swap(&mut self, a: usize, b: usize) {
+        let (low, high, area) = (a.min(b), a.max(b), self.area());
+        if low != high {
+            let (front, back) = self.voxels.split_at_mut(high * area);
+            front[low * area..(low + 1) * area].swap_with_slice(&mut back[..area]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slices_are_brought_into_any_order_in_place() {
+        let size = [2, 1];
+        let voxels: Vec<i16> = (0..5).flat_map(|n| [10 * n, 10 * n + 1]).collect();
+        for (wanted, expected) in [
+            (vec![Some(0), Some(1), Some(2), Some(3), Some(4)], vec![0, 1, 2, 3, 4]),
+            (vec![Some(4), Some(3), Some(2), Some(1), Some(0)], vec![4, 3, 2, 1, 0]),
+            (vec![Some(1), Some(2), Some(3), Some(4), Some(0)], vec![1, 2, 3, 4, 0]),
+            (vec![Some(3), Some(1)], vec![3, 1]),
+            (vec![None, Some(0), None, Some(4), Some(2), None, Some(1)], vec![-1, 0, -1, 4, 2, -1, 1]),
+            (vec![Some(2), None, Some(0), None], vec![2, -1, 0, -1]),
+            (vec![], vec![]),
+        ] {
+            let slice = |n: i16| if n < 0 { [0, 0] } else { [10 * n, 10 * n + 1] };
+            let expected: Vec<i16> = expected.into_iter().flat_map(slice).collect();
+            let arranged = Decoded { size, voxels: voxels.clone() }.arranged(&wanted).unwrap();
+            assert_eq!(arranged, expected, "{wanted:?}");
+        }
+    }
+}
