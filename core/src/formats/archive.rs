@@ -42,17 +42,33 @@ pub fn is_zip(bytes: &[u8]) -> bool {
     bytes.starts_with(b"PK\x03\x04")
 }
 
-/// The files of a zip archive, as (path within the archive, contents), in its order.
+/// How many entries a zip archive has, and how many bytes they are unpacked, as far as it says: for whoever makes room, not to be believed.
+pub fn declared(bytes: &[u8]) -> (usize, u64) {
+    let archive = ZipArchive::new(Cursor::new(bytes)).ok();
+    archive.map_or((0, 0), |a| (a.len(), a.decompressed_size().and_then(|n| n.try_into().ok()).unwrap_or(0)))
+}
+
+/// The files of a zip archive, as (path within the archive, contents), in its order. As [`unzip_each`].
+///
+/// # Errors
+/// [`ArchiveError`]
+pub fn unzip(bytes: &[u8], limit: u64) -> Result<Vec<(String, Vec<u8>)>, ArchiveError> {
+    let mut files = Vec::new();
+    unzip_each(bytes, limit, |name, data| files.push((name, data)))?;
+    Ok(files)
+}
+
+/// Hands over the files of a zip archive one by one, as path within the archive and contents, in its order.
 ///
 /// Folders, `__MACOSX` side files, hidden files and DICOMDIR are skipped. At most `limit` bytes are unpacked in all,
 /// counted while unpacking: the sizes that an archive declares are not believed.
 ///
 /// # Errors
-/// [`ArchiveError`]
-pub fn unzip(bytes: &[u8], limit: u64) -> Result<Vec<(String, Vec<u8>)>, ArchiveError> {
+/// [`ArchiveError`]; some files may have been handed over before.
+pub fn unzip_each(bytes: &[u8], limit: u64, mut each: impl FnMut(String, Vec<u8>)) -> Result<(), ArchiveError> {
     let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|e| ArchiveError::Damaged(reason(&e)))?;
-    let mut files = Vec::new();
     let mut left = limit;
+    let mut is_empty = true;
     for n in 0..archive.len() {
         let entry_error = |e: &ZipError| ArchiveError::Entry { index: n + 1, reason: reason(e), advice: advice(e) };
         let entry = archive.by_index(n).map_err(|e| entry_error(&e))?;
@@ -69,9 +85,10 @@ pub fn unzip(bytes: &[u8], limit: u64) -> Result<Vec<(String, Vec<u8>)>, Archive
             return Err(ArchiveError::TooLarge { limit });
         }
         left -= data.len() as u64;
-        files.push((name, data));
+        is_empty = false;
+        each(name, data);
     }
-    if files.is_empty() { Err(ArchiveError::Empty) } else { Ok(files) }
+    if is_empty { Err(ArchiveError::Empty) } else { Ok(()) }
 }
 
 /// A zip archive of files, as (path within the archive, contents), that are compressed already.

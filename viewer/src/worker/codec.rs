@@ -40,7 +40,7 @@ pub enum Received {
 }
 
 impl Buffer {
-    /// The voxels of a CT: they are posted as 16-bit numbers, so that each side copies them once.
+    /// The voxels of a CT: they are posted as 16-bit numbers, in pieces, so that each side copies them once and no third copy lies between.
     pub fn voxels(&self) -> Option<&[i16]> {
         match self {
             Self::Ct(ct) => Some(&ct.voxels),

@@ -20,6 +20,10 @@ use crate::waker::Waker;
 
 /// What a worker posts when it is ready to hear: its first command would be lost before.
 const READY: &str = "ready";
+/// What the page posts when it has taken a piece of a CT.
+const TAKEN: &str = "taken";
+/// Voxels of a CT that are posted together: what is posted lies in memory beside what both sides have.
+const PIECE: usize = 8 << 20;
 /// Milliseconds after which a GPU or a promise is asked again.
 const ASK_AGAIN: i32 = 4;
 
@@ -38,6 +42,10 @@ extern "C" {
     fn set_onmessage(this: &Port, heard: &Function);
     #[wasm_bindgen(method, js_name = postMessage)]
     fn post_message(this: &Port, message: &JsValue);
+    // An `ArrayBuffer` that can be given back: ECMAScript 2024.
+    type Transferable;
+    #[wasm_bindgen(method, catch)]
+    fn transfer(this: &Transferable, bytes: f64) -> Result<JsValue, JsValue>;
 }
 /// The function of the page's script that says that the worker has stopped, and why.
 const WORKER_STOPPED: &str = "attention_anatomy_worker_stopped";
@@ -45,6 +53,9 @@ const WORKER_STOPPED: &str = "attention_anatomy_worker_stopped";
 thread_local! {
     /// Called when something comes while the worker rests.
     static WAKE: Cell<Option<Function>> = const { Cell::new(None) };
+
+    /// Called when the page has taken a piece.
+    static NEXT_PIECE: Cell<Option<Function>> = const { Cell::new(None) };
 
     /// Files of the message that is being written or read: structured clones, beside the text.
     static FILES: RefCell<Vec<web_sys::File>> = const { RefCell::new(Vec::new()) };
@@ -72,37 +83,77 @@ pub(super) mod file {
     }
 }
 
-/// A message as `[text, [buffers], [files]]`, and what of it is handed over rather than copied.
-fn pack(message: &impl serde::Serialize) -> Result<(JsValue, Array), CodecError> {
-    FILES.take();
-    let Encoded { text, buffers } = codec::encode(message)?;
+/// A message as `[text, [buffers], [files]]`, and what of it is handed over rather than copied. In the place of voxels stands nothing: they
+/// went before, in pieces.
+fn pack((Encoded { text, buffers }, files): &Outgoing) -> (JsValue, Array) {
     let (posted, handed_over) = (Array::new(), Array::new());
-    for buffer in &buffers {
-        match buffer.voxels() {
-            Some(voxels) => {
-                let array = Int16Array::from(voxels);
-                handed_over.push(&array.buffer());
-                posted.push(&array);
-            }
-            None => {
-                let array = Uint8Array::from(buffer.bytes());
-                handed_over.push(&array.buffer());
-                posted.push(&array);
-            }
+    for buffer in buffers {
+        if buffer.voxels().is_some() {
+            posted.push(&JsValue::NULL);
+            continue;
         }
+        let array = Uint8Array::from(buffer.bytes());
+        handed_over.push(&array.buffer());
+        posted.push(&array);
     }
-    let files: Array = FILES.take().into_iter().map(JsValue::from).collect();
-    Ok((Array::of3(&text.into(), &posted, &files).into(), handed_over))
+    let files: Array = files.iter().cloned().map(JsValue::from).collect();
+    (Array::of3(&text.as_str().into(), &posted, &files).into(), handed_over)
 }
 
-fn unpack<T: serde::de::DeserializeOwned>(message: &JsValue) -> Result<T, CodecError> {
+/// A message, and the files in it.
+type Outgoing = (Encoded, Vec<web_sys::File>);
+
+fn encode(message: &impl serde::Serialize) -> Result<Outgoing, CodecError> {
+    FILES.take();
+    let encoded = codec::encode(message)?;
+    Ok((encoded, FILES.take()))
+}
+
+/// Voxels that come in pieces.
+#[derive(Default)]
+struct Gathered {
+    voxels: Vec<i16>,
+    /// How many have come.
+    count: usize,
+}
+
+impl Gathered {
+    /// Takes what belongs to voxels: how many there are, or a piece of them. Whether it did.
+    fn take(&mut self, message: &JsValue) -> bool {
+        if let Some(count) = message.as_f64() {
+            // Where there is no memory for them, they are missing in the message.
+            *self = Self::default();
+            if self.voxels.try_reserve_exact(count as usize).is_ok() {
+                self.voxels.resize(count as usize, 0);
+            }
+            return true;
+        }
+        let Some(piece) = message.dyn_ref::<Int16Array>() else { return false };
+        let end = self.count + piece.length() as usize;
+        if let Some(place) = self.voxels.get_mut(self.count..end) {
+            piece.copy_to(place);
+            self.count = end;
+        }
+        // Its memory is given back now, and not when somebody looks for what nobody needs. Not every browser can.
+        piece.buffer().unchecked_into::<Transferable>().transfer(0.0).ok();
+        true
+    }
+
+    /// All of them.
+    fn all(&mut self) -> Option<Vec<i16>> {
+        let Self { voxels, count } = std::mem::take(self);
+        (voxels.len() == count && count > 0).then_some(voxels)
+    }
+}
+
+fn unpack<T: serde::de::DeserializeOwned>(message: &JsValue, gathered: &mut Gathered) -> Result<T, CodecError> {
     let message: &Array = message.unchecked_ref();
     let list = |n: u32| message.get(n).unchecked_into::<Array>();
-    let received = |buffer: JsValue| match buffer.dyn_into::<Int16Array>() {
-        Ok(voxels) => Received::Voxels(voxels.to_vec()),
-        Err(bytes) => Received::Bytes(bytes.unchecked_into::<Uint8Array>().to_vec()),
+    let mut received = |buffer: JsValue| match buffer.dyn_into::<Uint8Array>() {
+        Ok(bytes) => Received::Bytes(bytes.to_vec()),
+        Err(_) => Received::Voxels(gathered.all().unwrap_or_default()),
     };
-    let buffers = list(1).iter().map(received).collect();
+    let buffers = list(1).iter().map(&mut received).collect();
     FILES.replace(list(2).iter().map(JsCast::unchecked_into).collect());
     let text = message.get(0).as_string().unwrap_or_default();
     let result = codec::decode(&text, buffers);
@@ -128,7 +179,8 @@ impl Drop for Page {
 }
 
 fn post(worker: &web_sys::Worker, events: &RefCell<VecDeque<Event>>, command: &Command) {
-    let posted = pack(command).map_err(|e| e.to_string()).and_then(|(message, handed_over)| {
+    let posted = encode(command).map_err(|e| e.to_string()).and_then(|encoded| {
+        let (message, handed_over) = pack(&encoded);
         worker.post_message_with_transfer(&message, &handed_over).map_err(|_| "the worker cannot be reached".into())
     });
     if let Err(message) = posted {
@@ -177,6 +229,7 @@ pub fn spawn_worker(window: &Waker, script: &str) -> Box<dyn Worker> {
     let early = Rc::new(RefCell::new(Some(Vec::new())));
     let on_message = {
         let (events, early, worker, window) = (events.clone(), early.clone(), worker.clone(), window.clone());
+        let mut gathered = Gathered::default();
         Closure::<dyn FnMut(MessageEvent)>::new(move |message: MessageEvent| {
             let data = message.data();
             if data.as_string().as_deref() == Some(READY) {
@@ -185,7 +238,12 @@ pub fn spawn_worker(window: &Waker, script: &str) -> Box<dyn Worker> {
                 }
                 return;
             }
-            let event = unpack(&data).unwrap_or_else(|e| Event::Failed(e.to_string()));
+            if gathered.take(&data) {
+                // One that is no more needs no further piece.
+                worker.post_message(&TAKEN.into()).ok();
+                return;
+            }
+            let event = unpack(&data, &mut gathered).unwrap_or_else(|e| Event::Failed(e.to_string()));
             events.borrow_mut().push_back(event);
             window.wake();
         })
@@ -256,7 +314,16 @@ pub async fn worker_main() {
     let on_message = {
         let commands = commands.clone();
         Closure::<dyn FnMut(MessageEvent)>::new(move |message: MessageEvent| {
-            commands.borrow_mut().push_back(unpack(&message.data()));
+            let data = message.data();
+            if data.as_string().as_deref() == Some(TAKEN) {
+                if let Some(next) = NEXT_PIECE.take() {
+                    // It only resolves a promise.
+                    next.call0(&JsValue::NULL).ok();
+                }
+                return;
+            }
+            // No command has voxels.
+            commands.borrow_mut().push_back(unpack(&data, &mut Gathered::default()));
             wake();
         })
     };
@@ -267,7 +334,7 @@ pub async fn worker_main() {
     loop {
         let step = executor.step();
         while let Some(event) = executor.event() {
-            post_event(&scope, &event);
+            post_event(&scope, &event).await;
         }
         match step {
             // No command comes between the question and the promise: only the event loop brings them.
@@ -278,20 +345,50 @@ pub async fn worker_main() {
         for command in commands.take() {
             match command {
                 Ok(command) => executor.handle(command),
-                Err(error) => post_event(&scope, &Event::Failed(error.to_string())),
+                Err(error) => post_event(&scope, &Event::Failed(error.to_string())).await,
             }
         }
     }
 }
 
-fn post_event(scope: &DedicatedWorkerGlobalScope, event: &Event) {
-    let posted = pack(event).map_err(|e| e.to_string()).and_then(|(message, handed_over)| {
-        scope.post_message_with_transfer(&message, &handed_over).map_err(|_| "an answer cannot be posted".into())
-    });
+async fn post_event(scope: &DedicatedWorkerGlobalScope, event: &Event) {
+    let posted = match encode(event) {
+        Ok(encoded) => {
+            for voxels in encoded.0.buffers.iter().filter_map(|buffer| buffer.voxels()) {
+                post_voxels(scope, voxels).await;
+            }
+            let (message, handed_over) = pack(&encoded);
+            let posted = scope.post_message_with_transfer(&message, &handed_over);
+            posted.map_err(|_| "an answer cannot be posted".to_owned())
+        }
+        Err(error) => Err(error.to_string()),
+    };
     if let Err(message) = posted {
         // A sentence always can.
-        if let Ok((message, _)) = pack(&Event::Failed(message)) {
-            let _ = scope.post_message(&message);
+        if let Ok(encoded) = encode(&Event::Failed(message)) {
+            let _ = scope.post_message(&pack(&encoded).0);
         }
     }
+}
+
+/// Posts voxels, each piece when the one before has been taken.
+async fn post_voxels(scope: &DedicatedWorkerGlobalScope, voxels: &[i16]) {
+    if scope.post_message(&(voxels.len() as f64).into()).is_err() {
+        return;
+    }
+    taken().await;
+    for piece in voxels.chunks(PIECE) {
+        let piece = Int16Array::from(piece);
+        if scope.post_message_with_transfer(&piece, &Array::of1(&piece.buffer())).is_err() {
+            return;
+        }
+        taken().await;
+    }
+}
+
+/// Waits until the page has taken what was posted last.
+async fn taken() {
+    let taken = Promise::new(&mut |resolve, _| NEXT_PIECE.set(Some(resolve)));
+    // It is never rejected.
+    JsFuture::from(taken).await.ok();
 }

@@ -10,7 +10,7 @@ use super::repairs::Repairs;
 use super::series::ImageFile;
 use super::survey::{Survey, alike, headers, is_copy, kind, survey_of};
 
-/// Slices by which the room grows where more come than were expected.
+/// So many slices more find room where more come than were expected, or one for each so many.
 const MORE: usize = 16;
 /// Bytes of a voxel, once it is decoded.
 const VOXEL: usize = size_of::<i16>();
@@ -57,9 +57,19 @@ impl std::fmt::Debug for SeriesFiles {
 impl From<Vec<(String, Vec<u8>)>> for SeriesFiles {
     /// All of them as they are.
     fn from(files: Vec<(String, Vec<u8>)>) -> Self {
+        let mut all = Self::default();
+        all.extend(files);
+        all
+    }
+}
+
+impl Extend<(String, Vec<u8>)> for SeriesFiles {
+    /// Adds files as they are.
+    fn extend<I: IntoIterator<Item = (String, Vec<u8>)>>(&mut self, files: I) {
+        let files: Vec<(String, Vec<u8>)> = files.into_iter().collect();
         let kinds = headers(&files);
         let file = |((name, bytes), kind)| SeriesFile { name, kind, content: Content::File(bytes) };
-        Self { files: files.into_iter().zip(kinds).map(file).collect(), ..Self::default() }
+        self.files.extend(files.into_iter().zip(kinds).map(file));
     }
 }
 
@@ -90,12 +100,6 @@ impl SeriesFiles {
         kept + (self.decoded.voxels.capacity() * VOXEL) as u64
     }
 
-    /// Adds a file as it is.
-    pub fn push(&mut self, name: String, bytes: Vec<u8>) {
-        let kind = kind(&bytes);
-        self.files.push(SeriesFile { name, kind, content: Content::File(bytes) });
-    }
-
     /// Decodes a slice, `if_smaller` also where it takes more memory than its file does, and lets go of the file. One that cannot be
     /// decoded now is given back: what is no slice, what holds several, one of another size than those before, or a damaged one, of which
     /// a reader says what is wrong if it is to be read.
@@ -121,7 +125,8 @@ impl SeriesFiles {
         if voxels.capacity() < start + area {
             let (files, bytes) = self.expected;
             let slices = files.min(usize::try_from(bytes / (area * VOXEL) as u64).unwrap_or(usize::MAX));
-            let more = if is_first { slices.max(1) } else { MORE };
+            let have = start / area;
+            let more = slices.saturating_sub(have).max(if is_first { 1 } else { MORE.max(have / MORE) });
             voxels.try_reserve_exact(area.checked_mul(more)?).or_else(|_| voxels.try_reserve_exact(area)).ok()?;
         }
         voxels.resize(start + area, 0);

@@ -3,9 +3,11 @@
 use std::cmp::Reverse;
 
 use attention_anatomy::anatomy::ORGAN_COUNT;
+use attention_anatomy::formats::dicom::SeriesFiles;
 use attention_anatomy::formats::{self, Format, FormatError, LabelNames, ReadOptions, SampleType};
 use attention_anatomy::volume::Geometry;
 
+use super::arrived::Arrived;
 use crate::edit::{ByteSlices, NOT_EDITED};
 use crate::worker::error::{FileError, LabelMapError};
 
@@ -28,9 +30,11 @@ pub(super) struct Sorted {
 }
 
 /// The files of one image.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Group {
     pub(super) files: Vec<Named>,
+    /// Slices of a DICOM series that were decoded when they came.
+    pub(super) slices: SeriesFiles,
     /// DICOM files, and what lay beside them.
     pub(super) dicom: bool,
     /// One file of unsigned bytes, as label maps are.
@@ -50,8 +54,9 @@ fn is_session(bytes: &[u8]) -> bool {
 
 /// Sorts files, `unpacked` if they come from an archive. A study and label maps on its grid may come together, a folder of DICOM files may hold anything beside
 /// them, and a header whose voxels are in another file takes all others along.
-pub(super) fn sort(files: Vec<Named>, unpacked: bool) -> Result<Sorted, FileError> {
-    if files.is_empty() {
+pub(super) fn sort(arrived: Arrived, unpacked: bool) -> Result<Sorted, FileError> {
+    let Arrived { slices, files } = arrived;
+    if files.is_empty() && slices.is_empty() {
         return Err(FormatError::NoFiles.into());
     }
     let mut sorted = Sorted::default();
@@ -68,11 +73,14 @@ pub(super) fn sort(files: Vec<Named>, unpacked: bool) -> Result<Sorted, FileErro
     }
     let has = |f: &[Format]| rest.iter().any(|(format, ..)| format.is_some_and(|format| f.contains(&format)));
     if has(&[Format::NiftiPairHeader, Format::NrrdHeader]) {
+        if !slices.is_empty() {
+            return Err(FormatError::SeveralImages(2).into());
+        }
         let files = rest.into_iter().map(|(.., file)| file).collect();
-        sorted.images.push(Group { files, dicom: false, eight_bit: false });
+        sorted.images.push(Group { files, ..Group::default() });
         return Ok(sorted);
     }
-    let dicom = has(&[Format::DicomFile]);
+    let dicom = has(&[Format::DicomFile]) || !slices.is_empty();
     let (alone, others): (Vec<_>, Vec<_>) = rest.into_iter().partition(|(format, eight_bit, _)| {
         matches!(format, Some(Format::Nifti | Format::Nrrd)) && (*eight_bit || !dicom)
     });
@@ -80,7 +88,7 @@ pub(super) fn sort(files: Vec<Named>, unpacked: bool) -> Result<Sorted, FileErro
     let mut tables: Vec<Named> = Vec::new();
     if dicom {
         let files = others.into_iter().map(|(.., file)| file).collect();
-        sorted.images.push(Group { files, dicom: true, eight_bit: false });
+        sorted.images.push(Group { files, slices, dicom: true, eight_bit: false });
     } else if alone.is_empty() && sorted.weights.is_empty() && sorted.sessions.is_empty() {
         return Err(nothing_known(others.iter().map(|(.., file)| file), unpacked));
     } else {
@@ -88,8 +96,8 @@ pub(super) fn sort(files: Vec<Named>, unpacked: bool) -> Result<Sorted, FileErro
     }
     let single = |(_, eight_bit, file)| Group {
         files: std::iter::once(file).chain(tables.clone()).collect(),
-        dicom: false,
         eight_bit,
+        ..Group::default()
     };
     sorted.images.extend(alone.into_iter().map(single));
     // A label map is the smaller file, whatever its numbers are stored as.

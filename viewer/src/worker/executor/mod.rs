@@ -5,6 +5,7 @@
 //! | file | what |
 //! |---|---|
 //! | `open.rs`, `open/images.rs`, `open/streamed.rs`, `open/retrieved.rs` | from inputs to files to what is in them |
+//! | `coming.rs`, `arrived.rs` | files that are being read; those that have come, slices of DICOM decoded |
 //! | `archive.rs` | lists of archives, and what is sent to them |
 //! | `content.rs`, `doubts.rs` | what a file is; whether an unnamed label map has our numbers |
 //! | `compute.rs` | weights, device, engine |
@@ -17,6 +18,7 @@
 //! | `demo.rs` | the small training |
 
 mod archive;
+mod arrived;
 mod coming;
 mod compute;
 mod content;

@@ -22,6 +22,7 @@ use attention_anatomy_assets::SAMPLE_NAME;
 pub(super) use retrieved::LeftOver;
 use retrieved::Retrieving;
 
+use super::arrived::{Arrived, Decoding};
 use super::coming::ComingFiles;
 use super::compute::Weights;
 use super::content::{self, Named, Sorted};
@@ -35,6 +36,8 @@ use crate::worker::{AboutScan, Event, Input, OpenAnswer, OpenAs, OpenPicture, Op
 
 /// Bytes that a voxel needs until it is on screen: read, brought to canonical order, labels on both sides, certainty.
 const BYTES_PER_VOXEL: u64 = 7;
+/// Of these, those that it has when it is read.
+const BYTES_READ: u64 = 2;
 
 /// What more of a step must be done to be told again.
 const WORTH_TELLING: f32 = 0.005;
@@ -82,7 +85,7 @@ pub(super) struct Opening {
     has_ct: bool,
     stage: OpenStage,
     coming: ComingFiles,
-    files: Vec<Named>,
+    arrived: Arrived,
     /// What the user said to the last question.
     answer: Option<OpenAnswer>,
     /// A label map whose names the user is asked about.
@@ -153,7 +156,7 @@ impl Opening {
             has_ct: false,
             stage: OpenStage::Listing(inputs.into()),
             coming: ComingFiles::default(),
-            files: Vec::new(),
+            arrived: Arrived::default(),
             answer: None,
             unnamed: None,
             told: ("", None),
@@ -230,6 +233,7 @@ impl Opening {
                     OpenAs::Weights | OpenAs::Reference => None,
                 };
                 self.stage = large.map_or(OpenStage::Reading, OpenStage::Streaming);
+                self.arrived.slices.expect(self.coming.count(), bytes);
                 Ok(Progress::Going("Reading", Some(0.0)))
             }
             OpenStage::Streaming(_) => {
@@ -246,13 +250,16 @@ impl Opening {
                     return Ok(Progress::Going("Reading headers", None));
                 };
                 let limit = if self.even_if_large { MAX_UNPACKED } else { MAX_UNPACKED.min(platform.memory_limit()) };
-                let unpacked = archive::unzip(&bytes, limit).map_err(|e| OpenError::of(&name, e))?;
-                self.files.extend(unpacked);
+                let (files, declared) = archive::declared(&bytes);
+                self.arrived.slices.expect(self.arrived.len() + files, declared.min(limit));
+                let decoding = self.decoding();
+                archive::unzip_each(&bytes, limit, |name, bytes| self.arrived.add((name, bytes), decoding))
+                    .map_err(|e| OpenError::of(&name, e))?;
                 self.unpacked = true;
                 Ok(Progress::Going("Unpacking", None))
             }
             OpenStage::Sorting => {
-                let sorted = content::sort(std::mem::take(&mut self.files), self.unpacked)
+                let sorted = content::sort(std::mem::take(&mut self.arrived), self.unpacked)
                     .map_err(|e| OpenError::of(&self.name, e))?;
                 self.stage = OpenStage::Applying(self.expected(sorted)?);
                 Ok(Progress::Going("Reading headers", None))
@@ -290,19 +297,31 @@ impl Opening {
         }
     }
 
+    /// Which slices are decoded when they come: none where no scan is to be opened.
+    fn decoding(&self) -> Decoding {
+        match self.as_what {
+            OpenAs::Whatever => Decoding::NoLarger,
+            OpenAs::Weights | OpenAs::Reference => Decoding::None,
+        }
+    }
+
     /// Some files.
     fn read(&mut self) -> Result<Progress, OpenError> {
-        let some = self.coming.take_into(&mut self.files)?;
+        let mut files = Vec::new();
+        let some = self.coming.take_into(&mut files)?;
+        let decoding = self.decoding();
+        files.into_iter().for_each(|file| self.arrived.add(file, decoding));
         let left = self.coming.count();
         if left == 0 {
-            let (packed, files) = std::mem::take(&mut self.files)
+            let (packed, files) = std::mem::take(&mut self.arrived.files)
                 .into_iter()
                 .partition(|(_, bytes)| formats::sniff(bytes) == Some(Format::Zip));
-            self.files = files;
+            self.arrived.files = files;
             self.stage = OpenStage::Unpacking(VecDeque::from(packed));
             return Ok(Progress::Going("Unpacking", None));
         }
-        let part = self.files.len() as f32 / (self.files.len() + left) as f32;
+        let come = self.arrived.len();
+        let part = come as f32 / (come + left) as f32;
         Ok(if some { Progress::Going("Reading", Some(part)) } else { Progress::Waiting })
     }
 

@@ -79,8 +79,7 @@ fn the_picture_of_a_decoded_slice_is_that_of_its_file() {
     let bytes = SliceFile::axial(0, 0.0, 64, 64).pixels(&shaded).write();
     let mut decoded = SeriesFiles::default();
     decoded.decode("a".into(), bytes.clone(), true).unwrap();
-    let mut kept = SeriesFiles::default();
-    kept.push("a".into(), bytes.clone());
+    let kept = SeriesFiles::from(vec![("a".into(), bytes.clone())]);
     let (size, grey) = decoded.picture(0, 32).unwrap();
     assert_eq!(Some((size, grey.clone())), kept.picture(0, 32));
     assert_eq!(Some((size, grey.clone())), SeriesSurvey::of(vec![("a".into(), bytes)]).unwrap().preview(0, 32));

@@ -51,9 +51,8 @@ fn read_as_they_come(files: Vec<(String, Vec<u8>)>, request: &SeriesRequest, if_
     let mut incoming = SeriesFiles::default();
     incoming.expect(files.len(), u64::MAX);
     for (name, bytes) in files {
-        if let Err((name, bytes)) = incoming.decode(name, bytes, if_smaller) {
-            incoming.push(name, bytes);
-        }
+        let left = incoming.decode(name, bytes, if_smaller).err();
+        incoming.extend(left);
     }
     let mut reader = SeriesReader::open(incoming, request)?;
     while reader.step()? {}

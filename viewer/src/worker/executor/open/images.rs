@@ -6,7 +6,7 @@ use attention_anatomy::formats::{self, CtOrLabels, FormatError, ReadOptions};
 
 use super::super::content::{Group, Named, Sorted};
 use super::super::doubts::series_to_choose;
-use super::{BYTES_PER_VOXEL, Found, OpenStage, Opening, Progress};
+use super::{BYTES_PER_VOXEL, BYTES_READ, Found, OpenStage, Opening, Progress};
 use crate::worker::error::{FileError, OpenError};
 use crate::worker::platform::Platform;
 use crate::worker::{OpenAnswer, OpenAs, OpenQuestion};
@@ -55,8 +55,9 @@ impl Opening {
     /// DICOM files: a series with what was drawn on it, or one of both.
     fn dicom(&mut self, platform: &dyn Platform, group: Group, sorted: &mut Sorted) -> Result<Progress, OpenError> {
         let is_drawn = |(_, bytes): &Named| matches!(stored(bytes), Some(Stored::StructureSet | Stored::Segmentation));
-        let has_images = group.files.iter().any(|(_, bytes)| stored(bytes) == Some(Stored::Image));
-        let (mut drawn, files): (Vec<Named>, Vec<Named>) = group.files.into_iter().partition(is_drawn);
+        let Group { files, mut slices, .. } = group;
+        let has_images = !slices.is_empty() || files.iter().any(|(_, bytes)| stored(bytes) == Some(Stored::Image));
+        let (mut drawn, files): (Vec<Named>, Vec<Named>) = files.into_iter().partition(is_drawn);
         let reference = self.as_what == OpenAs::Reference;
         if reference && drawn.is_empty() {
             return Err(OpenError::of(&self.name, FormatError::NoStructures));
@@ -64,9 +65,10 @@ impl Opening {
         if has_images && !reference || drawn.is_empty() {
             // What was drawn on it comes after it, in a group for each file.
             self.has_ct = true;
-            let drawn = drawn.into_iter().map(|file| Group { files: vec![file], dicom: true, eight_bit: false });
+            let drawn = drawn.into_iter().map(|file| Group { files: vec![file], dicom: true, ..Group::default() });
             sorted.images.splice(0..0, drawn);
-            let survey = SeriesSurvey::of(files).map_err(|e| OpenError::of(&self.name, e))?;
+            slices.extend(files);
+            let survey = SeriesSurvey::of(slices).map_err(|e| OpenError::of(&self.name, e))?;
             let rest = std::mem::take(sorted);
             if let Some(series) = series_to_choose(&survey) {
                 self.stage = OpenStage::Choosing(Box::new(survey), rest);
@@ -83,7 +85,7 @@ impl Opening {
             (_, Some(_)) => return Ok(Progress::Going("Reading headers", None)),
             _ => {
                 let titles = drawn.iter().map(|(name, bytes)| formats::structures_title(name, bytes)).collect();
-                sorted.images.insert(0, Group { files: drawn, dicom: true, eight_bit: false });
+                sorted.images.insert(0, Group { files: drawn, dicom: true, ..Group::default() });
                 return Ok(self.asks(OpenQuestion::Structures(titles)));
             }
         };
@@ -116,12 +118,12 @@ impl Opening {
             self.stage = OpenStage::Repairing(Box::new(survey), place, rest);
             return Ok(self.asks(OpenQuestion::Repair { problem: problem.to_string(), repair }));
         }
-        let bytes = survey.bytes();
         let reader = survey.read(choice).map_err(|e| OpenError::of(&self.name, e))?;
         let voxels = reader.size().iter().fold(1u64, |count, &n| count.saturating_mul(n as u64));
+        let needed = reader.bytes().saturating_add(voxels.saturating_mul(BYTES_PER_VOXEL - BYTES_READ));
         self.stage = OpenStage::Series(Box::new(reader), rest);
         // The reader holds the files: a yes goes on with it.
-        let large = self.fits(platform, bytes.saturating_add(voxels.saturating_mul(BYTES_PER_VOXEL)))?;
+        let large = self.fits(platform, needed)?;
         Ok(large.unwrap_or(Progress::Going("Decoding", Some(0.0))))
     }
 

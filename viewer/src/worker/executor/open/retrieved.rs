@@ -7,11 +7,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use attention_anatomy::dicomweb::{Keep, News, OwnError, Trouble};
-use attention_anatomy::formats::dicom::SeriesSurvey;
 use web_time::Instant;
 
 use super::super::archive::archive;
-use super::super::content::Named;
+use super::super::arrived::{Arrived, Decoding};
+
 use super::{OpenStage, Opening, Progress};
 use crate::worker::error::{OpenError, PlatformError};
 use crate::worker::platform::{Platform, Promise, ask};
@@ -30,7 +30,7 @@ const TELL_EVERY: Duration = Duration::from_millis(250);
 /// What has come so far.
 #[derive(Default)]
 struct Desk {
-    files: Vec<Named>,
+    arrived: Arrived,
     come: usize,
     wanted: usize,
     bytes: u64,
@@ -38,6 +38,15 @@ struct Desk {
     is_slow: bool,
     /// What is to be said of it.
     notes: VecDeque<String>,
+}
+
+impl Desk {
+    /// So many of so many instances of a series have come.
+    fn expect(&mut self, come: usize, wanted: usize) {
+        (self.come, self.wanted) = (come, wanted);
+        let all = (self.arrived.len() + wanted).saturating_sub(come);
+        self.arrived.slices.expect(all, u64::MAX);
+    }
 }
 
 /// A series on its way.
@@ -53,12 +62,13 @@ pub(in super::super) struct Retrieving {
 /// Instances of a series that was not retrieved to the end.
 pub(in super::super) struct LeftOver {
     of: ArchiveSeries,
-    files: Vec<Named>,
+    arrived: Arrived,
 }
 
 /// The desk, as it is told of one series.
 struct Taker {
     desk: Rc<RefCell<Desk>>,
+    decoding: Decoding,
 }
 
 fn file_name(uid: &str) -> String {
@@ -67,20 +77,22 @@ fn file_name(uid: &str) -> String {
 
 impl Keep for Taker {
     fn there(&self) -> Result<Vec<String>, OwnError> {
-        let uid = |(name, _): &Named| name.trim_end_matches(".dcm").to_owned();
-        Ok(self.desk.borrow().files.iter().map(uid).collect())
+        Ok(self.desk.borrow().arrived.names().map(|name| name.trim_end_matches(".dcm").to_owned()).collect())
     }
 
     fn keep(&mut self, uid: &str, bytes: Vec<u8>) -> Result<(), OwnError> {
-        self.desk.borrow_mut().files.push((file_name(uid), bytes));
+        self.desk.borrow_mut().arrived.add((file_name(uid), bytes), self.decoding);
         Ok(())
     }
 
     fn hear(&mut self, news: &News) {
         let mut desk = self.desk.borrow_mut();
         match news {
-            News::There { there, wanted } => (desk.come, desk.wanted) = (*there, *wanted),
-            News::Came { come, wanted, bytes } => (desk.come, desk.wanted, desk.bytes) = (*come, *wanted, *bytes),
+            News::There { there, wanted } => desk.expect(*there, *wanted),
+            News::Came { come, wanted, bytes } => {
+                desk.expect(*come, *wanted);
+                desk.bytes = *bytes;
+            }
             News::OneByOne { why, come, wanted } => {
                 desk.is_slow = true;
                 let text = format!("{why}; {come} of {wanted} instances had come, the others are asked for one by one");
@@ -104,13 +116,12 @@ impl Opening {
         wanted: ArchiveSeries,
     ) -> Result<Progress, OpenError> {
         let archive = archive(platform, &wanted.access)?;
-        let files = match self.left_over.take().filter(|left| is_same(&left.of, &wanted)) {
-            Some(left) => left.files,
-            None => Vec::new(),
-        };
-        let desk = Rc::new(RefCell::new(Desk { files, ..Desk::default() }));
+        let left = self.left_over.take().filter(|left| is_same(&left.of, &wanted));
+        let arrived = left.map(|left| left.arrived).unwrap_or_default();
+        let desk = Rc::new(RefCell::new(Desk { arrived, ..Desk::default() }));
         let of = wanted.clone();
-        let mut taker = Taker { desk: desk.clone() };
+        let decoding = if self.decoding() == Decoding::None { Decoding::None } else { Decoding::All };
+        let mut taker = Taker { desk: desk.clone(), decoding };
         let over = Box::pin(async move {
             for series in &wanted.series {
                 archive.retrieve(&wanted.study, series, &mut taker).await?;
@@ -143,13 +154,13 @@ impl Opening {
                 Ok(progress.unwrap_or(Progress::Waiting))
             }
             Some(result) => {
-                let files = std::mem::take(&mut desk.files);
+                let arrived = std::mem::take(&mut desk.arrived);
                 drop(desk);
                 if let Err(trouble) = result {
-                    self.left_over = Some(LeftOver { of: retrieving.of.clone(), files });
+                    self.left_over = Some(LeftOver { of: retrieving.of.clone(), arrived });
                     return Err(OpenError::Archive(trouble));
                 }
-                self.files = files;
+                self.arrived = arrived;
                 self.stage = OpenStage::Reading;
                 Ok(Progress::Going("Reading headers", None))
             }
@@ -161,26 +172,21 @@ impl Opening {
 fn told(desk: &Desk, shown: &mut Option<(usize, Instant)>, told: &mut Option<Instant>) -> Option<Progress> {
     let now = Instant::now();
     // The first slice waits for nothing.
-    let is_first = shown.is_none() && !desk.files.is_empty();
+    let have = desk.arrived.len();
+    let is_first = shown.is_none() && have > 0;
     let is_early = told.is_some_and(|last| now.duration_since(last) < TELL_EVERY);
     if is_early && !is_first || desk.wanted == 0 {
         return None;
     }
     *told = Some(now);
-    let is_due = shown.is_none_or(|(count, next)| count < desk.files.len() && now >= next);
-    let newest = desk.files.last().filter(|_| is_due);
-    let picture = newest.and_then(picture);
-    if newest.is_some() {
-        *shown = Some((desk.files.len(), now + PICTURE_EVERY.max(now.elapsed() * PICTURE_PART)));
+    let is_due = have > 0 && shown.is_none_or(|(count, next)| count < have && now >= next);
+    let picture = if is_due { desk.arrived.picture(PICTURE) } else { None };
+    if is_due {
+        *shown = Some((have, now + PICTURE_EVERY.max(now.elapsed() * PICTURE_PART)));
     }
     let how = if desk.is_slow { ", one by one" } else { "" };
     let (come, wanted, mb) = (desk.come, desk.wanted, desk.bytes as f64 / 1e6);
     let step = format!("{RETRIEVING}{how}: {come} of {wanted} slices, {mb:.1} MB");
+    let picture = picture.map(|(size, pixels)| OpenPicture { size, pixels });
     Some(Progress::Coming(step, come as f32 / wanted as f32, picture))
-}
-
-/// A slice in grey values.
-fn picture((name, bytes): &Named) -> Option<OpenPicture> {
-    let (size, pixels) = SeriesSurvey::of(vec![(name.clone(), bytes.clone())]).ok()?.preview(0, PICTURE)?;
-    Some(OpenPicture { size, pixels })
 }
