@@ -15,6 +15,7 @@ const ORDER: &[&str] = &[
     "anatomy",
     "csv",
     "random",
+    "parallel",
     "raster",
     "contour",
     "volume",

@@ -23,6 +23,7 @@ pub mod kernels;
 pub mod loss;
 pub mod metrics;
 pub mod network;
+pub mod parallel;
 pub mod phantom;
 pub mod preprocess;
 pub mod random;

@@ -2,6 +2,8 @@
 
 use pulp::WithSimd;
 
+pub use crate::parallel::map;
+
 /// Who takes part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Threads {
@@ -44,12 +46,8 @@ impl Processor {
     pub fn dispatch<Op: WithSimd>(self, operation: Op) -> Op::Output {
         #[cfg(not(target_family = "wasm"))]
         return self.arch.dispatch(operation);
-        // Not by `Arch`: it would bring instructions (relaxed SIMD) that not every browser takes.
         #[cfg(target_family = "wasm")]
-        match pulp::wasm::Simd128::try_new() {
-            Some(simd) => pulp::Simd::vectorize(simd, operation),
-            None => pulp::Simd::vectorize(pulp::Scalar, operation),
-        }
+        crate::parallel::vectors(operation)
     }
 
     /// Numbers in a vector.
@@ -98,15 +96,4 @@ pub fn available() -> usize {
     return rayon::current_num_threads();
     #[cfg(target_family = "wasm")]
     1
-}
-
-/// All of `items`, each on one thread, in their order.
-pub fn map<T: Send, A: Send>(items: Vec<T>, of: impl Fn(T) -> A + Sync + Send) -> Vec<A> {
-    #[cfg(not(target_family = "wasm"))]
-    {
-        use rayon::prelude::*;
-        items.into_par_iter().map(of).collect()
-    }
-    #[cfg(target_family = "wasm")]
-    items.into_iter().map(of).collect()
 }

@@ -9,6 +9,7 @@
 //! Pixels coarser than 4 mm are their own cells and too large for the opening, which then does nothing.
 
 use super::cells::Coarse;
+use crate::parallel::map;
 use crate::raster::{Groups, Row};
 use crate::volume::CtVolume;
 use std::ops::Range;
@@ -129,7 +130,7 @@ impl Body {
     }
 
     /// The pixels i of row j in slice k that belong to the body, as ranges.
-    pub(super) fn row(&self, j: usize, k: usize) -> impl Iterator<Item = Range<usize>> + '_ {
+    pub(crate) fn row(&self, j: usize, k: usize) -> impl Iterator<Item = Range<usize>> + '_ {
         let [f, n] = [self.factor[0], self.size[0]];
         self.slices[k]
             .row(j / self.factor[1])
@@ -194,16 +195,8 @@ impl Body {
 }
 
 /// `work` for every slice, in order.
-#[cfg(not(target_family = "wasm"))]
 fn each_slice<T: Send>(slices: usize, work: impl Fn(usize) -> T + Sync + Send) -> Vec<T> {
-    use rayon::prelude::*;
-    (0..slices).into_par_iter().map(work).collect()
-}
-
-/// `work` for every slice, in order.
-#[cfg(target_family = "wasm")]
-fn each_slice<T>(slices: usize, work: impl Fn(usize) -> T) -> Vec<T> {
-    (0..slices).map(work).collect()
+    map((0..slices).collect(), work)
 }
 
 /// Which runs belong to the component with the most cells (neighbours share a face, in 3-D).

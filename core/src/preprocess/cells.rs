@@ -1,5 +1,8 @@
 //! Binary shapes on the coarse cells of one slice: threshold, opening, holes, growth.
 
+use pulp::{Simd, WithSimd};
+
+use crate::parallel::vectors;
 use crate::raster;
 
 /// Tissue is above this.
@@ -52,6 +55,19 @@ impl Coarse {
 
     /// 1 where the mean of a cell and its neighbours is tissue.
     pub fn threshold(&self, slice: &[i16]) -> Vec<u8> {
+        struct Threshold<'a>(&'a Coarse, &'a [i16]);
+        impl WithSimd for Threshold<'_> {
+            type Output = Vec<u8>;
+            #[inline(always)]
+            fn with_simd<S: Simd>(self, _: S) -> Vec<u8> {
+                self.0.tissue(self.1)
+            }
+        }
+        vectors(Threshold(self, slice))
+    }
+
+    #[inline(always)]
+    fn tissue(&self, slice: &[i16]) -> Vec<u8> {
         let [nx, ny] = self.pixels;
         let [fx, fy] = self.factor;
         let [w, h] = self.cells;

@@ -8,7 +8,9 @@
 //! exactly, so nothing is ever shifted.
 
 use super::{AIR_HU, Body, InputConfig, PreprocessError};
+use crate::parallel::vectors;
 use crate::volume::{CtVolume, Geometry};
+use pulp::{Simd, WithSimd};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -129,8 +131,15 @@ impl AxisWeights {
         Self { spans, weights }
     }
 
-    fn iter(&self) -> impl Iterator<Item = (usize, &[f32])> {
-        self.spans.iter().map(|(first, range)| (*first, &self.weights[range.clone()]))
+    /// Of each of `inputs` pixels the outputs that it has a part in, with what lies between them.
+    fn outputs(&self, inputs: usize) -> Vec<Range<usize>> {
+        let mut outputs = vec![0..0; inputs];
+        for (output, (first, range)) in self.spans.iter().enumerate() {
+            for own in &mut outputs[*first..first + range.len()] {
+                *own = if own.start == own.end { output..output + 1 } else { own.start..output + 1 };
+            }
+        }
+        outputs
     }
 }
 
@@ -145,8 +154,9 @@ fn catmull_rom(t: f64) -> [f64; 4] {
 pub struct InPlaneFilter {
     across: AxisWeights,
     down: AxisWeights,
+    /// Of each row of the image the rows that it has a part in.
+    outputs: Vec<Range<usize>>,
     input_width: usize,
-    input_height: usize,
     output_width: usize,
     hu_range: [f32; 2],
 }
@@ -160,11 +170,12 @@ impl InPlaneFilter {
             let target = config.input_fwhm_mm.unwrap_or(0.0).max(grid.spacing_mm[axis]);
             ((target * target - pixel * pixel).max(0.0) / (8.0 * std::f64::consts::LN_2)).sqrt() / pixel
         };
+        let down = AxisWeights::new(grid, 1, sigma_px(1));
         Self {
             across: AxisWeights::new(grid, 0, sigma_px(0)),
-            down: AxisWeights::new(grid, 1, sigma_px(1)),
+            outputs: down.outputs(grid.input_size[1]),
+            down,
             input_width: grid.input_size[0],
-            input_height: grid.input_size[1],
             output_width: grid.size[0],
             hu_range: config.hu_range(),
         }
@@ -194,35 +205,57 @@ impl InPlaneFilter {
 
     /// Filters a slice. `fill` writes row j as far as it holds anything but air, and says where that is.
     fn filter(&self, fill: impl Fn(usize, &mut [f32]) -> Range<usize>) -> Vec<f32> {
-        let mut row = vec![0.0; self.input_width];
+        vectors(Filtered { filter: self, fill })
+    }
+}
+
+/// A slice to be filtered.
+struct Filtered<'a, F> {
+    filter: &'a InPlaneFilter,
+    fill: F,
+}
+
+impl<F: Fn(usize, &mut [f32]) -> Range<usize>> WithSimd for Filtered<'_, F> {
+    type Output = Vec<f32>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Vec<f32> {
+        let Self { filter, fill } = self;
+        let width = filter.input_width;
+        let mut row = vec![0.0; width];
         // Counted from air, so that air stays exactly air. Down first: that adds whole rows, which vectors do.
-        let mut short = vec![0.0; self.down.spans.len() * self.input_width];
-        let mut columns = self.input_width..0;
-        for j in 0..self.input_height {
+        let mut short = vec![0.0; filter.down.spans.len() * width];
+        let mut columns = width..0;
+        for (j, outputs) in filter.outputs.iter().enumerate() {
             let here = fill(j, &mut row);
             if here.is_empty() {
                 continue;
             }
             columns = columns.start.min(here.start)..columns.end.max(here.end);
             row[here.clone()].iter_mut().for_each(|v| *v -= AIR_HU);
-            for (out, (first, weights)) in short.chunks_exact_mut(self.input_width).zip(self.down.iter()) {
-                if let Some(&weight) = j.checked_sub(first).and_then(|n| weights.get(n)) {
-                    out[here.clone()].iter_mut().zip(&row[here.clone()]).for_each(|(value, v)| *value += weight * v);
+            for output in outputs.clone() {
+                let (first, range) = &filter.down.spans[output];
+                let weights = &filter.down.weights[range.clone()];
+                if let Some(&weight) = j.checked_sub(*first).and_then(|n| weights.get(n)) {
+                    let out = &mut short[output * width..(output + 1) * width][here.clone()];
+                    out.iter_mut().zip(&row[here.clone()]).for_each(|(value, v)| *value += weight * v);
                 }
             }
         }
-        let mut result = Vec::with_capacity(self.down.spans.len() * self.output_width);
-        for row in short.chunks_exact(self.input_width) {
-            result.extend(self.across.iter().map(|(first, weights)| {
-                let air = first >= columns.end || first + weights.len() <= columns.start;
-                if air { AIR_HU } else { AIR_HU + product(&row[first..], weights) }
-            }));
+        let mut result = Vec::with_capacity(filter.down.spans.len() * filter.output_width);
+        for row in short.chunks_exact(width) {
+            for (first, range) in &filter.across.spans {
+                let air = *first >= columns.end || first + range.len() <= columns.start;
+                let weights = &filter.across.weights[range.clone()];
+                result.push(if air { AIR_HU } else { AIR_HU + product(&row[*first..], weights) });
+            }
         }
         result
     }
 }
 
 /// The scalar product of the weights with as many values, in eight sums side by side.
+#[inline(always)]
 fn product(values: &[f32], weights: &[f32]) -> f32 {
     let (values, weights) = (values[..weights.len()].as_chunks::<8>(), weights.as_chunks::<8>());
     let rest: f32 = values.1.iter().zip(weights.1).map(|(v, w)| v * w).sum();

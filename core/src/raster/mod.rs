@@ -9,15 +9,18 @@
 //! | `distance.rs` | exact Euclidean distances, in mm |
 //! | `flood.rs` | what is joined to some cells; pieces; holes |
 //! | `gaussian.rs` | blurring along an axis |
+//! | `runs.rs` | runs of a label in a row |
 
 mod algebra;
 mod components;
 mod distance;
 mod flood;
 mod gaussian;
+mod runs;
 
 pub use algebra::{Margin, crop_from, crop_to, difference, grow, intersection, shrink, union};
 pub use components::{Groups, Row};
 pub use distance::{Distance, signed_distance, squared_distances};
 pub use flood::{fill_holes, flood, pieces, take};
 pub use gaussian::Gaussian;
+pub use runs::label_runs;
