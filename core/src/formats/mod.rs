@@ -18,6 +18,7 @@ mod drawn;
 mod exchange;
 mod expression;
 mod finding;
+mod gzip;
 mod image_header;
 mod label_names;
 mod masks;

@@ -71,6 +71,13 @@ pub(crate) struct Encoding {
     pub intercept: f64,
 }
 
+impl Encoding {
+    /// Whether the numbers are the values.
+    fn is_plain(&self) -> bool {
+        self.slope == 1.0 && self.intercept == 0.0
+    }
+}
+
 /// Why voxels could not be decoded.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum SampleError {
@@ -135,6 +142,8 @@ pub enum SampleError {
 pub(crate) trait Converter {
     /// What it makes.
     type Voxel;
+    /// What it makes of a whole number of 16 bits, where it makes the same of each and refuses none.
+    const WHOLE: Option<fn(i16) -> Self::Voxel> = None;
     /// The voxel for `value`, stored as number `voxel` of the file.
     fn convert(&mut self, value: f64, voxel: usize) -> Result<Self::Voxel, SampleError>;
     /// What a user should know about it afterwards.
@@ -155,7 +164,9 @@ pub(crate) struct ToHu {
 
 impl Converter for ToHu {
     type Voxel = i16;
+    const WHOLE: Option<fn(i16) -> i16> = Some(|hu| hu);
 
+    #[inline]
     fn convert(&mut self, value: f64, _voxel: usize) -> Result<i16, SampleError> {
         if value.is_nan() {
             self.not_numbers += 1;
@@ -241,6 +252,15 @@ pub(crate) fn decode<C: Converter>(
         return Err(SampleError::Implausible { expected, possible: source.at_most() });
     }
     let mut voxels = reserve(count)?;
+    // As most CTs are stored: no number has to be looked at.
+    if let (Some(voxel), SampleType::I16, true) = (C::WHOLE, encoding.sample, encoding.is_plain()) {
+        match encoding.order {
+            ByteOrder::Little => fill(source, count, &mut voxels, |b| voxel(i16::from_le_bytes(b))),
+            ByteOrder::Big => fill(source, count, &mut voxels, |b| voxel(i16::from_be_bytes(b))),
+        }?;
+        source.verify_end().map_err(damaged)?;
+        return Ok(voxels);
+    }
     // The match stands outside the voxel loop, so that each pair of type and byte order gets a loop of its own.
     macro_rules! pump_as {
         ($t:ty) => {
@@ -278,19 +298,48 @@ fn pump<const N: usize, C: Converter>(
     converter: &mut C,
     voxels: &mut Vec<C::Voxel>,
 ) -> Result<(), SampleError> {
+    pieces(source, count, |numbers| {
+        let first = voxels.len();
+        for (n, &bytes) in numbers.iter().enumerate() {
+            let value = encoding.slope * number(bytes) + encoding.intercept;
+            voxels.push(converter.convert(value, first + n)?);
+        }
+        Ok(())
+    })
+}
+
+/// Numbers of which each becomes a voxel by itself.
+fn fill<const N: usize, T>(
+    source: &mut Source<'_>,
+    count: usize,
+    voxels: &mut Vec<T>,
+    voxel: impl Fn([u8; N]) -> T,
+) -> Result<(), SampleError> {
+    pieces(source, count, |numbers| {
+        voxels.extend(numbers.iter().map(|&bytes| voxel(bytes)));
+        Ok(())
+    })
+}
+
+/// Calls `take` with all of `count` numbers, some at a time.
+fn pieces<const N: usize>(
+    source: &mut Source<'_>,
+    count: usize,
+    mut take: impl FnMut(&[[u8; N]]) -> Result<(), SampleError>,
+) -> Result<(), SampleError> {
     let mut buffer = vec![0; CHUNK];
-    while voxels.len() < count {
-        let wanted = (count - voxels.len()).saturating_mul(N).min(CHUNK);
+    let mut taken = 0;
+    while taken < count {
+        let wanted = (count - taken).saturating_mul(N).min(CHUNK);
         let part = buffer.get_mut(..wanted).unwrap_or_default();
         let got = read_up_to(source, part).map_err(damaged)?;
         if got < wanted {
             let expected = count as u64 * N as u64;
-            return Err(SampleError::Truncated { expected, found: (voxels.len() * N + got) as u64 });
+            return Err(SampleError::Truncated { expected, found: (taken * N + got) as u64 });
         }
-        for &bytes in part.as_chunks::<N>().0 {
-            let value = encoding.slope * number(bytes) + encoding.intercept;
-            voxels.push(converter.convert(value, voxels.len())?);
-        }
+        let numbers = part.as_chunks::<N>().0;
+        take(numbers)?;
+        taken += numbers.len();
     }
     Ok(())
 }
@@ -342,33 +391,22 @@ pub(crate) fn damaged(error: std::io::Error) -> SampleError {
 pub(crate) trait Stored: Copy {
     /// Its number type in a file.
     const SAMPLE: SampleType;
-    /// Appends it, least significant byte first.
-    fn append(self, bytes: &mut Vec<u8>);
+    /// Appends some, least significant byte first.
+    fn append(values: &[Self], bytes: &mut Vec<u8>);
 }
 
 impl Stored for u8 {
     const SAMPLE: SampleType = SampleType::U8;
-    fn append(self, bytes: &mut Vec<u8>) {
-        bytes.push(self);
+    fn append(values: &[Self], bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(values);
     }
 }
 
 impl Stored for i16 {
     const SAMPLE: SampleType = SampleType::I16;
-    fn append(self, bytes: &mut Vec<u8>) {
-        bytes.extend(self.to_le_bytes());
+    fn append(values: &[Self], bytes: &mut Vec<u8>) {
+        bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
     }
-}
-
-/// Writes voxels to `output`, least significant byte first, a piece at a time.
-pub(crate) fn write_voxels<T: Stored>(output: &mut impl std::io::Write, voxels: &[T]) -> std::io::Result<()> {
-    let mut buffer = Vec::with_capacity(CHUNK);
-    for part in voxels.chunks(CHUNK / T::SAMPLE.bytes()) {
-        buffer.clear();
-        part.iter().for_each(|v| v.append(&mut buffer));
-        output.write_all(&buffer)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -430,7 +468,7 @@ mod tests {
     fn chunks_join_without_a_seam() {
         let numbers: Vec<i16> = (0..100_001).map(|n| (n % 60_000 - 30_000) as i16).collect();
         let mut bytes = Vec::new();
-        write_voxels(&mut bytes, &numbers).unwrap();
+        Stored::append(&numbers, &mut bytes);
         let format = encoding(SampleType::I16, ByteOrder::Little);
         let back = decode(&mut Source::open(&bytes), numbers.len(), &format, &mut ToHu::default()).unwrap();
         assert_eq!(back, numbers);

@@ -9,6 +9,8 @@ use std::io::{self, BufRead, Read};
 
 use flate2::bufread::GzDecoder;
 
+use crate::parallel::ahead;
+
 /// What a gzip file starts with (RFC 1952, section 2.3.1).
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
@@ -109,8 +111,37 @@ pub(crate) enum Source<'a> {
     Plain(Raw<'a>),
     /// Within a gzip member; the decoder holds what follows it, too.
     Gzip(Box<GzDecoder<Raw<'a>>>),
+    /// Inflated by somebody else, in pieces.
+    Ahead(Ahead<'a>),
     /// After the last member.
     End,
+}
+
+/// Pieces that were inflated elsewhere.
+pub(crate) struct Ahead<'a> {
+    next: &'a mut dyn FnMut() -> Option<io::Result<Vec<u8>>>,
+    piece: Vec<u8>,
+    at: usize,
+    at_most: u64,
+}
+
+/// From so many bytes on it is worth a thread to inflate them.
+const WORTH_A_THREAD: usize = 1 << 20;
+/// Bytes that such a thread hands over at a time.
+const HANDED_OVER: usize = 1 << 16;
+
+impl Read for Ahead<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.at == self.piece.len() {
+            match (self.next)() {
+                Some(piece) => (self.piece, self.at) = (piece?, 0),
+                None => return Ok(0),
+            }
+        }
+        let count = self.piece.get(self.at..).unwrap_or_default().read(buffer)?;
+        self.at += count;
+        Ok(count)
+    }
 }
 
 /// Whether `bytes` start like a gzip file.
@@ -122,6 +153,35 @@ impl<'a> Source<'a> {
     /// Opens `bytes`, gzipped or not.
     pub(crate) fn open(bytes: &'a [u8]) -> Self {
         if is_gzip(bytes) { Self::gzip(bytes) } else { Self::plain(bytes) }
+    }
+
+    /// Opens `bytes`, gzipped or not, for `work`. Many of them are inflated by another thread meanwhile, where there is one.
+    pub(crate) fn opened_ahead<T>(bytes: &'a [u8], work: impl FnOnce(Source<'_>) -> T) -> T {
+        if bytes.len() < WORTH_A_THREAD || !is_gzip(bytes) {
+            return work(Self::open(bytes));
+        }
+        let at_most = Self::open(bytes).at_most();
+        let pieces = || {
+            let (mut source, mut failed) = (Self::open(bytes), None);
+            move || {
+                let (mut piece, mut filled) = (vec![0; HANDED_OVER], 0);
+                while let Some(rest) = piece.get_mut(filled..).filter(|rest| !rest.is_empty() && failed.is_none()) {
+                    match source.read(rest) {
+                        Ok(0) => break,
+                        Ok(count) => filled += count,
+                        // After what came before it.
+                        Err(error) => failed = Some(error),
+                    }
+                }
+                if filled == 0 {
+                    source = Source::End;
+                    return failed.take().map(Err);
+                }
+                piece.truncate(filled);
+                Some(Ok(piece))
+            }
+        };
+        ahead(pieces, |next| work(Source::Ahead(Ahead { next, piece: Vec::new(), at: 0, at_most })))
     }
 
     /// Opens a reader that has so many bytes, gzipped or not.
@@ -147,6 +207,7 @@ impl<'a> Source<'a> {
             Self::Plain(rest) => rest.left(),
             // Up to 64 KiB may sit in the decoder's window, on their way out.
             Self::Gzip(member) => (member.get_ref().left() + 64).saturating_mul(MAX_INFLATION) + (1 << 16),
+            Self::Ahead(ahead) => ahead.at_most,
             Self::End => 0,
         }
     }
@@ -163,7 +224,7 @@ impl<'a> Source<'a> {
 
     /// Reads on to the checksum at the end of a gzip stream, so that damaged voxels do not go unnoticed.
     pub(crate) fn verify_end(&mut self) -> io::Result<()> {
-        if matches!(self, Self::Gzip(_)) {
+        if matches!(self, Self::Gzip(_) | Self::Ahead(_)) {
             io::copy(&mut self.by_ref().take(MAX_DRAINED), &mut io::sink())?;
         }
         Ok(())
@@ -178,6 +239,7 @@ impl Read for Source<'_> {
         loop {
             match self {
                 Self::Plain(rest) => return rest.read(buffer),
+                Self::Ahead(ahead) => return ahead.read(buffer),
                 Self::End => return Ok(0),
                 Self::Gzip(member) => {
                     let count = member.read(buffer)?;
@@ -263,6 +325,34 @@ mod tests {
             source.verify_end().unwrap();
             assert!(rest == bytes[PIECE - 3..], "{} bytes", rest.len());
         }
+    }
+
+    #[test]
+    fn what_another_thread_inflates_is_the_same() {
+        // Hardly to be packed.
+        let mut state = 1u64;
+        let mut noise = || {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 56) as u8
+        };
+        let bytes: Vec<u8> = (0..WORTH_A_THREAD + 99).map(|_| noise()).collect();
+        let mut file = gzip(&bytes);
+        let all = |file: &[u8]| {
+            Source::opened_ahead(file, |mut source| {
+                assert!(matches!(source, Source::Ahead(_)) && source.at_most() == Source::open(file).at_most());
+                source.skip(70_000)?;
+                let mut rest = Vec::new();
+                source.read_to_end(&mut rest).map(|_| rest)
+            })
+        };
+        assert!(all(&file).unwrap() == bytes[70_000..]);
+        // Somebody who needs only the beginning.
+        let mut start = [0; 10];
+        Source::opened_ahead(&file, |mut source| source.read_exact(&mut start)).unwrap();
+        assert_eq!(start, bytes[..10]);
+        let crc = file.len() - 8;
+        file[crc] ^= 1;
+        assert!(all(&file).is_err(), "the checksum was not looked at");
     }
 
     #[test]

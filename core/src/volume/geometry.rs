@@ -244,6 +244,15 @@ impl AxisMap {
         let mut slice = Vec::with_capacity(along[0] * along[1]);
         for j in 0..along[1] {
             let row = at(2, k) + at(1, j);
+            if back.perm[0] == 0 {
+                // As in most files, the rows are those of the result.
+                let row = &voxels[row..row + along[0]];
+                match back.flip[0] {
+                    true => slice.extend(row.iter().rev()),
+                    false => slice.extend_from_slice(row),
+                }
+                continue;
+            }
             slice.extend((0..along[0]).map(|i| voxels[row + at(0, i)]));
         }
         slice

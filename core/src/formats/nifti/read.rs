@@ -144,8 +144,10 @@ fn single<C: Converter>(bytes: &[u8], options: &ReadOptions, converter: C) -> Re
 where
     C::Voxel: Copy,
 {
-    let (source, parsed) = open(Source::open(bytes))?;
-    voxels(source, &parsed, options, converter)
+    Source::opened_ahead(bytes, |source| {
+        let (source, parsed) = open(source)?;
+        voxels(source, &parsed, options, converter)
+    })
 }
 
 fn pair<C: Converter>(

@@ -1,14 +1,11 @@
 //! Voxels out, on exactly the grid that came in.
 
-use std::io::Write;
-
-use flate2::{Compression, write::GzEncoder};
-
 use super::NiftiError;
 use super::fields::FIRST_BYTES;
 use super::header::qform_affine;
 use crate::anatomy::Organ;
-use crate::formats::samples::{SampleType, Stored, damaged, write_voxels};
+use crate::formats::gzip;
+use crate::formats::samples::{SampleType, Stored, damaged};
 use crate::volume::{Affine, CtVolume, Geometry, LabelVolume, Volume};
 
 /// Header and extender: where the voxels of a single file start at the earliest.
@@ -99,12 +96,12 @@ pub fn write_ct(volume: &CtVolume, description: &str) -> Result<Vec<u8>, NiftiEr
     write(volume, 0, description)
 }
 
-fn write<T: Stored>(volume: &Volume<T>, intent: i16, description: &str) -> Result<Vec<u8>, NiftiError> {
+fn write<T: Stored + Sync>(volume: &Volume<T>, intent: i16, description: &str) -> Result<Vec<u8>, NiftiError> {
     write_with(volume, intent, description, &[])
 }
 
 /// With header extensions.
-fn write_with<T: Stored>(
+fn write_with<T: Stored + Sync>(
     volume: &Volume<T>,
     intent: i16,
     description: &str,
@@ -115,14 +112,9 @@ fn write_with<T: Stored>(
         head.f32s(108, &[(SINGLE_FILE_OFFSET + extensions.len()) as f32]); // vox_offset
         head.put(FIRST_BYTES, &[1]);
     }
-    let voxels = volume.stored_order(volume.voxels.clone());
-    let mut output = GzEncoder::new(Vec::new(), Compression::default());
-    output
-        .write_all(&head.0)
-        .and_then(|()| output.write_all(extensions))
-        .and_then(|()| write_voxels(&mut output, &voxels))
-        .and_then(|()| output.finish())
-        .map_err(|e| damaged(e).into())
+    let mut output = Vec::new();
+    gzip::append(&mut output, &[&head.0, extensions].concat(), volume).map_err(damaged)?;
+    Ok(output)
 }
 
 /// The header and the empty extender, least significant byte first; the offsets are those of nifti1.h.

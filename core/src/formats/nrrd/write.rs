@@ -2,11 +2,10 @@
 
 use std::fmt::Write as _;
 
-use flate2::{Compression, write::GzEncoder};
-
 use super::NrrdError;
 use crate::anatomy::OrganSet;
-use crate::formats::samples::{Stored, damaged, write_voxels};
+use crate::formats::gzip;
+use crate::formats::samples::{Stored, damaged};
 use crate::volume::{CtVolume, LabelVolume, Volume};
 
 /// Readers have limits for the length of a line.
@@ -50,12 +49,12 @@ pub fn write_ct(volume: &CtVolume, description: &str) -> Result<Vec<u8>, NrrdErr
     write(volume, description)
 }
 
-fn write<T: Stored>(volume: &Volume<T>, description: &str) -> Result<Vec<u8>, NrrdError> {
+fn write<T: Stored + Sync>(volume: &Volume<T>, description: &str) -> Result<Vec<u8>, NrrdError> {
     write_with(volume, description, "")
 }
 
 /// With key/value pairs.
-fn write_with<T: Stored>(volume: &Volume<T>, description: &str, keys: &str) -> Result<Vec<u8>, NrrdError> {
+fn write_with<T: Stored + Sync>(volume: &Volume<T>, description: &str, keys: &str) -> Result<Vec<u8>, NrrdError> {
     let [nx, ny, nz] = volume.stored.size;
     let m = &volume.stored.affine;
     let vector = |column: usize| format!("({},{},{})", m[0][column], m[1][column], m[2][column]);
@@ -70,7 +69,7 @@ fn write_with<T: Stored>(volume: &Volume<T>, description: &str, keys: &str) -> R
     let _ = writeln!(head, "kinds: domain domain domain\nendian: little\nencoding: gzip");
     let _ = writeln!(head, "space origin: {}\n{keys}", vector(3));
 
-    let voxels = volume.stored_order(volume.voxels.clone());
-    let mut output = GzEncoder::new(head.into_bytes(), Compression::default());
-    write_voxels(&mut output, &voxels).and_then(|()| output.finish()).map_err(|e| damaged(e).into())
+    let mut output = head.into_bytes();
+    gzip::append(&mut output, &[], volume).map_err(damaged)?;
+    Ok(output)
 }
