@@ -4,11 +4,10 @@
 //! close to it and not small: then the organ was missed in between. Neighbours touch by face, edge or corner: thin organs run obliquely
 //! through thick slices.
 
-use std::collections::{BTreeMap, BTreeSet};
-
+use super::organ_runs::OrganRuns;
+use super::pieces::{Bounds, Piece, keep_pieces};
 use crate::anatomy::{ORGAN_COUNT, Organ, Side};
 use crate::preprocess::{Body, OutsideAir};
-use crate::raster::{Groups, Row};
 use crate::volume::CtVolume;
 
 /// Volume from which on the largest piece may be an organ, or what a scan shows of one.
@@ -21,7 +20,8 @@ const CLOSE_MM: f64 = 35.0;
 /// Sets the 26-connected components of each organ to 0 that are apart from its largest one: with less than a twentieth of its voxels, or
 /// more than 35 mm away; and all of an organ whose largest one is below 0.1 ml. `labels` is `[nz, ny, nx]`, `size` and `spacing_mm` are along x, y and z. Returns the voxels removed from each organ.
 pub fn remove_stray_components(labels: &mut [u8], size: [usize; 3], spacing_mm: [f64; 3]) -> [usize; ORGAN_COUNT] {
-    remove_where(labels, size, spacing_mm, &[], |_, _| false)
+    let runs = OrganRuns::of(labels, size);
+    remove_where(labels, size, spacing_mm, runs, &[], |_, _| false)
 }
 
 /// As [`remove_stray_components`]; `excluded` says of a piece beside the largest one that it cannot be there. With the HU of a CT no piece of
@@ -30,11 +30,12 @@ fn remove_where(
     labels: &mut [u8],
     size: [usize; 3],
     spacing_mm: [f64; 3],
+    runs: [OrganRuns; ORGAN_COUNT],
     hu: &[i16],
     excluded: impl Fn(Organ, &Bounds) -> bool,
 ) -> [usize; ORGAN_COUNT] {
     let voxel_ml = spacing_mm.iter().product::<f64>() * 1e-3;
-    keep_components(labels, size, hu, |organ, piece, largest| {
+    keep_components(labels, size, runs, hu, |organ, piece, largest| {
         if !std::ptr::eq(piece, largest) && excluded(organ, &piece.bounds) {
             return false;
         }
@@ -48,9 +49,6 @@ fn remove_where(
     })
 }
 
-/// A voxel below this holds nothing but air. Of the lungs at hand 0 to 12 % of the voxels are, of air between an arm and a trunk most.
-const THIN_AIR_HU: i16 = -970;
-
 /// How far over the middle of the body a piece of a paired organ may lie, mm.
 const OVER_THE_MIDDLE_MM: f64 = 15.0;
 
@@ -61,31 +59,19 @@ const OVER_THE_MIDDLE_MM: f64 = 15.0;
 pub fn clean_up(labels: &mut [u8], ct: &CtVolume, body: &Body) -> [usize; ORGAN_COUNT] {
     let (size, spacing) = (ct.geometry.size, ct.geometry.spacing());
     let air = OutsideAir::find(ct, body);
-    let (mut removed, mut kept) = ([0; ORGAN_COUNT], [0; ORGAN_COUNT]);
-    for (row, line) in labels.chunks_exact_mut(size[0].max(1)).enumerate() {
-        let (j, k) = (row % size[1], row / size[1]);
-        if is_empty(line) {
-            continue;
-        }
-        for (i, label) in line.iter_mut().enumerate() {
-            let Some(organ) = Organ::from_label(*label) else { continue };
-            if body.contains(i, j, k) && !air.contains(i, j, k) {
-                kept[organ.index()] += 1;
-            } else {
-                removed[organ.index()] += 1;
-                *label = 0;
-            }
-        }
-    }
+    let (mut runs, mut removed) = OrganRuns::within(labels, size, |j, k, inside| {
+        body.row(j, k).for_each(|columns| inside[columns].fill(1));
+        air.row(j, k).for_each(|columns| inside[columns].fill(0));
+    });
     // An organ that lay in the air for the most part was none; its rim is no more one.
-    let gone = |organ: Organ| removed[organ.index()] > kept[organ.index()];
-    if Organ::ALL.into_iter().any(gone) {
-        labels.iter_mut().filter(|label| Organ::from_label(**label).is_some_and(gone)).for_each(|label| *label = 0);
-        for organ in Organ::ALL.into_iter().filter(|&organ| gone(organ)).collect::<Vec<_>>() {
-            removed[organ.index()] += kept[organ.index()];
+    for (runs, removed) in runs.iter_mut().zip(&mut removed) {
+        let kept = runs.voxels();
+        if *removed > kept {
+            runs.erase(labels, size[0]);
+            *removed += kept;
         }
     }
-    let stray = remove_where(labels, size, spacing, &ct.voxels, |organ, bounds| {
+    let stray = remove_where(labels, size, spacing, runs, &ct.voxels, |organ, bounds| {
         // On the canonical grid i runs to the patient's left.
         let towards = match organ.side() {
             Side::Left => 1.0,
@@ -100,11 +86,6 @@ pub fn clean_up(labels: &mut [u8], ct: &CtVolume, body: &Body) -> [usize; ORGAN_
     removed
 }
 
-/// Whether a row has no label, as most rows: in vectors, which stop at nothing.
-fn is_empty(row: &[u8]) -> bool {
-    row.iter().fold(0, |all, label| all | label) == 0
-}
-
 /// What to tell the user of so many voxels that [`remove_stray_components`] removed; `None` of none.
 pub fn removal_warning(voxels: usize, voxel_ml: f64) -> Option<String> {
     let ml = voxels as f64 * voxel_ml;
@@ -117,129 +98,25 @@ pub fn removal_warning(voxels: usize, voxel_ml: f64) -> Option<String> {
         })
 }
 
-/// A component.
-struct Piece {
-    voxels: usize,
-    /// Of them those that hold nothing but air, where that counts.
-    thin: usize,
-    bounds: Bounds,
-}
-
 /// Sets everything but the largest 26-connected component of each organ to 0. `labels` is `[nz, ny, nx]`, `size` is
 /// `[nx, ny, nz]`. Returns the voxels removed from each organ.
 pub fn keep_largest_components(labels: &mut [u8], size: [usize; 3]) -> [usize; ORGAN_COUNT] {
-    keep_components(labels, size, &[], |_, piece, largest| std::ptr::eq(piece, largest))
+    let runs = OrganRuns::of(labels, size);
+    keep_components(labels, size, runs, &[], |_, piece, largest| std::ptr::eq(piece, largest))
 }
 
 /// Keeps the components of each organ that `stays` says of them and of the largest one that is not air.
 fn keep_components(
     labels: &mut [u8],
     size: [usize; 3],
+    runs: [OrganRuns; ORGAN_COUNT],
     hu: &[i16],
     stays: impl Fn(Organ, &Piece, &Piece) -> bool,
 ) -> [usize; ORGAN_COUNT] {
     let mut removed = [0; ORGAN_COUNT];
-    let boxes = bounding_boxes(labels, size);
-    for organ in Organ::ALL {
-        if let Some(bounds) = boxes[organ.index()] {
-            let hu = if matches!(organ, Organ::LungLeft | Organ::LungRight) { hu } else { &[] };
-            removed[organ.index()] =
-                keep_pieces(labels, size, organ.label(), bounds, hu, &|piece, largest| stays(organ, piece, largest));
-        }
-    }
-    removed
-}
-
-/// First and last index along each axis.
-type Bounds = [[usize; 2]; 3];
-
-fn bounding_boxes(labels: &[u8], size: [usize; 3]) -> [Option<Bounds>; ORGAN_COUNT] {
-    let mut boxes: [Option<Bounds>; ORGAN_COUNT] = [None; ORGAN_COUNT];
-    for (row, line) in labels.chunks_exact(size[0]).enumerate() {
-        let (y, z) = (row % size[1], row / size[1]);
-        if is_empty(line) {
-            continue;
-        }
-        for (x, &label) in line.iter().enumerate() {
-            let Some(organ) = Organ::from_label(label) else { continue };
-            let at = [x, y, z];
-            let bounds = boxes[organ.index()].get_or_insert(at.map(|v| [v, v]));
-            for (b, v) in bounds.iter_mut().zip(at) {
-                *b = [b[0].min(v), b[1].max(v)];
-            }
-        }
-    }
-    boxes
-}
-
-/// Works on runs, of which an organ has hundreds of times fewer than voxels: this must not be felt when a hand waits for it.
-fn keep_pieces(
-    labels: &mut [u8],
-    size: [usize; 3],
-    label: u8,
-    bounds: Bounds,
-    hu: &[i16],
-    stays: &impl Fn(&Piece, &Piece) -> bool,
-) -> usize {
-    let [[x0, x1], [y0, y1], [z0, z1]] = bounds;
-    // Runs of voxels in a row of the volume: from the first to the one after the last.
-    let mut runs: Vec<[u32; 2]> = Vec::new();
-    // Runs of each row of the box are runs[first[row]..first[row + 1]].
-    let mut first = vec![0];
-    let mut groups = Groups::default();
-    let height = y1 - y0 + 1;
-    let start_of = |row: usize| size[0] * (y0 + row % height + size[1] * (z0 + row / height));
-    for z in z0..=z1 {
-        for y in y0..=y1 {
-            let here = first.len() - 1;
-            let line = &labels[start_of(here) + x0..=start_of(here) + x1];
-            let mut x = 0;
-            while let Some(start) = line[x..].iter().position(|&l| l == label).map(|n| x + n) {
-                let end = line[start..].iter().position(|&l| l != label).map_or(line.len(), |n| start + n);
-                runs.push([x0 + start, x0 + end].map(|x| x as u32));
-                groups.add(end - start);
-                x = end;
-            }
-            first.push(runs.len());
-            // Rows that touch this one and were seen before: beside it, and three in the slice below.
-            let beside = (y > y0).then(|| here - 1);
-            let below =
-                (z > z0).then(move || (y.max(y0 + 1) - 1..=(y + 1).min(y1)).map(move |v| here + v - y - height));
-            let row = |n: usize| Row { number: first[n], runs: &runs[first[n]..first[n + 1]] };
-            for other in beside.into_iter().chain(below.into_iter().flatten()) {
-                groups.join_rows(row(here), row(other), true);
-            }
-        }
-    }
-    let mut whole: BTreeMap<usize, Piece> = BTreeMap::new();
-    let rows: Vec<usize> =
-        (1..first.len()).flat_map(|row| std::iter::repeat_n(row - 1, first[row] - first[row - 1])).collect();
-    for (n, (run, row)) in runs.iter().zip(&rows).enumerate() {
-        let [y, z] = [y0 + row % height, z0 + row / height];
-        let here = [[run[0] as usize, run[1] as usize - 1], [y, y], [z, z]];
-        let root = groups.root(n);
-        let piece = whole.entry(root).or_insert(Piece { voxels: groups.weight(root), thin: 0, bounds: here });
-        let line = hu.get(start_of(*row) + here[0][0]..=start_of(*row) + here[0][1]).unwrap_or_default();
-        piece.thin += line.iter().filter(|&&hu| hu < THIN_AIR_HU).count();
-        for (all, here) in piece.bounds.iter_mut().zip(here) {
-            *all = [all[0].min(here[0]), all[1].max(here[1])];
-        }
-    }
-    let air: BTreeSet<usize> = whole.iter().filter(|(_, p)| 2 * p.thin > p.voxels).map(|(&root, _)| root).collect();
-    // The first of equals.
-    let pieces = || whole.iter().filter(|(root, _)| !air.contains(root));
-    let largest =
-        pieces().max_by_key(|(root, piece)| (piece.voxels, std::cmp::Reverse(**root))).map(|(_, piece)| piece);
-    let kept: BTreeSet<usize> = largest.map_or_else(BTreeSet::new, |largest| {
-        pieces().filter(|(_, piece)| stays(piece, largest)).map(|(&root, _)| root).collect()
-    });
-    let mut removed = 0;
-    for (n, (run, row)) in runs.iter().zip(&rows).enumerate() {
-        if !kept.contains(&groups.root(n)) {
-            let [start, end] = run.map(|x| start_of(*row) + x as usize);
-            labels[start..end].fill(0);
-            removed += end - start;
-        }
+    for ((organ, runs), removed) in Organ::ALL.into_iter().zip(runs).zip(&mut removed) {
+        let hu = if matches!(organ, Organ::LungLeft | Organ::LungRight) { hu } else { &[] };
+        *removed = keep_pieces(labels, size, &runs, hu, &|piece, largest| stays(organ, piece, largest));
     }
     removed
 }

@@ -34,6 +34,8 @@ pub mod doubt;
 pub mod engine;
 pub mod measure;
 pub mod model;
+mod organ_runs;
+mod pieces;
 pub mod plan_engine;
 pub mod prediction;
 pub mod provenance;

@@ -252,12 +252,7 @@ impl SegmentationSession {
     /// called once, when all slices are there. Who cancels by then is too late: the record says whether the labels are cleaned up, and
     /// it takes less than a second.
     pub fn clean_up(&mut self) -> Vec<usize> {
-        if !self.provenance.cleanup {
-            return Vec::new();
-        }
-        let clock = Instant::now();
-        let geometry = &self.run.slices().ct().geometry;
-        let area = geometry.size[0] * geometry.size[1];
+        let area = self.run.slices().ct().geometry.size[..2].iter().product();
         // It only takes away: a slice has changed where it has fewer labelled voxels.
         let labelled = |labels: &[u8]| -> Vec<usize> {
             // In bytes, that vectors count: as few as cannot overflow one.
@@ -265,13 +260,21 @@ impl SegmentationSession {
             labels.chunks_exact(area).map(|slice| slice.chunks(255).map(|part| usize::from(some(part))).sum()).collect()
         };
         let before = labelled(&self.labels);
+        self.take_away();
+        let after = labelled(&self.labels);
+        (0..after.len()).filter(|&slice| after[slice] != before[slice]).collect()
+    }
+
+    /// [`clean_up`](Self::clean_up) for whoever does not show slices.
+    fn take_away(&mut self) {
+        if !self.provenance.cleanup {
+            return;
+        }
+        let clock = Instant::now();
         let slices = self.run.slices();
         let removed = clean_up(&mut self.labels, slices.ct(), slices.body());
         self.provenance.removed = removed.iter().sum();
-        let after = labelled(&self.labels);
-        let changed = (0..after.len()).filter(|&slice| after[slice] != before[slice]).collect();
         self.provenance.seconds.push(("clean up".into(), clock.elapsed().as_secs_f64()));
-        changed
     }
 
     /// Waits for all that is left, cleans up and ends: not in a browser's main thread. `progress(done, total)` is called as slices
@@ -316,7 +319,7 @@ impl SegmentationSession {
 
     /// The second half: cleans up and ends. Another thread may do it while the engine has the next scan.
     pub fn conclude(mut self) -> Segmented {
-        self.clean_up();
+        self.take_away();
         let slices = self.run.slices();
         let labels = slices.ct().with_voxels(self.labels);
         Segmented { labels, body: slices.body().clone(), provenance: self.provenance, doubt: self.doubt }

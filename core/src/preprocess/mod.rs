@@ -13,6 +13,7 @@
 //! Slices are made when asked for and only a few are kept, so that a volume of any length streams. Training, which
 //! keeps model-grid slices on disk, uses [`crop_stack`] and [`stack_weights`] on them: [`ModelSlices`] calls the same.
 
+mod bits;
 mod body;
 mod cells;
 mod doubts;

@@ -7,8 +7,12 @@
 //! throat and windpipe are not, also where the end of the scan opens them). What is narrower beside it, in the slice, belongs to it as far as
 //! two cells.
 
+use std::ops::Range;
+
 use super::Body;
-use crate::raster::take;
+use super::bits::Bits;
+use crate::parallel::map;
+use crate::raster::{Groups, Row};
 use crate::volume::CtVolume;
 
 /// The mean of a cell of nothing but air is below this; lungs have -900 to -500, padding -1000 and less. A slice of lung at the end of the
@@ -24,8 +28,9 @@ const CLEARANCE: usize = 2;
 pub struct OutsideAir {
     /// Voxels in a cell along i, j, k.
     factor: [usize; 3],
-    cells: [usize; 3],
-    outside: Vec<bool>,
+    /// Voxels of a row.
+    width: usize,
+    outside: Bits,
 }
 
 impl OutsideAir {
@@ -35,76 +40,109 @@ impl OutsideAir {
         let factor: [usize; 3] =
             std::array::from_fn(|a| ((CELL_MM / spacing[a]).round() as usize).clamp(1, size[a].max(1)));
         let cells: [usize; 3] = std::array::from_fn(|a| size[a].div_ceil(factor[a]));
-        let count = cells.iter().product();
-        let mut sums = vec![0i64; count];
-        let cell = |at: [usize; 3]| at[0] + cells[0] * (at[1] + cells[1] * at[2]);
-        for (row, line) in ct.voxels.chunks_exact(size[0].max(1)).enumerate() {
-            let first = cell([0, row % size[1] / factor[1], row / size[1] / factor[2]]);
-            // Some voxels of 16 bits: nothing overflows, and the check would cost as much as the sum.
-            for (sum, part) in sums[first..].iter_mut().zip(line.chunks(factor[0])) {
-                *sum = sum.wrapping_add(i64::from(part.iter().fold(0i32, |sum, &hu| sum.wrapping_add(i32::from(hu)))));
-            }
-        }
-        let voxels = |axis: usize, n: usize| ((n + 1) * factor[axis]).min(size[axis]) - n * factor[axis];
-        let mut open = Vec::with_capacity(count);
-        for (row, sums) in sums.chunks_exact(cells[0].max(1)).enumerate() {
-            let area = voxels(1, row % cells[1]) * voxels(2, row / cells[1]);
-            open.extend(sums.iter().enumerate().map(|(n, &sum)| sum < AIR_HU * (voxels(0, n) * area) as i64));
-        }
+        let open = open_cells(ct, factor, cells);
         let mut wide = open.clone();
-        for axis in 0..2 {
-            wide = along(&wide, cells, axis, CLEARANCE, |all, open| *all &= open);
-        }
+        wide.erode([CLEARANCE; 2]);
         // A lung that the field of view cuts open lies at the border, too, and within the body.
-        let mut seeds = Vec::new();
-        for k in 0..cells[2] {
-            for j in 0..cells[1] {
-                for i in 0..cells[0] {
-                    let border = i == 0 || j == 0 || i + 1 == cells[0] || j + 1 == cells[1];
-                    let middle = |n: usize, axis: usize| (n * factor[axis] + factor[axis] / 2).min(size[axis] - 1);
-                    if border && !body.contains(middle(i, 0), middle(j, 1), middle(k, 2)) {
-                        seeds.push(cell([i, j, k]));
-                    }
-                }
-            }
-        }
-        let mut outside = vec![false; open.len()];
-        for n in take(&mut wide, cells, seeds) {
-            outside[n] = true;
-        }
+        let middle = |n: usize, axis: usize| (n * factor[axis] + factor[axis] / 2).min(size[axis] - 1);
+        let is_seed = |i: usize, j: usize, k: usize| {
+            let border = i == 0 || j == 0 || i + 1 == cells[0] || j + 1 == cells[1];
+            border && !body.contains(middle(i, 0), middle(j, 1), middle(k, 2))
+        };
+        let mut outside = reached(&wide, is_seed);
         // Back to where the clearance ended, through air alone. What is blurred at its border stays: where the scan ends, that is lung.
         for _ in 0..CLEARANCE {
-            for axis in 0..2 {
-                outside = along(&outside, cells, axis, 1, |any, outside| *any |= outside);
-                outside.iter_mut().zip(&open).for_each(|(outside, &open)| *outside &= open);
+            for step in [[1, 0], [0, 1]] {
+                outside.dilate(step);
+                outside.keep_of(&open);
             }
         }
-        Self { factor, cells, outside }
+        Self { factor, width: size[0], outside }
     }
 
     /// Whether voxel i, j, k lies in it.
     pub fn contains(&self, i: usize, j: usize, k: usize) -> bool {
-        let [x, y, z] = [i / self.factor[0], j / self.factor[1], k / self.factor[2]];
-        let [w, h, d] = self.cells;
-        x < w && y < h && z < d && self.outside[x + w * (y + h * z)]
+        self.outside.get([i / self.factor[0], j / self.factor[1], k / self.factor[2]])
+    }
+
+    /// The pixels i of row j in slice k that lie in it, as ranges.
+    pub(crate) fn row(&self, j: usize, k: usize) -> impl Iterator<Item = Range<usize>> + '_ {
+        let (factor, width) = (self.factor[0], self.width);
+        self.outside
+            .runs(j / self.factor[1], k / self.factor[2])
+            .map(move |run| run.start * factor..(run.end * factor).min(width))
     }
 }
 
-/// Each cell put together by `with` with so many neighbours on both sides along an axis, as far as there are any.
-fn along(cells: &[bool], size: [usize; 3], axis: usize, reach: usize, with: impl Fn(&mut bool, bool)) -> Vec<bool> {
-    let step: usize = size[..axis].iter().product();
-    let line = step * size[axis];
-    let mut out = cells.to_vec();
-    if line == 0 {
-        return out;
-    }
-    for (out, cells) in out.chunks_exact_mut(line).zip(cells.chunks_exact(line)) {
-        for away in (1..=reach.min(size[axis] - 1)).map(|n| n * step) {
-            out.iter_mut().zip(&cells[away..]).for_each(|(own, &next)| with(own, next));
-            out[away..].iter_mut().zip(cells).for_each(|(own, &previous)| with(own, previous));
+/// The cells that hold nothing but air.
+fn open_cells(ct: &CtVolume, factor: [usize; 3], cells: [usize; 3]) -> Bits {
+    let size = ct.geometry.size;
+    let voxels = |axis: usize, n: usize| ((n + 1) * factor[axis]).min(size[axis]) - n * factor[axis];
+    let slabs = map((0..cells[2]).collect(), |slab| {
+        let mut sums = vec![0i64; cells[0] * cells[1]];
+        let mut columns = vec![0i32; size[0]];
+        for k in slab * factor[2]..slab * factor[2] + voxels(2, slab) {
+            let rows = ct.slice(k).chunks(size[0] * factor[1]);
+            for (sums, rows) in sums.chunks_exact_mut(cells[0].max(1)).zip(rows) {
+                // Some voxels of 16 bits: nothing overflows, and the check would cost as much as the sum.
+                columns.fill(0);
+                for row in rows.chunks_exact(size[0]) {
+                    columns.iter_mut().zip(row).for_each(|(sum, &hu)| *sum = sum.wrapping_add(i32::from(hu)));
+                }
+                for (sum, part) in sums.iter_mut().zip(columns.chunks(factor[0])) {
+                    *sum = part.iter().fold(*sum, |sum, &n| sum.wrapping_add(i64::from(n)));
+                }
+            }
+        }
+        let mut open = Bits::new([cells[0], cells[1], 1]);
+        for (j, sums) in sums.chunks_exact(cells[0].max(1)).enumerate() {
+            let area = voxels(1, j) * voxels(2, slab);
+            let [all, last] = [factor[0], voxels(0, cells[0] - 1)].map(|width| AIR_HU * (width * area) as i64);
+            open.fill_row(j, 0, |i| sums[i] < if i + 1 < cells[0] { all } else { last });
+        }
+        open
+    });
+    Bits::of_slices(cells, slabs)
+}
+
+/// The cells that are joined by faces to seeds among them.
+fn reached(cells: &Bits, is_seed: impl Fn(usize, usize, usize) -> bool) -> Bits {
+    let [w, h, d] = cells.size();
+    let mut groups = Groups::default();
+    // Thing 0 is where all seeds belong; run n is thing n + 1.
+    groups.add(0);
+    let mut runs: Vec<[u32; 2]> = Vec::new();
+    // Runs of row j in slice k are runs[first[j + h * k]..first[j + h * k + 1]].
+    let mut first = vec![0];
+    for row in 0..h * d {
+        let (j, k) = (row % h, row / h);
+        for run in cells.runs(j, k) {
+            groups.add(0);
+            runs.push([run.start as u32, run.end as u32]);
+            let seeded = if j == 0 || j + 1 == h {
+                run.into_iter().any(|i| is_seed(i, j, k))
+            } else {
+                (run.start == 0 && is_seed(0, j, k)) || (run.end == w && is_seed(w - 1, j, k))
+            };
+            if seeded {
+                groups.join(0, runs.len());
+            }
+        }
+        first.push(runs.len());
+        let row_of = |n: usize| Row { number: first[n] + 1, runs: &runs[first[n]..first[n + 1]] };
+        for before in [(j > 0).then(|| row - 1), (k > 0).then(|| row - h)].into_iter().flatten() {
+            groups.join_rows(row_of(row), row_of(before), false);
         }
     }
-    out
+    let mut reached = Bits::new([w, h, d]);
+    for row in 0..h * d {
+        for n in first[row]..first[row + 1] {
+            if groups.root(n + 1) == 0 {
+                reached.set_run(row % h, row / h, runs[n][0] as usize..runs[n][1] as usize);
+            }
+        }
+    }
+    reached
 }
 
 #[cfg(test)]
@@ -113,24 +151,81 @@ mod tests {
     use crate::phantom::{Phantom, PhantomOptions, ScanSet};
     use crate::volume::{Geometry, Modality, Volume};
 
-    #[test]
-    fn neighbours_along_an_axis_are_those_of_the_same_line() {
-        let size = [3, 4, 2];
-        let cells: Vec<bool> = (0..24).map(|n| n * 7 % 5 < 2).collect();
-        let at = |i: usize, j: usize, k: usize| cells[i + 3 * (j + 4 * k)];
-        for axis in 0..2 {
-            let any = along(&cells, size, axis, 2, |any, cell| *any |= cell);
-            let all = along(&cells, size, axis, 2, |all, cell| *all &= cell);
-            for n in 0..24 {
-                let [i, j, k]: [usize; 3] = [n % 3, n / 3 % 4, n / 12];
-                let own = [i, j][axis];
-                let near = (own.saturating_sub(2)..(own + 3).min(size[axis])).map(|m| match axis {
-                    0 => at(m, j, k),
-                    _ => at(i, m, k),
-                });
-                assert_eq!(any[n], near.clone().any(|cell| cell), "{axis} {n}");
-                assert_eq!(all[n], near.clone().all(|cell| cell), "{axis} {n}");
+    /// By the definition, cell by cell.
+    fn by_flooding(ct: &CtVolume, body: &Body) -> Vec<bool> {
+        let (size, spacing) = (ct.geometry.size, ct.geometry.spacing());
+        let factor: [usize; 3] = std::array::from_fn(|a| ((4.0 / spacing[a]).round() as usize).clamp(1, size[a]));
+        let cells: [usize; 3] = std::array::from_fn(|a| size[a].div_ceil(factor[a]));
+        let count: usize = cells.iter().product();
+        let place = |n: usize| [n % cells[0], n / cells[0] % cells[1], n / (cells[0] * cells[1])];
+        let voxels_of = |n: usize| {
+            let ranges: Vec<Range<usize>> =
+                (0..3).map(|a| place(n)[a] * factor[a]..((place(n)[a] + 1) * factor[a]).min(size[a])).collect();
+            let mut all = Vec::new();
+            for k in ranges[2].clone() {
+                for j in ranges[1].clone() {
+                    all.extend(ranges[0].clone().map(|i| i64::from(ct.voxels[i + size[0] * (j + size[1] * k)])));
+                }
             }
+            all
+        };
+        let open: Vec<bool> = (0..count)
+            .map(|n| {
+                let hu = voxels_of(n);
+                hu.iter().sum::<i64>() < -970 * hu.len() as i64
+            })
+            .collect();
+        let near = |cells_of: &[bool], n: usize, reach: [usize; 2], all: bool| {
+            let [x, y, z] = place(n);
+            let mut cells_near = Vec::new();
+            for v in y.saturating_sub(reach[1])..=(y + reach[1]).min(cells[1] - 1) {
+                for u in x.saturating_sub(reach[0])..=(x + reach[0]).min(cells[0] - 1) {
+                    cells_near.push(cells_of[u + cells[0] * (v + cells[1] * z)]);
+                }
+            }
+            if all { cells_near.iter().all(|&c| c) } else { cells_near.contains(&true) }
+        };
+        let mut wide: Vec<bool> = (0..count).map(|n| near(&open, n, [2, 2], true)).collect();
+        let middle = |n: usize, axis: usize| (n * factor[axis] + factor[axis] / 2).min(size[axis] - 1);
+        let seeds = (0..count).filter(|&n| {
+            let [i, j, k] = place(n);
+            let border = i == 0 || j == 0 || i + 1 == cells[0] || j + 1 == cells[1];
+            border && !body.contains(middle(i, 0), middle(j, 1), middle(k, 2))
+        });
+        let mut outside = vec![false; count];
+        for n in crate::raster::take(&mut wide, cells, seeds) {
+            outside[n] = true;
+        }
+        for reach in [[1, 0], [0, 1], [1, 0], [0, 1]] {
+            outside = (0..count).map(|n| open[n] && near(&outside, n, reach, false)).collect();
+        }
+        let [nx, ny, _] = size;
+        let cell = |n: usize| {
+            let [i, j, k] = [n % nx / factor[0], n / nx % ny / factor[1], n / (nx * ny) / factor[2]];
+            i + cells[0] * (j + cells[1] * k)
+        };
+        (0..ct.voxels.len()).map(|n| outside[cell(n)]).collect()
+    }
+
+    #[test]
+    fn the_air_is_that_of_a_flood_from_cell_to_cell() {
+        let phantom = |matrix: usize, pixel_mm: f64, slice_mm: f64| {
+            let options = PhantomOptions { seed: 3, matrix, pixel_mm, slice_mm, ..Default::default() };
+            Phantom::new(options).unwrap().volume().unwrap().0
+        };
+        for ct in [trunk(40.0), trunk(0.0), phantom(150, 3.3, 9.0), phantom(67, 7.0, 2.5)] {
+            let body = Body::find(&ct);
+            let air = OutsideAir::find(&ct, &body);
+            let [nx, ny, nz] = ct.geometry.size;
+            let expected = by_flooding(&ct, &body);
+            let found: Vec<bool> =
+                (0..nx * ny * nz).map(|n| air.contains(n % nx, n / nx % ny, n / (nx * ny))).collect();
+            assert!(found == expected && found.contains(&true), "{:?}", ct.geometry.size);
+            let mut by_rows = vec![false; found.len()];
+            for row in 0..ny * nz {
+                air.row(row % ny, row / ny).for_each(|run| by_rows[row * nx..][run].fill(true));
+            }
+            assert!(by_rows == found);
         }
     }
 

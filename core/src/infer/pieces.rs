@@ -1,0 +1,100 @@
+//! The pieces of an organ, and which of them stay.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::organ_runs::OrganRuns;
+use crate::raster::{Groups, Row};
+
+/// A voxel below this holds nothing but air. Of the lungs at hand 0 to 12 % of the voxels are, of air between an arm and a trunk most.
+const THIN_AIR_HU: i16 = -970;
+
+/// First and last index along each axis.
+pub(super) type Bounds = [[usize; 2]; 3];
+
+/// A component.
+pub(super) struct Piece {
+    pub voxels: usize,
+    /// Of them those that hold nothing but air, where that counts.
+    thin: usize,
+    pub bounds: Bounds,
+}
+
+/// Keeps the 26-connected pieces of an organ that `stays` says of them and of the largest one that is not air, and of none that is; with no
+/// HU no piece is. Returns the voxels removed.
+///
+/// Works on runs, of which an organ has hundreds of times fewer than voxels: this must not be felt when a hand waits for it.
+pub(super) fn keep_pieces(
+    labels: &mut [u8],
+    size: [usize; 3],
+    organ: &OrganRuns,
+    hu: &[i16],
+    stays: &impl Fn(&Piece, &Piece) -> bool,
+) -> usize {
+    let OrganRuns { rows, runs } = organ;
+    let place = |row: usize| [row % size[1], row / size[1]];
+    let (Some(y0), Some(y1)) = (rows.iter().map(|&r| place(r)[0]).min(), rows.iter().map(|&r| place(r)[0]).max())
+    else {
+        return 0;
+    };
+    let (Some(z0), Some(z1)) = (rows.first().map(|&r| place(r)[1]), rows.last().map(|&r| place(r)[1])) else {
+        return 0;
+    };
+    // Runs of each row of the box are runs[first[row]..first[row + 1]].
+    let mut first = vec![0];
+    let mut groups = Groups::default();
+    let height = y1 - y0 + 1;
+    for z in z0..=z1 {
+        for y in y0..=y1 {
+            let here = first.len() - 1;
+            let mut end = first[here];
+            while rows.get(end) == Some(&(y + size[1] * z)) {
+                groups.add((runs[end][1] - runs[end][0]) as usize);
+                end += 1;
+            }
+            first.push(end);
+            if first[here] == end {
+                continue;
+            }
+            // Rows that touch this one and were seen before: beside it, and three in the slice below.
+            let beside = (y > y0).then(|| here - 1);
+            let below =
+                (z > z0).then(move || (y.max(y0 + 1) - 1..=(y + 1).min(y1)).map(move |v| here + v - y - height));
+            let row = |n: usize| Row { number: first[n], runs: &runs[first[n]..first[n + 1]] };
+            for other in beside.into_iter().chain(below.into_iter().flatten()) {
+                groups.join_rows(row(here), row(other), true);
+            }
+        }
+    }
+    let mut whole: BTreeMap<usize, Piece> = BTreeMap::new();
+    for (n, (run, &row)) in runs.iter().zip(rows).enumerate() {
+        let [y, z] = place(row);
+        let here = [[run[0] as usize, run[1] as usize - 1], [y, y], [z, z]];
+        let root = groups.root(n);
+        let piece = whole.entry(root).or_insert(Piece { voxels: groups.weight(root), thin: 0, bounds: here });
+        let line = hu.get(row * size[0] + here[0][0]..=row * size[0] + here[0][1]).unwrap_or_default();
+        piece.thin += line.iter().filter(|&&hu| hu < THIN_AIR_HU).count();
+        for (all, here) in piece.bounds.iter_mut().zip(here) {
+            *all = [all[0].min(here[0]), all[1].max(here[1])];
+        }
+    }
+    let air: BTreeSet<usize> = whole.iter().filter(|(_, p)| 2 * p.thin > p.voxels).map(|(&root, _)| root).collect();
+    // The first of equals.
+    let pieces = || whole.iter().filter(|(root, _)| !air.contains(root));
+    let largest =
+        pieces().max_by_key(|(root, piece)| (piece.voxels, std::cmp::Reverse(**root))).map(|(_, piece)| piece);
+    let kept: BTreeSet<usize> = largest.map_or_else(BTreeSet::new, |largest| {
+        pieces().filter(|(_, piece)| stays(piece, largest)).map(|(&root, _)| root).collect()
+    });
+    if kept.len() == whole.len() {
+        return 0;
+    }
+    let mut removed = 0;
+    for (n, (run, &row)) in runs.iter().zip(rows).enumerate() {
+        if !kept.contains(&groups.root(n)) {
+            let [start, end] = run.map(|x| row * size[0] + x as usize);
+            labels[start..end].fill(0);
+            removed += end - start;
+        }
+    }
+    removed
+}
