@@ -5,6 +5,7 @@
 //! some.
 
 use crate::anatomy::{ORGAN_COUNT, Organ};
+use crate::raster::label_runs;
 
 /// A voxel is doubtful where the winner's probability leads that of the runner-up by less than this (of 255): one half.
 const SURE: u8 = 128;
@@ -22,13 +23,14 @@ impl Default for Doubt {
 impl Doubt {
     /// Counts a slice: labels 0..=33 and how far ahead of the runner-up the winner is, 0 to 255 for 0 to 1.
     pub fn count(&mut self, labels: &[u8], margin: &[u8]) {
-        for (&label, &margin) in labels.iter().zip(margin) {
-            // The background has no entry, and neither has a number that is no organ's.
-            if let Some([voxels, doubtful]) = usize::from(label).checked_sub(1).and_then(|c| self.0.get_mut(c)) {
-                *voxels += 1;
-                *doubtful += u64::from(margin < SURE);
-            }
-        }
+        label_runs(labels, |label, start, end| {
+            // A number that is no organ's has no entry.
+            let Some([voxels, doubtful]) = self.0.get_mut(usize::from(label) - 1) else { return };
+            let run = margin.get(start..end).unwrap_or_default();
+            *voxels += run.len() as u64;
+            // Fewer than a slice has pixels: nothing overflows, and without the check vectors do it.
+            *doubtful += u64::from(run.iter().fold(0u32, |n, &margin| n.wrapping_add(u32::from(margin < SURE))));
+        });
     }
 
     /// The doubtful share of an organ's voxels, 0 to 1; `None` where none was counted.

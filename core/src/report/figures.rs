@@ -180,6 +180,8 @@ pub fn encode(width: usize, height: usize, pixels: &[u8], palette: Option<&[[u8;
     encoder.set_compression(png::Compression::High);
     match palette {
         None => {
+            // Noise packs no better for being looked at for longer.
+            encoder.set_compression(png::Compression::Balanced);
             encoder.set_color(png::ColorType::Grayscale);
             encoder.set_filter(png::Filter::Adaptive);
         }

@@ -3,7 +3,7 @@
 //! The command line writes all of them into a folder, the viewer makes the one that is asked for; both from here. A further format is a
 //! further [`ResultFile`]: its name, its bytes, and whether [`ResultFiles::all`] has it.
 
-use std::cell::OnceCell;
+use std::sync::OnceLock;
 
 use super::{ReportError, ReportInput, Statistics};
 use super::{attention_csv, attention_json, report_html, run_manifest_json, statistics_csv};
@@ -65,7 +65,7 @@ pub enum ResultFileError {
 
 impl ResultFile {
     /// What is written of every CT, beside the record.
-    const ALWAYS: [Self; 5] =
+    pub const ALWAYS: [Self; 5] =
         [Self::Labels, Self::AttentionCsv, Self::AttentionJson, Self::StatisticsCsv, Self::Report];
 
     /// All names that [`ResultFiles::all`] may have.
@@ -120,7 +120,7 @@ pub struct ResultFiles<'a> {
     others: &'a [OtherStructure],
     /// Whether the labels were opened from a file: how they came about nobody says.
     drawn_elsewhere: bool,
-    statistics: OnceCell<Statistics>,
+    statistics: OnceLock<Statistics>,
 }
 
 impl<'a> ResultFiles<'a> {
@@ -137,7 +137,7 @@ impl<'a> ResultFiles<'a> {
             edits: None,
             others: &[],
             drawn_elsewhere: false,
-            statistics: OnceCell::new(),
+            statistics: OnceLock::new(),
         }
     }
 
@@ -252,8 +252,8 @@ impl<'a> ResultFiles<'a> {
 
     /// What is written beside the record, with one mask for each organ that was found if `masks` are asked for.
     pub fn all(&self, masks: bool) -> Vec<ResultFile> {
-        let present = OrganSet::of_labels(&self.segmentation.labels.voxels);
-        let shown = present.iter().filter(|organ| masks && self.segmentation.is_enabled(*organ));
+        let present = if masks { OrganSet::of_labels(&self.segmentation.labels.voxels) } else { OrganSet::EMPTY };
+        let shown = present.iter().filter(|organ| self.segmentation.is_enabled(*organ));
         let masks = shown.map(ResultFile::Mask);
         ResultFile::ALWAYS.into_iter().chain(masks).collect()
     }

@@ -7,6 +7,7 @@
 use super::{ReportError, ReportInput};
 use crate::anatomy::{ORGAN_COUNT, Organ, Side};
 use crate::csv::{number, push_record};
+use crate::raster::label_runs;
 
 /// Whether the scan ends inside an organ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +83,21 @@ struct Sums {
     max: i16,
 }
 
+impl Sums {
+    /// Adds the HU of some voxels.
+    fn add(&mut self, hus: &[i16]) {
+        self.voxels += hus.len() as u64;
+        // As many as cannot overflow a sum of 32 bits: vectors do it without a check.
+        for hus in hus.chunks(1 << 15) {
+            self.hu += i64::from(hus.iter().fold(0i32, |sum, &hu| sum.wrapping_add(i32::from(hu))));
+            let square = |hu: i16| i64::from(i32::from(hu).wrapping_mul(i32::from(hu)));
+            self.hu_squared += hus.iter().fold(0i64, |sum, &hu| sum.wrapping_add(square(hu)));
+            self.min = hus.iter().fold(self.min, |min, &hu| min.min(hu));
+            self.max = hus.iter().fold(self.max, |max, &hu| max.max(hu));
+        }
+    }
+}
+
 impl Statistics {
     /// Measures every organ of the label map.
     ///
@@ -94,25 +110,38 @@ impl Statistics {
         let empty = Sums { voxels: 0, hu: 0, hu_squared: 0, index: [0; 3], min: i16::MAX, max: i16::MIN };
         let mut sums = [empty; ORGAN_COUNT];
         let mut planes = [vec![0u32; nx * ORGAN_COUNT], vec![0u32; ny * ORGAN_COUNT], vec![0u32; nz * ORGAN_COUNT]];
+        // Of each organ: how many more voxels a column has than the one before it.
+        let mut steps = vec![0i32; (nx + 1) * ORGAN_COUNT];
+        let mut unknown = None;
         let rows = seg.labels.voxels.chunks_exact(nx).zip(seg.ct.voxels.chunks_exact(nx));
         for (row, (labels, hus)) in rows.enumerate() {
             let (j, k) = (row % ny, row / ny);
-            for (i, &label) in labels.iter().enumerate() {
-                if label == 0 {
-                    continue;
-                }
+            label_runs(labels, |label, start, end| {
                 let c = usize::from(label) - 1;
-                let Some(s) = sums.get_mut(c) else { return Err(ReportError::Label(label)) };
-                let hu = hus[i];
-                s.voxels += 1;
-                s.hu += i64::from(hu);
-                s.hu_squared += i64::from(hu).pow(2);
-                s.min = s.min.min(hu);
-                s.max = s.max.max(hu);
-                for (a, n) in [i, j, k].into_iter().enumerate() {
-                    s.index[a] += n as u64;
-                    planes[a][n * ORGAN_COUNT + c] += 1;
+                let Some(s) = sums.get_mut(c) else {
+                    unknown = unknown.or(Some(label));
+                    return;
+                };
+                let count = end - start;
+                s.add(&hus[start..end]);
+                // The indices of a run are as far below as above their middle.
+                for (sum, twice) in s.index.iter_mut().zip([start + end - 1, 2 * j, 2 * k]) {
+                    *sum += (twice * count / 2) as u64;
                 }
+                steps[start * ORGAN_COUNT + c] += 1;
+                steps[end * ORGAN_COUNT + c] -= 1;
+                planes[1][j * ORGAN_COUNT + c] += count as u32;
+                planes[2][k * ORGAN_COUNT + c] += count as u32;
+            });
+        }
+        if let Some(label) = unknown {
+            return Err(ReportError::Label(label));
+        }
+        let mut column = [0i32; ORGAN_COUNT];
+        for (plane, steps) in planes[0].chunks_exact_mut(ORGAN_COUNT).zip(steps.chunks_exact(ORGAN_COUNT)) {
+            for ((voxels, now), step) in plane.iter_mut().zip(&mut column).zip(steps) {
+                *now += step;
+                *voxels = now.cast_unsigned();
             }
         }
         let organs = Organ::ALL.map(|organ| {

@@ -10,6 +10,7 @@ use super::layout::{letters, scale_bar};
 use super::text::{escape, hex, signed};
 use crate::anatomy::Organ;
 use crate::contour::{boxes, smooth_outlines};
+use crate::parallel::map;
 
 /// Width and height of a card's drawing, and of the margin for names on each side.
 const WIDTH: f64 = 620.0;
@@ -35,8 +36,8 @@ pub fn section(seg: &ReportInput, keys: &[usize]) -> Result<String, ReportError>
          right of the picture.</p>\n<p class=\"switches\"><label><input type=\"checkbox\" id=\"lines\" checked> Outlines</label> \
          <label><input type=\"checkbox\" id=\"names\" checked> Names</label></p>\n<div class=\"cards\">\n",
     );
-    for (n, &k) in keys.iter().enumerate() {
-        out.push_str(&card(seg, n + 1, k)?);
+    for card in map(keys.iter().enumerate().collect(), |(n, &k)| card(seg, n + 1, k)) {
+        out.push_str(&card?);
     }
     out.push_str("</div>\n</section>\n");
     Ok(out)
