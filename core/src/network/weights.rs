@@ -4,8 +4,8 @@
 //! an organ that no case annotated is never pushed down and paints at random. So configuration, trained organs and
 //! data travel in the one file, as JSON under the key [`METADATA_KEY`], and a file without it is refused.
 
-use burn::store::{FloatCastAdapter, HalfPrecisionAdapter, ModuleAdapter, ModuleSnapshot, SafetensorsStore};
-use burn::tensor::{DType, Device};
+use burn::store::{FloatCastAdapter, HalfPrecisionAdapter, ModuleAdapter, ModuleSnapshot, SafetensorsStore, bridge};
+use burn::tensor::{DType, Device, TensorData};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -262,8 +262,27 @@ pub(super) fn load_with(
     adapter: impl ModuleAdapter + 'static,
     ignored: fn(&str) -> bool,
 ) -> Result<(), WeightsError> {
-    let mut store = SafetensorsStore::from_bytes(Some(bytes.to_vec())).allow_partial(true).with_from_adapter(adapter);
-    let result = network.load_from(&mut store).map_err(|e| WeightsError::Mismatch(e.to_string()))?;
+    // Not by the store, which reads the header once more for each tensor.
+    let file = safetensors::SafeTensors::deserialize(bytes).map_err(|e| WeightsError::NotSafeTensors(e.to_string()))?;
+    let tensors = file.tensors().into_iter().map(|(name, view)| {
+        let dtype = match view.dtype() {
+            safetensors::Dtype::F64 => DType::F64,
+            safetensors::Dtype::F32 => DType::F32,
+            safetensors::Dtype::F16 => DType::F16,
+            safetensors::Dtype::BF16 => DType::BF16,
+            safetensors::Dtype::I64 => DType::I64,
+            safetensors::Dtype::I32 => DType::I32,
+            other => return Err(WeightsError::Mismatch(format!("tensor `{name}` holds numbers of type {other:?}"))),
+        };
+        let data = TensorData::try_from_bytes_vec(view.data().to_vec(), view.shape(), dtype);
+        let data = data.map_err(|e| WeightsError::Mismatch(format!("tensor `{name}`: {e}")))?;
+        Ok(bridge::from_data(data, name, None))
+    });
+    let tensors = tensors.collect::<Result<Vec<_>, _>>()?;
+    let result = network.apply(tensors, None, Some(Box::new(adapter)), false);
+    if let Some(error) = result.errors.first() {
+        return Err(WeightsError::Mismatch(error.to_string()));
+    }
     if let Some((path, _)) = result.missing.first() {
         return Err(WeightsError::Mismatch(format!(
             "tensor `{path}` and {} more are missing",
@@ -272,9 +291,6 @@ pub(super) fn load_with(
     }
     if let Some(path) = result.unused.iter().find(|path| !ignored(path)) {
         return Err(WeightsError::Mismatch(format!("tensor `{path}` has no place in the network")));
-    }
-    if let Some(error) = result.errors.first() {
-        return Err(WeightsError::Mismatch(error.to_string()));
     }
     Ok(())
 }
