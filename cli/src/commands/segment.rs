@@ -15,9 +15,7 @@ use anyhow::{Context, Result};
 use attention_anatomy::cohort::{self, InputKey};
 use attention_anatomy::formats;
 use attention_anatomy::formats::dicom::{SeriesInfo, SeriesRequest};
-use attention_anatomy::infer::{
-    ComputeDevice, Engine, OrganChoice, RunOptions, SegmentationRequest, SegmentationSession,
-};
+use attention_anatomy::infer::{ComputeDevice, Engine, RunOptions, SegmentationRequest, SegmentationSession};
 use attention_anatomy::report::ResultFile;
 use attention_anatomy::train::Part;
 use attention_anatomy::volume::CtVolume;
@@ -26,7 +24,7 @@ use super::convert::{Contours, Deidentify};
 use crate::device::{DeviceChoice, EngineChoice};
 use crate::output::{Output, Overwrite};
 use crate::series::RepairOptions;
-use crate::{files, interrupt, model, progress, results, series};
+use crate::{files, interrupt, progress, results, series};
 use stages::{Common, Computed, Prepared};
 
 /// Outlines the organs on one or several CTs and writes masks, tables and a report.
@@ -151,13 +149,15 @@ impl Session {
     /// # Errors
     /// Weights, organs or a device that cannot be used.
     pub fn open(options: Options) -> Result<Self> {
-        let model = model::open(options.weights.as_deref())?;
-        let choice = match (options.organs.is_empty(), options.all_organs) {
-            (false, _) => OrganChoice::Named(&options.organs),
-            (true, true) => OrganChoice::All,
-            (true, false) => OrganChoice::Usual,
-        };
-        let enabled = choice.organs(&model.info).with_context(|| model.name.clone())?;
+        Self::of(Arc::new(Common::open(options)?))
+    }
+
+    /// Opens the device for weights that are open.
+    ///
+    /// # Errors
+    /// A device that cannot be used.
+    fn of(common: Arc<Common>) -> Result<Self> {
+        let Common { options, model, enabled } = &*common;
         let device = match options.engine {
             EngineChoice::Own => options.device.open()?,
             EngineChoice::Burn => options.device.open_with_tensors()?,
@@ -166,12 +166,25 @@ impl Session {
             progress::note(&format!("note: {note}"));
         }
         let engine = match options.engine {
-            EngineChoice::Own => model.engine(&device, enabled),
-            EngineChoice::Burn => model.reference_engine(&device, enabled),
+            EngineChoice::Own => model.engine(&device, *enabled),
+            EngineChoice::Burn => model.reference_engine(&device, *enabled),
         };
         let engine = engine.with_context(|| model.name.clone())?;
-        let common = Common { options, model, device_notes: device.notes.clone(), enabled };
-        Ok(Self { common: Arc::new(common), device, engine, cancel: interrupt::flag()? })
+        Ok(Self { common, device, engine, cancel: interrupt::flag()? })
+    }
+
+    /// Opens weights, and the device while another thread brings the first scan to the model grid.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    fn open_with_first(options: Options, input: &Path) -> Result<(Self, Result<Prepared>)> {
+        let common = Arc::new(Common::open(options)?);
+        std::thread::scope(|scope| {
+            let first = scope.spawn(|| common.read(input));
+            let session = Self::of(common.clone());
+            let first = first.join().unwrap_or_else(|broken| std::panic::resume_unwind(broken));
+            Ok((session?, first))
+        })
     }
 
     fn cancelled(&self) -> bool {
@@ -184,6 +197,10 @@ impl Session {
     /// What is no CT in HU, a device that stops, a file that cannot be written, or Ctrl-C.
     pub fn segment(&mut self, read: ReadCt, name: &str, output: Output) -> Result<Summary> {
         let prepared = self.common.prepare(read, name)?;
+        self.segment_prepared(prepared, output)
+    }
+
+    fn segment_prepared(&mut self, prepared: Prepared, output: Output) -> Result<Summary> {
         let computed = self.compute(prepared)?;
         self.common.write(computed, output)
     }
@@ -271,13 +288,15 @@ pub fn run(args: Args) -> Result<ExitCode> {
     for (input, output) in args.inputs.iter().zip(&outputs) {
         claim(input, output)?;
     }
-    let mut session = Session::open(args.options.clone())?;
+    let Some(first) = args.inputs.first() else { return Ok(ExitCode::SUCCESS) };
+    let (mut session, first) = Session::open_with_first(args.options.clone(), first)?;
     progress::note(&format!("{} on {}", session.common.model.name, session.device.name));
-    let mut failed = 0;
+    let (mut failed, mut first) = (0, Some(first));
     for (input, output) in args.inputs.iter().zip(&outputs) {
-        let result = ReadCt::open(input, &args.options.asked()).and_then(|ct| {
+        let prepared = first.take().unwrap_or_else(|| session.common.read(input));
+        let result = prepared.and_then(|prepared| {
             let output = claim(input, output)?;
-            session.segment(ct, &files::file_name(input), output).with_context(|| input.display().to_string())
+            session.segment_prepared(prepared, output).with_context(|| input.display().to_string())
         });
         match result {
             Ok(summary) => progress::print_line(&summary.line(&input.display().to_string(), output)),

@@ -4,14 +4,16 @@
 //! The network's stage stays with the [`Session`](super::Session), whose engine belongs to one thread.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use attention_anatomy::anatomy::OrganSet;
 use attention_anatomy::cohort::{InputKey, Request};
 use attention_anatomy::formats::dicom::{Deidentifier, ExportError, SeriesInfo, can_refer};
-use attention_anatomy::infer::{Model, SegmentationSession, Segmented};
+use attention_anatomy::infer::{Model, OrganChoice, SegmentationSession, Segmented};
+use attention_anatomy::parallel::map;
 use attention_anatomy::preprocess::ModelSlices;
 use attention_anatomy::report::{DicomSource, ReportInput, ResultFile, ResultFileError, ResultFiles};
 use attention_anatomy::volume::{CtVolume, NotCt, require_ct};
@@ -19,7 +21,7 @@ use serde_json::{Map, Value};
 
 use super::{DOUBTFUL, DicomFormat, Options, REQUEST, ReadCt, Summary};
 use crate::output::Output;
-use crate::{data, progress};
+use crate::{data, files, model, progress};
 
 /// What is the same for all scans of a call, whatever computes.
 pub struct Common {
@@ -27,8 +29,6 @@ pub struct Common {
     pub options: Options,
     /// The weights.
     pub model: Model,
-    /// What opening the device gave to say.
-    pub device_notes: Vec<String>,
     /// Organs that may be labelled.
     pub enabled: OrganSet,
 }
@@ -65,6 +65,30 @@ pub struct Computed {
 }
 
 impl Common {
+    /// Opens the weights.
+    ///
+    /// # Errors
+    /// Weights or organs that cannot be used.
+    pub fn open(options: Options) -> Result<Self> {
+        let model = model::open(options.weights.as_deref())?;
+        let choice = match (options.organs.is_empty(), options.all_organs) {
+            (false, _) => OrganChoice::Named(&options.organs),
+            (true, true) => OrganChoice::All,
+            (true, false) => OrganChoice::Usual,
+        };
+        let enabled = choice.organs(&model.info).with_context(|| model.name.clone())?;
+        Ok(Self { options, model, enabled })
+    }
+
+    /// Reads a scan and brings it to the model grid.
+    ///
+    /// # Errors
+    /// As [`ReadCt::open`] and [`prepare`](Self::prepare).
+    pub fn read(&self, input: &Path) -> Result<Prepared> {
+        let read = ReadCt::open(input, &self.options.asked())?;
+        self.prepare(read, &files::file_name(input)).with_context(|| input.display().to_string())
+    }
+
     /// Brings a CT to the model grid, and says before the network runs what cannot be done with it.
     ///
     /// # Errors
@@ -104,7 +128,7 @@ impl Common {
         let (run, trained, slices) = (provenance.run_info(), provenance.trained(), provenance.slices());
         let segmentation = ReportInput { ct: &ct, labels: &labels, slices: &slices, trained: &trained, run: &run };
         // What the CT's reader and the device had to say was said when they did.
-        let said = |warning: &&String| ct.warnings.contains(warning) || self.device_notes.contains(warning);
+        let said = |warning: &&String| ct.warnings.contains(warning) || provenance.device_notes.contains(warning);
         for warning in segmentation.warnings().iter().filter(|warning| !said(warning)) {
             progress::warn(&format!("{name}: {warning}"));
         }
@@ -115,8 +139,13 @@ impl Common {
             files = files.with_dicom(DicomSource { series, contours: &contours, body, edited: OrganSet::EMPTY });
         }
         let deidentifier = self.options.deidentify.open()?;
-        for file in files.all(self.options.organ_files).into_iter().chain(dicom_files) {
-            match files.bytes(file) {
+        // What is always written at once; masks and DICOM files, which may be large, one after the other.
+        files.statistics()?;
+        let always = map(ResultFile::ALWAYS.to_vec(), |file| (file, files.bytes(file)));
+        let others = files.all(self.options.organ_files).into_iter().chain(dicom_files);
+        let others = others.filter(|file| !ResultFile::ALWAYS.contains(file)).map(|file| (file, files.bytes(file)));
+        for (file, bytes) in always.into_iter().chain(others) {
+            match bytes {
                 Ok(bytes) if is_dicom(file) => output.stage(&file.name(), &without_patient(&deidentifier, bytes)?)?,
                 Ok(bytes) => output.stage(&file.name(), &bytes)?,
                 // Nothing was found, which the tables say.
