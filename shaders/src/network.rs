@@ -3,6 +3,7 @@
 use crate::template::expand;
 
 const LAYER: &str = include_str!("../network/layer.wgsl");
+const RESAMPLE: &str = include_str!("../network/resample.wgsl");
 const ORDER: &str = include_str!("../training/order.wgsl");
 const LOSSES: &str = include_str!("../training/losses.wgsl");
 
@@ -57,9 +58,18 @@ pub const ROW: u32 = 32_768;
 /// Rows of zeros that weights need after their last one: a tile reads sixteen of them, whatever is left.
 pub const SPARE_ROWS: usize = 16;
 
+/// Slices that are resampled at once at most, a multiple of 4.
+pub const MOST_RESAMPLED: u32 = 16;
+
 /// A kernel of the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kernel {
+    /// Slices of a CT to the model grid: down the columns.
+    ResampleDown,
+    /// And across the rows.
+    ResampleAcross,
+    /// Slices of the model grid to maps.
+    Stack,
     /// Planes to maps.
     Input,
     /// Sums of convolutions as a product of matrices.
@@ -128,6 +138,9 @@ impl Kernel {
     pub fn inference() -> Vec<Self> {
         let tiles = Tiles::ALL.map(Self::ConvolutionTiles);
         let others = [
+            Self::ResampleDown,
+            Self::ResampleAcross,
+            Self::Stack,
             Self::Input,
             Self::ConvolutionHalo,
             Self::AddParts,
@@ -142,6 +155,9 @@ impl Kernel {
     /// For messages and debuggers.
     pub fn name(self) -> String {
         match self {
+            Self::ResampleDown => "resampling down".into(),
+            Self::ResampleAcross => "resampling across".into(),
+            Self::Stack => "stack".into(),
             Self::Input => "input".into(),
             Self::ConvolutionTiles(Tiles { pixels, outputs }) => {
                 format!("convolution in tiles of {pixels} x {outputs}")
@@ -173,6 +189,9 @@ impl Kernel {
     /// Its WGSL; the entry point is `main`.
     pub fn source(self) -> String {
         match self {
+            Self::ResampleDown => resample(include_str!("../network/resample_down.wgsl")),
+            Self::ResampleAcross => resample(include_str!("../network/resample_across.wgsl")),
+            Self::Stack => expand(include_str!("../network/stack.wgsl"), &[]),
             Self::Input => expand(include_str!("../network/input.wgsl"), &[]),
             Self::ConvolutionTiles(tiles) => {
                 let (threads, groups) = (tiles.threads(), tiles.outputs / 4);
@@ -222,4 +241,8 @@ impl Kernel {
             Self::LossGradients => expand(&[LOSSES, include_str!("../training/loss_gradients.wgsl")].concat(), &[]),
         }
     }
+}
+
+fn resample(body: &str) -> String {
+    expand(&[RESAMPLE, body].concat(), &[("PLACES4", MOST_RESAMPLED / 4)])
 }

@@ -5,17 +5,18 @@
 //! as long. Whatever cannot be had on a device is said and left out.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use attention_anatomy::anatomy::OrganSet;
-use attention_anatomy::infer::measure::made_up_tile;
+use attention_anatomy::infer::measure::{host_work, made_up_ct, made_up_tile};
 use attention_anatomy::infer::{
     BurnEngine, ComputeDevice, DevicePreference, Engine, Model, PlanEngine, SlicePrediction, SliceRequest, Tile, Wait,
     WgslEngine,
 };
 use attention_anatomy::network::{AttentionAnatomy, NetworkConfig, weights};
-use attention_anatomy::preprocess::InputConfig;
+use attention_anatomy::preprocess::{InputConfig, ModelSlices};
 use burn::module::Module;
 use burn::tensor::Device;
 
@@ -24,6 +25,9 @@ use crate::progress;
 
 /// How often an operation is carried out for its time.
 const TIMES: usize = 20;
+
+/// Millimetres between the slices of the CTs that the host's work is measured on, and how many there are.
+const VOLUMES: [(f64, usize); 2] = [(3.0, 24), (1.0, 72)];
 
 /// A preset's network.
 struct Preset {
@@ -66,7 +70,7 @@ pub fn run(model: &Model, slices: usize) -> Result<ExitCode> {
         "| preset | MB on the device | first slice, ms | one at a time | several at once | handing over | burn's engine | off by at most | other labels |",
     );
     progress::print_line("|---|---|---|---|---|---|---|---|---|");
-    let mut profiles = Vec::new();
+    let (mut profiles, mut host) = (Vec::new(), Vec::new());
     for Preset { name, input, network } in presets(model)? {
         let tile = made_up_tile(&input, None);
         let mut own = WgslEngine::new(network.clone(), input.clone(), OrganSet::ALL, &gpu)?;
@@ -93,8 +97,18 @@ pub fn run(model: &Model, slices: usize) -> Result<ExitCode> {
             several.all,
             several.submit,
         ));
+        if name == "light" {
+            for (slice_mm, slices) in VOLUMES {
+                let slices = Arc::new(ModelSlices::new(Arc::new(made_up_ct(slices, slice_mm)?), &input)?);
+                let [work, prepare] = host_work(&mut own, &slices)?;
+                host.push(format!("| 512 x 512, {slice_mm} mm | {work:.2} | {prepare:.2} |"));
+            }
+        }
         profiles.push((name, own.profile(&tile, TIMES)));
     }
+    progress::print_line("\n| CT, `light` | the host's work a slice, ms | preparing its stack there would take, ms |");
+    progress::print_line("|---|---|---|");
+    host.iter().for_each(|line| progress::print_line(line));
     for (name, timings) in profiles {
         progress::print_line(&format!("\n{name}: every operation {TIMES} times\n"));
         bench::print_operations(&timings);

@@ -3,11 +3,13 @@
 //! Object-safe, not async, not necessarily Send: natively a factory builds an engine inside its own thread, in the
 //! browser a GPU engine is polled once a frame. Whoever listens (command line, viewer, tests) sees only this trait.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use super::{SlicePrediction, Tile};
+use super::{SlicePrediction, Tile, TilePlace};
 use crate::anatomy::{ORGAN_COUNT, OrganSet};
-use crate::preprocess::{Blend, ModelGrid, ModelSlices};
+use crate::preprocess::{AIR_HU, Blend, ModelGrid, ModelSlices};
 
 /// A slice to be computed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -20,6 +22,44 @@ pub struct SliceRequest {
     pub centre: Option<Tile>,
     /// Labels that come with it, from an engine that [makes them](Engine::makes_labels); it hands out probabilities where `None`.
     pub labels: Option<LabelRequest>,
+}
+
+/// A slice of a volume to be computed by an engine that [prepares](Engine::prepares) its stack, too.
+#[derive(Clone, Debug)]
+pub struct VolumeSlice {
+    /// Slice number in the volume.
+    pub slice: usize,
+    /// As in [`SliceRequest`].
+    pub tiles: Vec<TilePlace>,
+    /// As there.
+    pub centre: Option<TilePlace>,
+    /// As there.
+    pub labels: Option<LabelRequest>,
+}
+
+impl VolumeSlice {
+    /// Slice `k`; `None` where there is nothing to see.
+    ///
+    /// # Panics
+    /// When the volume has no slice `k`.
+    pub fn of(slices: &ModelSlices, k: usize) -> Option<Self> {
+        slices.body().bounds(k)?;
+        let place = |field: [i64; 2]| TilePlace { field, within: slices.seen_box(k, field) };
+        let tiles: Vec<TilePlace> = slices.origins(k).into_iter().map(place).collect();
+        let centre = (tiles.len() > 1).then(|| place(slices.centre_origin(k)));
+        Some(Self { slice: k, tiles, centre, labels: None })
+    }
+
+    /// The same with stacks that are prepared here.
+    pub fn prepared(self, slices: &ModelSlices) -> SliceRequest {
+        let input = slices.config();
+        let tile = |place: TilePlace| {
+            let stack = slices.stack(self.slice, place.field);
+            Tile::whole(place.field, stack, input.crop).on(place.within, input.intensity(AIR_HU))
+        };
+        let tiles = self.tiles.into_iter().map(tile).collect();
+        SliceRequest { slice: self.slice, tiles, centre: self.centre.map(tile), labels: self.labels }
+    }
 }
 
 /// Labels on the input matrix, made where slices are computed.
@@ -133,6 +173,18 @@ pub trait Engine {
 
     /// Takes a slice. A GPU computes it while the caller goes on; the processor computes it when it is asked for.
     fn submit(&mut self, request: SliceRequest) -> Ticket;
+
+    /// Whether it makes the stacks of these slices by itself, of the CT; then they are handed to it with
+    /// [`submit_slice`](Self::submit_slice).
+    fn prepares(&mut self, slices: &Arc<ModelSlices>) -> bool {
+        let _ = slices;
+        false
+    }
+
+    /// Takes a slice of a volume, as [`submit`](Self::submit) does.
+    fn submit_slice(&mut self, slices: &Arc<ModelSlices>, wanted: VolumeSlice) -> Ticket {
+        self.submit(wanted.prepared(slices))
+    }
 
     /// The next result, if it is there (or, with [`Wait::Yes`], as soon as it is). `None` when nothing is under way. An engine on
     /// the processor computes here, whatever `wait` says: call it from a worker.

@@ -2,12 +2,17 @@
 
 use web_time::Instant;
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use super::device;
-use super::engine::{Engine, LabelOutput, LabelRequest, SliceRequest, Wait};
+use super::engine::{Engine, EngineError, LabelOutput, LabelRequest, SliceRequest, Wait};
 use super::model::plan_engine_of_weights;
 use super::tile::Tile;
+use super::volume_run::{RunOptions, VolumeRun, request};
 use crate::network::weights::WeightsError;
-use crate::preprocess::{AIR_HU, InputConfig, ModelGrid};
+use crate::preprocess::{AIR_HU, InputConfig, ModelGrid, ModelSlices};
+use crate::volume::{CtVolume, Geometry, GeometryError, Modality, Volume};
 
 /// An ellipse of tissue with noise: an image that costs what a real one does. Around a `body` of some columns and rows there is air;
 /// without one the whole field counts.
@@ -69,4 +74,64 @@ pub fn with_labels(slice: usize, tile: Tile, side: usize) -> SliceRequest {
         centre: None,
         labels: Some(LabelRequest { grid, outputs, explain: false }),
     }
+}
+
+/// A CT of 512 x 512 pixels of 0.9 mm: a trunk of noise, 340 x 230 mm, in air.
+///
+/// # Errors
+/// [`GeometryError`] for slices that are none.
+pub fn made_up_ct(slices: usize, slice_mm: f64) -> Result<CtVolume, GeometryError> {
+    let side = 512;
+    let voxel = |n: usize| {
+        let [x, y] = [n % side, n / side % side].map(|v| (v as f64 - 255.5) * 0.9);
+        if (x / 170.0).hypot(y / 115.0) < 1.0 { (n * 7919 % 251) as i16 - 80 } else { -1000 }
+    };
+    let geometry = Geometry::axial([side, side, slices], [0.9, 0.9, slice_mm], [0.0; 3])?;
+    Volume::from_stored(geometry, (0..side * side * slices).map(voxel).collect(), Modality::Ct)
+}
+
+/// Milliseconds on the clock that a slice of a volume takes this thread, from asking for it to its labels, without what it waits for an
+/// engine that computes elsewhere: the median. Then what preparing its stack here takes, whoever does it in that run. Waits: not for a
+/// browser.
+///
+/// # Errors
+/// [`EngineError`].
+pub fn host_work(engine: &mut dyn Engine, slices: &Arc<ModelSlices>) -> Result<[f64; 2], EngineError> {
+    let mut run = VolumeRun::new(slices.clone(), &RunOptions { organ_margin: true, ..RunOptions::default() });
+    let mut order = Vec::new();
+    let mut times = Vec::new();
+    while !run.is_over() {
+        let clock = Instant::now();
+        run.feed(engine);
+        let mut time = clock.elapsed();
+        if run.is_over() {
+            break;
+        }
+        let result = loop {
+            let clock = Instant::now();
+            if let Some(result) = engine.poll(Wait::No) {
+                time += clock.elapsed();
+                break result;
+            }
+            std::thread::sleep(Duration::from_micros(200));
+        };
+        if let Err(error) = &result.outcome {
+            return Err(error.clone());
+        }
+        order.push(result.slice);
+        let clock = Instant::now();
+        run.accept(engine, result);
+        times.push((time + clock.elapsed()).as_secs_f64() * 1e3);
+    }
+    let prepare = |&slice: &usize| {
+        let clock = Instant::now();
+        request(slices, slice);
+        clock.elapsed().as_secs_f64() * 1e3
+    };
+    Ok([median(times), median(order.iter().map(prepare).collect())])
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
 }

@@ -54,7 +54,7 @@ pub use crew::{Crew, Helper, HelperWord, Helpers};
 pub use device::{ComputeDevice, ComputeKind, DeviceError, DevicePreference};
 pub use doubt::Doubt;
 pub use engine::{
-    Engine, EngineError, LabelOutput, LabelRequest, SliceLabels, SliceRequest, SliceResult, Ticket, Wait,
+    Engine, EngineError, LabelOutput, LabelRequest, SliceLabels, SliceRequest, SliceResult, Ticket, VolumeSlice, Wait,
 };
 pub use model::{Model, engine_of_weights, plan_engine_of_weights};
 pub use plan_engine::PlanEngine;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::engine::{
-    Engine, EngineError, LabelOutput, LabelRequest, SliceLabels, SliceRequest, SliceResult, Ticket, Wait,
+    Engine, EngineError, LabelOutput, LabelRequest, SliceLabels, SliceRequest, SliceResult, Ticket, VolumeSlice, Wait,
 };
 use super::prediction::SlicePrediction;
 use super::record::SliceAnatomy;
@@ -197,6 +197,18 @@ impl VolumeRun {
             let next: Vec<usize> = self.order.drain(..room.min(self.order.len())).collect();
             if next.is_empty() {
                 break;
+            }
+            if engine.prepares(&self.slices) {
+                for k in next {
+                    match VolumeSlice::of(&self.slices, k) {
+                        Some(mut wanted) => {
+                            wanted.labels = engine.makes_labels().then(|| self.wanted(k));
+                            self.in_flight.insert(engine.submit_slice(&self.slices, wanted), k);
+                        }
+                        None => self.take(Predicted::empty(k), &mut messages),
+                    }
+                }
+                continue;
             }
             for (k, request) in map(next, |k| (k, request(&self.slices, k))) {
                 match request {

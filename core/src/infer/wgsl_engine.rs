@@ -1,20 +1,25 @@
 //! The network on a GPU, with kernels of our own.
 //!
-//! What a slice's labels are made of stays on the device: submitting a slice enqueues network, attention and the way to the
-//! input matrix in one submission, and what comes back is a byte a pixel and its margin. What is kept for the slices computed
+//! What a slice's labels are made of stays on the device: submitting a slice enqueues the way to the model grid, network, attention and
+//! the way back to the input matrix in one submission; what goes up is the CT, once, and what comes back a byte a pixel and its margin. What is kept for the slices computed
 //! last answers what-if questions, and labels of slices between two that were computed, without computing either again.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use super::engine::{Engine, EngineError, LabelRequest, SliceLabels, SliceRequest, SliceResult, Ticket, Wait};
+use super::engine::{
+    Engine, EngineError, LabelRequest, SliceLabels, SliceRequest, SliceResult, Ticket, VolumeSlice, Wait,
+};
 use super::prediction::{NEGLIGIBLE, SlicePrediction, class_weights};
 use super::tile::{Tile, TilePlace, bounds};
 use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT, OrganSet};
 use crate::kernels::plan::Timing;
-use crate::kernels::wgsl::{Answer, Blend, ClassWeights, Drawn, Gpu, Grid, Network, Readback, Slot, TileMaps, Window};
+use crate::kernels::wgsl::{
+    Answer, Blend, ClassWeights, Drawn, Gpu, Grid, Network, Readback, Shown, Slot, TileMaps, Volume, Window,
+};
 use crate::network::weights::WeightsError;
 use crate::network::{AttentionAnatomy, pytorch};
-use crate::preprocess::{AIR_HU, InputConfig, ModelGrid};
+use crate::preprocess::{AIR_HU, InputConfig, ModelGrid, ModelSlices};
 
 /// Slices kept for what-if questions and neighbours, those asked about last or computed last: 1.7 MB each with the shipped weights.
 const KEPT: usize = 16;
@@ -23,6 +28,9 @@ const KEPT: usize = 16;
 #[derive(Debug)]
 pub struct WgslEngine {
     network: Network,
+    input: InputConfig,
+    /// The volume whose slices are computed.
+    volume: Option<Volume>,
     enabled: OrganSet,
     has_region: bool,
     kept: VecDeque<Kept>,
@@ -81,6 +89,8 @@ impl WgslEngine {
         Ok(Self {
             has_region: network.has_region(),
             network,
+            input,
+            volume: None,
             enabled,
             kept: VecDeque::new(),
             spare: Vec::new(),
@@ -90,9 +100,9 @@ impl WgslEngine {
         })
     }
 
-    /// Bytes that the network takes on the device.
+    /// Bytes that network and volume take on the device.
     pub fn device_bytes(&self) -> u64 {
-        self.network.bytes()
+        self.network.bytes() + self.volume.as_ref().map_or(0, Volume::bytes)
     }
 
     /// Seconds of each operation of a tile, each carried out `times` times.
@@ -124,9 +134,13 @@ impl WgslEngine {
         true
     }
 
-    /// Computes a slice's maps into slots of its own.
-    fn compute(&mut self, request: SliceRequest) {
-        let SliceRequest { slice, tiles, centre, .. } = request;
+    /// Computes a slice's maps into slots of its own. A tile without a stack shows the slice for which the volume was prepared.
+    fn compute(
+        &mut self,
+        slice: usize,
+        tiles: &[(TilePlace, Option<&[f32]>)],
+        centre: Option<(TilePlace, Option<&[f32]>)>,
+    ) {
         if let Some(at) = self.kept.iter().position(|k| k.slice == slice)
             && let Some(old) = self.kept.remove(at)
         {
@@ -143,13 +157,22 @@ impl WgslEngine {
             slots.push(slot.unwrap_or_else(|| self.network.slot()));
         }
         let shared = centre.is_some();
-        if let (Some(tile), Some(first), true) = (centre, slots.first(), self.has_region) {
-            self.network.tile(&tile.stack, window(&tile.place), first, true, false);
+        let Self { network, volume, .. } = self;
+        let mut tile = |(place, stack): (TilePlace, Option<&[f32]>), slot: &Slot, region: bool, maps: bool| {
+            let shown = match (stack, volume.as_ref()) {
+                (Some(stack), _) => Shown::Stack(stack),
+                (None, Some(volume)) => Shown::Volume(volume, place.field),
+                (None, None) => return,
+            };
+            network.tile(shown, window(&place), slot, region, maps);
+        };
+        if let (Some(centre), Some(first), true) = (centre, slots.first(), self.has_region) {
+            tile(centre, first, true, false);
         }
         let mut kept = Vec::with_capacity(tiles.len());
-        for (n, (tile, slot)) in tiles.into_iter().zip(slots).enumerate() {
-            self.network.tile(&tile.stack, window(&tile.place), &slot, n == 0 && !shared, true);
-            kept.push((tile.place, slot));
+        for (n, (&shown, slot)) in tiles.iter().zip(slots).enumerate() {
+            tile(shown, &slot, n == 0 && !shared, true);
+            kept.push((shown.0, slot));
         }
         self.kept.push_back(Kept { slice, tiles: kept });
     }
@@ -200,6 +223,14 @@ impl WgslEngine {
         let slot = &kept.iter().find(|k| k.slice == slice)?.tiles.first()?.1;
         let readback = network.read_labels(readback, slot, outputs.len(), input);
         Some((outputs.iter().map(|output| output.slice).collect(), readback))
+    }
+
+    /// Submits what was recorded of a slice and has its outcome read, labels or probabilities.
+    fn fetch(&mut self, slice: usize, labels: Option<LabelRequest>) -> Ticket {
+        let ticket = self.ticket();
+        let pending = self.ask(ticket, slice, labels.map_or(Asked::Probabilities, Asked::Labels));
+        self.under_way.extend(pending);
+        ticket
     }
 
     /// Asks the device for the outcome of a slice that was computed.
@@ -339,14 +370,40 @@ impl Engine for WgslEngine {
         self.enabled = enabled;
     }
 
-    fn submit(&mut self, mut request: SliceRequest) -> Ticket {
-        let ticket = self.ticket();
-        let slice = request.slice;
-        let asked = request.labels.take().map_or(Asked::Probabilities, Asked::Labels);
-        self.compute(request);
-        let pending = self.ask(ticket, slice, asked);
-        self.under_way.extend(pending);
-        ticket
+    fn submit(&mut self, request: SliceRequest) -> Ticket {
+        let SliceRequest { slice, tiles, centre, labels } = request;
+        let shown: Vec<_> = tiles.iter().map(|tile| (tile.place, Some(&tile.stack[..]))).collect();
+        self.compute(slice, &shown, centre.as_ref().map(|tile| (tile.place, Some(&tile.stack[..]))));
+        self.fetch(slice, labels)
+    }
+
+    fn prepares(&mut self, slices: &Arc<ModelSlices>) -> bool {
+        if slices.config() != &self.input {
+            return false;
+        }
+        if !self.volume.as_ref().is_some_and(|volume| volume.is_of(slices)) {
+            // What the last one took comes first.
+            self.volume = None;
+            self.volume = self.network.volume(slices);
+        }
+        self.volume.is_some()
+    }
+
+    fn submit_slice(&mut self, slices: &Arc<ModelSlices>, wanted: VolumeSlice) -> Ticket {
+        if !self.prepares(slices) {
+            return self.submit(wanted.prepared(slices));
+        }
+        let VolumeSlice { slice, tiles, centre, labels } = wanted;
+        if let Some(volume) = &mut self.volume {
+            self.network.prepare(volume, slices, slice);
+        }
+        let shown: Vec<_> = tiles.into_iter().map(|place| (place, None)).collect();
+        self.compute(slice, &shown, centre.map(|place| (place, None)));
+        self.fetch(slice, labels)
+    }
+
+    fn rest(&mut self) {
+        self.volume = None;
     }
 
     fn poll(&mut self, wait: Wait) -> Option<SliceResult> {

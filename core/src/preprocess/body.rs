@@ -147,14 +147,23 @@ impl Body {
         self.centres[k]
     }
 
+    /// Pixels i and j between which the body lies in slice `k`; `None` where the slice holds nothing of it.
+    ///
+    /// # Panics
+    /// When the volume has no slice `k`.
+    pub fn bounds(&self, k: usize) -> Option<[Range<usize>; 2]> {
+        let bounds = self.slices[k].bounds()?;
+        let pixel = |a: usize, edge: usize| (edge * self.factor[a]).min(self.size[a]);
+        Some([0, 1].map(|a| pixel(a, bounds[a][0])..pixel(a, bounds[a][1])))
+    }
+
     /// Bounding box of the body in slice `k`, `[[i_low, i_high], [j_low, j_high]]` as fractional voxel indices of its edges
     /// (voxel n reaches from n - 0.5 to n + 0.5), not smoothed; `None` where the slice holds nothing of it.
     ///
     /// # Panics
     /// When the volume has no slice `k`.
     pub fn extent(&self, k: usize) -> Option<[[f64; 2]; 2]> {
-        let bounds = self.slices[k].bounds()?;
-        Some([0, 1].map(|a| bounds[a].map(|edge| (edge * self.factor[a]).min(self.size[a]) as f64 - 0.5)))
+        Some(self.bounds(k)?.map(|pixels| [pixels.start, pixels.end].map(|edge| edge as f64 - 0.5)))
     }
 
     fn smoothed_centres(&self, slice_mm: f64) -> Vec<[f64; 2]> {

@@ -4,6 +4,7 @@
 //! holds everything that is not air in any channel of a stack, so that an engine can spare itself the rest.
 
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// Air around what is seen that still belongs to the box, in pixels: where voxels between the last pixel of the body and the first
 /// one outside get their labels from both.
@@ -57,6 +58,19 @@ impl FieldBox {
         let [[x, right], [y, bottom]] =
             [columns, rows].map(|[first, end]| [first.saturating_sub(MARGIN), (end + MARGIN).min(field)]);
         Self { field, offset: [x, y], size: [right - x, bottom - y] }
+    }
+
+    /// The box of some columns and rows, counted from the field's first, as far as they lie in it; some pixels in the middle where none
+    /// does.
+    pub fn of(field: usize, columns: Range<i64>, rows: Range<i64>) -> Self {
+        let within =
+            [columns, rows].map(|pixels| [pixels.start, pixels.end].map(|n| n.clamp(0, field as i64) as usize));
+        let within = if within.iter().any(|[first, end]| first >= end) {
+            [[(field / 2).saturating_sub(MARGIN), (field / 2 + 1 + MARGIN).min(field)]; 2]
+        } else {
+            within
+        };
+        Self { field, offset: within.map(|[first, _]| first), size: within.map(|[first, end]| end - first) }
     }
 
     /// The smallest box that holds both.

@@ -14,6 +14,9 @@ use pulp::{Simd, WithSimd};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
+/// What a model pixel gets of a body with less weight than this is air: 4 HU of soft tissue.
+const FAINT: f32 = 1.0 / 256.0;
+
 /// Largest side of a model grid: a metre at 0.25 mm.
 const MAX_SIDE: f64 = 4096.0;
 
@@ -141,6 +144,10 @@ impl AxisWeights {
         }
         outputs
     }
+
+    fn iter(&self) -> impl DoubleEndedIterator<Item = (usize, &[f32])> + ExactSizeIterator {
+        self.spans.iter().map(|(first, range)| (*first, &self.weights[range.clone()]))
+    }
 }
 
 /// Weights of the pixels at -1, 0, 1, 2 for a position `t` in [0, 1) between pixels 0 and 1 (Keys 1981, a = -1/2).
@@ -179,6 +186,22 @@ impl InPlaneFilter {
             output_width: grid.size[0],
             hu_range: config.hu_range(),
         }
+    }
+
+    /// Of each model pixel along an axis (0: i, 1: j) the first input pixel that it is made of, and the weights of this one and of those
+    /// that follow.
+    pub fn weights(&self, axis: usize) -> impl DoubleEndedIterator<Item = (usize, &[f32])> + ExactSizeIterator {
+        [&self.across, &self.down][axis].iter()
+    }
+
+    /// The model pixels along an axis that show something of some input pixels.
+    pub(super) fn shows(&self, axis: usize, input: &Range<usize>) -> Range<usize> {
+        let shows = |(first, weights): (usize, &[f32])| {
+            let [from, to] = [input.start, input.end].map(|n| n.saturating_sub(first).min(weights.len()));
+            weights[from..to].iter().sum::<f32>().abs() > FAINT
+        };
+        let end = self.weights(axis).rposition(shows).map_or(0, |last| last + 1);
+        self.weights(axis).position(shows).unwrap_or(end)..end
     }
 
     /// Slice `k` of `ct` on the model grid, `[h, w]` in HU: outside `body` -1000, values that the intensity curve cannot

@@ -1,9 +1,12 @@
 //! A volume as the network sees it, slice by slice: mask, filter, stack, made when asked for.
 
 use super::stack::{centred_origin, tile_origins};
-use super::{Body, Centres, InPlaneFilter, InputConfig, ModelGrid, PreprocessError, crop_stack, stack_weights};
+use super::{
+    AIR_HU, Body, Centres, FieldBox, InPlaneFilter, InputConfig, ModelGrid, PreprocessError, crop_stack, stack_weights,
+};
 use crate::volume::CtVolume;
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A CT on the model grid, streamed: holds the CT it was given, the coarse body mask and a few slices.
@@ -68,6 +71,30 @@ impl ModelSlices {
         &self.config
     }
 
+    /// How input pixels become model pixels.
+    pub fn filter(&self) -> &InPlaneFilter {
+        &self.filter
+    }
+
+    /// HU of slice `k` within a box of input pixels, outside the body -1000, for who filters them elsewhere: row by row into `to`, each
+    /// row `pitch` long, of which what lies past the box is -1000, too.
+    ///
+    /// # Panics
+    /// When there is no such slice or box, or no room for it.
+    pub fn masked(&self, k: usize, [columns, rows]: &[Range<usize>; 2], pitch: usize, to: &mut [i16]) {
+        let slice = self.ct.slice(k);
+        let width = self.grid.input_size[0];
+        for (j, to) in rows.clone().zip(to.chunks_exact_mut(pitch)) {
+            to.fill(AIR_HU as i16);
+            for part in self.body.row(j, k) {
+                let part = part.start.max(columns.start)..part.end.min(columns.end);
+                if !part.is_empty() {
+                    to[part.start - columns.start..part.end - columns.start].copy_from_slice(&slice[j * width..][part]);
+                }
+            }
+        }
+    }
+
     /// Input slice `k` on the model grid, `[h, w]` in HU: outside the body -1000, low-passed, sampled.
     ///
     /// # Panics
@@ -128,6 +155,21 @@ impl ModelSlices {
         crop_stack(|n| self.slice_hu(n), &self.grid, &self.config, k, origin)
     }
 
+    /// The box of the field at `origin` that holds all that may be seen in the stack around slice `k`, known from the body alone: what a
+    /// stack shows of it lies within ([`FieldBox::around`] is as tight as what is there).
+    pub fn seen_box(&self, k: usize, origin: [i64; 2]) -> FieldBox {
+        let half = (self.config.stack / 2) as isize;
+        let of_channel = |channel| self.stack_weights(k, channel).into_iter();
+        let bounds = (-half..=half).flat_map(of_channel).filter_map(|(slice, _)| self.body.bounds(slice));
+        let hull = bounds.reduce(|a, b| [0, 1].map(|n| a[n].start.min(b[n].start)..a[n].end.max(b[n].end)));
+        let seen = hull.map_or([0..0, 0..0], |hull| [0, 1].map(|axis| self.filter.shows(axis, &hull[axis])));
+        let [columns, rows] = [0, 1].map(|a| {
+            let [first, end] = [seen[a].start, seen[a].end].map(|n| (n as i64).saturating_sub(origin[a]));
+            first..end
+        });
+        FieldBox::of(self.config.crop, columns, rows)
+    }
+
     /// Which slices are run, and how the others follow.
     pub fn centres(&self) -> Centres {
         Centres::new(self.grid.slice_mm, self.grid.slices, &self.config)
@@ -137,7 +179,7 @@ impl ModelSlices {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::preprocess::{AIR_HU, crop_stack_hu};
+    use crate::preprocess::crop_stack_hu;
     use crate::volume::{Geometry, Modality, Volume};
 
     /// As [`ModelSlices::stack`], in HU.
@@ -269,5 +311,44 @@ mod tests {
         };
         // The bone stands still while the body moves by 4 mm from slice to slice.
         assert!((0..5).all(|c| (place(c) - place(2)).abs() < 0.1), "{:?}", (0..5).map(place).collect::<Vec<_>>());
+    }
+    #[test]
+    fn what_is_seen_of_a_body_lies_in_the_box_that_is_known_before() {
+        // A body that leans and grows, with metal in its skin, in the middle and at the edge of the field of view.
+        for (spacing, middle, slice_mm) in [(0.9, 0.0, 1.0), (2.0, 60.0, 2.5), (5.0, 0.0, 5.0), (1.3, -150.0, 0.7)] {
+            let n = (380.0 / spacing) as usize;
+            let ct = ct(n, [spacing, spacing * 1.1, slice_mm], 12, |x, y, k| {
+                let r = (x - middle - 3.0 * k as f64).hypot(y) - 5.0 * k as f64;
+                if r > 60.0 { -1000 } else { if r > 57.0 && y > 20.0 { 2900 } else { 30 } }
+            });
+            let slices = ModelSlices::new(Arc::new(ct), &InputConfig::light()).unwrap();
+            for k in [0, 3, 11] {
+                for origin in slices.origins(k) {
+                    let (stack, found) = (slices.stack(k, origin), slices.seen_box(k, origin));
+                    let tight = FieldBox::around(&stack, 160, 0.0);
+                    for (p, &value) in stack.iter().enumerate() {
+                        let within = [p % 160, p / 160 % 160];
+                        let inside = (0..2).all(|a| within[a].wrapping_sub(found.offset[a]) < found.size[a]);
+                        assert!(inside || value < 0.004, "{spacing} mm, slice {k}: {value} at {within:?}, {found:?}");
+                    }
+                    // It is no larger than it has to be.
+                    assert!((0..2).all(|a| found.size[a] <= tight.size[a] + 6), "{spacing} mm: {found:?} {tight:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_goes_elsewhere_is_the_body_and_air_around_it() {
+        let ct = ct(60, [2.0, 2.0, 3.0], 2, |x, y, _| if x.hypot(y) < 40.0 { x as i16 } else { -990 });
+        let slices = ModelSlices::new(Arc::new(ct), &InputConfig::light()).unwrap();
+        let region = [3..58, 7..50];
+        let mut to = vec![7; 43 * 56];
+        slices.masked(1, &region, 56, &mut to);
+        for (n, &hu) in to.iter().enumerate() {
+            let [i, j] = [3 + n % 56, 7 + n / 56];
+            let inside = i < 58 && slices.body().contains(i, j, 1);
+            assert_eq!(hu, if inside { slices.ct().slice(1)[j * 60 + i] } else { -1000 });
+        }
     }
 }

@@ -2,13 +2,15 @@
 
 #[cfg(not(target_family = "wasm"))]
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
 #[cfg(not(target_family = "wasm"))]
 use crate::anatomy::ORGAN_COUNT;
 use crate::anatomy::{CLASS_COUNT, OrganSet};
-use crate::infer::engine::{Engine, LabelOutput, LabelRequest, SliceRequest, SliceResult, Wait};
+use crate::infer::engine::{Engine, LabelOutput, LabelRequest, SliceRequest, SliceResult, VolumeSlice, Wait};
+use crate::infer::prediction::SlicePrediction;
 use crate::infer::reduce::labels_and_margin;
 use crate::infer::tile::Tile;
 use crate::infer::{PlanEngine, WgslEngine};
@@ -20,7 +22,8 @@ use crate::kernels::wgsl::{GpuError, training::GpuTrainingPlan};
 #[cfg(not(target_family = "wasm"))]
 use crate::loss::fused_cpu::{self, PerClass, Sums, Truth};
 use crate::network::{AttentionAnatomy, NetworkConfig};
-use crate::preprocess::{InputConfig, ModelGrid};
+use crate::preprocess::{InputConfig, ModelGrid, ModelSlices};
+use crate::volume::{Geometry, Modality, Volume};
 
 /// Largest difference of the check network's outputs that rounding explains.
 pub const KNOWN_ANSWER_TOLERANCE: f32 = 2e-3;
@@ -223,23 +226,19 @@ async fn tuned_difference(gpu: &Gpu) -> Option<f32> {
     }
     let mut worst = 0.0f32;
     for (found, expected) in found.iter().zip(&expected) {
-        let found = found.outcome.as_ref().ok()?;
-        let (mut a, mut b) = (vec![0.0; CLASS_COUNT * SIDE * SIDE], vec![0.0; CLASS_COUNT * SIDE * SIDE]);
-        for (all, prediction) in [(&mut a, found), (&mut b, expected)] {
-            let maps = prediction.probabilities.chunks_exact(SIDE * SIDE);
-            for (&class, map) in prediction.classes.iter().zip(maps) {
-                all[usize::from(class) * SIDE * SIDE..][..SIDE * SIDE].copy_from_slice(map);
-            }
-        }
-        // A class that is left out on one side only is negligible on both.
-        let both = |class: &u8| found.classes.contains(class) == expected.classes.contains(class);
-        for class in (0..CLASS_COUNT as u8).filter(both) {
-            let at = usize::from(class) * SIDE * SIDE;
-            worst = worst.max(relative_difference(&a[at..][..SIDE * SIDE], &b[at..][..SIDE * SIDE]));
-        }
-        worst = worst.max(relative_difference(&found.attention?, &expected.attention?));
-        worst = worst.max(relative_difference(&found.regions?, &expected.regions?));
+        worst = worst.max(prediction_difference(found.outcome.as_ref().ok()?, expected)?);
     }
+    // And a slice whose stack is made on the device.
+    let slices = made_up_slices(&input)?;
+    let wanted = VolumeSlice::of(&slices, 4)?;
+    plan.submit(wanted.clone().prepared(&slices));
+    let truth = plan.poll(Wait::Yes)?.outcome.ok()?;
+    if !own.prepares(&slices) {
+        return None;
+    }
+    own.submit_slice(&slices, wanted);
+    own.arrival().await;
+    worst = worst.max(prediction_difference(&own.poll(Wait::No)?.outcome.ok()?, &truth)?);
     let made = found.last()?.labels.first()?;
     let [below, above] = &expected[..] else { return None };
     let (labels, margin) = labels_and_margin(&grid, below, Some((above, 0.4)));
@@ -253,6 +252,44 @@ async fn tuned_difference(gpu: &Gpu) -> Option<f32> {
         return None;
     }
     Some(worst)
+}
+
+/// The largest difference of a probability, of attention, of a region, relative to the largest value.
+fn prediction_difference(found: &SlicePrediction, expected: &SlicePrediction) -> Option<f32> {
+    if (found.origin, found.size) != (expected.origin, expected.size) {
+        return None;
+    }
+    let area = expected.size[0] * expected.size[1];
+    let all = |prediction: &SlicePrediction| {
+        let mut all = vec![0.0; CLASS_COUNT * area];
+        for (&class, map) in prediction.classes.iter().zip(prediction.probabilities.chunks_exact(area)) {
+            all[usize::from(class) * area..][..area].copy_from_slice(map);
+        }
+        all
+    };
+    let (a, b) = (all(found), all(expected));
+    // A class that is left out on one side only is negligible on both.
+    let both = |class: &u8| found.classes.contains(class) == expected.classes.contains(class);
+    let mut worst = 0.0f32;
+    for class in (0..CLASS_COUNT as u8).filter(both) {
+        let at = usize::from(class) * area;
+        worst = worst.max(relative_difference(&a[at..][..area], &b[at..][..area]));
+    }
+    worst = worst.max(relative_difference(&found.attention?, &expected.attention?));
+    Some(worst.max(relative_difference(&found.regions?, &expected.regions?)))
+}
+
+/// A body of noise in slices so thin that several of them make a slab, with values that the curve does not tell apart.
+fn made_up_slices(input: &InputConfig) -> Option<Arc<ModelSlices>> {
+    let size = [43, 37, 9];
+    let geometry = Geometry::axial(size, [2.1, 2.3, 1.2], [0.0; 3]).ok()?;
+    let voxel = |n: usize| {
+        let [x, y] = [(n % size[0]) as f32 - 21.0, (n / size[0] % size[1]) as f32 - 18.0];
+        let noise = ((n as u32).wrapping_mul(2_654_435_761) >> 9 & 4095) as i16;
+        if (x / 18.0).hypot(y / 15.0) < 1.0 { noise - 1200 } else { -1000 }
+    };
+    let ct = Volume::from_stored(geometry, (0..size.iter().product()).map(voxel).collect(), Modality::Ct).ok()?;
+    ModelSlices::new(Arc::new(ct), input).ok().map(Arc::new)
 }
 
 #[cfg(test)]

@@ -8,6 +8,9 @@ use attention_anatomy_shaders::network::Kernel;
 use super::pipelines::Pipelines;
 use super::tuning::Tuning;
 
+/// WebGPU's default: what a buffer may have that is bound.
+pub(super) const MOST_BYTES: u64 = 128 << 20;
+
 /// Why a network cannot be put on a GPU.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GpuError {

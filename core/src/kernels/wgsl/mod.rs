@@ -13,6 +13,7 @@
 //! | `uniforms.rs` | what kernels are told, a slice at a time |
 //! | `weights.rs` | weights in the order of the kernels |
 //! | `steps.rs` | what each operation needs on the device |
+//! | `volume.rs` | a CT's slices on the device |
 //! | `network.rs` | buffers of a network, and the dispatches of a tile |
 //! | `outcome.rs` | buffers of what follows |
 //! | `labels.rs` | from maps to probabilities and labels |
@@ -34,11 +35,13 @@ pub(crate) mod tests;
 pub mod training;
 mod tuning;
 mod uniforms;
+mod volume;
 mod weights;
 
 pub use gpu::{Gpu, GpuError};
 pub use labels::{Blend, Drawn, Grid, TileMaps};
-pub use network::{Network, Slot, Window};
+pub use network::{Network, Shown, Slot, Window};
 pub use outcome::ClassWeights;
 pub use readback::{Answer, Readback};
 pub use tuning::Tuning;
+pub use volume::{Room, Volume};

@@ -9,20 +9,20 @@ use std::sync::Arc;
 use attention_anatomy_shaders::network::{Kernel, Tiles};
 use wgpu::{BindGroup, Buffer};
 
-use super::gpu::{Gpu, GpuError};
+use super::gpu::{Gpu, GpuError, MOST_BYTES};
 use super::outcome::Outcome;
 use super::pipelines::{Bound, Dispatch, Pipelines};
 use super::steps::{Airs, Build, GpuStep, PackedShape, Source, Work, vectors};
 use super::tuning::Choice;
 use super::uniforms::Uniforms;
+use super::volume::Volume;
 use super::weights::{LANES, pack, pack_region};
 use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT, REGION_COUNT};
 use crate::kernels::plan::layout::{Flow, Layout, Operation, Place};
 use crate::kernels::plan::region::AttentionLine;
 use crate::kernels::plan::window::{Span, Windows};
+use crate::preprocess::ModelSlices;
 
-/// WebGPU's default: what a buffer may have that is bound.
-pub(super) const MOST_BYTES: u64 = 128 << 20;
 /// Room for parts of sums, and for what is moved within a buffer.
 const LEAST_SCRATCH: u64 = 1 << 20;
 /// Numbers of `Layer` before its sources, and of a `Source`, in `layer.wgsl`.
@@ -47,6 +47,15 @@ impl Window {
     pub fn whole(field: usize) -> Self {
         Self { offset: [0; 2], size: [field; 2] }
     }
+}
+
+/// What a tile shows.
+#[derive(Clone, Copy, Debug)]
+pub enum Shown<'a> {
+    /// `[S, rows, columns]` of a box.
+    Stack(&'a [f32]),
+    /// The slice for which a volume was [prepared](Network::prepare), in the field that begins at this model pixel.
+    Volume(&'a Volume, [i64; 2]),
 }
 
 /// Memory for what a tile leaves: the decoder's last maps, and what the region branch says.
@@ -151,7 +160,6 @@ impl Network {
         });
         let steps = steps.collect();
         let outcome = Outcome::new(gpu, layout, field);
-        bytes += outcome.bytes();
         let network = Self {
             gpu: gpu.clone(),
             pipelines,
@@ -190,7 +198,7 @@ impl Network {
 
     /// Bytes on the device, slots included.
     pub fn bytes(&self) -> u64 {
-        self.bytes
+        self.bytes + self.outcome.bytes()
     }
 
     /// Whether the network has a region branch.
@@ -236,19 +244,54 @@ impl Network {
         Slot { maps, answer, last, region, number: self.slots }
     }
 
-    /// Computes a tile, `[S, rows, columns]` of a box, into `slot`: all of it, or the region branch alone. `region` says whether the slot's
+    /// A volume's slices on the device; `None` where there is no [`Room`](super::Room) for them.
+    pub fn volume(&self, slices: &Arc<ModelSlices>) -> Option<Volume> {
+        Volume::new(&self.gpu, &self.pipelines, &self.uniforms, &self.buffers[self.input.0], slices)
+    }
+
+    /// Brings what is missing of the stack around slice `k` to the device, and to the model grid there.
+    pub fn prepare(&mut self, volume: &mut Volume, slices: &ModelSlices, k: usize) {
+        self.submit();
+        let gpu = self.gpu.clone();
+        let claimed = volume.claim(&gpu, slices, k);
+        for claimed in claimed.chunks(volume.batch()) {
+            // Of those before, too, everything goes up before it is submitted.
+            self.submit();
+            let Some((words, pitch)) = volume.send(&gpu, slices, claimed) else { continue };
+            let uniform = self.uniforms.push(&words);
+            let [width, height] = volume.size();
+            for (kernel, bound, columns) in
+                [(Kernel::ResampleDown, &volume.down, pitch), (Kernel::ResampleAcross, &volume.across, width)]
+            {
+                let groups = [columns.div_ceil(64), height, claimed.len()].map(|n| n as u32);
+                self.dispatches.push(Dispatch { kernel, bound: bound.clone(), uniform, groups });
+            }
+        }
+    }
+
+    /// Computes a tile, a box of what is `shown`, into `slot`: all of it, or the region branch alone. `region` says whether the slot's
     /// answer is this tile's.
     ///
     /// # Panics
     /// When the stack does not have the box's size.
-    pub fn tile(&mut self, stack: &[f32], window: Window, slot: &Slot, region: bool, maps: bool) {
+    pub fn tile(&mut self, shown: Shown<'_>, window: Window, slot: &Slot, region: bool, maps: bool) {
         if window != Window::whole(self.field) && !self.air_is_known {
             self.find_air(slot);
         }
         self.windows = self.windows_of(window);
-        // The input is brought to the device before all that is submitted with it.
-        self.submit();
-        self.record_input(stack, window);
+        match shown {
+            Shown::Stack(stack) => {
+                // It is brought to the device before all that is submitted with it.
+                self.submit();
+                self.record_input(stack, window);
+            }
+            Shown::Volume(volume, origin) => {
+                if self.uniforms.is_half_full() {
+                    self.submit();
+                }
+                self.record_stack(volume, origin, window);
+            }
+        }
         let until = self.steps.iter().position(|step| matches!(step.work, Work::Region { .. }));
         let end = if maps { self.steps.len() } else { until.map_or(0, |n| n + 1) };
         for n in 0..end {
@@ -330,6 +373,18 @@ impl Network {
         let uniform = self.uniforms.push(&[pixels as u32, channels as u32, channels.div_ceil(LANES) as u32, 0]);
         let groups = [pixels.div_ceil(64) as u32, 1, 1];
         self.dispatches.push(Dispatch { kernel: Kernel::Input, bound: self.input_bound.clone(), uniform, groups });
+    }
+
+    fn record_stack(&mut self, volume: &Volume, origin: [i64; 2], window: Window) {
+        let channels = self.places[self.input.0].channels;
+        let [columns, rows] = window.size;
+        let [width, height] = volume.size().map(|n| n as u32);
+        let [x, y] = [0, 1].map(|axis| (origin[axis] + window.offset[axis] as i64) as i32 as u32);
+        let [pixels, c4] = [columns * rows, channels.div_ceil(LANES)];
+        let [columns, pixels, channels, c4, knots] = [columns, pixels, channels, c4, volume.knots()].map(|n| n as u32);
+        let uniform = self.uniforms.push(&[columns, pixels, channels, c4, width, height, x, y, knots, 0, 0, 0]);
+        let (bound, groups) = (volume.stack.clone(), [pixels.div_ceil(64), 1, 1]);
+        self.dispatches.push(Dispatch { kernel: Kernel::Stack, bound, uniform, groups });
     }
 
     /// What a kernel is told of a map that it reads.

@@ -27,7 +27,8 @@ fn bindings(kernel: Kernel) -> [u32; 2] {
     match kernel {
         Kernel::ConvolutionTiles(_) | Kernel::ConvolutionHalo | Kernel::AddParts => [5, 1],
         Kernel::Input => [1, 1],
-        Kernel::Region => [2, 1],
+        Kernel::Stack => [3, 1],
+        Kernel::ResampleDown | Kernel::ResampleAcross | Kernel::Region => [2, 1],
         Kernel::Probabilities => [3, 2],
         Kernel::Labels => [2, 2],
         Kernel::Removed => [2, 1],

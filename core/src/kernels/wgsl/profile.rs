@@ -6,7 +6,7 @@
 use attention_anatomy_shaders::network::SPARE_ROWS;
 use web_time::Instant;
 
-use super::network::{Network, Slot, Window};
+use super::network::{Network, Shown, Slot, Window};
 use super::steps::Work;
 use super::weights::LANES;
 use crate::kernels::plan::Timing;
@@ -18,7 +18,7 @@ impl Network {
     /// When the stack does not have the box's size.
     pub fn profile(&mut self, stack: &[f32], window: Window, slot: &Slot, times: usize) -> Vec<Timing> {
         // Everything once: compiled, and all maps there.
-        self.tile(stack, window, slot, true, true);
+        self.tile(Shown::Stack(stack), window, slot, true, true);
         self.submit_and_wait();
         let mut empty = f64::INFINITY;
         for _ in 0..3 {

@@ -58,7 +58,7 @@ impl Pair {
 
         let slot = self.network.slot();
         let window = Window::whole(field);
-        self.network.tile(&input, window, &slot, true, true);
+        self.network.tile(Shown::Stack(&input), window, &slot, true, true);
         let tile = TileMaps { slot: &slot, window, at: [0; 2] };
         self.network.probabilities(&[tile], [field; 2], ClassWeights::Ones, Drawn(OrganSet::ALL), 0);
         let readback = self.network.read_probabilities(Readback::default(), &slot, field * field);

@@ -19,6 +19,11 @@ impl Uniforms {
         Self { buffer: gpu.buffer("uniforms", MOST as u64 * STRIDE, usage), bytes: Vec::new() }
     }
 
+    /// Whether what one more tile needs may be more than there is room for.
+    pub fn is_half_full(&self) -> bool {
+        self.bytes.len() as u64 >= MOST as u64 / 2 * STRIDE
+    }
+
     /// Numbers of one dispatch; where they are.
     pub fn push(&mut self, words: &[u32]) -> u32 {
         let at = self.bytes.len();

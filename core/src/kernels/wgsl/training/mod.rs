@@ -46,8 +46,7 @@ use order::Tensors;
 use sums::Sum;
 use work::Work;
 
-use super::gpu::{Gpu, GpuError};
-use super::network::MOST_BYTES;
+use super::gpu::{Gpu, GpuError, MOST_BYTES};
 use super::weights::LANES;
 use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT};
 use crate::kernels::training::{Features, Gradients, Outputs, Parameters, Statistics};
