@@ -67,7 +67,7 @@ pub fn clean_up(labels: &mut [u8], ct: &CtVolume, body: &Body) -> [usize; ORGAN_
     for (runs, removed) in runs.iter_mut().zip(&mut removed) {
         let kept = runs.voxels();
         if *removed > kept {
-            runs.erase(labels, size[0]);
+            runs.erase(labels, size);
             *removed += kept;
         }
     }

@@ -8,8 +8,8 @@ use crate::raster::label_runs;
 /// The runs of an organ, in the order of memory.
 #[derive(Clone, Debug, Default)]
 pub(super) struct OrganRuns {
-    /// The row of each run, y + ny z.
-    pub rows: Vec<usize>,
+    /// The row of each run, y and z.
+    pub rows: Vec<[u32; 2]>,
     /// First voxel of the row and the one after the last.
     pub runs: Vec<[u32; 2]>,
 }
@@ -31,7 +31,7 @@ impl OrganRuns {
         let slices: Vec<(usize, &mut [u8])> = labels.chunks_exact_mut((nx * ny).max(1)).enumerate().collect();
         let found = map(slices, |(z, slice)| {
             // Some slices have a few organs: a list of their runs, and not a list for each.
-            let (mut runs, mut removed) = (Vec::<(usize, usize, [u32; 2])>::new(), [0; ORGAN_COUNT]);
+            let (mut runs, mut removed) = (Vec::<(usize, [u32; 2], [u32; 2])>::new(), [0; ORGAN_COUNT]);
             let (mut here, mut within) = (Vec::new(), vec![0u8; nx]);
             for (y, row) in slice.chunks_exact_mut(nx.max(1)).enumerate() {
                 here.clear();
@@ -44,7 +44,8 @@ impl OrganRuns {
                 within.fill(0);
                 inside(y, z, &mut within);
                 for &(organ, start, end) in &here {
-                    let mut keep = |from: usize, to: usize| runs.push((organ, y + ny * z, [from as u32, to as u32]));
+                    let mut keep =
+                        |from: usize, to: usize| runs.push((organ, [y as u32, z as u32], [from as u32, to as u32]));
                     if within[start..end].iter().fold(1, |all, inside| all & inside) == 1 {
                         keep(start, end);
                         continue;
@@ -77,9 +78,9 @@ impl OrganRuns {
     }
 
     /// Takes the organ out of the labels, and all of its runs.
-    pub fn erase(&mut self, labels: &mut [u8], nx: usize) {
-        for (row, run) in self.rows.drain(..).zip(self.runs.drain(..)) {
-            let [start, end] = run.map(|x| row * nx + x as usize);
+    pub fn erase(&mut self, labels: &mut [u8], [nx, ny, _]: [usize; 3]) {
+        for ([y, z], run) in self.rows.drain(..).zip(self.runs.drain(..)) {
+            let [start, end] = run.map(|x| nx * (y as usize + ny * z as usize) + x as usize);
             labels[start..end].fill(0);
         }
     }
@@ -117,13 +118,14 @@ mod tests {
             let own = &runs[organ.index()];
             assert_eq!((own.voxels(), own.voxels() + removed[organ.index()]), (is_organ(&labels), is_organ(&before)));
             let mut painted = vec![0; labels.len()];
-            for (row, [start, end]) in own.rows.iter().zip(&own.runs) {
-                painted[row * 70 + *start as usize..row * 70 + *end as usize].fill(organ.label());
+            for ([y, z], [start, end]) in own.rows.iter().zip(&own.runs) {
+                let row = 70 * (y + 4 * z);
+                painted[(row + start) as usize..(row + end) as usize].fill(organ.label());
             }
             assert!(painted.iter().zip(&labels).all(|(a, &b)| *a == if b == organ.label() { b } else { 0 }));
         }
         let mut liver = runs[29].clone();
-        liver.erase(&mut labels, 70);
+        liver.erase(&mut labels, SIZE);
         assert!(!labels.contains(&30) && labels.contains(&5) && liver.voxels() == 0);
     }
 }

@@ -31,23 +31,20 @@ pub(super) fn keep_pieces(
     stays: &impl Fn(&Piece, &Piece) -> bool,
 ) -> usize {
     let OrganRuns { rows, runs } = organ;
-    let place = |row: usize| [row % size[1], row / size[1]];
-    let (Some(y0), Some(y1)) = (rows.iter().map(|&r| place(r)[0]).min(), rows.iter().map(|&r| place(r)[0]).max())
-    else {
+    let start_of = |[y, z]: [u32; 2]| size[0] * (y as usize + size[1] * z as usize);
+    let (Some(y0), Some(y1)) = (rows.iter().map(|row| row[0]).min(), rows.iter().map(|row| row[0]).max()) else {
         return 0;
     };
-    let (Some(z0), Some(z1)) = (rows.first().map(|&r| place(r)[1]), rows.last().map(|&r| place(r)[1])) else {
-        return 0;
-    };
+    let (Some([_, z0]), Some([_, z1])) = (rows.first(), rows.last()) else { return 0 };
     // Runs of each row of the box are runs[first[row]..first[row + 1]].
     let mut first = vec![0];
     let mut groups = Groups::default();
-    let height = y1 - y0 + 1;
-    for z in z0..=z1 {
+    let height = (y1 - y0 + 1) as usize;
+    for z in *z0..=*z1 {
         for y in y0..=y1 {
             let here = first.len() - 1;
             let mut end = first[here];
-            while rows.get(end) == Some(&(y + size[1] * z)) {
+            while rows.get(end) == Some(&[y, z]) {
                 groups.add((runs[end][1] - runs[end][0]) as usize);
                 end += 1;
             }
@@ -57,8 +54,10 @@ pub(super) fn keep_pieces(
             }
             // Rows that touch this one and were seen before: beside it, and three in the slice below.
             let beside = (y > y0).then(|| here - 1);
-            let below =
-                (z > z0).then(move || (y.max(y0 + 1) - 1..=(y + 1).min(y1)).map(move |v| here + v - y - height));
+            let below = (z > *z0).then(move || {
+                let near = y.max(y0 + 1) - 1..=(y + 1).min(y1);
+                near.map(move |v| here + v as usize - y as usize - height)
+            });
             let row = |n: usize| Row { number: first[n], runs: &runs[first[n]..first[n + 1]] };
             for other in beside.into_iter().chain(below.into_iter().flatten()) {
                 groups.join_rows(row(here), row(other), true);
@@ -67,12 +66,14 @@ pub(super) fn keep_pieces(
     }
     let mut whole: BTreeMap<usize, Piece> = BTreeMap::new();
     for (n, (run, &row)) in runs.iter().zip(rows).enumerate() {
-        let [y, z] = place(row);
+        let [y, z] = row.map(|v| v as usize);
         let here = [[run[0] as usize, run[1] as usize - 1], [y, y], [z, z]];
         let root = groups.root(n);
         let piece = whole.entry(root).or_insert(Piece { voxels: groups.weight(root), thin: 0, bounds: here });
-        let line = hu.get(row * size[0] + here[0][0]..=row * size[0] + here[0][1]).unwrap_or_default();
-        piece.thin += line.iter().filter(|&&hu| hu < THIN_AIR_HU).count();
+        let [start, end] = run.map(|x| start_of(row) + x as usize);
+        let line = hu.get(start..end).unwrap_or_default();
+        // A row is shorter than overflows it: without a check, vectors count.
+        piece.thin += line.iter().fold(0u32, |n, &hu| n.wrapping_add(u32::from(hu < THIN_AIR_HU))) as usize;
         for (all, here) in piece.bounds.iter_mut().zip(here) {
             *all = [all[0].min(here[0]), all[1].max(here[1])];
         }
@@ -91,7 +92,7 @@ pub(super) fn keep_pieces(
     let mut removed = 0;
     for (n, (run, &row)) in runs.iter().zip(rows).enumerate() {
         if !kept.contains(&groups.root(n)) {
-            let [start, end] = run.map(|x| row * size[0] + x as usize);
+            let [start, end] = run.map(|x| start_of(row) + x as usize);
             labels[start..end].fill(0);
             removed += end - start;
         }
