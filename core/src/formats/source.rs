@@ -6,6 +6,7 @@
 //! from a reader: a file of a browser takes no memory then but for its voxels.
 
 use std::io::{self, BufRead, Read};
+use std::sync::{Mutex, PoisonError};
 
 use flate2::bufread::GzDecoder;
 
@@ -119,11 +120,16 @@ pub(crate) enum Source<'a> {
 
 /// Pieces that were inflated elsewhere.
 pub(crate) struct Ahead<'a> {
-    next: &'a mut dyn FnMut() -> Option<io::Result<Vec<u8>>>,
-    piece: Vec<u8>,
+    next: &'a mut dyn FnMut() -> Option<io::Result<Piece>>,
+    piece: Piece,
     at: usize,
     at_most: u64,
+    /// Where memory goes that can be used again.
+    spare: &'a Mutex<Vec<Vec<u8>>>,
 }
+
+/// Memory, and how many bytes of it are meant.
+type Piece = (Vec<u8>, usize);
 
 /// From so many bytes on it is worth a thread to inflate them.
 const WORTH_A_THREAD: usize = 1 << 20;
@@ -132,13 +138,13 @@ const HANDED_OVER: usize = 1 << 16;
 
 impl Read for Ahead<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.at == self.piece.len() {
-            match (self.next)() {
-                Some(piece) => (self.piece, self.at) = (piece?, 0),
-                None => return Ok(0),
-            }
+        while self.at == self.piece.1 {
+            let Some(piece) = (self.next)() else { return Ok(0) };
+            let (used, _) = std::mem::replace(&mut self.piece, piece?);
+            self.spare.lock().unwrap_or_else(PoisonError::into_inner).push(used);
+            self.at = 0;
         }
-        let count = self.piece.get(self.at..).unwrap_or_default().read(buffer)?;
+        let count = self.piece.0.get(self.at..self.piece.1).unwrap_or_default().read(buffer)?;
         self.at += count;
         Ok(count)
     }
@@ -161,10 +167,14 @@ impl<'a> Source<'a> {
             return work(Self::open(bytes));
         }
         let at_most = Self::open(bytes).at_most();
+        let spare = Mutex::new(Vec::<Vec<u8>>::new());
         let pieces = || {
+            let spare = &spare;
             let (mut source, mut failed) = (Self::open(bytes), None);
             move || {
-                let (mut piece, mut filled) = (vec![0; HANDED_OVER], 0);
+                let used = spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
+                let (mut piece, mut filled) = (used.unwrap_or_default(), 0);
+                piece.resize(HANDED_OVER, 0);
                 while let Some(rest) = piece.get_mut(filled..).filter(|rest| !rest.is_empty() && failed.is_none()) {
                     match source.read(rest) {
                         Ok(0) => break,
@@ -177,11 +187,11 @@ impl<'a> Source<'a> {
                     source = Source::End;
                     return failed.take().map(Err);
                 }
-                piece.truncate(filled);
-                Some(Ok(piece))
+                Some(Ok((piece, filled)))
             }
         };
-        ahead(pieces, |next| work(Source::Ahead(Ahead { next, piece: Vec::new(), at: 0, at_most })))
+        let piece = (Vec::new(), 0);
+        ahead(pieces, |next| work(Source::Ahead(Ahead { next, piece, at: 0, at_most, spare: &spare })))
     }
 
     /// Opens a reader that has so many bytes, gzipped or not.
