@@ -5,6 +5,7 @@ use super::error::PlanError;
 use super::head::Head;
 use super::layout::{Layout, Operation, Place, Step, Sum, Taps};
 use super::region::{AttentionLine, RegionLayers};
+use crate::parallel::map;
 
 /// What a step computes.
 #[derive(Debug)]
@@ -48,7 +49,7 @@ impl Plan {
             };
             Step { name, work, inputs, residual, output, flow }
         };
-        let steps = steps.into_iter().map(step).collect();
+        let steps = map(steps, step);
         Ok(Self { steps, places, maps, ends, input, output, levels, head })
     }
 
