@@ -197,6 +197,11 @@ fn a_connection_that_breaks_a_server_that_restarts_and_a_tab_that_is_reloaded_en
         browser.wait_for(&format!("{SAYS}.includes({})", json!(sentence)));
         assert!(status(&mut browser)["study"].is_null());
     }
+
+    // Another token in the address of the open page is taken out of it, too, and is who asks now.
+    browser.evaluate("location.hash = '#token=very-secret'");
+    browser.wait_for(&format!("location.hash === '' && {STATUS}?.study?.size"));
+    assert_eq!(status(&mut browser)["study"]["size"][2], 4);
 }
 
 #[test]
