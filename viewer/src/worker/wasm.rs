@@ -20,10 +20,11 @@ use crate::waker::Waker;
 
 /// What a worker posts when it is ready to hear: its first command would be lost before.
 const READY: &str = "ready";
-/// What the page posts when it has taken a piece of a CT.
-const TAKEN: &str = "taken";
-/// Voxels of a CT that are posted together: what is posted lies in memory beside what both sides have.
-const PIECE: usize = 8 << 20;
+/// What the page posts when it has heard how many voxels a CT has.
+const GO_ON: &str = "go on";
+/// Voxels of a CT that are posted together. They go forth and back in the same memory: a browser takes its time to look for what nobody
+/// needs any more, and as much as a CT would have come together until then.
+const PIECE: u32 = 8 << 20;
 /// Milliseconds after which a GPU or a promise is asked again.
 const ASK_AGAIN: i32 = 4;
 
@@ -42,10 +43,6 @@ extern "C" {
     fn set_onmessage(this: &Port, heard: &Function);
     #[wasm_bindgen(method, js_name = postMessage)]
     fn post_message(this: &Port, message: &JsValue);
-    // An `ArrayBuffer` that can be given back: ECMAScript 2024.
-    type Transferable;
-    #[wasm_bindgen(method, catch)]
-    fn transfer(this: &Transferable, bytes: f64) -> Result<JsValue, JsValue>;
 }
 /// The function of the page's script that says that the worker has stopped, and why.
 const WORKER_STOPPED: &str = "attention_anatomy_worker_stopped";
@@ -54,7 +51,7 @@ thread_local! {
     /// Called when something comes while the worker rests.
     static WAKE: Cell<Option<Function>> = const { Cell::new(None) };
 
-    /// Called when the page has taken a piece.
+    /// Called with what the page gives back when it has taken a piece.
     static NEXT_PIECE: Cell<Option<Function>> = const { Cell::new(None) };
 
     /// Files of the message that is being written or read: structured clones, beside the text.
@@ -134,8 +131,6 @@ impl Gathered {
             piece.copy_to(place);
             self.count = end;
         }
-        // Its memory is given back now, and not when somebody looks for what nobody needs. Not every browser can.
-        piece.buffer().unchecked_into::<Transferable>().transfer(0.0).ok();
         true
     }
 
@@ -239,8 +234,12 @@ pub fn spawn_worker(window: &Waker, script: &str) -> Box<dyn Worker> {
                 return;
             }
             if gathered.take(&data) {
-                // One that is no more needs no further piece.
-                worker.post_message(&TAKEN.into()).ok();
+                // A worker that is no more needs nothing.
+                match data.dyn_ref::<Int16Array>() {
+                    Some(piece) => worker.post_message_with_transfer(&data, &Array::of1(&piece.buffer())),
+                    None => worker.post_message(&GO_ON.into()),
+                }
+                .ok();
                 return;
             }
             let event = unpack(&data, &mut gathered).unwrap_or_else(|e| Event::Failed(e.to_string()));
@@ -315,10 +314,10 @@ pub async fn worker_main() {
         let commands = commands.clone();
         Closure::<dyn FnMut(MessageEvent)>::new(move |message: MessageEvent| {
             let data = message.data();
-            if data.as_string().as_deref() == Some(TAKEN) {
+            if data.as_string().as_deref() == Some(GO_ON) || data.has_type::<Int16Array>() {
                 if let Some(next) = NEXT_PIECE.take() {
                     // It only resolves a promise.
-                    next.call0(&JsValue::NULL).ok();
+                    next.call1(&JsValue::NULL, &data).ok();
                 }
                 return;
             }
@@ -371,24 +370,26 @@ async fn post_event(scope: &DedicatedWorkerGlobalScope, event: &Event) {
     }
 }
 
-/// Posts voxels, each piece when the one before has been taken.
+/// Posts voxels, each piece when the one before has come back.
 async fn post_voxels(scope: &DedicatedWorkerGlobalScope, voxels: &[i16]) {
     if scope.post_message(&(voxels.len() as f64).into()).is_err() {
         return;
     }
-    taken().await;
-    for piece in voxels.chunks(PIECE) {
-        let piece = Int16Array::from(piece);
-        if scope.post_message_with_transfer(&piece, &Array::of1(&piece.buffer())).is_err() {
+    given_back().await;
+    let mut whole = Int16Array::new_with_length(PIECE.min(voxels.len() as u32));
+    for piece in voxels.chunks(PIECE as usize) {
+        let posted = whole.subarray(0, piece.len() as u32);
+        posted.copy_from(piece);
+        if scope.post_message_with_transfer(&posted, &Array::of1(&posted.buffer())).is_err() {
             return;
         }
-        taken().await;
+        whole = given_back().await.unchecked_into();
     }
 }
 
-/// Waits until the page has taken what was posted last.
-async fn taken() {
-    let taken = Promise::new(&mut |resolve, _| NEXT_PIECE.set(Some(resolve)));
+/// What the page posts next to whoever posts voxels.
+async fn given_back() -> JsValue {
+    let next = Promise::new(&mut |resolve, _| NEXT_PIECE.set(Some(resolve)));
     // It is never rejected.
-    JsFuture::from(taken).await.ok();
+    JsFuture::from(next).await.unwrap_or(JsValue::NULL)
 }
