@@ -24,8 +24,8 @@ use super::wasm::reason;
 use crate::worker::Access;
 use crate::worker::wasm::wake;
 
-/// Bytes that are read before anybody wants them.
-const AHEAD: usize = 32 << 20;
+/// Bytes that are read before anybody wants them: a few slices, since memory that was taken once is never given back.
+const AHEAD: usize = 2 << 20;
 
 #[wasm_bindgen]
 extern "C" {
