@@ -244,8 +244,10 @@ impl Builder<'_> {
         for (input, map) in inputs.iter().enumerate() {
             let count = self.maps[*map].channels;
             if first + count <= channels {
-                let of = |out: usize| &weight.values[(out * channels + first) * area..][..count * area];
-                let values = (0..outputs).flat_map(of).copied().collect();
+                let mut values = Vec::with_capacity(outputs * count * area);
+                for out in 0..outputs {
+                    values.extend_from_slice(&weight.values[(out * channels + first) * area..][..count * area]);
+                }
                 terms.push(Taps { input, kernel, stride, channels: [count, outputs], values });
             }
             first += count;
