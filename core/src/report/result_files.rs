@@ -120,7 +120,7 @@ pub struct ResultFiles<'a> {
     others: &'a [OtherStructure],
     /// Whether the labels were opened from a file: how they came about nobody says.
     drawn_elsewhere: bool,
-    statistics: OnceLock<Statistics>,
+    statistics: OnceLock<Result<Statistics, ReportError>>,
 }
 
 impl<'a> ResultFiles<'a> {
@@ -176,13 +176,8 @@ impl<'a> ResultFiles<'a> {
     /// # Errors
     /// [`ReportError`].
     pub fn statistics(&self) -> Result<&Statistics, ReportError> {
-        match self.statistics.get() {
-            Some(known) => Ok(known),
-            None => {
-                let measured = Statistics::measure(&self.segmentation)?;
-                Ok(self.statistics.get_or_init(|| measured))
-            }
-        }
+        // Who comes while they are measured waits for them.
+        self.statistics.get_or_init(|| Statistics::measure(&self.segmentation)).as_ref().map_err(Clone::clone)
     }
 
     /// The bytes of a file.

@@ -140,7 +140,6 @@ impl Common {
         }
         let deidentifier = self.options.deidentify.open()?;
         // What is always written at once; masks and DICOM files, which may be large, one after the other.
-        files.statistics()?;
         let always = map(ResultFile::ALWAYS.to_vec(), |file| (file, files.bytes(file)));
         let others = files.all(self.options.organ_files).into_iter().chain(dicom_files);
         let others = others.filter(|file| !ResultFile::ALWAYS.contains(file)).map(|file| (file, files.bytes(file)));
