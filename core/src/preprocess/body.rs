@@ -10,7 +10,7 @@
 
 use super::cells::Coarse;
 use crate::parallel::map;
-use crate::raster::{Groups, Row};
+use crate::raster::{Groups, Row, label_runs};
 use crate::volume::CtVolume;
 use std::ops::Range;
 
@@ -37,16 +37,11 @@ struct Runs {
 }
 
 impl Runs {
-    /// The cells that are not 0 in a `[h, w]` grid.
+    /// The cells that are 1, and not 0, in a `[h, w]` grid.
     fn encode(cells: &[u8], w: usize) -> Self {
         let mut result = Self { rows: vec![0], runs: Vec::new() };
         for row in cells.chunks_exact(w) {
-            let mut x = 0;
-            while let Some(start) = row[x..].iter().position(|&c| c != 0).map(|n| x + n) {
-                let end = row[start..].iter().position(|&c| c == 0).map_or(w, |n| start + n);
-                result.runs.push([start as u32, end as u32]);
-                x = end;
-            }
+            label_runs(row, |_, start, end| result.runs.push([start as u32, end as u32]));
             result.rows.push(result.runs.len() as u32);
         }
         result
@@ -81,8 +76,7 @@ impl Body {
         let spacing = ct.geometry.spacing();
         let coarse = Coarse::new(size, spacing);
         let mut slices = each_slice(size[2], |k| {
-            let mut cells = coarse.threshold(ct.slice(k));
-            coarse.open(&mut cells);
+            let cells = coarse.opened(ct.slice(k));
             Runs::encode(&cells, coarse.cells[0])
         });
         let kept = largest_component(&slices);

@@ -53,21 +53,25 @@ impl Coarse {
         }
     }
 
-    /// 1 where the mean of a cell and its neighbours is tissue.
-    pub fn threshold(&self, slice: &[i16]) -> Vec<u8> {
-        struct Threshold<'a>(&'a Coarse, &'a [i16]);
-        impl WithSimd for Threshold<'_> {
+    /// [`threshold`](Self::threshold), then [`open`](Self::open), in long vectors.
+    pub fn opened(&self, slice: &[i16]) -> Vec<u8> {
+        struct Opened<'a>(&'a Coarse, &'a [i16]);
+        impl WithSimd for Opened<'_> {
             type Output = Vec<u8>;
             #[inline(always)]
             fn with_simd<S: Simd>(self, _: S) -> Vec<u8> {
-                self.0.tissue(self.1)
+                let Self(coarse, slice) = self;
+                let mut cells = coarse.threshold(slice);
+                coarse.open(&mut cells);
+                cells
             }
         }
-        vectors(Threshold(self, slice))
+        vectors(Opened(self, slice))
     }
 
+    /// 1 where the mean of a cell and its neighbours is tissue.
     #[inline(always)]
-    fn tissue(&self, slice: &[i16]) -> Vec<u8> {
+    fn threshold(&self, slice: &[i16]) -> Vec<u8> {
         let [nx, ny] = self.pixels;
         let [fx, fy] = self.factor;
         let [w, h] = self.cells;
@@ -130,7 +134,8 @@ impl Coarse {
 
     /// Opening: keeps the rectangles of the opening's size that fit into the shape. They must lie inside the image, which
     /// costs a body cut by the field of view nothing: they fit against its edge.
-    pub fn open(&self, cells: &mut [u8]) {
+    #[inline(always)]
+    fn open(&self, cells: &mut [u8]) {
         let w = self.cells[0];
         let [nx, ny] = self.opening;
         let copy = &mut Vec::with_capacity(cells.len());
@@ -187,6 +192,7 @@ impl Coarse {
     }
 }
 
+#[inline(always)]
 fn repeat(times: usize, mut work: impl FnMut()) {
     for _ in 0..times {
         work();
@@ -196,6 +202,7 @@ fn repeat(times: usize, mut work: impl FnMut()) {
 // What follows reads from `copy`, which is overwritten: with two memories the compiler makes vectors of it.
 
 /// Every cell AND the one `stride` further on; beyond the end is nothing.
+#[inline(always)]
 fn and_next(cells: &mut [u8], stride: usize, copy: &mut Vec<u8>) {
     let kept = cells.len() - stride;
     copy.clear();
@@ -212,6 +219,7 @@ fn or_next(cells: &mut [u8], stride: usize, copy: &mut Vec<u8>) {
 }
 
 /// Every cell OR the one `stride` before it.
+#[inline(always)]
 fn or_previous(cells: &mut [u8], stride: usize, copy: &mut Vec<u8>) {
     copy.clear();
     copy.extend_from_slice(&cells[..cells.len() - stride]);

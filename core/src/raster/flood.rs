@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::runs::{first_empty, first_other};
 use super::{Groups, Row};
 
 /// Goes from the seeds to all cells that are joined to them by faces, the nearest first. `enter` is asked of every seed and
@@ -94,8 +95,8 @@ fn fill_holes_of_plane(cells: &mut [u8], [w, h]: [usize; 2]) {
     let mut first = vec![0];
     for (y, row) in cells.chunks_exact(w).enumerate() {
         let mut x = 0;
-        while let Some(start) = row[x..].iter().position(|&c| c == 0).map(|n| x + n) {
-            let end = row[start..].iter().position(|&c| c != 0).map_or(w, |n| start + n);
+        while let Some(start) = first_empty(row, x) {
+            let end = first_other(row, start, 0).unwrap_or(w);
             groups.add(0);
             runs.push([start as u32, end as u32]);
             if y == 0 || y + 1 == h || start == 0 || end == w {

@@ -11,8 +11,19 @@ pub fn label_runs(row: &[u8], mut each: impl FnMut(u8, usize, usize)) {
     }
 }
 
+/// The first place from `from` on that has no label.
+pub(super) fn first_empty(row: &[u8], from: usize) -> Option<usize> {
+    let mut at = from;
+    loop {
+        match row.get(at)? {
+            0 => return Some(at),
+            label => at = first_other(row, at, *label)?,
+        }
+    }
+}
+
 /// The first place from `from` on that has another label; eight of them are looked at together.
-fn first_other(row: &[u8], from: usize, label: u8) -> Option<usize> {
+pub(super) fn first_other(row: &[u8], from: usize, label: u8) -> Option<usize> {
     let same = u64::from_le_bytes([label; 8]);
     let (words, rest) = row.get(from..)?.as_chunks::<8>();
     for (n, word) in words.iter().enumerate() {
