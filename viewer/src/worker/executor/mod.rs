@@ -4,7 +4,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `open.rs`, `open/images.rs`, `open/streamed.rs`, `open/retrieved.rs` | from inputs to files to what is in them |
+//! | `open.rs`, `open/reading.rs`, `open/images.rs`, `open/streamed.rs`, `open/retrieved.rs` | from inputs to files to what is in them |
 //! | `coming.rs`, `arrived.rs` | files that are being read; those that have come, slices of DICOM decoded |
 //! | `archive.rs` | lists of archives, and what is sent to them |
 //! | `content.rs`, `doubts.rs` | what a file is; whether an unnamed label map has our numbers |

@@ -6,6 +6,7 @@
 
 mod images;
 mod needs;
+mod reading;
 mod retrieved;
 mod streamed;
 
@@ -13,16 +14,16 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use attention_anatomy::formats::Reference;
 use attention_anatomy::formats::dicom::{Repairs, SeriesInfo, SeriesReader, SeriesSurvey};
 use attention_anatomy::formats::structures::Structures;
-use attention_anatomy::formats::{self, Format, MAX_UNPACKED, Reference, archive};
 use attention_anatomy::volume::{CtVolume, LabelVolume};
 use attention_anatomy_assets::SAMPLE_NAME;
 
 pub(super) use retrieved::LeftOver;
 use retrieved::Retrieving;
 
-use super::arrived::{Arrived, Decoding};
+use super::arrived::Arrived;
 use super::coming::ComingFiles;
 use super::compute::Weights;
 use super::content::{self, Named, Sorted};
@@ -244,20 +245,7 @@ impl Opening {
             }
             OpenStage::Retrieving(_) => self.retrieve_on(platform),
             OpenStage::Reading => self.read(),
-            OpenStage::Unpacking(packed) => {
-                let Some((name, bytes)) = packed.pop_front() else {
-                    self.stage = OpenStage::Sorting;
-                    return Ok(Progress::Going("Reading headers", None));
-                };
-                let limit = if self.even_if_large { MAX_UNPACKED } else { MAX_UNPACKED.min(platform.memory_limit()) };
-                let (files, declared) = archive::declared(&bytes);
-                self.arrived.slices.expect(self.arrived.len() + files, declared.min(limit));
-                let decoding = self.decoding();
-                archive::unzip_each(&bytes, limit, |name, bytes| self.arrived.add((name, bytes), decoding))
-                    .map_err(|e| OpenError::of(&name, e))?;
-                self.unpacked = true;
-                Ok(Progress::Going("Unpacking", None))
-            }
+            OpenStage::Unpacking(_) => self.unpack(platform),
             OpenStage::Sorting => {
                 let sorted = content::sort(std::mem::take(&mut self.arrived), self.unpacked)
                     .map_err(|e| OpenError::of(&self.name, e))?;
@@ -295,34 +283,6 @@ impl Opening {
                 Ok(Progress::Read(Box::new(ct)))
             }
         }
-    }
-
-    /// Which slices are decoded when they come: none where no scan is to be opened.
-    fn decoding(&self) -> Decoding {
-        match self.as_what {
-            OpenAs::Whatever => Decoding::NoLarger,
-            OpenAs::Weights | OpenAs::Reference => Decoding::None,
-        }
-    }
-
-    /// Some files.
-    fn read(&mut self) -> Result<Progress, OpenError> {
-        let mut files = Vec::new();
-        let some = self.coming.take_into(&mut files)?;
-        let decoding = self.decoding();
-        files.into_iter().for_each(|file| self.arrived.add(file, decoding));
-        let left = self.coming.count();
-        if left == 0 {
-            let (packed, files) = std::mem::take(&mut self.arrived.files)
-                .into_iter()
-                .partition(|(_, bytes)| formats::sniff(bytes) == Some(Format::Zip));
-            self.arrived.files = files;
-            self.stage = OpenStage::Unpacking(VecDeque::from(packed));
-            return Ok(Progress::Going("Unpacking", None));
-        }
-        let come = self.arrived.len();
-        let part = come as f32 / (come + left) as f32;
-        Ok(if some { Progress::Going("Reading", Some(part)) } else { Progress::Waiting })
     }
 
     /// Whether so much of a step is worth being told.
