@@ -16,6 +16,7 @@ use super::codestream;
 use super::dataset::{DataSet, PixelBytes};
 use super::error::DicomError;
 use super::header::{Frame, Header};
+use super::pixel_format::PixelFormat;
 use super::walk::contain;
 use super::{jpeg_ls, jpeg12, jpeg2000};
 
@@ -142,6 +143,12 @@ fn scale(header: &Header, frame: &Frame, wide: bool, cells: &[u8], out: &mut [i1
     let format = &header.format;
     let (slope, intercept) = (frame.slope.unwrap_or(1.0), frame.intercept.unwrap_or(0.0));
     let padding = format.padding.filter(|_| header.modality == "CT");
+    if let (Some(slope), Some(intercept)) = (whole(slope, 1e3), whole(intercept, 1e6))
+        && wide
+        && !format.big_endian
+    {
+        return scale_whole(format, slope, intercept, padding, cells, out);
+    }
     let mut done = Clipping::default();
     let mut convert = |cell: u16| {
         let stored = format.stored_value(cell);
@@ -162,6 +169,57 @@ fn scale(header: &Header, frame: &Frame, wide: bool, cells: &[u8], out: &mut [i1
         out.iter_mut().zip(cells.chunks_exact(2)).for_each(|(o, c)| *o = convert(u16::from_le_bytes([c[0], c[1]])));
     }
     done
+}
+
+/// A whole number that is at most `most` in size.
+fn whole(value: f64, most: f64) -> Option<i32> {
+    (value.trunc() == value && value.abs() <= most).then_some(value as i32)
+}
+
+/// As [`scale`], where slope and intercept are whole numbers, as in nearly every CT: without a branch and in 32 bits, which are enough for a
+/// value of 16 bits times a thousand and a million.
+fn scale_whole(
+    format: &PixelFormat,
+    slope: i32,
+    intercept: i32,
+    padding: Option<(i64, i64)>,
+    cells: &[u8],
+    out: &mut [i16],
+) -> Clipping {
+    // What lies above the stored bits goes out at the top, and what lies below them at the bottom.
+    let (up, down) = ((31 - format.high_bit) as u32, (32 - format.bits_stored) as u32);
+    let bound = |value: i64| value.clamp(-0x1_0000, 0x1_0000) as i32;
+    let (low, high) = padding.map_or((1, 0), |(low, high)| (bound(low), bound(high)));
+    let line = Line { slope, intercept, low, high };
+    if format.signed {
+        line.fill(cells, out, |cell| ((cell << up) as i32) >> down)
+    } else {
+        line.fill(cells, out, |cell| ((cell << up) >> down) as i32)
+    }
+}
+
+/// From stored values to HU in whole numbers; from `low` to `high` they are padding.
+struct Line {
+    slope: i32,
+    intercept: i32,
+    low: i32,
+    high: i32,
+}
+
+impl Line {
+    /// For `stored`, which makes a value of a cell, a loop of its own.
+    fn fill(&self, cells: &[u8], out: &mut [i16], stored: impl Fn(u32) -> i32) -> Clipping {
+        let mut clipped = 0u32;
+        for (o, c) in out.iter_mut().zip(cells.as_chunks::<2>().0) {
+            let stored = stored(u16::from_le_bytes(*c).into());
+            let is_padding = (self.low <= stored) & (stored <= self.high);
+            let value = stored.wrapping_mul(self.slope).wrapping_add(self.intercept);
+            let fitting = value.clamp(i16::MIN.into(), i16::MAX.into());
+            clipped = clipped.wrapping_add(u32::from((value != fitting) & !is_padding));
+            *o = if is_padding { PADDING_HU } else { fitting as i16 };
+        }
+        Clipping { clipped: clipped as usize }
+    }
 }
 
 /// The compressed stream of one frame (PS3.5 A.4): fragments belong to frames one to one, or as the offsets say.
@@ -258,4 +316,58 @@ fn reasons(error: &dyn std::error::Error) -> String {
         cause = inner.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every cell there is, by the definition: a stored value, its padding, its line.
+    #[test]
+    fn whole_numbers_give_what_the_definition_gives() {
+        let cells: Vec<u8> = (0..=u16::MAX).flat_map(u16::to_le_bytes).collect();
+        for (bits_stored, high_bit, signed) in
+            [(16, 15, true), (16, 15, false), (12, 11, true), (12, 11, false), (12, 15, true), (1, 0, true)]
+        {
+            for padding in [None, Some((-2000, -2000)), Some((4000, 65_535))] {
+                for (slope, intercept) in [(1, -1024), (1, 0), (-1, 5), (1000, 1_000_000), (0, 7)] {
+                    let format = PixelFormat {
+                        samples: 1,
+                        photometric: "MONOCHROME2".into(),
+                        bits_allocated: 16,
+                        bits_stored,
+                        high_bit,
+                        signed,
+                        padding,
+                        lookup_table: false,
+                        big_endian: false,
+                    };
+                    let mut out = vec![0; 1 << 16];
+                    let done = scale_whole(&format, slope, intercept, padding, &cells, &mut out);
+                    let mut clipped = 0;
+                    for (cell, &hu) in (0..=u16::MAX).zip(&out) {
+                        let stored = format.stored_value(cell);
+                        let value = stored * i64::from(slope) + i64::from(intercept);
+                        let expected = match padding {
+                            Some((low, high)) if (low..=high).contains(&stored) => PADDING_HU,
+                            _ => {
+                                clipped += usize::from(i16::try_from(value).is_err());
+                                value.clamp(i16::MIN.into(), i16::MAX.into()) as i16
+                            }
+                        };
+                        assert_eq!(hu, expected, "{cell} as {format:?}, {slope}, {intercept}");
+                    }
+                    assert_eq!(done.clipped, clipped);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_whole_number_of_that_size_is_none() {
+        assert_eq!(
+            [whole(-1024.0, 1e6), whole(0.5, 1e6), whole(1e7, 1e6), whole(f64::NAN, 1e6)],
+            [Some(-1024), None, None, None]
+        );
+    }
 }
