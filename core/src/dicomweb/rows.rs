@@ -1,5 +1,10 @@
 //! Lists that an archive gives (QIDO-RS, PS3.18 10.6.3.3): studies, series, instances.
 
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -141,27 +146,52 @@ fn uid(set: &Attributes<'_>, tag: &str) -> Option<String> {
 /// # Errors
 /// [`ArchiveError::NotDicom`]: a web page, or anything else that is no list.
 pub fn read_rows<R: Row>(body: &[u8], content_type: &str, place: &str) -> Result<Listed<R>, ArchiveError> {
-    let mut listed = Listed { rows: Vec::new(), skipped: 0 };
     if body.iter().all(u8::is_ascii_whitespace) {
-        return Ok(listed);
+        return Ok(Listed { rows: Vec::new(), skipped: 0 });
     }
     // A byte order mark is no JSON.
     let text = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
-    let sets = match serde_json::from_slice(text) {
-        Ok(Value::Array(sets)) => sets,
-        Ok(set @ Value::Object(_)) => vec![set],
-        _ => return Err(not_dicom(place, content_type, body)),
-    };
-    for set in &sets {
+    let mut json = serde_json::Deserializer::from_slice(text);
+    let listed = json.deserialize_any(List(PhantomData)).and_then(|listed| json.end().map(|()| listed));
+    match listed {
+        Ok(listed) if listed.skipped == 0 || !listed.rows.is_empty() => Ok(listed),
+        _ => Err(not_dicom(place, content_type, body)),
+    }
+}
+
+/// A list, read row by row: the attributes of one row take kilobytes, and of rows there are thousands.
+struct List<R>(PhantomData<R>);
+
+impl<'de, R: Row> Visitor<'de> for List<R> {
+    type Value = Listed<R>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of data sets")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sets: A) -> Result<Self::Value, A::Error> {
+        let mut listed = Listed { rows: Vec::new(), skipped: 0 };
+        while let Some(set) = sets.next_element()? {
+            listed.add(&set);
+        }
+        Ok(listed)
+    }
+
+    /// One set that stands in no list.
+    fn visit_map<A: MapAccess<'de>>(self, set: A) -> Result<Self::Value, A::Error> {
+        let mut listed = Listed { rows: Vec::new(), skipped: 0 };
+        listed.add(&Value::deserialize(MapAccessDeserializer::new(set))?);
+        Ok(listed)
+    }
+}
+
+impl<R: Row> Listed<R> {
+    fn add(&mut self, set: &Value) {
         match R::of(set) {
-            Some(row) => listed.rows.push(row),
-            None => listed.skipped += 1,
+            Some(row) => self.rows.push(row),
+            None => self.skipped += 1,
         }
     }
-    if listed.rows.is_empty() && !sets.is_empty() {
-        return Err(not_dicom(place, content_type, body));
-    }
-    Ok(listed)
 }
 
 #[cfg(test)]
