@@ -2,6 +2,7 @@
 
 use super::augment::{mirror_organs, mirror_sample};
 use super::{Augmentation, Hpa, PreparedCase, SliceRef, Target};
+use crate::parallel::map;
 use crate::preprocess::{AIR_HU, FieldBox, InputConfig, crop_stack_hu};
 
 /// A batch on the host.
@@ -48,14 +49,7 @@ pub fn make_batch(
             regions: slices.iter().map(|r| cases[r.case].regions[r.slice]).collect(),
         },
     };
-    #[cfg(target_family = "wasm")]
-    let made: Vec<_> = slices.iter().map(one).collect();
-    #[cfg(not(target_family = "wasm"))]
-    let made: Vec<_> = {
-        use rayon::prelude::*;
-        slices.par_iter().map(one).collect()
-    };
-    for (stack, labels, weights) in made {
+    for (stack, labels, weights) in map(slices.iter().collect(), one) {
         batch.stacks.extend(stack);
         batch.target.labels.extend(labels);
         batch.target.weights.push(weights);

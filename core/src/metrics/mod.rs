@@ -30,6 +30,7 @@ pub use systems::{Comparison, OrganOverRuns, System};
 pub use truth::CaseTruth;
 
 use crate::anatomy::{Organ, OrganSet};
+use crate::parallel::map;
 use crate::volume::LabelVolume;
 use serde::{Deserialize, Serialize};
 
@@ -93,15 +94,8 @@ pub fn compare(
     if !truth.geometry.same_grid(&prediction.geometry, SAME_GRID_MM) {
         return Err(MetricsError::Grid { truth: truth.geometry.size, prediction: prediction.geometry.size });
     }
-    let compare =
-        |organ: &Organ| annotated.contains(*organ).then(|| compare_organ(truth, prediction, *organ, tolerance_mm));
-    #[cfg(not(target_family = "wasm"))]
-    {
-        use rayon::prelude::*;
-        Ok(Organ::ALL.par_iter().map(|organ| compare(organ).flatten()).collect())
-    }
-    #[cfg(target_family = "wasm")]
-    Ok(Organ::ALL.iter().map(|organ| compare(organ).flatten()).collect())
+    let compare = |organ| annotated.contains(organ).then(|| compare_organ(truth, prediction, organ, tolerance_mm));
+    Ok(map(Organ::ALL.to_vec(), |organ| compare(organ).flatten()))
 }
 
 /// The agreement of one organ; `None` when neither volume has it. One step of [`compare`], for whoever has to do other

@@ -177,7 +177,6 @@ pub fn encode(width: usize, height: usize, pixels: &[u8], palette: Option<&[[u8;
     let mut out = Vec::new();
     let mut encoder = png::Encoder::new(&mut out, width as u32, height as u32);
     encoder.set_depth(png::BitDepth::Eight);
-    encoder.set_compression(png::Compression::High);
     match palette {
         None => {
             // Noise packs no better for being looked at for longer.
@@ -186,6 +185,7 @@ pub fn encode(width: usize, height: usize, pixels: &[u8], palette: Option<&[[u8;
             encoder.set_filter(png::Filter::Adaptive);
         }
         Some(palette) => {
+            encoder.set_compression(png::Compression::High);
             encoder.set_color(png::ColorType::Indexed);
             encoder.set_palette(palette.concat());
             encoder.set_filter(png::Filter::NoFilter);

@@ -6,6 +6,7 @@
 //! everything that only a head has.
 
 use super::air::Cells;
+use crate::parallel::map;
 use crate::preprocess::Body;
 use crate::volume::CtVolume;
 
@@ -107,14 +108,7 @@ fn search(air: &[SliceAir], [low, high]: [usize; 2], high_search: usize, tip: im
 }
 
 fn all_slices(ct: &CtVolume, body: &Body) -> Vec<SliceAir> {
-    let slices = 0..ct.geometry.size[2];
-    #[cfg(not(target_family = "wasm"))]
-    {
-        use rayon::prelude::*;
-        slices.into_par_iter().map(|k| slice_air(ct, body, k)).collect()
-    }
-    #[cfg(target_family = "wasm")]
-    slices.map(|k| slice_air(ct, body, k)).collect()
+    map((0..ct.geometry.size[2]).collect(), |k| slice_air(ct, body, k))
 }
 
 fn slice_air(ct: &CtVolume, body: &Body, k: usize) -> SliceAir {

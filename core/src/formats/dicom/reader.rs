@@ -13,6 +13,7 @@ use super::repairs::{Repairs, fill};
 use super::request::SeriesRequest;
 use super::series::{ImageFile, Series, SeriesInfo};
 use super::survey::{Survey, hounsfield_doubt};
+use crate::parallel::map;
 use crate::volume::{CtVolume, Geometry, Volume};
 
 /// Most voxels of a volume: 2 GiB of `i16`.
@@ -209,14 +210,8 @@ fn decode(
         .into_iter()
         .filter_map(|(n, bytes)| Some(Job { image: &images[n], bytes, slices: slices.remove(&n)? }))
         .collect();
-    let add = |a: Clipping, b: Clipping| Clipping { clipped: a.clipped + b.clipped };
-    #[cfg(not(target_family = "wasm"))]
-    {
-        use rayon::prelude::*;
-        jobs.into_par_iter().map(Job::run).try_reduce(Clipping::default, |a, b| Ok(add(a, b)))
-    }
-    #[cfg(target_family = "wasm")]
-    jobs.into_iter().map(Job::run).try_fold(Clipping::default(), |a, b| Ok(add(a, b?)))
+    let add = |all: Clipping, one: Result<Clipping, _>| Ok(Clipping { clipped: all.clipped + one?.clipped });
+    map(jobs, Job::run).into_iter().try_fold(Clipping::default(), add)
 }
 
 /// The volume of decoded slices: sheared and filled as its series asks for, with what is to be said of it.

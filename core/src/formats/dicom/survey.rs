@@ -9,6 +9,7 @@ use super::repairs::Repairs;
 use super::series::{self, ImageFile, Series};
 use super::walk::Unreadable;
 use crate::formats::finding::Weight;
+use crate::parallel::map;
 
 /// Names of files that are told one by one; more are only counted.
 const NAMES_TOLD: usize = 3;
@@ -96,13 +97,7 @@ pub(super) fn survey_of(
 /// The header of every file, read side by side where there are processors for it; of one that should have been slices and is damaged, the
 /// reason.
 pub(super) fn headers(files: &[(String, Vec<u8>)]) -> Vec<Result<FileKind, String>> {
-    #[cfg(not(target_family = "wasm"))]
-    {
-        use rayon::prelude::*;
-        files.par_iter().map(|(_, bytes)| kind(bytes)).collect()
-    }
-    #[cfg(target_family = "wasm")]
-    files.iter().map(|(_, bytes)| kind(bytes)).collect()
+    map(files.iter().collect(), |(_, bytes)| kind(bytes))
 }
 
 /// What a file is; of one that should have been a slice and is damaged, the reason.
