@@ -1,8 +1,9 @@
 //! What a list of scans will take, said before a scheduler is asked for it: slices, seconds, memory.
 //!
-//! Sizes come from headers where a format has one at its beginning (NIfTI, NRRD); other scans are read. Seconds come from the first scan, which is
-//! segmented to measure this machine, into a folder that is thrown away: those of the network go with the slices, the rest with the
-//! voxels.
+//! Sizes come from headers where a format has one at its beginning (NIfTI, NRRD); other scans are read. Seconds come from scans
+//! that stand evenly spread in the list: they are segmented on this machine as the list would be, into a folder that is thrown away. Those of
+//! the network go with the slices; what the list took beside them, with the voxels. No header says how much of a slice is body, so scans
+//! of one size differ, and the sum is said with two standard errors of a mean over the scans that were measured.
 
 use std::io::Read;
 use std::process::ExitCode;
@@ -12,9 +13,10 @@ use anyhow::{Context, Result};
 use attention_anatomy::formats::dicom::SeriesRequest;
 use attention_anatomy::formats::{self, ImageHeader, ReadOptions};
 
-use super::list::{SOME_FAILED, Task, claim};
+use super::list::{SOME_FAILED, Step, Task, claim, pipeline};
+use super::stages::{Common, Computed};
 use super::{ReadCt, Session};
-use crate::{files, progress};
+use crate::{files, interrupt, progress};
 
 /// Bytes of the program, its weights and the engine's buffers, whatever the scan (measured: docs/cluster.md).
 const BASE_BYTES: f64 = 260e6;
@@ -26,6 +28,9 @@ const NEXT_VOXEL_BYTES: f64 = 2.0;
 const LAST_VOXEL_BYTES: f64 = 5.0;
 /// A header ends within so many bytes.
 const HEADER_BYTES: u64 = 1 << 16;
+
+/// So many scans are measured.
+const MEASURED: usize = 10;
 
 /// What of a scan decides what it takes.
 struct Extent {
@@ -41,15 +46,41 @@ impl Extent {
     }
 }
 
+/// A scan that was segmented to measure this machine.
+struct Measured {
+    slices: f64,
+    voxels: f64,
+    /// Of the network.
+    seconds: f64,
+}
+
 /// Seconds on this machine.
+#[derive(Debug)]
 struct Rate {
-    a_slice: f64,
+    /// Seconds, and two standard errors of them.
+    a_slice: [f64; 2],
     a_voxel: f64,
+    /// Scans that were measured.
+    scans: usize,
 }
 
 impl Rate {
+    /// Of scans that took `wall` seconds in all and stand for `listed` of them.
+    fn of(measured: &[Measured], wall: f64, listed: usize) -> Self {
+        let sum = |value: fn(&Measured) -> f64| measured.iter().map(value).sum::<f64>();
+        let (slices, network) = (sum(|m| m.slices), sum(|m| m.seconds));
+        let a_slice = network / slices;
+        // Of the mean of a ratio, in a list from which some were taken.
+        let n = measured.len() as f64;
+        let squares: f64 = measured.iter().map(|m| (m.seconds - a_slice * m.slices).powi(2)).sum();
+        let left_out = 1.0 - n / listed.max(measured.len()) as f64;
+        let error = (squares / (n - 1.0).max(1.0) * left_out / n).sqrt() * n / slices;
+        let a_voxel = (wall - network).max(0.0) / sum(|m| m.voxels);
+        Self { a_slice: [a_slice, 2.0 * error], a_voxel, scans: measured.len() }
+    }
+
     fn seconds(&self, extent: &Extent) -> f64 {
-        self.a_slice * extent.size[2] as f64 + self.a_voxel * extent.voxels()
+        self.a_slice[0] * extent.size[2] as f64 + self.a_voxel * extent.voxels()
     }
 }
 
@@ -69,8 +100,12 @@ pub fn run(tasks: &[Task], session: &mut Session) -> Result<ExitCode> {
             }
         }
     }
-    let (first, _) = extents.first().context("none of these scans can be read")?;
-    let rate = measure(first, session)?;
+    let count = extents.len().min(MEASURED);
+    let spread = (0..count).map(|n| extents[(2 * n + 1) * extents.len() / (2 * count)].0).collect();
+    let Some(rate) = measure(spread, extents.len(), session)? else {
+        progress::note("stopped");
+        return Ok(interrupt::STOPPED.into());
+    };
     progress::print_line(&format!("{:>12}  {:>6}  {:>8}  {:>7}  scan", "voxels", "slices", "seconds", "MB"));
     for (task, extent) in &extents {
         let [nx, ny, nz] = extent.size;
@@ -84,14 +119,18 @@ pub fn run(tasks: &[Task], session: &mut Session) -> Result<ExitCode> {
     }
     let all: Vec<&Extent> = extents.iter().map(|(_, extent)| extent).collect();
     let seconds: f64 = all.iter().map(|extent| rate.seconds(extent)).sum();
+    let slices: usize = all.iter().map(|extent| extent.size[2]).sum();
+    let within = match rate.a_slice[1] * slices as f64 {
+        0.0 => String::new(),
+        seconds => format!(" ± {seconds:.1}"),
+    };
     progress::print_line(&format!(
-        "{} scans, {} slices: {:.1} s ({:.2} h) in one task on {}, {:.0} MB",
+        "{} scans, {slices} slices: {seconds:.1}{within} s ({:.2} h) in one task on {}, {:.0} MB; seconds as measured on {} of them",
         all.len(),
-        all.iter().map(|extent| extent.size[2]).sum::<usize>(),
-        seconds,
         seconds / 3600.0,
         session.device.name,
-        memory(&all) / 1e6
+        memory(&all) / 1e6,
+        rate.scans
     ));
     Ok(if failed > 0 { SOME_FAILED.into() } else { ExitCode::SUCCESS })
 }
@@ -127,16 +166,35 @@ fn along_patient(header: &ImageHeader) -> Option<[usize; 3]> {
     Some(size)
 }
 
-/// Segments a scan into nowhere.
-fn measure(task: &Task, session: &mut Session) -> Result<Rate> {
+/// Segments scans into nowhere; nothing where a signal has stopped it.
+fn measure(tasks: Vec<&Task>, listed: usize, session: &mut Session) -> Result<Option<Rate>> {
+    anyhow::ensure!(!tasks.is_empty(), "none of these scans can be read");
     let folder = tempfile::tempdir().context("there is no folder for temporary files")?;
+    let into_folder = |task: &Task| Task { folder: folder.path().join(&task.scan.name), ..task.clone() };
+    let tasks = tasks.into_iter().map(into_folder).collect();
+    let take = |measured: &mut Vec<Measured>, step: Step<Computed>, common: &Common, _: &_| {
+        let step = step.then(|task, computed: Computed| {
+            let size = computed.scan.ct.geometry.size;
+            let summary =
+                common.write(computed, claim(&common.options, &task.folder, &task.input, Default::default())?)?;
+            std::fs::remove_dir_all(&task.folder)?;
+            let voxels = size.iter().map(|&n| n as f64).product();
+            Ok(Measured { slices: size[2] as f64, voxels, seconds: summary.network_seconds })
+        });
+        match step.result {
+            Ok(done) => measured.extend(done),
+            Err(error) => progress::error(&format!("{error:#}")),
+        }
+        Ok(())
+    };
     let clock = Instant::now();
-    let read = ReadCt::open(&task.input, &session.common.options.asked())?;
-    let size = read.ct.geometry.size;
-    let output = claim(&session.common.options, folder.path(), &task.input, Default::default())?;
-    let network = session.segment(read, &files::file_name(&task.input), output)?.network_seconds;
-    let rest = (clock.elapsed().as_secs_f64() - network).max(0.0);
-    Ok(Rate { a_slice: network / size[2] as f64, a_voxel: rest / size.iter().product::<usize>() as f64 })
+    let measured = pipeline(tasks, Default::default(), session, Vec::new(), take)?;
+    let wall = clock.elapsed().as_secs_f64();
+    if session.cancelled() {
+        return Ok(None);
+    }
+    anyhow::ensure!(!measured.is_empty(), "none of these scans can be segmented; see above");
+    Ok(Some(Rate::of(&measured, wall, listed)))
 }
 
 /// Bytes that a task needs for these scans: of three in a row the last is written, the network has the middle one, and the next is held
@@ -149,4 +207,31 @@ fn memory(extents: &[&Extent]) -> f64 {
         last + middle + next
     };
     BASE_BYTES + (0..=extents.len()).map(at_work).fold(0.0, f64::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scan(slices: f64, seconds: f64) -> Measured {
+        Measured { slices, voxels: 1000.0 * slices, seconds }
+    }
+
+    #[test]
+    fn seconds_go_with_slices_and_what_is_beside_the_network_with_voxels() {
+        let rate = Rate::of(&[scan(100.0, 1.0), scan(300.0, 3.0)], 4.8, 50);
+        let extent = Extent { size: [100, 100, 200], bytes: 0 };
+        // 200 slices at 0.01 s, and 2e6 voxels at 0.8 s for 4e5.
+        assert!((rate.seconds(&extent) - (2.0 + 4.0)).abs() < 1e-9, "{rate:?}");
+        assert_eq!(rate.a_slice[1], 0.0, "scans that keep the rate leave no doubt");
+    }
+
+    #[test]
+    fn scans_that_differ_are_said_to_and_a_list_measured_whole_is_certain() {
+        let measured = [scan(100.0, 1.0), scan(100.0, 3.0)];
+        // Standard deviation sqrt(2) s; of the mean of two out of very many 1 s, which is 0.01 s a slice.
+        let rate = Rate::of(&measured, 4.0, 1_000_000);
+        assert!((rate.a_slice[0] - 0.02).abs() < 1e-9 && (rate.a_slice[1] - 0.02).abs() < 1e-6, "{rate:?}");
+        assert_eq!(Rate::of(&measured, 4.0, 2).a_slice[1], 0.0);
+    }
 }

@@ -50,19 +50,19 @@ pub struct Task {
 }
 
 /// A scan on its way from one thread to the next.
-struct Step<T> {
-    task: Task,
+pub struct Step<T> {
+    pub task: Task,
     /// 0 where it could not be read.
-    slices: usize,
+    pub slices: usize,
     /// Seconds of work on it so far, without waiting for other scans.
-    seconds: f64,
+    pub seconds: f64,
     /// What the last stage made of it, or why it could not; nothing where its results are there already.
-    result: Result<Option<T>>,
+    pub result: Result<Option<T>>,
 }
 
 impl<T> Step<T> {
     /// The next stage, where there is something for it.
-    fn then<U>(self, work: impl FnOnce(&Task, T) -> Result<U>) -> Step<U> {
+    pub fn then<U>(self, work: impl FnOnce(&Task, T) -> Result<U>) -> Step<U> {
         let Self { task, slices, seconds, result } = self;
         let clock = Instant::now();
         let result = result.and_then(|made| made.map(|made| work(&task, made)).transpose());
@@ -92,7 +92,7 @@ pub fn run(args: &Args, list: &Path) -> Result<ExitCode> {
     if args.cost {
         return cost::run(&tasks, &mut session);
     }
-    let mut part = PartRun {
+    let part = PartRun {
         total: tasks.len(),
         status: Status::open(args)?,
         output: &args.output,
@@ -112,26 +112,40 @@ pub fn run(args: &Args, list: &Path) -> Result<ExitCode> {
         list.display()
     ));
     sweep(&args.output.join(UNFINISHED));
+    let part = pipeline(tasks, args.overwrite, &mut session, part, PartRun::take)?;
+    part.end(session.cancelled())
+}
+
+/// Brings scans through the network, and hands each to `take` with what is kept of them; gives back what was kept.
+///
+/// # Errors
+/// Those of `take`; what keeps all scans from being run.
+pub fn pipeline<K: Send>(
+    tasks: Vec<Task>,
+    overwrite: Overwrite,
+    session: &mut Session,
+    mut kept: K,
+    take: impl Fn(&mut K, Step<Computed>, &Common, &Request) -> Result<()> + Send,
+) -> Result<K> {
     let common = session.common.clone();
     let wanted = common.request(Default::default())?;
     let cancel = interrupt::flag()?;
-    let part = std::thread::scope(|scope| -> Result<PartRun> {
+    std::thread::scope(|scope| {
         // No room in between: one scan is held ready and one is written, no more.
         let (to_network, prepared) = sync_channel(0);
         let (to_disk, computed) = sync_channel(0);
         let (common, wanted, cancel) = (&*common, &wanted, &*cancel);
-        scope.spawn(move || read_ahead(tasks, wanted, common, args.overwrite, cancel, &to_network));
-        let writer = scope.spawn(move || -> Result<PartRun> {
+        scope.spawn(move || read_ahead(tasks, wanted, common, overwrite, cancel, &to_network));
+        let writer = scope.spawn(move || -> Result<K> {
             for step in computed {
-                part.take(step, common, wanted)?;
+                take(&mut kept, step, common, wanted)?;
             }
-            Ok(part)
+            Ok(kept)
         });
-        compute(prepared, &mut session, &to_disk);
+        compute(prepared, session, &to_disk);
         drop(to_disk);
         writer.join().unwrap_or_else(|_| Err(anyhow!("the thread that writes results broke; see the message above")))
-    })?;
-    part.end(session.cancelled())
+    })
 }
 
 /// Reads scans and brings them to the model grid, one ahead of the network.

@@ -43,7 +43,7 @@ pub struct Scan {
     pub key: InputKey,
     series: Option<SeriesInfo>,
     dicom_files: Vec<ResultFile>,
-    ct: Arc<CtVolume>,
+    pub ct: Arc<CtVolume>,
 }
 
 /// A scan for the network.
