@@ -238,8 +238,9 @@ impl Archive {
     /// # Errors
     /// [`Trouble`]: what did not come. What came was taken.
     pub async fn retrieve(&self, study: &str, series: &str, keep: &mut dyn Keep) -> Result<u64, Trouble> {
-        let instances = self.instances(study, series).await?;
-        let mut book = Retrieval::new(series, instances.iter().map(|row| row.uid().to_owned()));
+        // The rows are let go before the slices come.
+        let mut book =
+            Retrieval::new(series, self.instances(study, series).await?.iter().map(|row| row.uid().to_owned()));
         for uid in keep.there().map_err(Trouble::Own)? {
             book.has_come(&uid);
         }

@@ -2,6 +2,8 @@
 //! multi-frame file holds many, with the same attributes in functional groups (PS3.3 C.7.6.16). Nothing else of the
 //! header is decoded.
 
+use std::sync::Arc;
+
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
@@ -130,7 +132,7 @@ impl Header {
 #[derive(Clone)]
 pub(super) enum FileKind {
     /// An image with one slice or more.
-    Image(Box<Header>),
+    Image(Arc<Header>),
     /// DICOM without slices, by its modality (`RTSTRUCT`, `SR`...), or something like it.
     Other(String),
     /// DICOM without slices, by its modality, that is damaged besides: why.
@@ -232,7 +234,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<FileKind, Unreadable> {
     if is_secondary_capture(&class) && frames.iter().all(|frame: &Frame| frame.position.is_none()) {
         return Ok(FileKind::Other("secondary capture".into()));
     }
-    Ok(FileKind::Image(Box::new(Header {
+    Ok(FileKind::Image(Arc::new(Header {
         series_uid: text(&object, tags::SERIES_INSTANCE_UID),
         study_uid: text(&object, tags::STUDY_INSTANCE_UID),
         frame_of_reference_uid: text(&object, tags::FRAME_OF_REFERENCE_UID),

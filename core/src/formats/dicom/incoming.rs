@@ -1,6 +1,8 @@
 //! The files of a series on their way in. A slice can be decoded when it comes, and its file be let go: then no more lies in memory than
 //! the voxels, which end up as the volume without a second room for them.
 
+use std::sync::Arc;
+
 use super::dataset::DataSet;
 use super::error::DicomError;
 use super::header::{FileKind, Header};
@@ -112,7 +114,7 @@ impl SeriesFiles {
         Ok(())
     }
 
-    fn decoded_slice(&mut self, name: &str, bytes: &[u8], if_smaller: bool) -> Option<(Box<Header>, Content)> {
+    fn decoded_slice(&mut self, name: &str, bytes: &[u8], if_smaller: bool) -> Option<(Arc<Header>, Content)> {
         let Ok(FileKind::Image(header)) = kind(bytes) else { return None };
         let size = [header.columns, header.rows];
         let (area, is_first) = (size[0] * size[1], self.decoded.voxels.is_empty());

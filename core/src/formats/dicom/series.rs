@@ -1,6 +1,7 @@
 //! Which files form which series, and what can be said of a series before its pixels are decoded.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::error::DicomError;
 use super::header::Header;
@@ -78,7 +79,7 @@ pub struct SeriesInfo {
 pub(super) struct ImageFile {
     pub(super) index: usize,
     pub(super) name: String,
-    pub(super) header: Header,
+    pub(super) header: Arc<Header>,
 }
 
 /// A series with its grid.

@@ -56,7 +56,7 @@ pub(super) fn survey_of(
     let mut notes = Vec::new();
     for (index, (name, kind)) in files.into_iter().enumerate() {
         match kind {
-            Some(FileKind::Image(header)) => images.push(ImageFile { index, name: name.to_owned(), header: *header }),
+            Some(FileKind::Image(header)) => images.push(ImageFile { index, name: name.to_owned(), header }),
             Some(FileKind::Other(kind)) => others.entry(kind).or_default().push(name),
             Some(FileKind::OtherDamaged(kind, reason)) => {
                 let note = format!("{name} is a damaged {kind} file ({reason}) and was left out; it holds no slices");

@@ -24,8 +24,11 @@ use super::wasm::reason;
 use crate::worker::Access;
 use crate::worker::wasm::wake;
 
-/// Bytes that are read before anybody wants them: a few slices, since memory that was taken once is never given back.
-const AHEAD: usize = 2 << 20;
+/// Bytes that are read before anybody wants them. They wait in the browser's memory, which it gives back; what the program has taken once it
+/// keeps.
+const AHEAD: u32 = 1 << 20;
+/// Bytes that the program takes at a time.
+const PIECE: u32 = 1 << 16;
 
 #[wasm_bindgen]
 extern "C" {
@@ -67,8 +70,8 @@ impl Fetch {
 #[derive(Default)]
 struct Flow {
     head: Option<Result<Head, Broken>>,
-    pieces: VecDeque<Vec<u8>>,
-    bytes: usize,
+    pieces: VecDeque<Uint8Array>,
+    bytes: u32,
     over: Option<Result<(), Broken>>,
     /// Called when there is room for more, or nobody wants more. (A timer would do, but in a tab that is not seen it runs once a second.)
     room: Option<Function>,
@@ -184,10 +187,10 @@ async fn read(reader: &Reader, flow: &RefCell<Flow>) -> Result<(), JsValue> {
         if Reflect::get(&next, &"done".into())?.is_truthy() {
             return Ok(());
         }
-        let piece = Reflect::get(&next, &"value".into())?.unchecked_into::<Uint8Array>().to_vec();
+        let piece = Reflect::get(&next, &"value".into())?.unchecked_into::<Uint8Array>();
         {
             let mut flow = flow.borrow_mut();
-            flow.bytes += piece.len();
+            flow.bytes += piece.length();
             flow.pieces.push_back(piece);
         }
         wake();
@@ -241,8 +244,12 @@ impl Body for Wire {
         Box::pin(poll_fn(|_| {
             let mut flow = self.flow.borrow_mut();
             match flow.pieces.pop_front() {
-                Some(piece) => {
-                    flow.bytes -= piece.len();
+                Some(whole) => {
+                    let piece = whole.subarray(0, PIECE).to_vec();
+                    if whole.length() > PIECE {
+                        flow.pieces.push_front(whole.subarray(PIECE, whole.length()));
+                    }
+                    flow.bytes -= piece.len() as u32;
                     flow.make_room();
                     Poll::Ready(Ok(Some(piece)))
                 }
