@@ -31,7 +31,7 @@ pub struct PlanEngine {
     name: String,
     input: InputConfig,
     enabled: OrganSet,
-    /// What lies around the box of a slice, from the first one on.
+    /// What lies around the box of a slice; nothing after a rest.
     air: Option<Arc<Air>>,
     /// Memory for one slice each.
     arenas: Vec<Arena>,
@@ -93,7 +93,7 @@ impl PlanEngine {
         let line = network.gauge().map(|gauge| gauge.line());
         let tensors = pytorch::tensors(&network.fold())?;
         let plan = Plan::compile(&tensors, line).map_err(|e| WeightsError::Mismatch(e.to_string()))?;
-        Ok(Self {
+        let mut engine = Self {
             plan,
             name,
             input,
@@ -106,7 +106,15 @@ impl PlanEngine {
             spare: Vec::new(),
             paused: true,
             next: 0,
-        })
+        };
+        // Before somebody waits for a slice.
+        engine.air = Some(engine.new_air());
+        Ok(engine)
+    }
+
+    fn new_air(&self) -> Arc<Air> {
+        let (processor, air) = (Processor::new(Threads::All), self.input.intensity(AIR_HU));
+        Arc::new(processor.enter(|| self.plan.air([self.input.crop; 2], air, processor)))
     }
 
     /// What its network takes.
@@ -123,10 +131,7 @@ impl PlanEngine {
         let at_once = if self.paused { 1 } else { self.depth() };
         let count = at_once.min(self.waiting.len());
         self.paused = false;
-        let air = self.air.take().unwrap_or_else(|| {
-            let (processor, air) = (Processor::new(Threads::All), self.input.intensity(AIR_HU));
-            Arc::new(processor.enter(|| self.plan.air([self.input.crop; 2], air, processor)))
-        });
+        let air = self.air.take().unwrap_or_else(|| self.new_air());
         while self.arenas.len() < count {
             self.arenas.push(self.plan.empty_arena());
         }

@@ -52,6 +52,8 @@ pub(super) struct Compute {
     opening: Option<OpeningDevice>,
     device: Option<ComputeDevice>,
     engine: Option<Box<dyn Engine>>,
+    /// Whether an engine of these weights on this device was made, or could not be, before somebody wanted one.
+    is_prepared: bool,
     /// Devices that stopped working, by name.
     lost: Vec<String>,
 }
@@ -66,6 +68,7 @@ impl Compute {
             opening: None,
             device: None,
             engine: None,
+            is_prepared: false,
             lost: Vec::new(),
         }
     }
@@ -92,8 +95,24 @@ impl Compute {
     /// Other weights: the engine of the old ones is gone.
     pub(super) fn set_weights(&mut self, weights: Weights) {
         self.engine = None;
+        self.is_prepared = false;
         self.loading = None;
         self.weights = Some(weights);
+    }
+
+    /// Makes the engine while nothing else is to be done, so that the first slice of a run need not wait for it. Whether it did. What goes wrong
+    /// is said when an engine is wanted.
+    pub(super) fn prepare_engine(&mut self, platform: &mut dyn Platform) -> bool {
+        let is_early = self.loading.is_some() || self.opening.is_some();
+        let (false, None, false, Some(weights), Some(device)) =
+            (is_early, &self.engine, self.is_prepared, &self.weights, &self.device)
+        else {
+            return false;
+        };
+        // First: what breaks the program does so once.
+        self.is_prepared = true;
+        self.engine = platform.engine(&weights.bytes, device).ok();
+        true
     }
 
     /// The device and the engine on it, where there is one.
@@ -216,6 +235,7 @@ impl Executor {
                 }
                 self.questions.engine_changed();
                 compute.engine = None;
+                compute.is_prepared = false;
                 compute.device = Some(device);
             }
             Err(error) => {

@@ -221,6 +221,10 @@ impl Executor {
             self.lane = lane;
             done = done.max(step(self));
         }
+        self.lane = Lane::Compute;
+        if done == Step::Idle && self.compute.prepare_engine(&mut *self.platform) {
+            done = Step::Worked;
+        }
         done
     }
 

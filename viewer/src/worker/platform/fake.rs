@@ -29,6 +29,8 @@ pub struct FakeState {
     pub panics_at: Option<usize>,
     /// Devices opened, by name.
     pub opened: Vec<String>,
+    /// How many engines were made.
+    pub engines: usize,
     /// Why the next device cannot be opened.
     pub device_error: Option<String>,
     /// How many times a promise is asked for before it is there.
@@ -77,6 +79,7 @@ impl Default for FakeState {
             fails_at: None,
             panics_at: None,
             opened: Vec::new(),
+            engines: 0,
             device_error: None,
             patience: 0,
             memory_limit: u64::MAX,
@@ -192,6 +195,7 @@ impl super::Platform for FakePlatform {
     fn engine(&mut self, bytes: &[u8], _: &ComputeDevice) -> Result<Box<dyn Engine>, PlatformError> {
         let input = weights::read_info(bytes)?.input;
         let threshold = input.intensity(self.threshold_hu);
+        self.state().engines += 1;
         let mut engine = FakeEngine::new(input, self.organ, threshold);
         engine.attention[self.organ.index()] = self.state().attention;
         engine.depth = 2;

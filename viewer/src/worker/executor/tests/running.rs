@@ -207,3 +207,22 @@ fn closing_the_study_ends_all_that_was_asked_about_it() {
     rig.tell(Command::Close);
     assert!(matches!(&rig.rest()[..], [Event::RunCancelled { run: 5 }]));
 }
+
+#[test]
+fn the_engine_is_made_while_nothing_else_is_to_be_done_once_for_weights_and_device() {
+    let mut rig = Rig::with_sample();
+    let engines = |rig: &Rig| rig.platform.state().engines;
+    assert_eq!(engines(&rig), 0, "without a device");
+    rig.tell(Command::UseDevice(DevicePreference::Cpu));
+    rig.rest();
+    assert_eq!(engines(&rig), 1);
+    rig.run(1, 0);
+    rig.rest();
+    assert_eq!(engines(&rig), 1, "the run finds it");
+    rig.tell(Command::UseDevice(DevicePreference::Gpu));
+    rig.rest();
+    assert_eq!(engines(&rig), 2, "another device");
+    rig.open(vec![bytes("mine", samples::weights())]);
+    rig.rest();
+    assert_eq!(engines(&rig), 3, "other weights");
+}
