@@ -13,6 +13,14 @@ const LONGEST_WAIT_WHEN_ASKED = 60_000;
 
 const container = navigator.serviceWorker;
 
+// The files of a version stay as long as a page of it is open: others can tell by this lock. A page holds it before it lets a new version take
+// over, which may happen while it still begins.
+const held = new Promise((resolve) => {
+  const hold = () => (resolve(), new Promise(() => {}));
+  const name = "attention-anatomy-" + version.slice(3);
+  navigator.locks ? navigator.locks.request(name, { mode: "shared" }, hold).catch(resolve) : resolve();
+});
+
 // Whether the new version has taken over.
 function taken(waiting, longest) {
   return new Promise((over) => {
@@ -25,6 +33,7 @@ function taken(waiting, longest) {
 // A page that begins has nothing that could be disturbed: it begins with the newest version that is there.
 // `before` is called if it has to be loaded anew for that.
 export async function takeNewest(before) {
+  await held;
   const waiting = container?.controller && (await container.getRegistration())?.waiting;
   if (!waiting) {
     return;
@@ -58,8 +67,6 @@ export async function keepForOffline(save) {
   if (!container) {
     return;
   }
-  // The files of a version stay as long as a page of it is open: others can tell by this lock.
-  navigator.locks?.request("attention-anatomy-" + version.slice(3), { mode: "shared" }, () => new Promise(() => {}));
   const wasControlled = Boolean(container.controller);
   let registration;
   try {
