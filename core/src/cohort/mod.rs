@@ -10,13 +10,16 @@
 //! | `request.rs` | what a result was made from, so that the same is not made twice |
 //! | `status.rs` | what became of each scan of a part, a line each |
 //! | `collect.rs` | all organs of all scans, and which scans lie apart |
+//! | `cost.rs` | what a list will take |
 
 mod collect;
+mod cost;
 mod list;
 mod request;
 mod status;
 
 pub use collect::{Collected, Distribution, FAR, Oddity, OrganRow, ScanRows, TableError, read_statistics};
+pub use cost::{Measured, Rate};
 pub use list::{ListError, Scan, parse_list, stem};
 pub use request::{InputKey, Request};
 pub use status::{Outcome, StatusLine, status_file, status_lines};

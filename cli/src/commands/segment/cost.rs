@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+use attention_anatomy::cohort::{Measured, Rate};
 use attention_anatomy::formats::dicom::SeriesRequest;
 use attention_anatomy::formats::{self, ImageHeader, ReadOptions};
 
@@ -46,44 +47,6 @@ impl Extent {
     }
 }
 
-/// A scan that was segmented to measure this machine.
-struct Measured {
-    slices: f64,
-    voxels: f64,
-    /// Of the network.
-    seconds: f64,
-}
-
-/// Seconds on this machine.
-#[derive(Debug)]
-struct Rate {
-    /// Seconds, and two standard errors of them.
-    a_slice: [f64; 2],
-    a_voxel: f64,
-    /// Scans that were measured.
-    scans: usize,
-}
-
-impl Rate {
-    /// Of scans that took `wall` seconds in all and stand for `listed` of them.
-    fn of(measured: &[Measured], wall: f64, listed: usize) -> Self {
-        let sum = |value: fn(&Measured) -> f64| measured.iter().map(value).sum::<f64>();
-        let (slices, network) = (sum(|m| m.slices), sum(|m| m.seconds));
-        let a_slice = network / slices;
-        // Of the mean of a ratio, in a list from which some were taken.
-        let n = measured.len() as f64;
-        let squares: f64 = measured.iter().map(|m| (m.seconds - a_slice * m.slices).powi(2)).sum();
-        let left_out = 1.0 - n / listed.max(measured.len()) as f64;
-        let error = (squares / (n - 1.0).max(1.0) * left_out / n).sqrt() * n / slices;
-        let a_voxel = (wall - network).max(0.0) / sum(|m| m.voxels);
-        Self { a_slice: [a_slice, 2.0 * error], a_voxel, scans: measured.len() }
-    }
-
-    fn seconds(&self, extent: &Extent) -> f64 {
-        self.a_slice[0] * extent.size[2] as f64 + self.a_voxel * extent.voxels()
-    }
-}
-
 /// Says the cost of these scans.
 ///
 /// # Errors
@@ -112,15 +75,15 @@ pub fn run(tasks: &[Task], session: &mut Session) -> Result<ExitCode> {
         progress::print_line(&format!(
             "{:>12}  {nz:>6}  {:>8.1}  {:>7.0}  {}",
             format!("{nx}x{ny}x{nz}"),
-            rate.seconds(extent),
+            rate.seconds(extent.size),
             memory(&[extent]) / 1e6,
             task.scan.name
         ));
     }
     let all: Vec<&Extent> = extents.iter().map(|(_, extent)| extent).collect();
-    let seconds: f64 = all.iter().map(|extent| rate.seconds(extent)).sum();
+    let seconds: f64 = all.iter().map(|extent| rate.seconds(extent.size)).sum();
     let slices: usize = all.iter().map(|extent| extent.size[2]).sum();
-    let within = match rate.a_slice[1] * slices as f64 {
+    let within = match rate.doubt(slices) {
         0.0 => String::new(),
         seconds => format!(" ± {seconds:.1}"),
     };
@@ -178,8 +141,7 @@ fn measure(tasks: Vec<&Task>, listed: usize, session: &mut Session) -> Result<Op
             let summary =
                 common.write(computed, claim(&common.options, &task.folder, &task.input, Default::default())?)?;
             std::fs::remove_dir_all(&task.folder)?;
-            let voxels = size.iter().map(|&n| n as f64).product();
-            Ok(Measured { slices: size[2] as f64, voxels, seconds: summary.network_seconds })
+            Ok(Measured { size, network_seconds: summary.network_seconds })
         });
         match step.result {
             Ok(done) => measured.extend(done),
@@ -207,31 +169,4 @@ fn memory(extents: &[&Extent]) -> f64 {
         last + middle + next
     };
     BASE_BYTES + (0..=extents.len()).map(at_work).fold(0.0, f64::max)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn scan(slices: f64, seconds: f64) -> Measured {
-        Measured { slices, voxels: 1000.0 * slices, seconds }
-    }
-
-    #[test]
-    fn seconds_go_with_slices_and_what_is_beside_the_network_with_voxels() {
-        let rate = Rate::of(&[scan(100.0, 1.0), scan(300.0, 3.0)], 4.8, 50);
-        let extent = Extent { size: [100, 100, 200], bytes: 0 };
-        // 200 slices at 0.01 s, and 2e6 voxels at 0.8 s for 4e5.
-        assert!((rate.seconds(&extent) - (2.0 + 4.0)).abs() < 1e-9, "{rate:?}");
-        assert_eq!(rate.a_slice[1], 0.0, "scans that keep the rate leave no doubt");
-    }
-
-    #[test]
-    fn scans_that_differ_are_said_to_and_a_list_measured_whole_is_certain() {
-        let measured = [scan(100.0, 1.0), scan(100.0, 3.0)];
-        // Standard deviation sqrt(2) s; of the mean of two out of very many 1 s, which is 0.01 s a slice.
-        let rate = Rate::of(&measured, 4.0, 1_000_000);
-        assert!((rate.a_slice[0] - 0.02).abs() < 1e-9 && (rate.a_slice[1] - 0.02).abs() < 1e-6, "{rate:?}");
-        assert_eq!(Rate::of(&measured, 4.0, 2).a_slice[1], 0.0);
-    }
 }
