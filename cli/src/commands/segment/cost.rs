@@ -14,7 +14,7 @@ use attention_anatomy::cohort::{Measured, Rate};
 use attention_anatomy::formats::dicom::SeriesRequest;
 use attention_anatomy::formats::{self, ImageHeader, ReadOptions};
 
-use super::list::{SOME_FAILED, Step, Task, claim, pipeline};
+use super::list::{SOME_FAILED, Step, Task, pipeline, write_into};
 use super::stages::{Common, Computed};
 use super::{ReadCt, Session};
 use crate::{files, interrupt, progress};
@@ -138,8 +138,7 @@ fn measure(tasks: Vec<&Task>, listed: usize, session: &mut Session) -> Result<Op
     let take = |measured: &mut Vec<Measured>, step: Step<Computed>, common: &Common, _: &_| {
         let step = step.then(|task, computed: Computed| {
             let size = computed.scan.ct.geometry.size;
-            let summary =
-                common.write(computed, claim(&common.options, &task.folder, &task.input, Default::default())?)?;
+            let summary = write_into(&task.folder, task, computed, common, Default::default())?;
             std::fs::remove_dir_all(&task.folder)?;
             Ok(Measured { size, network_seconds: summary.network_seconds })
         });

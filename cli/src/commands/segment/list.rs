@@ -270,10 +270,7 @@ impl PartRun<'_> {
 
     fn write(&self, task: &Task, computed: Computed, common: &Common, wanted: &Request) -> Result<Summary> {
         let request = Request { input: computed.scan.key.clone(), ..wanted.clone() };
-        let write = |folder: &Path, computed| {
-            let output = claim(&common.options, folder, &task.input, self.overwrite)?;
-            caught(&task.input, || common.write(computed, output)).with_context(|| task.input.display().to_string())
-        };
+        let write = |folder: &Path, computed| write_into(folder, task, computed, common, self.overwrite);
         if task.folder.exists() {
             return write(&task.folder, computed);
         }
@@ -327,11 +324,26 @@ impl PartRun<'_> {
     }
 }
 
+/// Writes what the network has made of a scan.
+///
+/// # Errors
+/// A folder that cannot be taken, a file that cannot be written, or a scan that breaks the program.
+pub fn write_into(
+    folder: &Path,
+    task: &Task,
+    computed: Computed,
+    common: &Common,
+    overwrite: Overwrite,
+) -> Result<Summary> {
+    let output = claim(&common.options, folder, &task.input, overwrite)?;
+    caught(&task.input, || common.write(computed, output)).with_context(|| task.input.display().to_string())
+}
+
 /// Takes a folder for the results of a scan.
 ///
 /// # Errors
 /// As [`Session::claim`].
-pub fn claim(options: &Options, folder: &Path, input: &Path, overwrite: Overwrite) -> Result<output::Output> {
+fn claim(options: &Options, folder: &Path, input: &Path, overwrite: Overwrite) -> Result<output::Output> {
     let read: Vec<&Path> = std::iter::once(input).chain(options.weights.as_deref()).collect();
     Session::claim(options, folder, &read, overwrite)
 }
