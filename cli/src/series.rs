@@ -36,9 +36,9 @@ pub fn named(series: Option<&str>) -> SeriesRequest {
 /// The error, with the option that would mend it.
 pub fn hint(error: FormatError, asked: &SeriesRequest) -> Error {
     let FormatError::Dicom(refused) = &error else { return error.into() };
-    match Repair::of(refused) {
-        Some(repair) if asked.repairs.and(repair) != asked.repairs => Error::msg(with_option(&error, repair)),
-        _ => error.into(),
+    match asked.repairs.lacks(refused) {
+        Some(repair) => Error::msg(with_option(&error, repair)),
+        None => error.into(),
     }
 }
 
@@ -49,22 +49,4 @@ pub fn with_option(said: impl Display, repair: Repair) -> String {
         Repair::CorrectTilt => "--correct-tilt",
     };
     format!("{said}; or have it mended with {option}")
-}
-
-#[cfg(test)]
-mod tests {
-    use attention_anatomy::formats::dicom::DicomError;
-
-    use super::*;
-
-    #[test]
-    fn a_refusal_names_the_option_that_would_mend_it_unless_it_was_given() {
-        let refused = || FormatError::Dicom(DicomError::GantryTilt { degrees: 12.0 });
-        let said = hint(refused(), &named(None)).to_string();
-        assert_eq!(said, format!("{}; or have it mended with --correct-tilt", refused()));
-        let other = RepairOptions { fill_gaps: true, correct_tilt: false }.request(None);
-        assert_eq!(hint(refused(), &other).to_string(), said);
-        let given = RepairOptions { fill_gaps: false, correct_tilt: true }.request(None);
-        assert_eq!(hint(refused(), &given).to_string(), refused().to_string());
-    }
 }

@@ -73,6 +73,26 @@ fn what_arrives_is_outlined_once_and_what_cannot_be_is_left_alone() {
     assert_eq!((inbox.count("done"), inbox.count("failed")), (2, 2));
 }
 
+/// Whoever opens a pipe to read it waits for a writer, and here comes one with a scan.
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_the_folder_is_not_read() {
+    let inbox = Inbox::new();
+    write_phantom(0, &inbox.path("one.nii.gz"));
+    let pipe = inbox.path("pipe.nii.gz");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let scan = std::fs::read(inbox.path("one.nii.gz")).unwrap();
+    let writer = std::thread::spawn({
+        let (pipe, scan) = (pipe.clone(), scan.clone());
+        move || std::fs::write(pipe, scan)
+    });
+    assert_eq!(inbox.watch(&[]).code, Some(0));
+    assert_eq!(inbox.log(), [("started", "one.nii.gz"), ("done", "one.nii.gz")].map(|(e, n)| (e.into(), n.into())));
+    assert!(!writer.is_finished(), "somebody has read the pipe");
+    assert_eq!(std::fs::read(pipe).unwrap(), scan);
+    writer.join().unwrap().unwrap();
+}
+
 #[test]
 fn a_scan_that_the_program_died_of_twice_is_left_alone_and_a_log_cut_by_a_power_cut_is_read() {
     let inbox = Inbox::new();

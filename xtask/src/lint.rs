@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::process::{cargo, succeeds, succeeds_with_errors};
 use crate::stages::{Outcome, Stages};
-use crate::{clippy, deny, headless, lengths, setup, web};
+use crate::{clippy, deny, headless, lengths, setup, unit_tests, web};
 
 /// Platforms whose code paths differ from those of the machine that runs this.
 const DESKTOPS: [&str; 2] = ["x86_64-pc-windows-msvc", "aarch64-apple-darwin"];
@@ -38,6 +38,7 @@ pub fn quick(stages: &mut Stages) {
         Ok(Outcome::passed(formatted, "some files are not formatted; run: cargo fmt --all"))
     });
     stages.run("length of files", lengths::check);
+    stages.run("every unit test is in a test program", unit_tests::check);
     stages.run("licences and sources", deny::check);
 }
 

@@ -16,6 +16,7 @@ mod setup;
 mod stages;
 mod suites;
 mod test;
+mod unit_tests;
 mod web;
 
 use std::process::ExitCode;

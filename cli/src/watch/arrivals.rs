@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use anyhow::{Context, Result};
+use attention_anatomy::cohort::Found;
 use attention_anatomy::formats::dicom::series_of;
 use attention_anatomy::formats::{Format, sniff};
 use attention_anatomy_assets as assets;
@@ -34,13 +35,8 @@ pub fn output_name(name: &str) -> String {
     format!("{name}{RESULTS}")
 }
 
-/// What the loose files of a folder are, each looked into once for each state of it. What has gone is forgotten.
-#[derive(Debug, Default)]
-pub struct Kinds {
-    known: BTreeMap<PathBuf, (Stamp, Kind)>,
-    /// Of the files that were there this time.
-    seen: BTreeMap<PathBuf, (Stamp, Kind)>,
-}
+/// What the loose files of a folder are.
+pub type Kinds = Found<PathBuf, Stamp, Kind>;
 
 /// What lies in the folder, in the order of names.
 pub fn list(folder: &Path, kinds: &mut Kinds) -> Result<Vec<Arrival>> {
@@ -63,14 +59,15 @@ pub fn list(folder: &Path, kinds: &mut Kinds) -> Result<Vec<Arrival>> {
             found.extend(arrival(name, files));
         } else if path.is_file() {
             // No pipe, which would be waited for.
-            match kinds.of(&path) {
-                Kind::Slice(series) => loose.entry(series).or_default().push((name, path)),
-                Kind::Image => found.extend(arrival(name.clone(), vec![(name, path)])),
-                Kind::Nothing => {}
+            let kind = stamp(&path).and_then(|stamp| kinds.get(path.clone(), stamp, || read_kind(&path)));
+            match kind {
+                Some(Kind::Slice(series)) => loose.entry(series).or_default().push((name, path)),
+                Some(Kind::Image) => found.extend(arrival(name.clone(), vec![(name, path)])),
+                Some(Kind::Nothing) | None => {}
             }
         }
     }
-    kinds.known = std::mem::take(&mut kinds.seen);
+    kinds.end_round();
     found.extend(loose.into_iter().filter_map(|(series, files)| arrival(series, files)));
     Ok(found)
 }
@@ -86,7 +83,7 @@ fn arrival(name: String, files: Vec<(String, PathBuf)>) -> Option<Arrival> {
 }
 
 /// Length, and time of the last change in ns.
-type Stamp = (u64, u128);
+pub type Stamp = (u64, u128);
 
 fn stamp(path: &Path) -> Option<Stamp> {
     let metadata = std::fs::metadata(path).ok()?;
@@ -94,22 +91,15 @@ fn stamp(path: &Path) -> Option<Stamp> {
     Some((metadata.len(), time))
 }
 
+/// What a loose file is.
 #[derive(Clone, Debug)]
-enum Kind {
+pub enum Kind {
     /// Of a series.
     Slice(String),
+    /// A scan by itself.
     Image,
+    /// Neither.
     Nothing,
-}
-
-impl Kinds {
-    fn of(&mut self, path: &Path) -> Kind {
-        let Some(stamp) = stamp(path) else { return Kind::Nothing };
-        let known = self.known.remove(path).filter(|(at, _)| *at == stamp);
-        let Some((_, kind)) = known.or_else(|| Some((stamp, read_kind(path)?))) else { return Kind::Nothing };
-        self.seen.insert(path.to_path_buf(), (stamp, kind.clone()));
-        kind
-    }
 }
 
 /// `None` where it cannot be read.
@@ -134,32 +124,4 @@ pub fn content(files: &[(String, Vec<u8>)]) -> String {
     let mut each: Vec<String> = files.iter().map(|(_, bytes)| sha256(bytes)).collect();
     each.sort_unstable();
     sha256(each.join("\n").as_bytes())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_has_gone_is_forgotten_and_what_changed_is_looked_into_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let (path, mut kinds) = (folder.path().join("a.nii"), Kinds::default());
-        std::fs::write(&path, b"no image").unwrap();
-        assert!(list(folder.path(), &mut kinds).unwrap().is_empty());
-        assert_eq!(kinds.known.len(), 1);
-        std::fs::write(&path, b"NRRD0005\ntype: short\n\n").unwrap();
-        assert_eq!(list(folder.path(), &mut kinds).unwrap().len(), 1);
-        std::fs::remove_file(&path).unwrap();
-        assert!(list(folder.path(), &mut kinds).unwrap().is_empty());
-        assert!(kinds.known.is_empty() && kinds.seen.is_empty());
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_socket_is_not_looked_into() {
-        let (folder, mut kinds) = (tempfile::tempdir().unwrap(), Kinds::default());
-        let socket = std::os::unix::net::UnixListener::bind(folder.path().join("socket")).unwrap();
-        assert!(list(folder.path(), &mut kinds).unwrap().is_empty() && kinds.known.is_empty());
-        drop(socket);
-    }
 }

@@ -11,15 +11,18 @@
 //! | `status.rs` | what became of each scan of a part, a line each |
 //! | `collect.rs` | all organs of all scans, and which scans lie apart |
 //! | `cost.rs` | what a list will take |
+//! | `found.rs` | what a watched folder holds, looked into once |
 
 mod collect;
 mod cost;
+mod found;
 mod list;
 mod request;
 mod status;
 
 pub use collect::{Collected, Distribution, FAR, Oddity, OrganRow, ScanRows, TableError, read_statistics};
 pub use cost::{Measured, Rate};
+pub use found::Found;
 pub use list::{ListError, Scan, parse_list, stem};
 pub use request::{InputKey, Request};
 pub use status::{Outcome, StatusLine, status_file, status_lines};

@@ -45,7 +45,7 @@ pub use key_slices::key_slices;
 pub use manifest::run_manifest_json;
 pub use region_order::region_order_warnings;
 pub use result_files::{DicomSource, ResultFile, ResultFileError, ResultFiles};
-pub use sheet::{SheetRow, SheetTile, sheet_png};
+pub use sheet::{SheetRow, SheetTile, sheet_png, sheet_rows};
 pub use side_by_side::{Panel, SideBySide};
 pub use statistics::{CutByScan, OrganStatistics, Statistics, statistics_csv};
 

@@ -47,6 +47,11 @@ impl Repairs {
             Repair::CorrectTilt => Self { correct_tilt: true, ..self },
         }
     }
+
+    /// What would mend a series that is refused with this error and is not among these.
+    pub fn lacks(self, error: &DicomError) -> Option<Repair> {
+        Repair::of(error).filter(|&repair| self.and(repair) != self)
+    }
 }
 
 /// Slices that stand at an angle to the line through them, on a grid at right angles that holds all of them: each keeps its plane and is

@@ -29,7 +29,7 @@ fn two_missing_slices_are_filled_in_marked_and_not_written_on() {
     for gone in [&[3, 4][..], &[2, 6]] {
         let refused = read_series(with_gaps(9, gone), SeriesChoice::Best).unwrap_err();
         assert!(matches!(refused, DicomError::MissingSlices { missing: 2, .. }), "{refused}");
-        assert_eq!(Repair::of(&refused), Some(Repair::FillGaps));
+        assert_eq!((TILT.lacks(&refused), FILL.lacks(&refused)), (Some(Repair::FillGaps), None));
         let (ct, info, _) = read_series(with_gaps(9, gone), asking(FILL)).unwrap();
         assert_eq!((ct.geometry.size, info.slices), ([6, 4, 9], 9));
         for k in 0..9 {
@@ -111,7 +111,7 @@ fn a_tilted_series_stands_upright_and_its_contours_go_back_into_the_tilted_slice
     for degrees in [DEGREES, -DEGREES] {
         let refused = read_series(tilted(degrees, 12), asking(FILL)).unwrap_err();
         assert!(matches!(refused, DicomError::GantryTilt { .. }), "{refused}");
-        assert_eq!(Repair::of(&refused), Some(Repair::CorrectTilt));
+        assert_eq!((FILL.lacks(&refused), TILT.lacks(&refused)), (Some(Repair::CorrectTilt), None));
         // The same files, once somebody has said so.
         let survey = SeriesSurvey::of(tilted(degrees, 12)).unwrap();
         assert_eq!(survey.series()[0].problem.as_ref(), Some(&refused));

@@ -1,6 +1,6 @@
 //! What an image is, and what was drawn on it: a CT, a series with its structure sets, a label map with names or without.
 
-use attention_anatomy::formats::dicom::{Repair, SeriesChoice, SeriesSurvey, Stored, stored};
+use attention_anatomy::formats::dicom::{SeriesChoice, SeriesSurvey, Stored, stored};
 use attention_anatomy::formats::structures::Structures;
 use attention_anatomy::formats::{self, CtOrLabels, FormatError, ReadOptions};
 
@@ -112,7 +112,7 @@ impl Opening {
             _ => survey.best().map(|(place, _)| place),
         };
         if let Some((place, problem)) = place.and_then(|at| Some((at, survey.series().get(at)?.problem.clone()?)))
-            && let Some(repair) = Repair::of(&problem).filter(|&repair| self.repairs.and(repair) != self.repairs)
+            && let Some(repair) = self.repairs.lacks(&problem)
         {
             self.repairs = self.repairs.and(repair);
             self.stage = OpenStage::Repairing(Box::new(survey), place, rest);
