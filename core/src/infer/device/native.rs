@@ -39,9 +39,43 @@ enum Selector {
 /// All adapters, as wgpu lists them.
 pub(crate) fn enumerate() -> (Instance, Vec<wgpu::Adapter>) {
     let backends = Backends::VULKAN | Backends::METAL | Backends::DX12;
-    let instance = Instance::new(InstanceDescriptor { backends, ..InstanceDescriptor::new_without_display_handle() });
+    let ordinary =
+        || Instance::new(InstanceDescriptor { backends, ..InstanceDescriptor::new_without_display_handle() });
+    let instance = without_wayland().unwrap_or_else(ordinary);
     let found = pollster::block_on(instance.enumerate_adapters(backends));
     (instance, found)
+}
+
+/// On a server without Wayland, Vulkan that does not look for one. wgpu asks for Wayland's surfaces wherever a driver has them, also to
+/// compute, and Mesa then connects to find out which GPU the screen hangs on: on a server that is a complaint of `XDG_RUNTIME_DIR` among
+/// what the program says.
+#[cfg(target_os = "linux")]
+fn without_wayland() -> Option<Instance> {
+    use wgpu::hal::{self, vulkan};
+
+    fn leave_out(asked: vulkan::CreateInstanceCallbackArgs<'_, '_, '_>) {
+        asked.extensions.retain(|name| *name != c"VK_KHR_wayland_surface");
+    }
+    if ["XDG_RUNTIME_DIR", "WAYLAND_DISPLAY"].into_iter().any(|name| std::env::var_os(name).is_some()) {
+        return None;
+    }
+    let descriptor = hal::InstanceDescriptor {
+        name: "attention-anatomy",
+        flags: wgpu::InstanceFlags::default(),
+        memory_budget_thresholds: wgpu::MemoryBudgetThresholds::default(),
+        backend_options: wgpu::BackendOptions::default(),
+        telemetry: None,
+        display: None,
+    };
+    // SAFETY: what is left out is an extension that wgpu itself does without where the driver lacks it, and refuses surfaces of.
+    let instance = unsafe { vulkan::Instance::init_with_callback(&descriptor, Some(Box::new(leave_out))) }.ok()?;
+    // SAFETY: it has just been made, and nobody else has it.
+    Some(unsafe { Instance::from_hal::<hal::api::Vulkan>(instance) })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn without_wayland() -> Option<Instance> {
+    None
 }
 
 /// Graphics adapters, best first.
