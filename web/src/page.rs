@@ -83,6 +83,9 @@ fn with_page<T>(act: impl FnOnce(&Page) -> T) -> Option<T> {
 }
 
 /// Prepares the viewer; [`show`] starts it.
+///
+/// # Errors
+/// Where it is called twice.
 #[wasm_bindgen]
 pub fn prepare(options: Options) -> Result<(), JsValue> {
     constructors::run();

@@ -39,6 +39,9 @@ pub fn output_name(name: &str) -> String {
 pub type Kinds = Found<PathBuf, Stamp, Kind>;
 
 /// What lies in the folder, in the order of names.
+///
+/// # Errors
+/// A folder that cannot be read.
 pub fn list(folder: &Path, kinds: &mut Kinds) -> Result<Vec<Arrival>> {
     let cannot = || format!("{}: cannot be read", folder.display());
     let (mut found, mut loose) = (Vec::new(), BTreeMap::<String, Vec<(String, PathBuf)>>::new());
@@ -114,6 +117,9 @@ fn read_kind(path: &Path) -> Option<Kind> {
 
 impl Arrival {
     /// Reads its files.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
     pub fn read(&self) -> Result<Vec<(String, Vec<u8>)>> {
         self.files.iter().map(|(name, path)| Ok((name.clone(), files::read(path)?))).collect()
     }

@@ -196,6 +196,9 @@ impl From<NotCt> for NetworkError {
 /// Why a file is not made.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
+    /// No CT is open.
+    #[error("there is nothing to save; open a CT first")]
+    NoStudy,
     /// Another CT was opened meanwhile.
     #[error("the labels do not belong to the open CT; save again")]
     OtherCt,

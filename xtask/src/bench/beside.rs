@@ -33,6 +33,9 @@ struct Turns {
 }
 
 /// A table.
+///
+/// # Errors
+/// Where one of the programs cannot be run.
 pub fn measure(binary: &Path, model: &Path) -> Result<Vec<String>> {
     let python = python_with("numpy, onnxruntime", &["numpy", ONNXRUNTIME])?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);

@@ -14,6 +14,9 @@ const TURNS: &str = "5";
 const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
 /// Prints tables.
+///
+/// # Errors
+/// Where Chromium cannot be driven.
 pub fn measure(page: &Path, model: &Path) -> Result<()> {
     let chromium = chromium().context("there is no Chromium (Debian: apt-get install chromium)")?;
     let onnxruntime = onnxruntime_web()?;

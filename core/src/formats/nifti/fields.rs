@@ -55,6 +55,9 @@ pub(super) struct Fields {
 
 impl Fields {
     /// Of NIfTI-1; `head` has its 348 bytes.
+    ///
+    /// # Errors
+    /// [`NiftiError::NotNifti`] where they are no such header.
     pub fn first(head: &[u8]) -> Result<Self, NiftiError> {
         let h = NiftiHeader::from_reader(head).map_err(|e| NiftiError::NotNifti(e.to_string()))?;
         if h.sizeof_hdr != FIRST_BYTES as i32 {

@@ -109,6 +109,11 @@ fn show(panel: &mut Organs, ui: &mut Ui, cx: &mut Context<'_>) {
                 panel.turn(group.heading);
             }
             if !is_folded || is_searching || is_chosen {
+                if group.heading == Heading::Weak
+                    && let Some(why) = why_weak(cx)
+                {
+                    remark(ui, Icon::Info, ui.visuals().weak_text_color(), &why);
+                }
                 for organ in shown {
                     row::show(ui, cx, organ, &mut panel.shown);
                 }
@@ -199,22 +204,26 @@ fn header(ui: &mut Ui, cx: &mut Context<'_>, group: &Group, is_folded: bool) -> 
     response.clicked()
 }
 
-/// Organs that these weights have learned too badly to be drawn unasked, and how to have them all the same.
-fn weak_organs(ui: &mut Ui, cx: &mut Context<'_>) {
-    let Some(weights) = &cx.document.model.weights else { return };
-    let weak = weights.info.trained_organs.iter().filter(|t| !t.enabled).count();
-    if weak == 0 {
-        return;
-    }
-    ui.add_space(4.0);
-    let organs = if weak == 1 { "1 organ was".to_string() } else { format!("{weak} organs were") };
-    let text = format!(
+/// How many organs these weights have learned too badly to be drawn unasked; `None` where there are none.
+fn why_weak(cx: &Context<'_>) -> Option<String> {
+    let trained = &cx.document.model.weights.as_ref()?.info.trained_organs;
+    let organs = match trained.iter().filter(|t| !t.enabled).count() {
+        0 => return None,
+        1 => "1 organ was".to_string(),
+        weak => format!("{weak} organs were"),
+    };
+    Some(format!(
         "{organs} learned too weakly (validation Dice below {:.1}, or never measured) and are off unless asked for.",
         attention_anatomy::network::weights::ENABLE_DICE
-    );
-    remark(ui, Icon::Info, ui.visuals().weak_text_color(), &text);
+    ))
+}
+
+/// How to have them all the same, in one line: what stands at the foot of a long list is seen last.
+fn weak_organs(ui: &mut Ui, cx: &mut Context<'_>) {
+    let Some(why) = why_weak(cx) else { return };
     let mut all = cx.document.model.all_organs;
-    if ui.checkbox(&mut all, "Draw weak organs too").on_hover_text("Runs the segmentation again").changed() {
+    let hover = format!("{why} Runs the segmentation again.");
+    if ui.checkbox(&mut all, "Draw weak organs too").on_hover_text(hover).changed() {
         cx.document.model.all_organs = all;
         cx.document.start_run(cx.outbox);
     }

@@ -59,7 +59,9 @@ impl Executor {
                     let (labels, notes, opened_from) = (labels.clone(), notes.clone(), opened_from.clone());
                     match self.file_of(Exporting { what, labels, notes, opened_from }) {
                         Ok((_, bytes)) => files.push((name, bytes)),
-                        Err(message) => return self.answer_archive(number, ArchiveAnswer::Failed(message)),
+                        Err(error) => {
+                            return self.answer_archive(number, ArchiveAnswer::Failed(error.to_string()));
+                        }
                     }
                 }
                 let sent = Rc::new(Cell::new(0));

@@ -33,19 +33,19 @@ impl Executor {
         let made = self.file_of(export);
         self.events.push_back(match made {
             Ok((name, bytes)) => Event::Exported { name, bytes },
-            Err(message) => Event::Failed(message),
+            Err(error) => Event::Failed(error.to_string()),
         });
         Step::Worked
     }
 
-    /// A file of the open study, under its name; or one sentence why there is none.
-    pub(super) fn file_of(&mut self, export: Exporting) -> Result<(String, Vec<u8>), String> {
+    /// A file of the open study, under its name.
+    pub(super) fn file_of(&mut self, export: Exporting) -> Result<(String, Vec<u8>), ExportError> {
         // How the labels came about: those of the run under way, or of the last one.
         let session = self.run.as_ref().and_then(Segmenting::session);
         let own = session.map(|session| session.provenance().clone());
-        let study = self.study.as_mut().ok_or("there is nothing to save; open a CT first")?;
+        let study = self.study.as_mut().ok_or(ExportError::NoStudy)?;
         let provenance = own.or_else(|| study.provenance.clone());
-        make(study, provenance.as_ref(), export).map_err(|error| error.to_string())
+        make(study, provenance.as_ref(), export)
     }
 }
 
