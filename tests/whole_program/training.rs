@@ -171,6 +171,13 @@ fn a_training_on_two_partial_sets_ends_in_weights_that_segment() {
     assert!(info.stdout.contains(&format!("validation Dice {dice:.2}")), "{dice} was measured: {info:#?}");
     let refused = run(evaluate.args(["--split", "test"]));
     assert!(refused.errors()[0].contains("--update takes the Dice of validation patients"), "{refused:#?}");
+    let mut learned = program("evaluate");
+    learned.arg(&config).arg("--data").arg(folder.path()).args(["--device", "cpu", "--split", "training"]);
+    let learned = succeed(learned.arg("--weights").arg(&mine));
+    assert!(
+        learned.stdout.contains("training patients") && learned.stdout.contains("not how good they are"),
+        "{learned:#?}"
+    );
 
     // Neither set annotates both organs; the weights know both and nothing else.
     let results = folder.path().join("results");

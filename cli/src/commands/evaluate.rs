@@ -64,8 +64,12 @@ pub struct Args {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Split {
+    /// Who was held out.
     Validation,
+    /// The `test` split of the sets.
     Test,
+    /// Whom the weights have learned from: how far they fit them, and nothing of how good they are.
+    Training,
 }
 
 /// Runs the command.
@@ -73,8 +77,14 @@ enum Split {
 /// # Errors
 /// What the user is told.
 pub fn run(args: Args) -> Result<ExitCode> {
-    if args.update.is_some() && args.split == Split::Test {
-        bail!("--update takes the Dice of validation patients; test patients are for a last look that changes nothing");
+    match args.split {
+        Split::Test if args.update.is_some() => bail!(
+            "--update takes the Dice of validation patients; test patients are for a last look that changes nothing"
+        ),
+        Split::Training if args.update.is_some() => bail!(
+            "--update takes the Dice of validation patients; of patients that weights have learned from, Dice says nothing of others"
+        ),
+        _ => {}
     }
     let (_, config) = data::training_file(&args.config)?;
     let mut read = data::inputs(&args.config, &config, &args.data);
@@ -94,25 +104,31 @@ pub fn run(args: Args) -> Result<ExitCode> {
     // Who is held out in one set may be held out in another by that.
     let identities = data::identities(&sets, &source)?;
     let mut patients = Vec::new();
-    for (set, (_, held_out)) in sets.iter().zip(load::divide(&sets, &identities, config.split_spec())) {
+    for (set, (learned, held_out)) in sets.iter().zip(load::divide(&sets, &identities, config.split_spec())) {
         let cases: Vec<&CaseEntry> = match args.split {
             Split::Validation => held_out,
+            Split::Training => learned,
             Split::Test => set.set.cases.iter().filter(|c| c.split == "test").collect(),
         };
         let limit = args.limit.unwrap_or(usize::MAX);
         patients.extend(cases.into_iter().take(limit).map(|entry| Patient { set, entry }));
     }
-    if args.split == Split::Validation && !model.info.held_out.is_empty() {
+    if args.split != Split::Test && !model.info.held_out.is_empty() {
+        let held_out = args.split == Split::Validation;
         for name in patients.iter().map(Patient::name) {
-            if !model.info.held_out.contains(&name) {
+            if model.info.held_out.contains(&name) != held_out {
+                let was = if held_out { "was not" } else { "was" };
                 bail!(
-                    "{name} was not held out when these weights were trained; use the training file that they came from"
+                    "{name} {was} held out when these weights were trained; use the training file that they came from"
                 );
             }
         }
     }
     let split = format!("{:?}", args.split).to_lowercase();
     let mut subject = metrics::subject(&model, &split, &patients);
+    if args.split == Split::Training {
+        subject.push_str(" The weights have learned from them: this says how far they fit, not how good they are.");
+    }
     if args.attention_off {
         subject.push_str(" Attention off.");
     }

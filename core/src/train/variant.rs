@@ -34,6 +34,10 @@ pub struct Variant {
     pub boxes: Option<bool>,
     /// Slices beyond either end of contours on which nothing is known, in all sets.
     pub open_ends: Option<usize>,
+    /// Weight of the cross entropy over voxels, in all phases that segment.
+    pub cross_entropy: Option<f64>,
+    /// Weight of the cross entropy of attention on what a slice shows, in all phases.
+    pub presence: Option<f64>,
     /// Where the logits of organs begin.
     pub organ_logit: Option<f64>,
     /// Steps that count as an epoch: a longer or shorter training.
@@ -72,6 +76,12 @@ impl Variant {
         }
         if let Some(augmentation) = &self.augmentation {
             config.phases.iter_mut().for_each(|phase| phase.augmentation = augmentation.clone());
+        }
+        for loss in config.phases.iter_mut().map(|phase| &mut phase.loss) {
+            if loss.segments() {
+                loss.cross_entropy = self.cross_entropy.unwrap_or(loss.cross_entropy);
+            }
+            loss.presence = self.presence.unwrap_or(loss.presence);
         }
         if !config.network.attention {
             config.without_regions();

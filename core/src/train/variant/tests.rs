@@ -52,6 +52,19 @@ fn a_variant_changes_what_it_names_and_nothing_else() {
     assert!(training.phases.iter().all(|phase| phase.augmentation == Augmentation::default()));
     let losses = |config: &TrainingConfig| config.phases.iter().map(|p| p.loss).collect::<Vec<LossWeights>>();
     assert_eq!(losses(&training), losses(&base));
+    // Voxels have no place in the phase that learns regions alone.
+    let terms = Variant { cross_entropy: Some(0.5), presence: Some(2.0), ..named("terms") };
+    let of_terms = losses(&terms.training(&base, 1));
+    let expected: Vec<LossWeights> = losses(&base)
+        .into_iter()
+        .map(|loss| LossWeights { cross_entropy: if loss.segments() { 0.5 } else { 0.0 }, presence: 2.0, ..loss })
+        .collect();
+    assert_eq!(of_terms, expected);
+    assert!(
+        of_terms.iter().any(|loss| loss.cross_entropy == 0.0) && of_terms.iter().any(|loss| loss.cross_entropy > 0.0)
+    );
+    let plain_net = Variant { attention: Some(false), ..terms };
+    assert!(losses(&plain_net.training(&base, 1)).iter().all(|loss| loss.presence == 0.0));
     let run = variant.run(&base, 1);
     assert_eq!((run.folder.as_str(), run.name.as_str()), ("another-of-2/seed-1", "another, of 2, seed 1"));
 }
