@@ -11,11 +11,14 @@ use crate::document::FileRequest;
 use crate::worker::{Input, OpenAs};
 
 #[cfg(not(target_family = "wasm"))]
-#[path = "native.rs"]
-mod platform;
+mod native;
 #[cfg(target_family = "wasm")]
-#[path = "wasm.rs"]
-mod platform;
+mod wasm;
+
+#[cfg(not(target_family = "wasm"))]
+use native as platform;
+#[cfg(target_family = "wasm")]
+use wasm as platform;
 
 /// Why nothing is opened: folders without a file, or something dragged that is none.
 #[cfg(target_family = "wasm")]
