@@ -60,13 +60,13 @@ impl Http {
 }
 
 /// What the thread of a request says.
-enum Said {
+enum Message {
     Head(Head),
     Piece(Vec<u8>),
     End,
 }
 
-type Saying = Result<Said, Broken>;
+type Received = Result<Message, Broken>;
 
 impl Transport for Http {
     fn ask(&self, request: &Request) -> Later<'static, Result<Answer, Broken>> {
@@ -80,9 +80,9 @@ impl Transport for Http {
         }
         drop(failed);
         Box::pin(async move {
-            match said(&receiver).await? {
-                Said::Head(head) => Ok(Answer { head, body: Box::new(Pieces { receiver }) }),
-                Said::Piece(_) | Said::End => Err(Broken::off("there was no answer")),
+            match receive(&receiver).await? {
+                Message::Head(head) => Ok(Answer { head, body: Box::new(Pieces { receiver }) }),
+                Message::Piece(_) | Message::End => Err(Broken::off("there was no answer")),
             }
         })
     }
@@ -95,24 +95,24 @@ impl Transport for Http {
 
 /// The body of an answer, as its thread reads it.
 struct Pieces {
-    receiver: Receiver<Saying>,
+    receiver: Receiver<Received>,
 }
 
 impl Body for Pieces {
     fn next(&mut self) -> Later<'_, Result<Option<Vec<u8>>, Broken>> {
         Box::pin(async {
-            match said(&self.receiver).await? {
-                Said::Piece(piece) => Ok(Some(piece)),
-                Said::Head(_) | Said::End => Ok(None),
+            match receive(&self.receiver).await? {
+                Message::Piece(piece) => Ok(Some(piece)),
+                Message::Head(_) | Message::End => Ok(None),
             }
         })
     }
 }
 
 /// What the thread says next. Nobody is woken: whoever asks asks again.
-async fn said(receiver: &Receiver<Saying>) -> Saying {
+async fn receive(receiver: &Receiver<Received>) -> Received {
     poll_fn(|_| match receiver.try_recv() {
-        Ok(saying) => Poll::Ready(saying),
+        Ok(received) => Poll::Ready(received),
         Err(TryRecvError::Empty) => Poll::Pending,
         Err(TryRecvError::Disconnected) => Poll::Ready(Err(Broken::off("nobody reads it any more"))),
     })
@@ -120,7 +120,7 @@ async fn said(receiver: &Receiver<Saying>) -> Saying {
 }
 
 /// Carries a request and its answer. Ends early where nobody wants the rest.
-fn carry(agent: &Agent, authorization: Option<&str>, request: &Request, sender: &SyncSender<Saying>) {
+fn carry(agent: &Agent, authorization: Option<&str>, request: &Request, sender: &SyncSender<Received>) {
     let response = match call(agent, authorization, request) {
         Ok(response) => response,
         Err(error) => {
@@ -129,23 +129,23 @@ fn carry(agent: &Agent, authorization: Option<&str>, request: &Request, sender: 
         }
     };
     let (parts, body) = response.into_parts();
-    if sender.send(Ok(Said::Head(head(parts.status.as_u16(), &parts.headers)))).is_err() {
+    if sender.send(Ok(Message::Head(head(parts.status.as_u16(), &parts.headers)))).is_err() {
         return;
     }
     let mut body = body.into_reader();
     loop {
         let mut piece = vec![0; PIECE];
-        let saying = match body.read(&mut piece) {
-            Ok(0) => Ok(Said::End),
+        let received = match body.read(&mut piece) {
+            Ok(0) => Ok(Message::End),
             Ok(read) => {
                 piece.truncate(read);
-                Ok(Said::Piece(piece))
+                Ok(Message::Piece(piece))
             }
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
             Err(error) => Err(broken(&error)),
         };
-        let is_over = !matches!(saying, Ok(Said::Piece(_)));
-        if sender.send(saying).is_err() || is_over {
+        let is_over = !matches!(received, Ok(Message::Piece(_)));
+        if sender.send(received).is_err() || is_over {
             return;
         }
     }

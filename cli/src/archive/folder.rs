@@ -1,37 +1,13 @@
-//! Where instances go that were retrieved.
+//! A folder for instances that are retrieved.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+use attention_anatomy::dicomweb::{OwnError, Receiver};
 use attention_anatomy::formats::dicom::{Transfer, series_of};
 
-/// A place for the instances of a series.
-pub trait Keep {
-    /// UIDs of those that are there from before.
-    ///
-    /// # Errors
-    /// A place that cannot be read.
-    fn there(&self) -> Result<Vec<String>>;
-
-    /// Puts one there.
-    ///
-    /// # Errors
-    /// A place that cannot be written into.
-    fn keep(&mut self, uid: &str, bytes: Vec<u8>) -> Result<()>;
-}
-
-/// In memory, with names for messages.
-impl Keep for Vec<(String, Vec<u8>)> {
-    fn there(&self) -> Result<Vec<String>> {
-        Ok(Vec::new())
-    }
-
-    fn keep(&mut self, uid: &str, bytes: Vec<u8>) -> Result<()> {
-        self.push((format!("{uid}.dcm"), bytes));
-        Ok(())
-    }
-}
+use crate::output::SingleFile;
 
 /// A folder: `INSTANCE-UID.dcm`, each whole or not there. What is there is never replaced.
 #[derive(Debug)]
@@ -51,8 +27,8 @@ impl Folder {
     }
 }
 
-impl Keep for Folder {
-    fn there(&self) -> Result<Vec<String>> {
+impl Receiver for Folder {
+    fn stored(&self) -> Result<Vec<String>, OwnError> {
         let cannot = || format!("{}: cannot be read", self.path.display());
         let mut there = Vec::new();
         for entry in std::fs::read_dir(&self.path).with_context(cannot)? {
@@ -70,21 +46,14 @@ impl Keep for Folder {
         Ok(there)
     }
 
-    fn keep(&mut self, uid: &str, bytes: Vec<u8>) -> Result<()> {
+    fn store(&mut self, uid: &str, bytes: Vec<u8>) -> Result<(), OwnError> {
         let path = self.path.join(format!("{uid}.dcm"));
         let cannot = || format!("{}: cannot be written", path.display());
         if path.exists() {
-            bail!("{}: is there already, and is not that instance of that series; move it away", path.display());
+            let why = "is there already, and is not that instance of that series; move it away";
+            return Err(format!("{}: {why}", path.display()).into());
         }
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".retrieving-");
-        #[cfg(unix)]
-        {
-            // As any other file that a program creates; the umask still applies.
-            use std::os::unix::fs::PermissionsExt;
-            builder.permissions(std::fs::Permissions::from_mode(0o666));
-        }
-        let mut file = builder.tempfile_in(&self.path).with_context(cannot)?;
+        let mut file = SingleFile::unnamed_in(&self.path).with_context(cannot)?;
         file.write_all(&bytes).with_context(cannot)?;
         file.persist_noclobber(&path).with_context(cannot)?;
         Ok(())

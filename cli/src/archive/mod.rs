@@ -10,7 +10,7 @@
 #[cfg(not(feature = "archive"))]
 mod absent;
 mod access;
-mod keep;
+mod folder;
 mod retrieve;
 
 #[cfg(not(feature = "archive"))]
@@ -19,7 +19,7 @@ use absent::{transport, wait};
 use attention_anatomy_archive::wait;
 
 pub use access::Access;
-pub use keep::{Folder, Keep};
+pub use folder::Folder;
 
 use anyhow::{Context, Result, anyhow, bail};
 use attention_anatomy::dicomweb::{

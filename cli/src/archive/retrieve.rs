@@ -1,14 +1,14 @@
 //! Series on their way: a bar, and what is said beside it.
 
 use anyhow::Result;
-use attention_anatomy::dicomweb::{self, News, OwnError};
+use attention_anatomy::dicomweb::{News, OwnError, Receiver};
 
-use super::{Archive, Keep, wait};
+use super::{Archive, wait};
 use crate::progress;
 
 /// A series on its way.
 struct Coming<'a> {
-    keep: &'a mut dyn Keep,
+    receiver: &'a mut dyn Receiver,
     bar: indicatif::ProgressBar,
 }
 
@@ -17,24 +17,24 @@ impl Archive {
     ///
     /// # Errors
     /// What did not come, and what the user is told. What came is kept.
-    pub fn retrieve(&self, study: &str, series: &str, keep: &mut dyn Keep) -> Result<u64> {
-        let mut coming = Coming { keep, bar: progress::bar(0, "retrieve") };
-        let came = wait(self.archive.retrieve(study, series, &mut coming));
+    pub fn retrieve(&self, study: &str, series: &str, receiver: &mut dyn Receiver) -> Result<u64> {
+        let mut coming = Coming { receiver, bar: progress::bar(0, "retrieve") };
+        let bytes = wait(self.archive.retrieve(study, series, &mut coming));
         coming.bar.finish_and_clear();
-        came.map_err(Self::told)
+        bytes.map_err(Self::told)
     }
 }
 
-impl dicomweb::Keep for Coming<'_> {
-    fn there(&self) -> Result<Vec<String>, OwnError> {
-        self.keep.there().map_err(Into::into)
+impl Receiver for Coming<'_> {
+    fn stored(&self) -> Result<Vec<String>, OwnError> {
+        self.receiver.stored()
     }
 
-    fn keep(&mut self, uid: &str, bytes: Vec<u8>) -> Result<(), OwnError> {
-        self.keep.keep(uid, bytes).map_err(Into::into)
+    fn store(&mut self, uid: &str, bytes: Vec<u8>) -> Result<(), OwnError> {
+        self.receiver.store(uid, bytes)
     }
 
-    fn hear(&mut self, news: &News) {
+    fn on_news(&mut self, news: &News) {
         match news {
             News::There { there, wanted } => {
                 progress::note(&format!("{there} of {wanted} instances of the series are there already"));
@@ -44,10 +44,10 @@ impl dicomweb::Keep for Coming<'_> {
                 self.bar.set_position(*come as u64);
                 self.bar.set_message(format!("{:.1} MB", *bytes as f64 / 1e6));
             }
-            News::OneByOne { why, come, wanted } => progress::warn(&format!(
-                "{why}; {come} of {wanted} instances had come, the others are asked for one by one"
-            )),
-            News::Note(note) => progress::warn(note),
+            News::OneByOne { .. } | News::Note(_) => {}
+        }
+        if let Some(warning) = news.warning() {
+            progress::warn(&warning);
         }
     }
 }

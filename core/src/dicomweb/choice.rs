@@ -7,7 +7,7 @@ use super::rows::SeriesRow;
 pub enum Scans<'a> {
     /// One scan: that one.
     One(&'a SeriesRow),
-    /// None.
+    /// No CT series.
     Nothing,
     /// Several, in the order of the list: somebody has to choose.
     Several(Vec<&'a SeriesRow>),

@@ -40,21 +40,33 @@ const ENOUGH: usize = 512;
 const TURN: u64 = 4 << 20;
 
 /// Takes the instances of a series as they come.
-pub trait Keep {
-    /// UIDs of those that are there from before.
+pub trait Receiver {
+    /// UIDs of those that are stored from before.
     ///
     /// # Errors
     /// A place that cannot be read.
-    fn there(&self) -> Result<Vec<String>, OwnError>;
+    fn stored(&self) -> Result<Vec<String>, OwnError>;
 
-    /// Takes one.
+    /// Stores one.
     ///
     /// # Errors
     /// A place that cannot be written into.
-    fn keep(&mut self, uid: &str, bytes: Vec<u8>) -> Result<(), OwnError>;
+    fn store(&mut self, uid: &str, bytes: Vec<u8>) -> Result<(), OwnError>;
 
-    /// Hears how it goes on.
-    fn hear(&mut self, news: &News);
+    /// Called with how it goes on.
+    fn on_news(&mut self, _: &News) {}
+}
+
+/// In memory, with names for messages.
+impl Receiver for Vec<(String, Vec<u8>)> {
+    fn stored(&self) -> Result<Vec<String>, OwnError> {
+        Ok(Vec::new())
+    }
+
+    fn store(&mut self, uid: &str, bytes: Vec<u8>) -> Result<(), OwnError> {
+        self.push((format!("{uid}.dcm"), bytes));
+        Ok(())
+    }
 }
 
 /// How a series comes.
@@ -89,6 +101,19 @@ pub enum News {
     Note(String),
 }
 
+impl News {
+    /// What of it is a warning.
+    pub fn warning(&self) -> Option<String> {
+        match self {
+            Self::There { .. } | Self::Came { .. } => None,
+            Self::OneByOne { why, come, wanted } => {
+                Some(format!("{why}; {come} of {wanted} instances had come, the others are asked for one by one"))
+            }
+            Self::Note(note) => Some(note.clone()),
+        }
+    }
+}
+
 /// An archive.
 pub struct Archive {
     root: Root,
@@ -104,7 +129,7 @@ impl std::fmt::Debug for Archive {
 /// A series on its way.
 struct Coming<'a> {
     book: Retrieval,
-    keep: &'a mut dyn Keep,
+    receiver: &'a mut dyn Receiver,
     bytes: u64,
 }
 
@@ -237,23 +262,23 @@ impl Archive {
     ///
     /// # Errors
     /// [`Trouble`]: what did not come. What came was taken.
-    pub async fn retrieve(&self, study: &str, series: &str, keep: &mut dyn Keep) -> Result<u64, Trouble> {
+    pub async fn retrieve(&self, study: &str, series: &str, receiver: &mut dyn Receiver) -> Result<u64, Trouble> {
         // The rows are let go before the slices come.
         let mut book =
             Retrieval::new(series, self.instances(study, series).await?.iter().map(|row| row.uid().to_owned()));
-        for uid in keep.there().map_err(Trouble::Own)? {
+        for uid in receiver.stored().map_err(Trouble::Own)? {
             book.has_come(&uid);
         }
         let (there, wanted) = book.progress();
-        let mut coming = Coming { book, keep, bytes: 0 };
+        let mut coming = Coming { book, receiver, bytes: 0 };
         if there > 0 {
-            coming.keep.hear(&News::There { there, wanted });
+            coming.receiver.on_news(&News::There { there, wanted });
         } else {
             coming.tell();
             match self.part(&self.root.whole_series(study, series)?, &mut coming).await {
                 Err(trouble) if trouble.is_passing() => {
                     let (come, wanted) = coming.book.progress();
-                    coming.keep.hear(&News::OneByOne { why: trouble.to_string(), come, wanted });
+                    coming.receiver.on_news(&News::OneByOne { why: trouble.to_string(), come, wanted });
                 }
                 result => result?,
             }
@@ -273,7 +298,7 @@ impl Archive {
             }
         }
         for note in coming.book.finish()? {
-            coming.keep.hear(&News::Note(note));
+            coming.receiver.on_news(&News::Note(note));
         }
         Ok(coming.bytes)
     }
@@ -346,14 +371,14 @@ impl Patience {
 impl Coming<'_> {
     fn take(&mut self, part: Part) -> Result<(), Trouble> {
         if let Taken::New(uid) = self.book.take(&part) {
-            self.keep.keep(&uid, part.body).map_err(Trouble::Own)?;
+            self.receiver.store(&uid, part.body).map_err(Trouble::Own)?;
         }
         Ok(())
     }
 
     fn tell(&mut self) {
         let (come, wanted) = self.book.progress();
-        self.keep.hear(&News::Came { come, wanted, bytes: self.bytes });
+        self.receiver.on_news(&News::Came { come, wanted, bytes: self.bytes });
     }
 }
 

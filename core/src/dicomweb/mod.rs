@@ -34,7 +34,7 @@ mod transport;
 pub use address::{ACCEPT_DICOM, ACCEPT_JSON, AddressError, Page, Root, StudyQuery};
 pub use answer::{ArchiveError, Asked, Head, Refusal, check, not_dicom};
 pub use choice::{Scans, is_drawn, scans};
-pub use client::{Archive, Keep, News};
+pub use client::{Archive, News, Receiver};
 pub use multipart::{Limits, MultipartError, Part, PartReader};
 pub use retrieval::{Incomplete, Retrieval, Taken};
 pub use rows::{InstanceRow, Listed, Row, SeriesRow, StudyRow, read_rows};

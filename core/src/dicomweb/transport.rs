@@ -25,7 +25,7 @@ pub enum Request {
     },
     /// Something that is to be kept.
     Post {
-        /// Where.
+        /// Address that it is sent to.
         address: String,
         /// Its Content-Type.
         content_type: String,
@@ -109,7 +109,7 @@ pub enum Trouble {
     Broken {
         /// The archive.
         place: String,
-        /// How.
+        /// How it broke off.
         broken: Broken,
     },
     /// Nothing came any more.

@@ -54,9 +54,9 @@ pub(super) fn run(args: &super::Args, root: &Root) -> Result<ExitCode> {
         None => only_ct(&all)?,
     };
     let clock = Instant::now();
-    let mut came: files::NamedFiles = Vec::new();
-    let bytes = archive.retrieve(study, &series.uid, &mut came)?;
-    let count = came.len();
+    let mut instances: files::NamedFiles = Vec::new();
+    let bytes = archive.retrieve(study, &series.uid, &mut instances)?;
+    let count = instances.len();
     progress::note(&format!(
         "series {}: {count} instances, {:.1} MB in {:.1} s",
         series.uid,
@@ -66,7 +66,7 @@ pub(super) fn run(args: &super::Args, root: &Root) -> Result<ExitCode> {
     let name = format!("series {}", series.uid);
     // Which series was chosen already.
     let asked: SeriesRequest = options.repairs.request(None);
-    let ct = ReadCt::of_files(came, InputKey::default(), &asked).with_context(|| name.clone())?;
+    let ct = ReadCt::of_files(instances, InputKey::default(), &asked).with_context(|| name.clone())?;
     let mut session = Session::open(options.clone())?;
     progress::note(&format!("{} on {}", session.common.model.name, session.device.name));
     let summary = session.segment(ct, &name, claim()?).with_context(|| name.clone())?;

@@ -198,12 +198,12 @@ struct Kept {
     is_full: bool,
 }
 
-impl Keep for Kept {
-    fn there(&self) -> Result<Vec<String>, OwnError> {
+impl Receiver for Kept {
+    fn stored(&self) -> Result<Vec<String>, OwnError> {
         Ok(self.there.clone())
     }
 
-    fn keep(&mut self, uid: &str, bytes: Vec<u8>) -> Result<(), OwnError> {
+    fn store(&mut self, uid: &str, bytes: Vec<u8>) -> Result<(), OwnError> {
         if self.is_full {
             return Err("no room".into());
         }
@@ -211,7 +211,7 @@ impl Keep for Kept {
         Ok(())
     }
 
-    fn hear(&mut self, news: &News) {
+    fn on_news(&mut self, news: &News) {
         self.news.push(news.clone());
     }
 }

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-use attention_anatomy::dicomweb::{Keep, News, OwnError, Trouble};
+use attention_anatomy::dicomweb::{News, OwnError, Receiver, Trouble};
 use web_time::Instant;
 
 use super::super::archive::archive;
@@ -75,17 +75,17 @@ fn file_name(uid: &str) -> String {
     format!("{uid}.dcm")
 }
 
-impl Keep for Taker {
-    fn there(&self) -> Result<Vec<String>, OwnError> {
+impl Receiver for Taker {
+    fn stored(&self) -> Result<Vec<String>, OwnError> {
         Ok(self.desk.borrow().arrived.names().map(|name| name.trim_end_matches(".dcm").to_owned()).collect())
     }
 
-    fn keep(&mut self, uid: &str, bytes: Vec<u8>) -> Result<(), OwnError> {
+    fn store(&mut self, uid: &str, bytes: Vec<u8>) -> Result<(), OwnError> {
         self.desk.borrow_mut().arrived.add((file_name(uid), bytes), self.decoding);
         Ok(())
     }
 
-    fn hear(&mut self, news: &News) {
+    fn on_news(&mut self, news: &News) {
         let mut desk = self.desk.borrow_mut();
         match news {
             News::There { there, wanted } => desk.expect(*there, *wanted),
@@ -93,13 +93,10 @@ impl Keep for Taker {
                 desk.expect(*come, *wanted);
                 desk.bytes = *bytes;
             }
-            News::OneByOne { why, come, wanted } => {
-                desk.is_slow = true;
-                let text = format!("{why}; {come} of {wanted} instances had come, the others are asked for one by one");
-                desk.notes.push_back(text);
-            }
-            News::Note(note) => desk.notes.push_back(note.clone()),
+            News::OneByOne { .. } => desk.is_slow = true,
+            News::Note(_) => {}
         }
+        desk.notes.extend(news.warning());
     }
 }
 
