@@ -146,11 +146,6 @@ impl TargetGrid {
         Self { stored: volume.stored.clone(), axes: volume.axes, canonical: volume.geometry.clone() }
     }
 
-    /// The grid in canonical order.
-    pub fn canonical(&self) -> &Geometry {
-        &self.canonical
-    }
-
     /// A label map without a label.
     fn empty(&self) -> LabelVolume {
         Volume {

@@ -224,7 +224,7 @@ impl AxisMap {
     pub const IDENTITY: Self = Self { perm: [0, 1, 2], flip: [false; 3] };
 
     /// The map back.
-    pub fn inverse(&self) -> Self {
+    fn inverse(&self) -> Self {
         let mut perm = [0; 3];
         let mut flip = [false; 3];
         for a in 0..3 {

@@ -2,7 +2,7 @@
 //!
 //! A reader hands its voxels over in the order of the file; [`Volume::from_stored`] reorders them once so that i runs
 //! to the patient's left, j to the posterior, k to the superior. The stored grid is remembered, and
-//! [`Volume::stored_order`] gives results back on exactly the grid that came in.
+//! [`AxisMap::stored_slice`] gives results back on exactly the grid that came in.
 
 pub mod geometry;
 mod hounsfield;
@@ -106,11 +106,6 @@ impl<T: Copy> Volume<T> {
         let geometry = stored.permuted(&axes);
         let voxels = axes.apply(voxels, stored.size);
         Ok(Self { geometry, voxels, stored, axes, modality, warnings })
-    }
-
-    /// Values on the canonical grid of this volume, reordered to the grid of its file.
-    pub fn stored_order<U: Copy>(&self, canonical: Vec<U>) -> Vec<U> {
-        self.axes.inverse().apply(canonical, self.geometry.size)
     }
 
     /// A volume on the same canonical and stored grids with other voxels.

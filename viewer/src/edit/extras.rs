@@ -22,7 +22,7 @@ const COLOURS: [[u8; 3]; 8] = [
 ];
 
 /// A structure that is none of the 33 organs.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Extra {
     /// Tells it from the others of a study, whatever it is called.
     pub number: u64,
@@ -34,7 +34,9 @@ pub struct Extra {
     pub interpreted_type: String,
     /// Whether it was made or changed here.
     pub edited: bool,
-    /// Runs of voxels inside, in order: the first one and the one after the last, `i + nx * (j + ny * k)`.
+    /// Runs of voxels inside, in order: the first one and the one after the last, `i + nx * (j + ny * k)`. Volumes are
+    /// written beside what describes them.
+    #[serde(skip)]
     pub runs: Vec<[u32; 2]>,
 }
 

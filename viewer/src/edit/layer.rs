@@ -55,11 +55,6 @@ impl ByteLayer {
         fits.then(|| Self { id: next_id(), size, slices: slices.to_vec(), revisions: vec![0; nz], last: 0 })
     }
 
-    /// Of these voxels; `None` where their number is not that of the size.
-    pub fn from_voxels(size: [usize; 3], voxels: &[u8]) -> Option<Self> {
-        Self::from_slices(size, &ByteSlices::cut(voxels, size[0] * size[1]))
-    }
-
     /// Tells this layer from every other one, copies of it included.
     pub fn id(&self) -> u64 {
         self.id

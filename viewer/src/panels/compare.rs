@@ -301,8 +301,8 @@ mod tests {
 
     use super::*;
     use crate::document::Reference;
-    use crate::edit::ByteLayer;
     use crate::edit::samples::ct;
+    use crate::edit::{ByteLayer, ByteSlices};
     use crate::panels::tests::Desk;
     use crate::worker::Event;
 
@@ -317,7 +317,7 @@ mod tests {
         let mut other = vec![Organ::Liver.label(); 480];
         other[3 * 80 + 42..3 * 80 + 45].fill(Organ::Spleen.label());
         other[80] = 0;
-        let labels = ByteLayer::from_voxels(SIZE, &other).unwrap();
+        let labels = ByteLayer::from_slices(SIZE, &ByteSlices::cut(&other, 80)).unwrap();
         study.reference =
             Some(Reference { name: "reference".into(), labels, metrics: Vec::new(), asked: None, revision: 0 });
         state.study = Some(study);

@@ -10,6 +10,7 @@ use super::*;
 use crate::display::{Layout, Overlay, Plane};
 use crate::document::bench::Bench;
 use crate::document::{Reference, Study, WhatIf};
+use crate::edit::{ByteLayer, ByteSlices};
 use crate::views;
 
 /// The views alone in a window whose room for them is 400 x 300 points, at (8, 8).
@@ -414,7 +415,7 @@ fn the_difference_to_a_reference_has_three_colours() {
     for organ in [Organ::Liver, Organ::Heart] {
         state.view.styles[organ.index()].outline = false;
     }
-    let labels = crate::edit::ByteLayer::from_voxels(SIZE, &there).unwrap();
+    let labels = ByteLayer::from_slices(SIZE, &ByteSlices::cut(&there, SIZE[0] * SIZE[1])).unwrap();
     let reference = Reference { name: String::new(), labels, metrics: Vec::new(), asked: None, revision: 0 };
     state.study.as_mut().unwrap().reference = Some(reference);
     state.view.overlay = Overlay::Difference;

@@ -186,11 +186,6 @@ impl Autosave {
         self.storage = Some(Rc::new(storage));
     }
 
-    /// Edits that were found for the open CT and are offered to the user, the newest first.
-    pub fn offer(&self) -> Option<&Offer> {
-        self.study.as_ref()?.offers.first()
-    }
-
     /// Notes what the worker is about to write: what is edited after this is not in the file.
     pub fn about_to_export(&mut self, command: &Command, study: Option<&Study>) {
         let has_edits = match command {

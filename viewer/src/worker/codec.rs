@@ -221,10 +221,10 @@ pub mod maybe_slices {
 /// Labels at a moment.
 pub mod snapshot {
     use super::*;
-    use crate::edit::{ByteSlices, LabelSnapshot};
+    use crate::edit::{ByteSlices, Extra, LabelSnapshot};
 
     /// Buffers of the labels; for each slice with edits its number and the buffer of what lies beneath; other structures.
-    type Numbers = (Vec<usize>, Vec<(usize, usize)>, Vec<extras::Head>);
+    type Numbers<E> = (Vec<usize>, Vec<(usize, usize)>, Vec<(E, usize)>);
 
     /// Puts the slices beside the text.
     ///
@@ -234,7 +234,7 @@ pub mod snapshot {
         let labels = slices::put_all(snapshot.labels.slices().iter());
         let under = snapshot.under.iter().enumerate();
         let under = under.filter_map(|(k, under)| Some((k, put(Buffer::Shared(under.clone()?))))).collect();
-        let numbers: Numbers = (labels, under, extras::put_all(snapshot.extras.iter().map(|extra| &**extra)));
+        let numbers: Numbers<&Extra> = (labels, under, extras::put_all(snapshot.extras.iter().map(|extra| &**extra)));
         numbers.serialize(serializer)
     }
 
@@ -243,7 +243,7 @@ pub mod snapshot {
     /// # Errors
     /// What is missing, or not what it should be.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LabelSnapshot, D::Error> {
-        let (labels, edited, extras) = Numbers::deserialize(deserializer)?;
+        let (labels, edited, extras) = Numbers::<Extra>::deserialize(deserializer)?;
         let mut under = vec![None; labels.len()];
         for (k, number) in edited {
             let place = under.get_mut(k).ok_or_else(|| D::Error::custom(format!("there is no slice {k}")))?;

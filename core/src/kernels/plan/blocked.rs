@@ -76,7 +76,7 @@ impl Part {
 /// Feature maps, or a part of some, that are read.
 #[derive(Clone, Copy, Debug)]
 pub struct Maps<'a> {
-    /// Which.
+    /// What is read of them.
     pub part: Part,
     /// All of the memory: `[blocks, rows + 2, columns + 2, 16]`.
     pub values: &'a [f32],

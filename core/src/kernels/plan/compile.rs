@@ -30,7 +30,6 @@ pub struct Plan {
     pub(super) input: usize,
     /// Where the decoder's last maps are.
     pub(super) output: usize,
-    pub(super) levels: usize,
     /// From the decoder's last maps to classes.
     pub(super) head: Head,
 }
@@ -41,7 +40,7 @@ impl Plan {
     /// # Errors
     /// A tensor that is missing or has no fitting shape.
     pub fn compile(bytes: &[u8], line: Option<AttentionLine>) -> Result<Self, PlanError> {
-        let Layout { steps, places, maps, ends, input, output, levels, head } = Layout::read(bytes, line)?;
+        let Layout { steps, places, maps, ends, input, output, head } = Layout::read(bytes, line)?;
         let step = |Step { name, work, inputs, residual, output, flow }: Step<Operation>| {
             let work = match work {
                 Operation::Sum(sum) => Work::Convolution(convolution(&sum)),
@@ -50,12 +49,7 @@ impl Plan {
             Step { name, work, inputs, residual, output, flow }
         };
         let steps = map(steps, step);
-        Ok(Self { steps, places, maps, ends, input, output, levels, head })
-    }
-
-    /// The side that an input must be a multiple of.
-    pub fn granularity(&self) -> usize {
-        1 << (self.levels - 1)
+        Ok(Self { steps, places, maps, ends, input, output, head })
     }
 
     /// Channels of the input.

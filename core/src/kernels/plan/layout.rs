@@ -130,8 +130,6 @@ pub struct Layout {
     pub input: usize,
     /// Where the decoder's last maps are.
     pub output: usize,
-    /// Levels of the encoder.
-    pub levels: usize,
     /// From the decoder's last maps to classes.
     pub head: Head,
 }
@@ -153,7 +151,6 @@ impl Layout {
             x = builder.block(&format!("encoder.levels.{level}"), &[x], if level == 0 { 1 } else { 2 })?;
             features.push(x);
         }
-        let levels = features.len();
         if builder.has("region.reduce.conv.weight") {
             builder.region(x, line)?;
         }
@@ -166,7 +163,7 @@ impl Layout {
         let head = Head::new(&weight.values, &bias.values)?;
         let Builder { maps, drafts, .. } = builder;
         let (steps, places, of) = assign(drafts, &maps, input, x);
-        Ok(Self { steps, places, maps, ends: [input, x], input: of[input], output: of[x], levels, head })
+        Ok(Self { steps, places, maps, ends: [input, x], input: of[input], output: of[x], head })
     }
 }
 

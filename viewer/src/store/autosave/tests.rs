@@ -14,6 +14,13 @@ use crate::edit::{Dab, EditSettings, Ink};
 use crate::panels::Panels;
 use crate::worker::Event;
 
+impl Autosave {
+    /// Edits that were found for the open CT and are offered to the user.
+    fn offer(&self) -> Option<&Offer> {
+        self.study.as_ref()?.offers.first()
+    }
+}
+
 /// A program; its document can be reached as if it were this.
 #[derive(Default)]
 struct Program {
