@@ -26,7 +26,7 @@ pub fn of(viewer: &ViewerApp) -> Value {
         "hover": document.view.hover.map(|(plane, voxel)| json!({ "plane": plane, "voxel": voxel })),
         "offered_edits": document.unsaved_edits.as_ref().map(|kept| kept.voxels),
         // Dice, focal and region loss of every step so far.
-        "lesson": viewer.panels.side.learn.current.as_ref().map(|record| &record.losses),
+        "demo_training": viewer.panels.side.learn.current.as_ref().map(|record| &record.losses),
         // Never an address, which may name a host, and never who asks.
         "archive": {
             "sources": document.archives.sources.len(),

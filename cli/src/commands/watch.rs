@@ -9,7 +9,7 @@ use anyhow::Result;
 
 use super::segment::Options;
 use crate::node::{self, Node, Receiver, Reception};
-use crate::watch::{Outcome, Watch};
+use crate::watch::{Totals, Watch};
 use crate::{interrupt, number, progress};
 
 /// Outlines every scan that arrives in a folder: each folder, NIfTI, NRRD or zip file directly in it, and DICOM files that lie there loose by
@@ -112,7 +112,7 @@ pub fn listen(args: ListenArgs) -> Result<ExitCode> {
     Ok(code(outcome?))
 }
 
-fn code(outcome: Outcome) -> ExitCode {
+fn code(outcome: Totals) -> ExitCode {
     progress::note(&format!("{} outlined, {} not", outcome.done, outcome.failed));
     if outcome.failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

@@ -78,7 +78,7 @@ impl Watch {
     ///
     /// # Errors
     /// A folder, weights or a device that cannot be used; another watch on the folder.
-    pub fn run(self) -> Result<Outcome> {
+    pub fn run(self) -> Result<Totals> {
         let stop = interrupt::flag()?;
         if !self.folder.is_dir() {
             bail!("{}: is no folder", self.folder.display());
@@ -107,7 +107,7 @@ impl Watch {
 
 /// What came of a watch.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Outcome {
+pub struct Totals {
     /// Scans that were outlined.
     pub done: usize,
     /// Scans that could not be, and results that could not be sent.
@@ -130,7 +130,7 @@ impl Watcher {
         self.stop.load(Ordering::Relaxed)
     }
 
-    fn run(&mut self) -> Result<Outcome> {
+    fn run(&mut self) -> Result<Totals> {
         let mut away = false;
         while !self.stopped() {
             match arrivals::list(&self.watch.folder, &mut self.kinds) {
@@ -155,7 +155,7 @@ impl Watcher {
                 std::thread::sleep(Duration::from_millis(20));
             }
         }
-        Ok(Outcome { done: self.done, failed: self.failed })
+        Ok(Totals { done: self.done, failed: self.failed })
     }
 
     /// Does what is complete; whether something else is still on its way.

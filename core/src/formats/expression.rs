@@ -35,7 +35,7 @@ pub enum ExpressionError {
     Syntax {
         /// The rule.
         rule: String,
-        /// Where.
+        /// What stands there.
         at: String,
         /// What should stand there.
         expected: &'static str,

@@ -34,7 +34,7 @@ pub trait Helpers {
     fn start(&mut self);
 
     /// What one of them has to say, if any does.
-    fn hear(&mut self) -> Option<(usize, HelperWord)>;
+    fn receive(&mut self) -> Option<(usize, HelperWord)>;
 
     /// Asks one for something; see [`Helper::answer`].
     fn ask(&mut self, helper: usize, question: Vec<u8>);
@@ -102,15 +102,15 @@ impl<H: Helpers> Crew<H> {
         Self { own, helpers, at_work, warnings, submitted: 0, heard: Instant::now(), silence: LONGEST_SILENCE }
     }
 
-    fn hear(&mut self) {
-        while let Some((helper, word)) = self.helpers.hear() {
+    fn receive(&mut self) {
+        while let Some((helper, word)) = self.helpers.receive() {
             match word {
                 HelperWord::Ready => {
                     self.at_work.insert(helper, VecDeque::new());
                 }
                 HelperWord::Answer(message) => self.accept(helper, &message),
                 HelperWord::Ended => self.take_back(helper),
-                HelperWord::Lost(reason) => self.lose(helper, &reason),
+                HelperWord::Lost(reason) => self.drop_helper(helper, &reason),
             }
         }
         let gap = self.heard.elapsed().min(LONGEST_GAP);
@@ -122,7 +122,7 @@ impl<H: Helpers> Crew<H> {
                 silent.extend((job.waited > self.silence).then_some(helper));
             }
         }
-        silent.into_iter().for_each(|helper| self.lose(helper, "they no longer answer"));
+        silent.into_iter().for_each(|helper| self.drop_helper(helper, "they no longer answer"));
     }
 
     fn accept(&mut self, helper: usize, message: &[u8]) {
@@ -134,7 +134,7 @@ impl<H: Helpers> Crew<H> {
                     self.own.take_over(finished);
                 }
             }
-            Err(error) => self.lose(helper, &error.to_string()),
+            Err(error) => self.drop_helper(helper, &error.to_string()),
         }
     }
 
@@ -145,7 +145,7 @@ impl<H: Helpers> Crew<H> {
         }
     }
 
-    fn lose(&mut self, helper: usize, reason: &str) {
+    fn drop_helper(&mut self, helper: usize, reason: &str) {
         tracing::warn!("helper {helper} is lost: {reason}");
         self.helpers.dismiss(helper);
         self.take_back(helper);
@@ -205,7 +205,7 @@ impl<H: Helpers> Engine for Crew<H> {
     }
 
     fn poll(&mut self, wait: Wait) -> Option<SliceResult> {
-        self.hear();
+        self.receive();
         if wait == Wait::Yes && self.own.is_idle() {
             // Nobody hears a helper while this engine blocks: it does their work, and what they answer later is not missed.
             let helpers: Vec<usize> = self.at_work.keys().copied().collect();

@@ -50,7 +50,7 @@ struct Kept {
 /// What was asked of a slice.
 #[derive(Clone, Debug)]
 enum Asked {
-    /// Probabilities.
+    /// Probabilities of all classes, to be reduced on the processor.
     Probabilities,
     /// Labels, under the network's own attention.
     Labels(LabelRequest),

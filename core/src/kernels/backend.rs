@@ -12,6 +12,9 @@ pub fn computes(x: &Tensor<4>) -> bool {
 }
 
 /// [`convolution::forward`] of tensors on the processor that are in no graph.
+///
+/// # Shapes
+/// `x` `[B, from, H, W]`, `weight` `[to, from, k, k]`; the result `[B, to, rows, columns]` of [`Shape::output`].
 pub fn convolve(x: Tensor<4>, weight: Tensor<4>, stride: usize) -> Tensor<4> {
     let ([batch, from, height, width], [to, _, kernel, _], device) = (x.dims(), weight.dims(), x.device());
     let shape = Shape { batch, channels: [from, to], size: [height, width], kernel, stride };

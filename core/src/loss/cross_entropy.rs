@@ -18,6 +18,9 @@ pub fn true_log_sums(p: &Recalibrated, truth: Tensor<4>) -> Tensor<1> {
 }
 
 /// The loss from [`true_log_sums`]; additive over micro-batches when `voxels` are those of the whole batch.
+///
+/// # Shapes
+/// `log_sums` `[34]` to `[1]`.
 pub fn cross_entropy(log_sums: Tensor<1>, voxels: u64) -> Tensor<1> {
     log_sums.sum() * (-1.0 / voxels.max(1) as f64)
 }

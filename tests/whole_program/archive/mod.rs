@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::support::{Said, data, files_below, program, run, succeed};
-use server::{Archive, Reply, Request, SERIES, STUDY, Shelf};
+use server::{Archive, Reply, Request, SERIES, STUDY, Series};
 
 /// A call of `archive`, without whatever proxy this machine has.
 pub fn archive(command: &str, root: &str) -> Command {
@@ -34,11 +34,11 @@ fn is_whole_series(request: &Request) -> bool {
 }
 
 /// What was retrieved is what lies in the archive, byte by byte.
-fn assert_same(output: &Path, shelf: &Shelf) {
+fn assert_same(output: &Path, series: &Series) {
     let names: Vec<String> = files_below(output).into_iter().collect();
-    let expected: Vec<String> = shelf.0.keys().map(|uid| format!("{SERIES}/{uid}.dcm")).collect();
+    let expected: Vec<String> = series.0.keys().map(|uid| format!("{SERIES}/{uid}.dcm")).collect();
     assert_eq!(names, expected);
-    for (name, bytes) in names.iter().zip(shelf.0.values()) {
+    for (name, bytes) in names.iter().zip(series.0.values()) {
         assert!(std::fs::read(output.join(name)).unwrap() == *bytes, "{name}");
     }
 }
@@ -46,14 +46,14 @@ fn assert_same(output: &Path, shelf: &Shelf) {
 #[test]
 fn a_series_comes_whole_wherever_the_connection_breaks_and_what_came_is_not_asked_for_again() {
     let folder = tempfile::tempdir().unwrap();
-    let shelf = Shelf::new(&folder.path().join("ct"));
-    let length = shelf.message(shelf.0.keys()).len();
+    let series = Series::new(&folder.path().join("ct"));
+    let length = series.message(series.0.keys()).len();
     // Ten places that nobody chose, the first in the first head.
     let mut place = 20_u64;
     for n in 0..10 {
         let cut = usize::try_from(place % length as u64).unwrap();
         place = place.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407) >> 3;
-        let own = shelf.clone();
+        let own = series.clone();
         let server = Archive::answering(move |request| {
             let reply = own.answer(request);
             let is_instance = request.path.contains("/instances/");
@@ -68,7 +68,7 @@ fn a_series_comes_whole_wherever_the_connection_breaks_and_what_came_is_not_aske
         let said = get(&server.root, &output);
         assert_eq!(said.code, Some(0), "cut at {cut}: {said:?}");
         assert!(said.stderr.contains("asked for one by one"), "{}", said.stderr);
-        assert_same(&output, &shelf);
+        assert_same(&output, &series);
         let asked = server.seen().len();
         let again = get(&server.root, &output);
         assert!(again.code == Some(0) && again.stderr.contains("4 of 4 instances"), "{again:?}");
@@ -80,8 +80,8 @@ fn a_series_comes_whole_wherever_the_connection_breaks_and_what_came_is_not_aske
 #[test]
 fn a_series_with_holes_is_never_taken_for_a_whole_one() {
     let folder = tempfile::tempdir().unwrap();
-    let shelf = Shelf::new(&folder.path().join("ct"));
-    let own = shelf.clone();
+    let series = Series::new(&folder.path().join("ct"));
+    let own = series.clone();
     // The list names a slice more than the archive gives.
     let server = Archive::answering(move |request| {
         let mut reply = own.answer(request);
@@ -95,7 +95,7 @@ fn a_series_with_holes_is_never_taken_for_a_whole_one() {
     let said = get(&server.root, &output);
     assert_eq!(said.code, Some(1), "{said:?}");
     assert!(said.stderr.contains("1 of 5 instances of the series did not come"), "{}", said.stderr);
-    assert_same(&output, &shelf);
+    assert_same(&output, &series);
     let mut call = without_proxy(program("segment"));
     call.args(["--from", &server.root, "--study", STUDY, "--device", "cpu", "--output"]).arg(folder.path().join("out"));
     let said = run(&mut call);
@@ -106,8 +106,8 @@ fn a_series_with_holes_is_never_taken_for_a_whole_one() {
 #[test]
 fn odd_messages_are_read_and_told() {
     let folder = tempfile::tempdir().unwrap();
-    let shelf = Shelf::new(&folder.path().join("ct"));
-    let own = shelf.clone();
+    let series = Series::new(&folder.path().join("ct"));
+    let own = series.clone();
     let server = Archive::answering(move |request| {
         if !is_whole_series(request) {
             return own.answer(request);
@@ -118,7 +118,7 @@ fn odd_messages_are_read_and_told() {
             body.extend(bytes);
         }
         body.extend(b"\n--cut here--\nepilogue\n--cut here\n\n");
-        Shelf::reply(body)
+        Series::reply(body)
     });
     let output = folder.path().join("came");
     let said = get(&server.root, &output);
@@ -126,9 +126,9 @@ fn odd_messages_are_read_and_told() {
     for told in ["1 parts of the answer came twice", "1 parts of the answer were no DICOM"] {
         assert!(said.stderr.contains(told), "{}", said.stderr);
     }
-    assert_same(&output, &shelf);
+    assert_same(&output, &series);
     // What is there is never replaced.
-    let file = output.join(format!("{SERIES}/{}.dcm", shelf.0.keys().next().unwrap()));
+    let file = output.join(format!("{SERIES}/{}.dcm", series.0.keys().next().unwrap()));
     std::fs::write(&file, "mine").unwrap();
     let said = get(&server.root, &output);
     assert!(said.code == Some(1) && said.stderr.contains("is there already"), "{said:?}");
@@ -172,11 +172,11 @@ fn refusals_are_sentences_and_a_token_is_in_none_of_them() {
 #[test]
 fn what_passes_is_waited_for_and_a_token_goes_nowhere_else() {
     let folder = tempfile::tempdir().unwrap();
-    let shelf = Shelf::new(&folder.path().join("ct"));
+    let series = Series::new(&folder.path().join("ct"));
     let server = Archive::answering(move |request| match request.before {
         0 => Reply::new(503, "text/plain", "").with("Retry-After", "1"),
-        1 => shelf.answer(request).cut(1),
-        _ => shelf.answer(request),
+        1 => series.answer(request).cut(1),
+        _ => series.answer(request),
     });
     let token = folder.path().join("token");
     std::fs::write(&token, "Basic dXNlcjpwYXNz\n").unwrap();
@@ -226,10 +226,10 @@ fn lists_are_tables_with_names_as_people_write_them() {
 #[test]
 fn a_series_is_outlined_from_the_archive_and_the_structures_go_back() {
     let folder = tempfile::tempdir().unwrap();
-    let shelf = Shelf::new(&folder.path().join("ct"));
+    let series = Series::new(&folder.path().join("ct"));
     let server = Archive::answering(move |request| match request.method.as_str() {
         "POST" => Reply::new(200, "application/dicom+json", ""),
-        _ => shelf.answer(request),
+        _ => series.answer(request),
     });
     let mut call = without_proxy(program("segment"));
     call.args([
@@ -262,9 +262,9 @@ fn a_series_is_outlined_from_the_archive_and_the_structures_go_back() {
 #[test]
 fn what_is_not_kept_is_told_with_its_reason() {
     let folder = tempfile::tempdir().unwrap();
-    let shelf = Shelf::new(&folder.path().join("ct"));
+    let series = Series::new(&folder.path().join("ct"));
     let file = folder.path().join("one.dcm");
-    std::fs::write(&file, shelf.0.values().next().unwrap()).unwrap();
+    std::fs::write(&file, series.0.values().next().unwrap()).unwrap();
     let conflict = std::fs::read(data("dicomweb/conflict.json")).unwrap();
     for (reply, sentence) in [
         (Reply::json(conflict).with("X", "y"), "failure reason 0110"),

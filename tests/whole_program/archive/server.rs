@@ -159,9 +159,9 @@ fn write(stream: &mut TcpStream, reply: &Reply) -> Option<()> {
 
 /// The CT of four slices, as files by UID.
 #[derive(Clone)]
-pub struct Shelf(pub BTreeMap<String, Vec<u8>>);
+pub struct Series(pub BTreeMap<String, Vec<u8>>);
 
-impl Shelf {
+impl Series {
     pub fn new(folder: &Path) -> Self {
         let files = unpack_identified(folder);
         let named = |(n, path)| (format!("{INSTANCE}.{}", n + 1), std::fs::read::<&std::path::PathBuf>(path).unwrap());

@@ -12,7 +12,7 @@ use whole_program_tests::{left_out, wait};
 use super::chromium::SHIFT;
 use super::*;
 use crate::archive::orthanc::{MISSING, NO_PYDICOM, Orthanc, centres, read_back};
-use crate::archive::server::{Archive, Reply, Request, SERIES, STUDY, Shelf};
+use crate::archive::server::{Archive, Reply, Request, SERIES, STUDY, Series};
 use crate::support::{files_below, unpack_identified};
 
 /// A copy of the page with a configuration of its host.
@@ -111,8 +111,8 @@ fn a_link_opens_a_study_of_a_real_archive_and_what_was_corrected_goes_back_to_it
 
 /// An archive of four slices beside the page.
 fn beside(page: &Path, folder: &Path, change: impl Fn(&Request, Reply) -> Reply + Send + Sync + 'static) -> Archive {
-    let shelf = Shelf::new(&folder.join("ct"));
-    Archive::beside(Some(page.to_path_buf()), move |request| change(request, shelf.answer(request)))
+    let series = Series::new(&folder.join("ct"));
+    Archive::beside(Some(page.to_path_buf()), move |request| change(request, series.answer(request)))
 }
 
 fn is_whole_series(request: &Request) -> bool {
@@ -208,9 +208,9 @@ fn a_connection_that_breaks_a_server_that_restarts_and_a_tab_that_is_reloaded_en
 fn a_page_reaches_no_other_origin_unless_it_was_built_for_it() {
     let Some(stage) = stage() else { return };
     let folder = TempDir::new().unwrap();
-    let shelf = Shelf::new(&folder.path().join("ct"));
+    let series = Series::new(&folder.path().join("ct"));
     let other = Archive::answering(move |request| {
-        shelf.answer(request).with("Access-Control-Allow-Origin", "*").with("Access-Control-Allow-Headers", "*")
+        series.answer(request).with("Access-Control-Allow-Origin", "*").with("Access-Control-Allow-Headers", "*")
     });
     let page = hosted(&stage, folder.path(), &other.root);
     let host = Host::of(&page);

@@ -309,8 +309,8 @@ fn a_network_learns_in_the_page() {
     // The tab "Learn" and the button "Start" in a window of 1280 by 720.
     browser.click([1217, 96]);
     browser.click([1003, 419]);
-    browser.wait_for(&format!("{STATUS}.lesson?.length >= 60"));
-    let losses: Vec<[Option<f64>; 3]> = serde_json::from_value(status(&mut browser)["lesson"].clone()).unwrap();
+    browser.wait_for(&format!("{STATUS}.demo_training?.length >= 60"));
+    let losses: Vec<[Option<f64>; 3]> = serde_json::from_value(status(&mut browser)["demo_training"].clone()).unwrap();
     // The region loss counts from the first step; the others come later.
     let mean =
         |losses: &[[Option<f64>; 3]]| losses.iter().map(|step| step[2].unwrap()).sum::<f64>() / losses.len() as f64;

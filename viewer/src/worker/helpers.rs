@@ -145,7 +145,7 @@ impl Helpers for WebHelpers {
         }
     }
 
-    fn hear(&mut self) -> Option<(usize, HelperWord)> {
+    fn receive(&mut self) -> Option<(usize, HelperWord)> {
         self.words.borrow_mut().pop_front()
     }
 

@@ -6,7 +6,7 @@ use super::repairs::Repairs;
 /// Which series is read, and what may be mended of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SeriesRequest {
-    /// Which.
+    /// Which of several series.
     pub choice: SeriesChoice,
     /// What may be mended.
     pub repairs: Repairs,

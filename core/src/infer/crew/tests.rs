@@ -55,7 +55,7 @@ impl Helpers for Shared {
         }
     }
 
-    fn hear(&mut self) -> Option<(usize, HelperWord)> {
+    fn receive(&mut self) -> Option<(usize, HelperWord)> {
         let mut bench = self.0.borrow_mut();
         if let Some(word) = bench.words.pop_front() {
             return Some(word);
@@ -213,7 +213,7 @@ fn whoever_waits_does_not_wait_for_helpers() {
     for slice in 0..6 {
         crew.submit(request(slice));
     }
-    crew.hear();
+    crew.receive();
     crew.hand_out();
     shared.0.borrow_mut().instead = (1..100).map(|n| (n, None)).collect();
     let mut slices: Vec<usize> = std::iter::from_fn(|| crew.poll(Wait::Yes)).map(|result| result.slice).collect();

@@ -9,7 +9,7 @@ use web_time::Instant;
 pub enum Kind {
     /// Weights into the order of their use.
     Weights,
-    /// Convolutions.
+    /// Convolutions on the way forward.
     Forward,
     /// Statistics, normalisations, shortcuts and ReLU.
     Normalisation,

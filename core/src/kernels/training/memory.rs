@@ -15,7 +15,7 @@ pub struct BatchMaps {
 }
 
 impl BatchMaps {
-    /// Slices.
+    /// How many slices the batch has.
     pub fn count(&self) -> usize {
         self.values.len() / self.shape.len()
     }

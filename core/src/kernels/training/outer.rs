@@ -13,7 +13,7 @@ pub struct OuterProducts<'a, const GRADIENT_STEP: usize, const INPUT_STEP: usize
     pub gradients: &'a G,
     /// The pixels of a row of inputs.
     pub inputs: &'a I,
-    /// Rows.
+    /// Rows of the band.
     pub rows: std::ops::Range<usize>,
     /// Pixels of a row.
     pub width: usize,

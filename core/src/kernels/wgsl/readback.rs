@@ -21,7 +21,7 @@ const FAILED: u8 = 2;
 enum Content {
     /// Of how many results, and of which input matrix.
     Labels(usize, [usize; 2]),
-    /// Pixels.
+    /// Of this many pixels.
     Probabilities(usize),
 }
 

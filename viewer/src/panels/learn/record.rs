@@ -5,7 +5,7 @@ use web_time::{Duration, Instant};
 
 use crate::worker::{LearnEvaluation, LearnEvent, LearnPlan, LearnSettings, LearnUpdate};
 
-/// Start weights, phantoms and order of a lesson, unless another seed is asked for: runs with other switches are compared, and
+/// Start weights, phantoms and order of a demo training, unless another seed is asked for: runs with other switches are compared, and
 /// all else should be equal.
 const SEED: u64 = 7;
 

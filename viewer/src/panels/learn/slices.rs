@@ -30,8 +30,8 @@ pub fn pictures(ui: &mut Ui, plan: &LearnPlan, evaluation: &LearnEvaluation) {
     let size = vec2(LABELS + columns as f32 * (side + GAP), height);
     let (area, _) = ui.allocate_exact_size(size, Sense::hover());
     let texture = ui.ctx().load_texture_cached(
-        "slices of the lesson",
-        Id::unique("slices of the lesson"),
+        "slices of the demo training",
+        Id::unique("slices of the demo training"),
         compose(plan, evaluation),
         TextureOptions::NEAREST,
     );

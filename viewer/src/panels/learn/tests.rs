@@ -129,8 +129,8 @@ fn the_last_run_stays_to_compare_with_and_late_news_change_nothing() {
     tell(&mut state, 1, LearnUpdate::Step { step: 31, losses: [None; 3] });
     assert!(state.panels.side.learn.current.is_none());
     teach(&mut state, 2, 5);
-    let lesson = &state.panels.side.learn;
-    let (now, grey) = (lesson.current.as_ref().unwrap(), lesson.grey().unwrap());
+    let learn = &state.panels.side.learn;
+    let (now, grey) = (learn.current.as_ref().unwrap(), learn.grey().unwrap());
     assert_eq!((now.done(), grey.done(), grey.evaluations.len()), (5, 30, 4));
     assert_eq!(label(&grey.settings), "attention, HPA by source and region");
     assert_eq!(label(&now.settings), "no attention, HPA by source and region");

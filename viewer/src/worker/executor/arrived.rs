@@ -7,7 +7,7 @@ use super::content::Named;
 /// Which slices are decoded as soon as they are there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Decoding {
-    /// None.
+    /// Nothing is decoded early.
     #[default]
     None,
     /// Those that take no more memory then: of several series that lie in a folder compressed, one is read.

@@ -54,7 +54,7 @@ fn dice(slices: &[LearnSlice], answers: &[LearnAnswer]) -> f64 {
 }
 
 #[test]
-fn a_short_lesson_lowers_the_loss_and_finds_organs_that_untrained_weights_do_not() {
+fn a_short_demo_training_lowers_the_loss_and_finds_organs_that_untrained_weights_do_not() {
     let updates = run(task(settings(), small()));
     let losses: Vec<[Option<f32>; 3]> = updates
         .iter()

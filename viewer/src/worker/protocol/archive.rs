@@ -27,7 +27,7 @@ impl std::fmt::Debug for Access {
 /// Series of a study in an archive, to be opened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArchiveSeries {
-    /// Where.
+    /// The archive, and what it is asked with.
     pub access: Access,
     /// StudyInstanceUID.
     pub study: String,
@@ -40,7 +40,7 @@ pub struct ArchiveSeries {
 pub enum ArchiveCommand {
     /// A part of its studies.
     Studies {
-        /// Which.
+        /// What the studies have to match.
         query: StudyQuery,
         /// The part.
         page: Page,
@@ -67,7 +67,7 @@ pub enum ArchiveCommand {
 /// What came of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ArchiveAnswer {
-    /// Studies.
+    /// A page of the list of studies.
     Studies {
         /// Those that were asked for.
         rows: Vec<StudyRow>,

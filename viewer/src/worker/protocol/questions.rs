@@ -78,7 +78,7 @@ pub struct DoubtfulOrgan {
     pub label: u8,
     /// The organ of that number.
     pub organ: String,
-    /// ml.
+    /// How large it is.
     pub volume_ml: f64,
     /// Median HU.
     pub median_hu: f64,

@@ -72,7 +72,7 @@ pub struct BatchMaps {
     pub channels: usize,
     /// Rows and columns.
     pub size: [usize; 2],
-    /// Slices.
+    /// How many slices the batch has.
     pub slices: usize,
 }
 

@@ -8,7 +8,7 @@ fn start(run: u64) -> Command {
     Command::Learn(LearnCommand::Start { run, settings })
 }
 
-/// Steps until the lesson says something; what it says.
+/// Steps until the training says something; what it says.
 fn news(rig: &mut Rig) -> LearnEvent {
     let events = rig.until(|e| matches!(e, Event::Learn(_)));
     let learn = events.into_iter().find_map(|e| if let Event::Learn(event) = e { Some(event) } else { None });
@@ -23,7 +23,7 @@ fn scans_made(rig: &mut Rig) -> (u64, usize) {
 }
 
 #[test]
-fn a_lesson_is_held_goes_on_is_started_anew_and_ends_when_asked() {
+fn a_demo_training_runs_goes_on_is_started_anew_and_ends_when_asked() {
     let mut rig = Rig::new();
     rig.tell(start(1));
     assert_eq!(scans_made(&mut rig), (1, 1));
