@@ -125,8 +125,8 @@ mod tests {
         let names: Vec<_> = reached.iter().map(|path| path.to_str().unwrap()).collect();
         let wanted = [
             "a/src/lib.rs",
-            "a/src/one.rs",
             "a/src/one/below.rs",
+            "a/src/one.rs",
             "a/src/tests.rs",
             "a/src/two/mod.rs",
             "b/src/main.rs",
