@@ -101,7 +101,9 @@ fn card(seg: &ReportInput, number: usize, k: usize) -> Result<String, ReportErro
     let region = region.map(|(r, p)| format!("<span>{} {p:.2}</span>", escape(r.name()))).unwrap_or_default();
     let mut out = format!(
         "<figure class=\"card\" id=\"a{number}\">\n<figcaption><span class=\"n\">{number}</span><b>z {position} mm</b>\
-         <span>slice {k}</span>{}<span class=\"end\">{}</span></figcaption>\n",
+         <span>slice {} of {}</span>{}<span class=\"end\">{}</span></figcaption>\n",
+        k + 1,
+        seg.ct.geometry.size[2],
         region,
         window.name()
     );
