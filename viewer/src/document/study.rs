@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use attention_anatomy::anatomy::{ORGAN_COUNT, OrganSet};
+use attention_anatomy::anatomy::{ORGAN_COUNT, Organ, OrganSet};
 use attention_anatomy::infer::SliceAnatomy;
 use attention_anatomy::metrics::OrganMetrics;
 use attention_anatomy::volume::{CtVolume, Geometry};
@@ -75,15 +75,33 @@ pub struct Reference {
 pub struct WhatIf {
     /// Canonical slice.
     pub slice: usize,
-    /// The vector; all ones is attention switched off.
+    /// The vector that was asked for last; all ones is attention switched off.
     pub attention: [f32; ORGAN_COUNT],
     /// Number of the question that is under way.
     pub asked: u64,
-    /// Labels of the slice under it, once the answer is there.
+    /// What the network says of the slice by its own attention, before any clean-up: asked for first.
+    pub own: Option<Vec<u8>>,
+    /// What it says under the vector, before any clean-up.
+    pub answer: Option<Vec<u8>>,
+    /// The network's labels, changed where the vector changes what it says. Once the answer is there.
     pub labels: Option<Vec<u8>>,
+    /// The revision of the labels that these follow.
+    pub revision: u64,
 }
 
 impl Study {
+    /// Organs that the picture of an axial slice outlines; under a what-if, those of the what-if.
+    pub fn outlined_on(&self, slice: usize) -> OrganSet {
+        let asked = self.what_if.as_ref().filter(|what_if| what_if.slice == slice);
+        match asked.and_then(|what_if| what_if.labels.as_deref()) {
+            Some(labels) => labels.iter().filter_map(|&label| Organ::from_label(label)).collect(),
+            None => {
+                let is_there = |organ| self.labels.voxels_on_slices(organ).get(slice).is_some_and(|&voxels| voxels > 0);
+                Organ::ALL.into_iter().filter(|&organ| is_there(organ)).collect()
+            }
+        }
+    }
+
     /// A CT that was just opened, without labels.
     pub fn new(number: u64, name: String, ct: Arc<CtVolume>, key: CtKey) -> Self {
         let size = ct.geometry.size;

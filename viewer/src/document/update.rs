@@ -106,9 +106,8 @@ impl Document {
             | Event::RunCancelled { .. }
             | Event::RunFailed { .. } => {}
             Event::Answer { number, slice, labels } => {
-                let what_if = self.study.as_mut().and_then(|s| s.what_if.as_mut());
-                if let Some(what_if) = what_if.filter(|w| w.asked == number && w.slice == slice) {
-                    what_if.labels = Some(labels);
+                if let Some(study) = self.study.as_mut() {
+                    study.what_if_answered(number, slice, labels);
                 }
             }
             Event::Compared { number, metrics } => self.compared(number, metrics),

@@ -3,6 +3,10 @@
 //!
 //! The user's wish holds for whatever slice is on screen: it is put to the worker again when the slice changes. While a bar
 //! is dragged, questions go out at most every [`PAUSE`] seconds, and the last answer stays on screen until the next.
+//!
+//! The labels on screen were cleaned up over the whole volume, and an answer is not: what the clean-up took away would come back under any
+//! vector, as if attention had held it back. So each slice is asked about twice, first by the network's own attention, and only where the
+//! two answers differ does a label change.
 
 use attention_anatomy::anatomy::{ORGAN_COUNT, Organ};
 
@@ -78,25 +82,69 @@ impl Document {
             study.what_if = None;
             return None;
         };
-        let attention = if wish.is_on() { wish.vector(&own) } else { [1.0; ORGAN_COUNT] };
-        let mut last = None;
-        if let Some(what_if) = study.what_if.as_mut().filter(|w| w.slice == slice) {
-            if what_if.attention == attention {
-                return None;
+        let mut attention = if wish.is_on() { wish.vector(&own) } else { [1.0; ORGAN_COUNT] };
+        let (mut said_by_own, mut last) = (None, None);
+        match study.what_if.as_mut().filter(|what_if| what_if.slice == slice) {
+            None => attention = own,
+            Some(what_if) if what_if.own.is_none() => return None,
+            Some(what_if) => {
+                if what_if.attention == attention {
+                    study.lay_answer_over_labels();
+                    return None;
+                }
+                let waited = now - wish.asked_at;
+                if (0.0..PAUSE).contains(&waited) {
+                    return Some(PAUSE - waited);
+                }
+                (said_by_own, last) = (what_if.own.take(), what_if.labels.take());
             }
-            let waited = now - wish.asked_at;
-            if (0.0..PAUSE).contains(&waited) {
-                return Some(PAUSE - waited);
-            }
-            last = what_if.labels.take();
         }
         wish.asked_at = now;
         let enabled = study.enabled;
-        let number = outbox.next_number();
-        study.what_if = Some(WhatIf { slice, attention, asked: number, labels: last });
-        outbox.send(Command::Ask(Ask { number, slice, attention, enabled }));
+        let asked = outbox.next_number();
+        let revision = study.labels.layer().revision();
+        study.what_if =
+            Some(WhatIf { slice, attention, asked, own: said_by_own, answer: None, labels: last, revision });
+        outbox.send(Command::Ask(Ask { number: asked, slice, attention, enabled }));
         None
     }
+}
+
+impl Study {
+    /// The answer to a question, unless a newer one was asked since.
+    pub(super) fn what_if_answered(&mut self, number: u64, slice: usize, labels: Vec<u8>) {
+        let Some(what_if) = self.what_if.as_mut().filter(|w| w.asked == number && w.slice == slice) else { return };
+        if what_if.own.is_none() {
+            // Whoever wishes what is so anyway has both answers at once.
+            what_if.answer = Some(labels.clone());
+            what_if.own = Some(labels);
+        } else {
+            (what_if.answer, what_if.labels) = (Some(labels), None);
+            self.lay_answer_over_labels();
+        }
+    }
+
+    /// Makes the labels of the what-if, and again where those that it starts from have changed.
+    fn lay_answer_over_labels(&mut self) {
+        let revision = self.labels.layer().revision();
+        let Some(what_if) = self.what_if.as_ref() else { return };
+        if what_if.labels.is_some() && what_if.revision == revision {
+            return;
+        }
+        let (Some(own), Some(answer)) = (&what_if.own, &what_if.answer) else { return };
+        let from = beneath_edits(self, what_if.slice).zip(own.iter().zip(answer));
+        let labels = from.map(|(network, (own, answer))| if own == answer { network } else { *answer }).collect();
+        if let Some(what_if) = self.what_if.as_mut() {
+            (what_if.labels, what_if.revision) = (Some(labels), revision);
+        }
+    }
+}
+
+/// The network's labels of a slice, whatever was edited over them.
+fn beneath_edits(study: &Study, slice: usize) -> impl Iterator<Item = u8> {
+    let under = study.labels.under_edits(slice);
+    let network = move |n: usize| under.and_then(|under| under.get(n).copied()).filter(|&label| label != NOT_EDITED);
+    study.labels.layer().slice(slice).iter().enumerate().map(move |(n, &shown)| network(n).unwrap_or(shown))
 }
 
 /// Voxels that an organ wins and loses on the slice.
@@ -114,11 +162,8 @@ pub struct Change {
 pub fn changes(study: &Study) -> Option<Vec<Change>> {
     let what_if = study.what_if.as_ref()?;
     let new = what_if.labels.as_deref()?;
-    let shown = study.labels.layer().slice(what_if.slice);
-    let under = study.labels.under_edits(what_if.slice);
     let mut counts = [[0u32; 2]; u8::MAX as usize + 1];
-    for (n, (&new, &shown)) in new.iter().zip(shown).enumerate() {
-        let old = under.and_then(|u| u.get(n).copied()).filter(|&u| u != NOT_EDITED).unwrap_or(shown);
+    for (&new, old) in new.iter().zip(beneath_edits(study, what_if.slice)) {
         if old != new {
             counts[usize::from(new)][0] += 1;
             counts[usize::from(old)][1] += 1;

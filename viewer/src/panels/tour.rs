@@ -14,6 +14,8 @@ use crate::theme;
 pub struct Tour {
     /// The step that is on.
     step: Option<usize>,
+    /// The organ that was chosen before: whoever takes the brush afterwards does not paint that of the tour.
+    selected: Option<Organ>,
     /// A menu or a text field has the keyboard first.
     is_behind: bool,
 }
@@ -127,6 +129,9 @@ impl Tour {
     /// Begins the tour.
     fn start(&mut self, cx: &mut Context<'_>) {
         cx.document.preferences.tour_seen = true;
+        if self.step.is_none() {
+            self.selected = cx.document.view.selected;
+        }
         self.go(cx, Some(0));
     }
 
@@ -144,6 +149,7 @@ impl Tour {
             }
             None => {
                 cx.document.view.overlay = Overlay::None;
+                cx.document.view.selected = self.selected;
                 cx.document.wish.reset();
             }
         }

@@ -385,7 +385,9 @@ fn what_if_labels_take_the_place_of_their_slice_alone() {
     let style = &mut state.view.styles[Organ::Liver.index()];
     (style.colour, style.opacity, style.outline) = ([255, 0, 0], 1.0, false);
     let labels = Some(vec![Organ::Liver.label(); SIZE[0] * SIZE[1]]);
-    state.study.as_mut().unwrap().what_if = Some(WhatIf { slice: 9, attention: [1.0; 33], asked: 1, labels });
+    let (own, answer, revision) = (None, None, 0);
+    state.study.as_mut().unwrap().what_if =
+        Some(WhatIf { slice: 9, attention: [1.0; 33], asked: 1, own, answer, labels, revision });
     state.view.cursor[2] = 9;
     let mut rig = Rig::new(state);
     let red = |p| p == [255, 0, 0];

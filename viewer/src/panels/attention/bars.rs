@@ -25,6 +25,8 @@ pub struct Bars<'a> {
     pub known: OrganSet,
     /// Colours, by organ.
     pub colours: &'a dyn Fn(Organ) -> [u8; 3],
+    /// Organs that are outlined on this slice: their names are bright.
+    pub outlined: OrganSet,
     /// The organ that is highlighted.
     pub selected: Option<Organ>,
     /// The largest value first, rather than in the order of the table.
@@ -50,12 +52,21 @@ impl Bars<'_> {
         organs
     }
 
-    /// Draws them.
-    pub fn show(&self, ui: &mut Ui) -> Option<Done> {
+    /// Draws them, and scrolls to that of an organ that was chosen since it was last scrolled to one.
+    pub fn show(&self, ui: &mut Ui, scrolled_to: &mut Option<Organ>) -> Option<Done> {
         let mut done = None;
         ui.spacing_mut().item_spacing.y = 0.0;
+        let before = scrolled_to.take();
         for organ in self.order() {
+            let at = ui.cursor().top();
             done = self.row(ui, organ).or(done);
+            // Chosen elsewhere: its bar may stand below all that are seen.
+            if self.selected == Some(organ) {
+                if before != self.selected {
+                    ui.scroll_to_rect(Rect::from_x_y_ranges(ui.max_rect().x_range(), at..=ui.cursor().top()), None);
+                }
+                *scrolled_to = self.selected;
+            }
         }
         focus::keep_in_sight(ui);
         done
@@ -79,7 +90,8 @@ impl Bars<'_> {
             self.paint(ui, organ, value, rect, bar.shrink2(vec2(2.0, 4.0)), &response);
         }
         let (shown, own) = (scale::number(value), scale::number(self.own[organ.index()]));
-        let hint = format!("{organ}: {shown} (the network says {own})\nDrag to ask what if");
+        let outlined = if self.outlined.contains(organ) { "outlined" } else { "not outlined" };
+        let hint = format!("{organ}: {shown} (the network says {own}), {outlined} on this slice\nDrag to ask what if");
         response.on_hover_text(hint);
         match () {
             () if changed => Some(Done::Set(organ, value)),
@@ -98,8 +110,10 @@ impl Bars<'_> {
         let ink = visuals.text_color();
         let colour = (self.colours)(organ);
         swatch(ui, Rect::from_center_size(pos2(rect.left() + 7.0, rect.center().y), vec2(9.0, 9.0)), colour, false);
-        let name = elided(ui, &short_name(organ), TextStyle::Small, ink, NAME - 18.0);
-        painter.galley(pos2(rect.left() + 16.0, rect.center().y - name.size().y / 2.0), name, ink);
+        let outlined = self.outlined.contains(organ);
+        let name_ink = if outlined { visuals.strong_text_color() } else { visuals.weak_text_color() };
+        let name = elided(ui, &short_name(organ), TextStyle::Small, name_ink, NAME - 18.0);
+        painter.galley(pos2(rect.left() + 16.0, rect.center().y - name.size().y / 2.0), name, name_ink);
 
         painter.rect_filled(bar, CornerRadius::same(2), visuals.extreme_bg_color);
         let x = |v: f32| egui::lerp(bar.x_range(), self.scale.place(v));

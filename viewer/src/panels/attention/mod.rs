@@ -10,7 +10,7 @@ mod bars;
 mod removed;
 mod uncertain;
 
-use attention_anatomy::anatomy::{ORGAN_COUNT, Region};
+use attention_anatomy::anatomy::{ORGAN_COUNT, Organ, Region};
 use attention_anatomy::infer::SliceAnatomy;
 use attention_anatomy::report::region_order_warnings;
 use egui::{Align2, CornerRadius, Rect, RichText, Sense, Stroke, StrokeKind, TextStyle, Ui, pos2, vec2};
@@ -27,7 +27,7 @@ use crate::{focus, theme};
 const SURE: f32 = 0.5;
 
 /// Height of what stands below the bars, and the least that the bars are given.
-const BELOW_BARS: f32 = 222.0;
+const BELOW_BARS: f32 = 240.0;
 const SHORTEST_BARS: f32 = 190.0;
 
 /// The panel.
@@ -35,6 +35,8 @@ const SHORTEST_BARS: f32 = 190.0;
 pub struct Attention {
     /// Bars in the order of the table, rather than the largest first.
     by_anatomy: bool,
+    /// The organ whose bar was last scrolled to.
+    shown: Option<Organ>,
     scores: uncertain::Scores,
     /// What is odd about the order of the regions, and the revision of the slices that it was found from.
     warnings: (u64, Vec<String>),
@@ -219,22 +221,26 @@ fn outcome(ui: &mut Ui, study: Option<&Study>) {
     ui.add_space(4.0);
 }
 
-fn values(panel: &Attention, ui: &mut Ui, cx: &mut Context<'_>, own: [f32; 33]) {
+fn values(panel: &mut Attention, ui: &mut Ui, cx: &mut Context<'_>, own: [f32; 33]) {
     let known = cx.document.model.known();
     let styles = cx.document.view.styles;
+    let slice = cx.document.view.slice();
+    let outlined = cx.document.study.as_ref().map(|study| study.outlined_on(slice)).unwrap_or_default();
     let bars = bars::Bars {
         values: cx.document.wish.vector(&own),
         own,
         scale: cx.arrangement.scale(cx.document),
         known,
         colours: &|organ| styles[organ.index()].colour,
+        outlined,
         selected: cx.document.view.selected,
         sorted: !panel.by_anatomy,
     };
     // What stands below the bars should be seen without scrolling wherever the window is tall enough.
     let height = (ui.clip_rect().bottom() - ui.cursor().top() - BELOW_BARS).max(SHORTEST_BARS);
     let scroll = egui::ScrollArea::vertical().id_salt("bars").max_height(height).auto_shrink([false, true]);
-    let done = scroll.show(ui, |ui| bars.show(ui)).inner;
+    let done = scroll.show(ui, |ui| bars.show(ui, &mut panel.shown)).inner;
+    ui.add(egui::Label::new(RichText::new("Bright names: outlined on this slice.").small().weak()).wrap());
     let unlearned = ORGAN_COUNT - known.len();
     if unlearned > 0 {
         let organs = if unlearned == 1 {
