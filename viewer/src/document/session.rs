@@ -8,7 +8,10 @@ use crate::worker::{Command, WeightsInfo};
 
 impl Document {
     /// Has the worker write a session file: labels, edits and settings of the open study, without voxels of the CT.
-    pub fn save_session(&self, outbox: &mut Outbox) {
+    pub fn save_session(&mut self, outbox: &mut Outbox) {
+        if let Some(study) = &mut self.study {
+            study.labels.finish();
+        }
         if let Some((head, labels)) = self.session() {
             outbox.send(Command::SaveSession { head: Box::new(head), labels });
         }

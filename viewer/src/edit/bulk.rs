@@ -78,6 +78,12 @@ impl LabelStore {
         self.bulk.is_some()
     }
 
+    /// Ends an edit of many voxels at once, however long it takes: what is saved or exchanged must not be half of the labels before and
+    /// half of those after.
+    pub fn finish(&mut self) {
+        self.advance(Duration::MAX);
+    }
+
     /// How many labels an edit of many voxels has changed, or how many voxels a structure has that was made, once it is over; `None` where
     /// it was given up. Asked once.
     pub fn take_finished(&mut self) -> Option<usize> {

@@ -114,9 +114,8 @@ fn show(ui: &mut egui::Ui, cx: &mut Context<'_>, order: &mut Order) {
         return;
     }
     head(ui, cx);
-    if cx.document.study.as_ref().and_then(|s| s.reference.as_ref()).is_some_and(|r| r.asked.is_none())
-        && !cx.document.run.is_active()
-    {
+    let not_yet = |s: &&Study| s.reference.as_ref().is_some_and(|r| r.asked.is_none()) && !s.labels.is_busy();
+    if cx.document.study.as_ref().filter(not_yet).is_some() && !cx.document.run.is_active() {
         measure(cx.document, cx.outbox);
     }
     ui.separator();
@@ -133,12 +132,14 @@ fn head(ui: &mut egui::Ui, cx: &mut Context<'_>) {
     if ui.checkbox(&mut shown, "Show where they differ").changed() {
         cx.document.view.overlay = if shown { Overlay::Difference } else { Overlay::None };
     }
+    // Labels that are being laid over others are neither of the two: not to be measured, nor kept as a reference.
+    let settled = cx.document.study.as_ref().is_some_and(|study| !study.labels.is_busy());
     ui.horizontal_wrapped(|ui| {
-        if ui.button("Measure again").clicked() {
+        if ui.add_enabled(settled, egui::Button::new("Measure again")).clicked() {
             measure(cx.document, cx.outbox);
         }
         let hint = "The reference becomes the labels to work on, and the labels the reference. Undo takes it back.";
-        if ui.button("Swap").on_hover_text(hint).clicked() {
+        if ui.add_enabled(settled, egui::Button::new("Swap")).on_hover_text(hint).clicked() {
             swap(cx.document);
         }
         if ui.button("Open another...").clicked() {
@@ -154,7 +155,7 @@ fn head(ui: &mut egui::Ui, cx: &mut Context<'_>) {
 fn freshness(ui: &mut egui::Ui, document: &Document) {
     let Some(study) = document.study.as_ref() else { return };
     let Some(reference) = study.reference.as_ref() else { return };
-    if reference.asked.is_none() {
+    if reference.asked.is_none() && !study.labels.is_busy() {
         ui.label("The labels are measured when the run is over, or now by \"Measure again\".");
     } else if reference.metrics.is_empty() {
         ui.horizontal(|ui| {
@@ -181,7 +182,8 @@ fn measure(document: &mut Document, outbox: &mut Outbox) {
 fn swap(document: &mut Document) {
     let Some(study) = document.study.as_mut() else { return };
     let Some(reference) = study.reference.as_mut() else { return };
-    // The reference is a copy of the moment: what is edited later does not change it.
+    // The reference is a copy of the moment: what is edited later does not change it, and what was under way belongs to it.
+    study.labels.finish();
     let labels = std::mem::replace(&mut reference.labels, study.labels.layer().clone());
     study.labels.open_labels(&reference.name, labels.share(), None, Vec::new());
     reference.name = match reference.name.strip_suffix(SWAPPED) {
@@ -396,6 +398,40 @@ mod tests {
         harness.run();
         harness.get_by_label("Sorted by HD95, mm, the largest first.");
         assert_eq!(order(harness.state()), [Organ::Spleen, Organ::Liver, Organ::Heart]);
+    }
+
+    #[test]
+    fn of_a_large_scan_nothing_is_measured_or_swapped_before_the_labels_are_those_that_were_swapped_in() {
+        const LARGE: [usize; 3] = [64, 64, 96];
+        let (area, voxels) = (64 * 64, 64 * 64 * 96);
+        let mut state = Desk::default();
+        let mut study = Study::of_ct(1, "sample".into(), ct(LARGE, [1.0; 3]));
+        (0..96).for_each(|k| study.labels.apply_run_slice(k, &vec![Organ::Liver.label(); area]));
+        let labels = ByteLayer::from_voxels(LARGE, &vec![Organ::Spleen.label(); voxels]).unwrap();
+        let name = "reference".into();
+        study.reference = Some(Reference { name, labels, metrics: Vec::new(), asked: Some(1), revision: 0 });
+        state.study = Some(study);
+        let mut harness =
+            Harness::new_ui_state(|ui, desk: &mut Desk| desk.show_one(ui, |panels| &mut panels.side.compare), state);
+        harness.step();
+        swap(&mut harness.state_mut().bench.document);
+        assert!(harness.state().study.as_ref().unwrap().labels.is_busy());
+        harness.step();
+        harness.get_by_label("Swap").click();
+        harness.step();
+        assert!(harness.state().outbox.commands.is_empty(), "half of the one and half of the other");
+        harness.state_mut().study.as_mut().unwrap().labels.finish();
+        harness.step();
+        let sent = &harness.state().outbox.commands;
+        let Some(Command::Compare { labels, reference, .. }) = sent.first() else { panic!("{sent:?}") };
+        assert_eq!([labels.slice(95)[0], reference.slice(95)[0]], [Organ::Spleen, Organ::Liver].map(Organ::label));
+        assert_eq!([labels.slice(0)[0], reference.slice(0)[0]], [Organ::Spleen, Organ::Liver].map(Organ::label));
+        // Twice in a row, without a frame in between.
+        let document = &mut harness.state_mut().bench.document;
+        swap(document);
+        swap(document);
+        let reference = &document.study.as_ref().unwrap().reference.as_ref().unwrap().labels;
+        assert!(reference.voxels().iter().all(|&label| label == Organ::Liver.label()));
     }
 
     #[test]

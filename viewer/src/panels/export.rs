@@ -1,16 +1,17 @@
 //! What will be written, before it is: which structures under which names, what is empty or was edited, what the scan's end cuts, and in
 //! which format. Nothing is written before "Save".
 
+mod draft;
 mod send;
+mod table;
 
 use attention_anatomy::anatomy::Organ;
 use attention_anatomy::volume::Modality;
 use egui::{Button, Grid, Label, Modal, RichText, ScrollArea, TextEdit, Ui, vec2};
 
+use self::draft::{Draft, Row, What, rows};
 use super::context::{Context, Panel};
-use super::widgets::{millilitres, swatch_here};
 use crate::document::{Document, RunPhase, Study};
-use crate::edit::Extra;
 use crate::theme;
 use crate::worker::{Command, Export, Identifiers, StructureExport, StructureFormat};
 
@@ -20,8 +21,6 @@ const LABEL_CHARACTERS: usize = 16;
 const AROUND_CONTENTS: f32 = 120.0;
 /// A screen that is less high has no room for a list within the dialog.
 const SMALL: f32 = 600.0;
-/// Interpreted types that are expected to reach the scan's end.
-const WHOLE_BODY: [&str; 2] = ["EXTERNAL", "SUPPORT"];
 
 /// The dialog.
 #[derive(Clone, Debug, Default)]
@@ -36,44 +35,14 @@ pub struct ExportDialog {
     study: u64,
 }
 
-/// What is chosen so far.
-#[derive(Clone, Debug)]
-struct Draft {
-    format: StructureFormat,
-    /// Organs and other structures that are left out.
-    without: Vec<What>,
-    label: String,
-    /// What the user wrote in place of the usual name.
-    file_name: Option<String>,
-    /// What is sent to where the scan came from, in place of a file that is saved.
-    sends: Option<send::Sends>,
-}
-
-/// What is told of a structure.
-struct Row {
-    name: String,
-    /// As it is written.
-    written: String,
-    colour: [u8; 3],
-    ml: f64,
-    edited: bool,
-    /// Which ends of the scan it reaches.
-    cut: Option<&'static str>,
-    what: What,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum What {
-    Organ(Organ),
-    Extra(u64),
-}
-
 impl Panel for ExportDialog {
     fn show(&mut self, ui: &mut Ui, cx: &mut Context<'_>) {
         let sends = std::mem::take(&mut cx.arrangement.send).then(|| send::Sends::to_origin(cx.document)).flatten();
         let format = cx.arrangement.export.take().or(sends.as_ref().map(|_| StructureFormat::StructureSet));
         if let Some(format) = format {
             let label = usual_label(cx.document).into();
+            // How large it is, is known only once its contents were laid out.
+            ui.ctx().request_repaint();
             self.open = Some(Draft { format, without: Vec::new(), label, file_name: None, sends });
         }
         let Some(study) = &cx.document.study else {
@@ -115,71 +84,6 @@ fn usual_label(document: &Document) -> &'static str {
     if document.study.as_ref().is_some_and(drawn) { "AI contours" } else { "Structures" }
 }
 
-/// Where an organ or structure is cut by the scan.
-fn cut(first_last: Option<(usize, usize)>, slices: usize) -> Option<&'static str> {
-    let (first, last) = first_last?;
-    match (first == 0, last + 1 == slices) {
-        (true, true) => Some("reaches both ends of the scan"),
-        (true, false) => Some("reaches the lower end of the scan"),
-        (false, true) => Some("reaches the upper end of the scan"),
-        (false, false) => None,
-    }
-}
-
-/// All that has a voxel.
-fn rows(study: &Study) -> Vec<Row> {
-    let [nx, ny, slices] = study.geometry().size;
-    let edited = study.labels.edited_organs();
-    let organ = |organ: Organ| Row {
-        name: organ.name().into(),
-        written: organ.tg263().into(),
-        colour: organ.colour(),
-        ml: study.labels.volume_ml(organ),
-        edited: edited.contains(organ),
-        cut: cut(study.labels.first_last_slice(organ), slices),
-        what: What::Organ(organ),
-    };
-    let organs = Organ::ALL.into_iter().filter(|&o| study.labels.voxel_count(o) > 0).map(organ);
-    let extra = |extra: &std::sync::Arc<Extra>| Row {
-        name: extra.name.clone(),
-        written: extra.name.clone(),
-        colour: extra.colour,
-        ml: extra.voxel_count() as f64 * study.geometry().voxel_ml(),
-        edited: extra.edited,
-        cut: cut(extra.first_last_slice(nx * ny), slices)
-            .filter(|_| !WHOLE_BODY.contains(&extra.interpreted_type.as_str())),
-        what: What::Extra(extra.number),
-    };
-    let extras = study.labels.extras().iter().filter(|extra| extra.voxel_count() > 0).map(extra);
-    organs.chain(extras).collect()
-}
-
-impl Draft {
-    fn has(&self, what: What) -> bool {
-        !self.without.contains(&what)
-    }
-
-    fn set(&mut self, what: What, on: bool) {
-        self.without.retain(|other| *other != what);
-        if !on {
-            self.without.push(what);
-        }
-    }
-
-    /// Whether it is an archive of a label map and of masks of what has no number in it.
-    fn is_archive(&self, rows: &[Row]) -> bool {
-        let is_mask = |row: &Row| matches!(row.what, What::Extra(_)) && self.has(row.what);
-        !self.format.is_dicom() && rows.iter().any(is_mask)
-    }
-
-    /// What it is called unless the user wants otherwise.
-    fn usual_name(&self, study: &Study, rows: &[Row], without_patient: bool) -> String {
-        let ending = if self.is_archive(rows) { "labels.zip" } else { self.format.ending() };
-        // What a study is called may name its patient or its date.
-        if without_patient && self.format.is_dicom() { format!("anonymous-{ending}") } else { study.file_name(ending) }
-    }
-}
-
 impl ExportDialog {
     fn contents(&mut self, ui: &mut Ui, document: &Document, draft: &mut Draft, rows: &[Row]) -> Answer {
         let Some(study) = &document.study else { return Answer::Cancel };
@@ -213,7 +117,10 @@ impl ExportDialog {
             let (verb, name) =
                 if draft.sends.is_some() { ("Send", "Send to the archive") } else { ("Save", "Save the file") };
             let has_format = draft.sends.as_ref().is_none_or(send::Sends::is_any);
-            let save = ui.add_enabled((is_any || body) && has_format, Button::new(verb).min_size(size));
+            // What is being laid over the labels is seen, slice by slice, and in the list, before it can be written.
+            let settled = !study.labels.is_busy();
+            let save = ui.add_enabled((is_any || body) && has_format && settled, Button::new(verb).min_size(size));
+            let save = if settled { save } else { save.on_disabled_hover_text("An edit is still under way") };
             if save.accessible_name(name).clicked() {
                 answer = Answer::Save;
             }
@@ -247,9 +154,9 @@ impl ExportDialog {
         let tallest = if small { f32::INFINITY } else { (height - 400.0).clamp(90.0, 320.0) };
         ScrollArea::vertical().max_height(tallest).auto_shrink([false, true]).show(ui, |ui| {
             if ui.available_width() < theme::NARROW {
-                rows.iter().for_each(|row| below_each_other(ui, draft, row));
+                rows.iter().for_each(|row| table::below_each_other(ui, draft, row));
             } else {
-                beside_each_other(ui, draft, rows, named);
+                table::beside_each_other(ui, draft, rows, named);
             }
         });
         let empty: Vec<&str> =
@@ -357,59 +264,6 @@ impl ExportDialog {
     }
 }
 
-fn choice(ui: &mut Ui, draft: &mut Draft, row: &Row) {
-    let mut on = draft.has(row.what);
-    swatch_here(ui, row.colour);
-    let write = ui.checkbox(&mut on, row.name.as_str());
-    if write.accessible_name(format!("Write {}", row.name)).changed() {
-        draft.set(row.what, on);
-    }
-}
-
-fn written(draft: &Draft, row: &Row) -> String {
-    match row.what {
-        What::Organ(organ) if !draft.format.is_dicom() => format!("{}, {}", organ.label(), organ.id()),
-        What::Extra(_) if !draft.format.is_dicom() => "a mask of its own".into(),
-        _ => row.written.clone(),
-    }
-}
-
-fn remarks(ui: &mut Ui, row: &Row) {
-    if row.edited {
-        ui.label(RichText::new("edited").small());
-    }
-    if let Some(cut) = row.cut {
-        ui.label(RichText::new(cut).small().color(ui.visuals().warn_fg_color));
-    }
-}
-
-fn beside_each_other(ui: &mut Ui, draft: &mut Draft, rows: &[Row], named: &str) {
-    Grid::new("structures").num_columns(4).striped(true).spacing([12.0, 3.0]).show(ui, |ui| {
-        for title in ["Structure", named, "Volume", ""] {
-            ui.label(RichText::new(title).small().weak());
-        }
-        ui.end_row();
-        for row in rows {
-            ui.horizontal(|ui| choice(ui, draft, row));
-            ui.label(RichText::new(written(draft, row)).monospace());
-            ui.label(millilitres(row.ml));
-            ui.horizontal(|ui| remarks(ui, row));
-            ui.end_row();
-        }
-    });
-}
-
-fn below_each_other(ui: &mut Ui, draft: &mut Draft, row: &Row) {
-    ui.horizontal(|ui| {
-        choice(ui, draft, row);
-        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| ui.label(millilitres(row.ml)));
-    });
-    ui.horizontal_wrapped(|ui| {
-        ui.label(RichText::new(written(draft, row)).small().monospace());
-        remarks(ui, row);
-    });
-}
-
 fn formats(ui: &mut Ui, draft: &mut Draft, series: bool) {
     ui.horizontal_wrapped(|ui| {
         for format in StructureFormat::ALL {
@@ -493,7 +347,8 @@ fn notes(document: &Document) -> Vec<String> {
 
 /// Has the worker make a file of the labels on screen.
 pub fn export_file(cx: &mut Context<'_>, what: Export) {
-    let Some(study) = &cx.document.study else { return };
+    let Some(study) = &mut cx.document.study else { return };
+    study.labels.finish();
     let (labels, opened_from) = (study.labels.layer().share(), study.labels.opened_from().map(str::to_owned));
     let notes = notes(cx.document);
     cx.outbox.send(Command::Export { what, labels, notes, opened_from });

@@ -132,6 +132,17 @@ pub fn elided(ui: &Ui, text: &str, style: TextStyle, colour: Color32, width: f32
     ui.painter().layout_job(job)
 }
 
+/// At most so many characters of a name that somebody else has chosen. Its end is kept, where side and version stand.
+pub fn in_short(name: &str, most: usize) -> String {
+    let characters: Vec<char> = name.chars().collect();
+    if characters.len() <= most {
+        return name.to_string();
+    }
+    let end = most / 3;
+    let head = characters[..most - end - 1].iter().chain(&['\u{2026}']);
+    head.chain(&characters[characters.len() - end..]).collect()
+}
+
 /// The name of an organ where room is short. No side is ever cut off: left and right are what must not be mixed up.
 pub fn short_name(organ: Organ) -> String {
     organ.name().replace("Submandibular gland", "Submandibular")
@@ -157,6 +168,17 @@ pub fn remark(ui: &mut Ui, icon: Icon, colour: Color32, text: &str) -> Response 
 /// The number of a slice for people, who count from one; canonical slices count from zero, from inferior to superior.
 pub fn slice_number(k: usize) -> usize {
     k + 1
+}
+
+/// Which ends of the scan an organ or structure reaches, which was not scanned whole then; its first and last slice are given.
+pub fn cut_by_scan(first_last: Option<(usize, usize)>, slices: usize) -> Option<&'static str> {
+    let (first, last) = first_last?;
+    match (first == 0, last + 1 == slices) {
+        (true, true) => Some("reaches both ends of the scan"),
+        (true, false) => Some("reaches the lower end of the scan"),
+        (false, true) => Some("reaches the upper end of the scan"),
+        (false, false) => None,
+    }
 }
 
 /// A number of voxels with thin groups of three digits.
@@ -206,6 +228,14 @@ mod tests {
             assert!(short.len() <= 19, "{short}");
             assert_eq!(name.rsplit(' ').next(), short.rsplit(' ').next());
         }
+    }
+
+    #[test]
+    fn of_a_long_name_beginning_and_end_are_shown() {
+        let name = "PTV_high_risk_with_a_long_name_L";
+        assert_eq!(in_short(name, 32), name);
+        assert_eq!(in_short(name, 16), "PTV_high_r\u{2026}ame_L");
+        assert_eq!(in_short("R\u{fc}ckenmark \u{e4}\u{f6}\u{fc}", 10), "R\u{fc}cken\u{2026}\u{e4}\u{f6}\u{fc}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::display::{Layout, Plane};
 use crate::document::bench::Bench;
 use crate::document::{RunPhase, Study};
 use crate::edit::samples::ct;
-use crate::edit::{Dab, EditSettings, Ink};
+use crate::edit::{ByteSlices, Dab, EditSettings, Ink};
 use crate::worker::{Command, Event, Opened};
 
 const SIZE: [usize; 3] = [12, 10, 6];
@@ -67,6 +67,20 @@ fn errors(state: &Bench) -> Vec<String> {
         .filter(|n| n.severity == crate::document::Severity::Error)
         .map(|n| n.text.clone())
         .collect()
+}
+
+#[test]
+fn labels_that_are_still_being_laid_over_others_are_saved_whole() {
+    const LARGE: [usize; 3] = [64, 64, 96];
+    let mut bench = Bench::default();
+    let mut study = Study::of_ct(1, "large".into(), ct(LARGE, [1.0; 3]));
+    let opened = ByteSlices::cut(&vec![Organ::Liver.label(); 64 * 64 * 96], 64 * 64);
+    study.labels.open_labels("liver.nii", opened, None, Vec::new());
+    assert!(study.labels.is_busy());
+    bench.document.study = Some(study);
+    bench.document.save_session(&mut bench.outbox);
+    let Some(Command::SaveSession { labels, .. }) = bench.outbox.commands.pop() else { panic!("nothing was saved") };
+    assert!((0..96).all(|k| labels.network_slice(k) == [Organ::Liver.label(); 64 * 64]));
 }
 
 #[test]

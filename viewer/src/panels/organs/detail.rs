@@ -4,18 +4,12 @@ use attention_anatomy::anatomy::{Organ, Region};
 use egui::{RichText, Ui};
 
 use super::super::context::Context;
-use super::super::widgets::{grouped, millilitres, slice_number};
+use super::super::widgets::{cut_by_scan, grouped, millilitres, slice_number};
 use super::known::known;
 
 /// Draws it.
 pub fn show(ui: &mut Ui, cx: &mut Context<'_>, organ: Organ) {
-    ui.horizontal(|ui| {
-        ui.label(RichText::new(organ.name()).strong());
-        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            let named = organ.tg263();
-            ui.label(RichText::new(named).small().weak()).on_hover_text("Name in AAPM TG-263");
-        });
-    });
+    ui.label(RichText::new(organ.name()).strong());
     let mut lines: Vec<(&str, String)> = Vec::new();
     if let Some(study) = &cx.document.study
         && let (Some((first, last)), Some(hu)) = (study.labels.first_last_slice(organ), study.labels.mean_hu(organ))
@@ -28,11 +22,16 @@ pub fn show(ui: &mut Ui, cx: &mut Context<'_>, organ: Organ) {
             "Slices",
             format!("{} to {} (z {low:.0} to {high:.0} mm)", slice_number(first), slice_number(last)),
         ));
+        // A volume is that of what was scanned.
+        if let Some(cut) = cut_by_scan(Some((first, last)), study.geometry().size[2]) {
+            lines.push(("Cut off", cut.to_string()));
+        }
     } else {
         lines.push(("Found", if cx.document.study.is_some() { "no voxel" } else { "no scan is open" }.to_string()));
     }
     let regions: Vec<String> = organ.regions().iter().map(|r: &Region| r.name().to_lowercase()).collect();
     lines.push(("Lies in", regions.join(", ")));
+    lines.push(("TG-263", organ.tg263().to_string()));
     egui::Grid::new("facts").num_columns(2).spacing([8.0, 1.0]).min_row_height(0.0).show(ui, |ui| {
         for (name, value) in lines {
             ui.label(RichText::new(name).small().weak());

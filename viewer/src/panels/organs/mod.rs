@@ -133,7 +133,8 @@ fn controls(panel: &mut Organs, ui: &mut Ui, cx: &mut Context<'_>) {
     ui.horizontal(|ui| {
         let clear = !panel.search.is_empty();
         let width = ui.available_width() - if clear { 34.0 } else { 0.0 };
-        let edit = egui::TextEdit::singleline(&mut panel.search).hint_text("Search organs");
+        let edit =
+            egui::TextEdit::singleline(&mut panel.search).hint_text("Search organs").align(egui::Align2::LEFT_CENTER);
         let tall = if theme::target(ui) > theme::TOUCH { theme::target(ui) } else { 26.0 };
         ui.add_sized([width, tall], edit).accessible_name("Search organs");
         if clear && super::widgets::icon_button(ui, Icon::Close, "Clear search", "", None, true).clicked() {

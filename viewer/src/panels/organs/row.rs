@@ -43,8 +43,9 @@ pub fn show(ui: &mut Ui, cx: &mut Context<'_>, organ: Organ, scrolled_to: &mut O
     let present = measured.is_some();
     let edited = cx.document.study.as_ref().is_some_and(|s| s.labels.edited_organs().contains(organ));
     let tag = if edited { Some("edited by hand".to_string()) } else { knowledge.why_off() };
+    // That somebody edited it is never what is cut off.
     let second = match (&measured, &tag) {
-        (Some(m), Some(_)) if edited => Some(format!("{m} \u{b7} edited")),
+        (Some(m), Some(_)) if edited => Some(format!("edited \u{b7} {m}")),
         (Some(m), _) => Some(m.clone()),
         (None, tag) => tag.clone(),
     };

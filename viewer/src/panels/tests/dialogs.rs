@@ -35,6 +35,22 @@ fn exported(window: &mut Window<'_>) -> (StructureExport, ByteSlices, Vec<String
 }
 
 #[test]
+fn a_structure_of_a_very_long_name_leaves_the_buttons_in_sight() {
+    let mut window = window(sample::bench());
+    let target = Extra { name: "PTV_high_risk_".repeat(9), runs: vec![[500, 600]], ..Extra::default() };
+    window.state_mut().study.as_mut().unwrap().labels.open_extras(vec![target]);
+    window.run_steps(2);
+    click(&mut window, "Save");
+    click(&mut window, "Labels, NRRD\u{2026}");
+    window.run_steps(2);
+    let screen = window.ctx.content_rect();
+    for name in ["Save the file", "Cancel"] {
+        let button = window.get_by_label(name).rect();
+        assert!(screen.contains_rect(button), "{name}: {button:?}");
+    }
+}
+
+#[test]
 fn what_will_be_written_is_shown_before_it_is() {
     let mut window = edited_window();
     click(&mut window, "Save");
