@@ -33,6 +33,7 @@ pub use model::Model;
 pub use notices::{Notice, Notices, Severity};
 pub use outbox::{FileRequest, Outbox, Task};
 pub use questions::Question;
+pub use readout::on_side;
 pub use run::{RunPhase, RunState};
 pub use study::{Reference, Study, WhatIf};
 pub use what_if::{Change, Wish, changes};

@@ -4,13 +4,20 @@ use attention_anatomy::anatomy::Organ;
 
 use super::Study;
 
+/// A position along an axis of the patient (0 left, 1 back, 2 head; mm), by its side of the origin: `R 12.8`.
+pub fn on_side(mm: f64, axis: usize) -> String {
+    let [low, high] = [["R", "L"], ["A", "P"], ["I", "S"]][axis];
+    // Formatting alone rounds halves to the even digit: of one place two digits would be read.
+    let mm = (mm * 10.0).round() / 10.0;
+    format!("{} {:.1}", if mm < 0.0 { low } else { high }, mm.abs())
+}
+
 impl Study {
     /// HU, label and position of a voxel; `None` where there is none.
     pub fn readout(&self, voxel: [usize; 3]) -> Option<String> {
         let [x, y, z] = self.geometry().to_patient(voxel.map(|n| n as f64));
-        let side = |v: f64, plus: &str, minus: &str| format!("{} {:.1}", if v < 0.0 { minus } else { plus }, v.abs());
         let what = self.short_readout(voxel)?;
-        Some(format!("{what}   {}  {}  {} mm", side(x, "L", "R"), side(y, "P", "A"), side(z, "S", "I")))
+        Some(format!("{what}   {}  {}  {} mm", on_side(x, 0), on_side(y, 1), on_side(z, 2)))
     }
 
     /// HU and label of a voxel; `None` where there is none.
@@ -34,6 +41,12 @@ impl Study {
 mod tests {
     use super::*;
     use crate::panels::tests::sample;
+
+    #[test]
+    fn halves_are_rounded_away_from_the_origin_on_both_sides() {
+        assert_eq!([465.25, 465.24].map(|mm| on_side(mm, 2)), ["S 465.3", "S 465.2"]);
+        assert_eq!([on_side(-0.25, 0), on_side(-0.04, 0), on_side(-6.0, 1)], ["R 0.3", "L 0.0", "A 6.0"]);
+    }
 
     #[test]
     fn a_voxel_is_told_with_hu_organ_and_patient_position() {

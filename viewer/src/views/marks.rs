@@ -4,7 +4,7 @@ use egui::{Align2, Color32, FontId, Painter, Pos2, Rect, Stroke, Ui, pos2, vec2}
 
 use super::plane_colour;
 use crate::display::{Measurement, MeasurementKind, Plane, View};
-use crate::document::{Document, Study};
+use crate::document::{Document, Study, on_side};
 use crate::render::Projection;
 
 const TEXT: Color32 = Color32::from_rgb(230, 230, 230);
@@ -38,10 +38,8 @@ fn line(painter: &Painter, ends: [Pos2; 2], width: f32, colour: Color32) {
 pub fn title(study: &Study, plane: Plane, cursor: [usize; 3]) -> String {
     let axis = plane.axes()[2];
     let at = study.geometry().to_patient(cursor.map(|v| v as f64));
-    let [low, high] = [["R", "L"], ["A", "P"], ["I", "S"]][axis];
-    let mm = (at[axis] * 10.0).round() / 10.0;
-    let side = if mm < 0.0 { low } else { high };
-    format!("{} {}/{}  {side} {:.1} mm", plane.name(), cursor[axis] + 1, study.geometry().size[axis], mm.abs())
+    let place = on_side(at[axis], axis);
+    format!("{} {}/{}  {place} mm", plane.name(), cursor[axis] + 1, study.geometry().size[axis])
 }
 
 /// Draws letters, title, window and scale bar.

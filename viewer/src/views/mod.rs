@@ -184,6 +184,8 @@ fn slider(ui: &mut Ui, document: &mut Document, plane: Plane, projection: &Proje
     }
     let mut ui = ui.new_child(UiBuilder::new().max_rect(rect).id_salt((plane, "slice")));
     ui.spacing_mut().slider_width = rect.height();
+    // It is as wide as this: a wider one, for fingers, would lie over the view beside it, or beyond the window.
+    ui.spacing_mut().interact_size.y = SLIDER;
     ui.visuals_mut().widgets.inactive.bg_fill = Color32::from_white_alpha(60);
     let slider = egui::Slider::new(&mut document.view.cursor[axis], 0..=last).vertical().show_value(false);
     if ui.put(rect, slider).accessible_name(format!("{} slice", plane.name())).changed() {
