@@ -210,6 +210,7 @@ impl<'a> DataSet<'a> {
                 picked.extend_from_slice(&bytes[range]);
             }
         })?;
+        let pixels = pixels.map(|element| pixel_bytes(bytes, &element, self.encoding));
         if let Some(tag) = problem {
             return damaged(format!("element {tag} is broken"));
         }
@@ -233,8 +234,13 @@ impl<'a> DataSet<'a> {
         }
     }
 
+    /// The element of the pixels, which may end behind these bytes.
+    pub(in crate::formats) fn pixel_element(&self) -> Option<Element> {
+        self.walk(&mut |_, _| {}).ok().flatten()
+    }
+
     /// Calls `visit` for each element up to the pixel data, which is returned.
-    fn walk(&self, visit: &mut dyn FnMut(Range<usize>, &Element)) -> Result<Option<PixelBytes>, Unreadable> {
+    fn walk(&self, visit: &mut dyn FnMut(Range<usize>, &Element)) -> Result<Option<Element>, Unreadable> {
         let bytes = &*self.bytes;
         let mut at = 0;
         while at < bytes.len() {
@@ -244,7 +250,7 @@ impl<'a> DataSet<'a> {
             }
             let element = element(bytes, at, self.encoding)?;
             if element.tag == tags::PIXEL_DATA {
-                return Ok(Some(pixel_bytes(bytes, &element, self.encoding)));
+                return Ok(Some(element));
             }
             if element.tag > tags::PIXEL_DATA {
                 break;
@@ -303,6 +309,10 @@ fn pixel_bytes(bytes: &[u8], pixels: &Element, encoding: Encoding) -> PixelBytes
         return PixelBytes::Truncated;
     }
     let table = items.remove(0);
-    let offsets = bytes[table].chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-    PixelBytes::Encapsulated { offsets, fragments: items }
+    PixelBytes::Encapsulated { offsets: offset_table(&bytes[table]), fragments: items }
+}
+
+/// The numbers of a basic offset table.
+pub(in crate::formats) fn offset_table(bytes: &[u8]) -> Vec<u32> {
+    bytes.as_chunks().0.iter().map(|&four| u32::from_le_bytes(four)).collect()
 }

@@ -122,6 +122,11 @@ pub(super) struct Header {
 }
 
 impl Header {
+    /// Pixels of a slice.
+    pub(super) fn area(&self) -> usize {
+        self.columns.saturating_mul(self.rows)
+    }
+
     /// ImageType value 3 is LOCALIZER: a scout.
     pub(super) fn is_localizer(&self) -> bool {
         self.image_type.get(2).is_some_and(|t| t == "LOCALIZER")

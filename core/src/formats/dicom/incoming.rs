@@ -1,16 +1,17 @@
-//! The files of a series on their way in. A slice can be decoded when it comes, and its file be let go: then no more lies in memory than
-//! the voxels, which end up as the volume without a second room for them.
+//! The files of a series on their way in. Slices can be decoded when they come, and their file be let go: then no more lies in memory than
+//! the voxels, which end up as the volume without a second room for them. A large file with many of them never lies in memory whole (`frames`).
 
 use std::sync::Arc;
 
 use super::dataset::DataSet;
 use super::error::DicomError;
 use super::header::{FileKind, Header};
-use super::pixels;
+use super::pixels::{self, Clipping};
 use super::preview::picture;
 use super::repairs::Repairs;
 use super::series::ImageFile;
 use super::survey::{Survey, alike, headers, is_copy, kind, survey_of};
+use crate::parallel::map;
 
 /// So many slices more find room where more come than were expected, or one for each so many.
 const MORE: usize = 16;
@@ -38,8 +39,8 @@ pub(super) struct SeriesFile {
 pub(super) enum Content {
     /// All of it.
     File(Vec<u8>),
-    /// The place of its slice among those that are decoded, and how many values of it were clipped.
-    Slice { place: usize, clipped: usize },
+    /// The place of its first slice among those that are decoded; the others come behind it.
+    Slices { first: usize },
 }
 
 /// Slices that are decoded, one after the other, all of one size.
@@ -48,6 +49,8 @@ pub(super) struct Decoded {
     /// Columns and rows.
     size: [usize; 2],
     voxels: Vec<i16>,
+    /// How many values of each slice were clipped.
+    clipped: Vec<usize>,
 }
 
 impl std::fmt::Debug for SeriesFiles {
@@ -102,48 +105,71 @@ impl SeriesFiles {
         kept + (self.decoded.voxels.capacity() * VOXEL) as u64
     }
 
-    /// Decodes a slice, `if_smaller` also where it takes more memory than its file does, and lets go of the file. One that cannot be
-    /// decoded now is given back: what is no slice, what holds several, one of another size than those before, or a damaged one, of which
+    /// Decodes the slices of a file, `if_smaller` also where they take more memory than it does, and lets go of it. One that cannot be
+    /// decoded now is given back: what holds no slices, those of another size than the ones before, or a damaged one, of which
     /// a reader says what is wrong if it is to be read.
     ///
     /// # Errors
     /// The file.
     pub fn decode(&mut self, name: String, bytes: Vec<u8>, if_smaller: bool) -> Result<(), (String, Vec<u8>)> {
-        let Some((header, content)) = self.decoded_slice(&name, &bytes, if_smaller) else { return Err((name, bytes)) };
-        self.files.push(SeriesFile { name, kind: Ok(FileKind::Image(header)), content });
+        let Some(header) = self.decoded_slices(&name, &bytes, if_smaller) else { return Err((name, bytes)) };
+        self.add_decoded(name, header);
         Ok(())
     }
 
-    fn decoded_slice(&mut self, name: &str, bytes: &[u8], if_smaller: bool) -> Option<(Arc<Header>, Content)> {
+    /// Adds the file whose slices were decoded last.
+    pub(super) fn add_decoded(&mut self, name: String, header: Arc<Header>) {
+        let first = self.decoded.len() - header.frames.len();
+        self.files.push(SeriesFile { name, kind: Ok(FileKind::Image(header)), content: Content::Slices { first } });
+    }
+
+    fn decoded_slices(&mut self, name: &str, bytes: &[u8], if_smaller: bool) -> Option<Arc<Header>> {
         let Ok(FileKind::Image(header)) = kind(bytes) else { return None };
-        let size = [header.columns, header.rows];
-        let (area, is_first) = (size[0] * size[1], self.decoded.voxels.is_empty());
-        let fits = area > 0 && header.frames.len() == 1 && (is_first || size == self.decoded.size);
-        if !fits || !if_smaller && bytes.len() < area * VOXEL || pixels::check(&header, name).is_err() {
+        let count = header.frames.len();
+        let is_smaller = bytes.len() < header.area().saturating_mul(count).saturating_mul(VOXEL);
+        if is_smaller && !if_smaller || !self.may_take(&header) || pixels::check(&header, name).is_err() {
             return None;
         }
-        let voxels = &mut self.decoded.voxels;
-        let start = voxels.len();
-        if voxels.capacity() < start + area {
-            let (files, bytes) = self.expected;
-            let slices = files.min(usize::try_from(bytes / (area * VOXEL) as u64).unwrap_or(usize::MAX));
-            let have = start / area;
-            let more = slices.saturating_sub(have).max(if is_first { 1 } else { MORE.max(have / MORE) });
-            voxels.try_reserve_exact(area.checked_mul(more)?).or_else(|_| voxels.try_reserve_exact(area)).ok()?;
-        }
-        voxels.resize(start + area, 0);
-        let set = DataSet::known(bytes, header.start, &header.syntax, header.encoding);
-        let out = voxels.get_mut(start..).unwrap_or_default();
-        let done = set.ok().zip(header.pixels.as_ref()).and_then(|(set, at)| {
+        let set = DataSet::known(bytes, header.start, &header.syntax, header.encoding).ok()?;
+        let (at, before) = (header.pixels.as_ref()?, self.decoded.len());
+        self.make_room(&header)?;
+        for frame in 0..count {
             // What is said of an error is said when the file is read.
-            pixels::decode(&header, &set, at, 0, out, name).ok()
-        });
-        let Some(done) = done else {
-            voxels.truncate(start);
-            return None;
-        };
-        self.decoded.size = size;
-        Some((header, Content::Slice { place: start / area, clipped: done.clipped }))
+            let decode = |out: &mut [i16]| pixels::decode(&header, &set, at, frame, out, name).ok();
+            if self.decoded.add(header.area(), decode).is_none() {
+                self.decoded.shorten(before);
+                return None;
+            }
+        }
+        Some(header)
+    }
+
+    /// Whether slices of this size can lie with those that are decoded.
+    pub(super) fn may_take(&self, header: &Header) -> bool {
+        header.area() > 0 && (self.decoded.len() == 0 || [header.columns, header.rows] == self.decoded.size)
+    }
+
+    /// Room for the slices of a file; `None` where there is none.
+    pub(super) fn make_room(&mut self, header: &Header) -> Option<()> {
+        let (area, count, have) = (header.area(), header.frames.len(), self.decoded.len());
+        self.decoded.size = [header.columns, header.rows];
+        let voxels = &mut self.decoded.voxels;
+        if voxels.capacity() < have.checked_add(count)?.checked_mul(area)? {
+            let (files, bytes) = self.expected;
+            let slice = area.saturating_mul(VOXEL);
+            let slices = files.min(usize::try_from(bytes / slice as u64).unwrap_or(usize::MAX));
+            let least = if have == 0 { count } else { count.max(MORE).max(have / MORE) };
+            let more = slices.saturating_sub(have).max(least);
+            let reserve =
+                |voxels: &mut Vec<i16>, slices: usize| voxels.try_reserve_exact(area.checked_mul(slices)?).ok();
+            reserve(voxels, more).or_else(|| reserve(voxels, count))?;
+        }
+        Some(())
+    }
+
+    /// The slices that are decoded.
+    pub(super) fn decoded(&mut self) -> &mut Decoded {
+        &mut self.decoded
     }
 
     /// A slice as grey values, at most `side` wide and high: width and height, and the pixels row by row. `None` where the file is no slice, or
@@ -165,7 +191,7 @@ impl SeriesFiles {
         let size = [header.columns, header.rows];
         let is_ct = header.modality == "CT";
         match content {
-            Content::Slice { place, .. } => Some(picture(self.decoded.slice(*place)?, size, is_ct, side)),
+            Content::Slices { first } => Some(picture(self.decoded.slice(first + frame)?, size, is_ct, side)),
             Content::File(bytes) => {
                 pixels::check(header, name).ok()?;
                 let set = DataSet::open(bytes).ok()?;
@@ -192,8 +218,9 @@ impl SeriesFiles {
         let content = |image: &ImageFile| Some(&self.files.get(image.index)?.content);
         match (content(a), content(b)) {
             (Some(Content::File(first)), Some(Content::File(second))) => is_copy(a, first, b, second),
-            (Some(Content::Slice { place: m, .. }), Some(Content::Slice { place: n, .. })) => {
-                alike(a, b) && self.decoded.slice(*m) == self.decoded.slice(*n)
+            (Some(Content::Slices { first: m }), Some(Content::Slices { first: n })) => {
+                let count = a.header.frames.len();
+                alike(a, b) && (0..count).all(|k| self.decoded.slice(m + k) == self.decoded.slice(n + k))
             }
             _ => false,
         }
@@ -210,7 +237,7 @@ impl SeriesFile {
     fn file(&self) -> Option<&[u8]> {
         match &self.content {
             Content::File(bytes) => Some(bytes),
-            Content::Slice { .. } => None,
+            Content::Slices { .. } => None,
         }
     }
 }
@@ -219,6 +246,46 @@ impl Decoded {
     /// Columns and rows of each slice.
     pub(super) fn size(&self) -> [usize; 2] {
         self.size
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.clipped.len()
+    }
+
+    /// How many values of a slice were clipped.
+    pub(super) fn clipped(&self, place: usize) -> usize {
+        self.clipped.get(place).copied().unwrap_or_default()
+    }
+
+    /// One more, of `area` pixels, which `decode` fills; `None` where it does not.
+    fn add(&mut self, area: usize, decode: impl FnOnce(&mut [i16]) -> Option<Clipping>) -> Option<()> {
+        let start = self.voxels.len();
+        self.voxels.resize(start + area, 0);
+        self.clipped.push(decode(self.voxels.get_mut(start..)?)?.clipped);
+        Some(())
+    }
+
+    /// More of them, decoded side by side; `None` where one cannot be.
+    pub(super) fn add_all<T: Send>(
+        &mut self,
+        all: Vec<T>,
+        decode: impl Fn(T, &mut [i16]) -> Option<Clipping> + Sync + Send,
+    ) -> Option<()> {
+        let (area, start) = (self.area(), self.voxels.len());
+        self.voxels.resize(start + all.len() * area, 0);
+        let outs = self.voxels.get_mut(start..)?.chunks_exact_mut(area.max(1));
+        let done = map(all.into_iter().zip(outs).collect(), |(one, out)| decode(one, out));
+        for clipping in done {
+            self.clipped.push(clipping?.clipped);
+        }
+        Some(())
+    }
+
+    /// Only the first ones.
+    pub(super) fn shorten(&mut self, count: usize) {
+        self.voxels.truncate(count * self.area());
+        self.clipped.truncate(count);
     }
 
     fn area(&self) -> usize {
@@ -283,7 +350,8 @@ mod tests {
         ] {
             let slice = |n: i16| if n < 0 { [0, 0] } else { [10 * n, 10 * n + 1] };
             let expected: Vec<i16> = expected.into_iter().flat_map(slice).collect();
-            let arranged = Decoded { size, voxels: voxels.clone() }.arranged(&wanted).unwrap();
+            let decoded = Decoded { size, voxels: voxels.clone(), clipped: vec![0; 5] };
+            let arranged = decoded.arranged(&wanted).unwrap();
             assert_eq!(arranged, expected, "{wanted:?}");
         }
     }

@@ -5,7 +5,7 @@
 //! order. A reader that guesses through that draws organs in the wrong place, so the order of work is: read the few
 //! attributes that place a slice (`dataset`, `header`), find the series (`survey`, `series`), choose one (`choice`), prove
 //! that its slices form a grid or refuse them with the numbers (`stacking`), and only then decode pixels (`pixels`), slice
-//! by slice into the volume (`reader`), or as they come (`incoming`).
+//! by slice into the volume (`reader`), or as they come (`incoming`, `frames`).
 
 mod characters;
 mod check;
@@ -16,6 +16,7 @@ mod deidentify;
 pub(in crate::formats) mod derived;
 pub(in crate::formats) mod element;
 mod error;
+mod frames;
 mod header;
 mod incoming;
 mod jpeg12;
@@ -47,6 +48,7 @@ pub use dataset::looks_like_dicom;
 pub use deidentify::{Deidentifier, Uids};
 pub use derived::{Author, Derivation, ExportError, Moment, can_refer, new_uid};
 pub use error::DicomError;
+pub use frames::{FrameReader, FrameStep};
 pub use incoming::SeriesFiles;
 pub use kind::{Stored, stored};
 pub use patient::PatientStudy;

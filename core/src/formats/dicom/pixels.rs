@@ -121,21 +121,36 @@ pub(super) fn decode(
 ) -> Result<Clipping, DicomError> {
     let fail = |reason: String| DicomError::Decode { file: file.to_owned(), reason };
     let frame = header.frames.get(index).ok_or_else(|| fail("a frame is missing".into()))?;
-    let wide = header.format.bits_allocated == 16;
-    let size = out.len() * if wide { 2 } else { 1 };
+    let size = frame_bytes(header);
     match pixels {
         PixelBytes::Truncated => Err(fail("the file ends before they do".into())),
         PixelBytes::Native(range) => {
             let cells = set.bytes.get(range.clone()).and_then(|all| all.get(index * size..(index + 1) * size));
             let cells = cells.ok_or_else(|| fail("the file ends before they do".into()))?;
-            Ok(scale(header, frame, wide, cells, out))
+            Ok(of_cells(header, frame, cells, out))
         }
         PixelBytes::Encapsulated { offsets, fragments } => {
             let stream = frame_stream(set, offsets, fragments, index, header.frames.len()).map_err(fail)?;
-            let (cells, wide) = decompress(header, &set.syntax, stream).map_err(fail)?;
-            Ok(scale(header, frame, wide, &cells, out))
+            of_stream(header, frame, stream, out).map_err(fail)
         }
     }
+}
+
+/// Bytes of a frame that is not compressed.
+pub(super) fn frame_bytes(header: &Header) -> usize {
+    let bytes = if header.format.bits_allocated == 16 { 2 } else { 1 };
+    header.columns.saturating_mul(header.rows).saturating_mul(bytes)
+}
+
+/// As [`decode`], of the bytes of a frame that is not compressed.
+pub(super) fn of_cells(header: &Header, frame: &Frame, cells: &[u8], out: &mut [i16]) -> Clipping {
+    scale(header, frame, header.format.bits_allocated == 16, cells, out)
+}
+
+/// As [`decode`], of the compressed stream of a frame; else a reason.
+pub(super) fn of_stream(header: &Header, frame: &Frame, stream: Vec<u8>, out: &mut [i16]) -> Result<Clipping, String> {
+    let (cells, wide) = decompress(header, &header.syntax, stream)?;
+    Ok(scale(header, frame, wide, &cells, out))
 }
 
 /// Cells (little endian unless the file says otherwise) through sign, padding, slope and intercept (C.11.1.1.2).

@@ -67,8 +67,11 @@ impl SeriesReader {
             let image = &survey.images[n];
             pixels::check(&image.header, &image.name)?;
         }
-        let mut by_index: BTreeMap<usize, (usize, usize)> =
-            chosen.slices.iter().zip(&stack.at).map(|(&(n, _), &at)| (survey.images[n].index, (n, at))).collect();
+        // The image of each file, and its frames with their places in the grid.
+        let mut by_index: BTreeMap<usize, (usize, Vec<(usize, usize)>)> = BTreeMap::new();
+        for (&(n, frame), &at) in chosen.slices.iter().zip(&stack.at) {
+            by_index.entry(survey.images[n].index).or_insert((n, Vec::new())).1.push((frame, at));
+        }
         let had = files.bytes();
         let (files, decoded) = files.into_parts();
         let (mut left, mut places, mut clipped) = (VecDeque::new(), vec![None; acquired[2]], 0);
@@ -76,9 +79,11 @@ impl SeriesReader {
         for (index, file) in files.into_iter().enumerate() {
             match (by_index.remove(&index), file.content) {
                 (Some((n, _)), Content::File(bytes)) => left.push_back((n, bytes)),
-                (Some((_, at)), Content::Slice { place, clipped: of_it }) => {
-                    places[at] = Some(place);
-                    clipped += of_it;
+                (Some((_, frames)), Content::Slices { first }) => {
+                    for (frame, at) in frames {
+                        places[at] = Some(first + frame);
+                        clipped += decoded.clipped(first + frame);
+                    }
                 }
                 (None, _) => {}
             }

@@ -60,10 +60,12 @@ impl ComingFiles {
         self.listed.extend(files);
     }
 
-    /// The only file that there is, if it has so many bytes and can be read piece by piece.
-    pub(super) fn take_large(&mut self, least: u64) -> Option<File> {
-        let [file] = self.listed.make_contiguous() else { return None };
-        if file.bytes >= least && file.pieces.is_some() { self.listed.pop_front() } else { None }
+    /// Those that have so many bytes and can be read piece by piece.
+    pub(super) fn take_large(&mut self, least: u64) -> VecDeque<File> {
+        let is_large = |file: &File| file.bytes >= least && file.pieces.is_some();
+        let (large, rest) = std::mem::take(&mut self.listed).into_iter().partition(is_large);
+        self.listed = rest;
+        large
     }
 
     /// How many there are.

@@ -19,9 +19,11 @@ use attention_anatomy::formats::dicom::{Repairs, SeriesInfo, SeriesReader, Serie
 use attention_anatomy::formats::structures::Structures;
 use attention_anatomy::volume::{CtVolume, LabelVolume};
 use attention_anatomy_assets::SAMPLE_NAME;
+use web_time::Instant;
 
 pub(super) use retrieved::LeftOver;
 use retrieved::Retrieving;
+use streamed::Frames;
 
 use super::arrived::Arrived;
 use super::coming::ComingFiles;
@@ -45,13 +47,17 @@ const WORTH_TELLING: f32 = 0.005;
 
 /// How long a step identifies a CT.
 const PIECE: Duration = Duration::from_millis(50);
+/// How long a step lists inputs.
+const AT_ONCE: Duration = Duration::from_millis(10);
 const IDENTIFYING: &str = "Looking for earlier edits";
 
 /// Where the job is.
 enum OpenStage {
     Listing(VecDeque<Input>),
-    /// One large file, of which no more lies in memory than its voxels.
-    Streaming(File),
+    /// Large files, of which no more lies in memory than their voxels.
+    Streaming(VecDeque<File>),
+    /// One with many frames, before others.
+    Frames(Box<Frames>, VecDeque<File>),
     /// A series of an archive.
     Retrieving(Box<Retrieving>),
     Reading,
@@ -216,8 +222,15 @@ impl Opening {
                 if let Some(Input::Archive(series)) = inputs.pop_front_if(|input| matches!(input, Input::Archive(_))) {
                     return self.retrieve(platform, *series);
                 }
-                if let Some(input) = inputs.pop_front() {
-                    self.coming.add(platform.list(&input)?);
+                if !inputs.is_empty() {
+                    let clock = Instant::now();
+                    // A dropped folder is thousands of them.
+                    while let Some(input) = inputs.pop_front_if(|input| !matches!(input, Input::Archive(_))) {
+                        self.coming.add(platform.list(&input)?);
+                        if clock.elapsed() > AT_ONCE {
+                            break;
+                        }
+                    }
                     return Ok(Progress::Going("Looking for files", None));
                 }
                 let bytes = self.coming.bytes();
@@ -229,20 +242,15 @@ impl Opening {
                 if let Some(large) = self.fits(platform, bytes)? {
                     return Ok(large);
                 }
+                self.arrived.slices.expect(self.coming.count(), bytes);
                 let large = match self.as_what {
                     OpenAs::Whatever => self.coming.take_large(platform.large()),
-                    OpenAs::Weights | OpenAs::Reference => None,
+                    OpenAs::Weights | OpenAs::Reference => VecDeque::new(),
                 };
-                self.stage = large.map_or(OpenStage::Reading, OpenStage::Streaming);
-                self.arrived.slices.expect(self.coming.count(), bytes);
+                self.stage = OpenStage::Streaming(large);
                 Ok(Progress::Going("Reading", Some(0.0)))
             }
-            OpenStage::Streaming(_) => {
-                let OpenStage::Streaming(file) = std::mem::replace(&mut self.stage, OpenStage::Reading) else {
-                    return Ok(Progress::Done);
-                };
-                self.stream(platform, file)
-            }
+            OpenStage::Streaming(_) | OpenStage::Frames(..) => self.stream_on(platform),
             OpenStage::Retrieving(_) => self.retrieve_on(platform),
             OpenStage::Reading => self.read(),
             OpenStage::Unpacking(_) => self.unpack(platform),

@@ -1,7 +1,8 @@
 //! What the reader promises, on files of other programs (`real`), on a phantom with a closed form (`phantom`), on slices
 //! that are made wrong one way at a time (`refusals`) and mended (`repairs`), on folders as people reported them (`reported`) and on damaged bytes
-//! (`fuzz`). All of it is read twice: file by file when all are there, and slice by slice as they come (`incoming`).
+//! (`fuzz`). All of it is read twice: file by file when all are there, and slice by slice as they come (`incoming`, `frames`).
 
+mod frames;
 mod fuzz;
 mod incoming;
 mod phantom;
@@ -37,20 +38,30 @@ fn folder(name: &str, folder: &str) -> Vec<(String, Vec<u8>)> {
 /// What was read: the volume, its series, and all series.
 type Read = Result<(CtVolume, SeriesInfo, Vec<SeriesInfo>), DicomError>;
 
-/// As [`super::read_series`]; and whoever decodes slices when they come, all of them or those that it makes no larger, gets the same.
+/// As [`super::read_series`]; and whoever decodes slices when they come, all of them or those that it makes no larger, gets the same, with
+/// files of many frames read piece by piece or whole.
 fn read_series(files: Vec<(String, Vec<u8>)>, request: impl Into<SeriesRequest>) -> Read {
     let request = request.into();
     let read = super::read_series(files.clone(), &request);
-    for if_smaller in [true, false] {
-        assert_eq!(read_as_they_come(files.clone(), &request, if_smaller), read, "{if_smaller}");
+    for (if_smaller, in_pieces) in [(true, true), (false, false)] {
+        let come = read_as_they_come(files.clone(), &request, if_smaller, in_pieces);
+        assert_eq!(come, read, "{if_smaller}, {in_pieces}");
     }
     read
 }
 
-fn read_as_they_come(files: Vec<(String, Vec<u8>)>, request: &SeriesRequest, if_smaller: bool) -> Read {
+fn read_as_they_come(
+    files: Vec<(String, Vec<u8>)>,
+    request: &SeriesRequest,
+    if_smaller: bool,
+    in_pieces: bool,
+) -> Read {
     let mut incoming = SeriesFiles::default();
     incoming.expect(files.len(), u64::MAX);
     for (name, bytes) in files {
+        if in_pieces && frames::read(&mut incoming, &name, &bytes, if_smaller) {
+            continue;
+        }
         let left = incoming.decode(name, bytes, if_smaller).err();
         incoming.extend(left);
     }

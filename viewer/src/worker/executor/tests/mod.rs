@@ -3,6 +3,7 @@
 mod archive;
 mod demo;
 mod fitting;
+mod frames;
 mod labels;
 mod opening;
 mod questions;
