@@ -17,6 +17,7 @@
 mod archive;
 #[cfg(test)]
 pub(crate) mod bench;
+mod margins;
 mod model;
 mod notices;
 mod outbox;
@@ -29,6 +30,7 @@ mod update;
 mod what_if;
 
 pub use archive::{Archives, Link, Origin, Sending, Source, Studies, Token, Writes, sources_of};
+pub use margins::Margins;
 pub use model::Model;
 pub use notices::{Notice, Notices, Severity};
 pub use outbox::{FileRequest, Outbox, Task};

@@ -8,6 +8,7 @@ use attention_anatomy::metrics::OrganMetrics;
 use attention_anatomy::volume::{CtVolume, Geometry};
 
 use super::archive::Origin;
+use super::margins::Margins;
 use crate::edit::{ByteLayer, LabelStore};
 use crate::session::CtKey;
 use crate::worker::AboutScan;
@@ -40,7 +41,7 @@ pub struct Study {
     /// What the network says of each slice, by canonical slice; `None` where it has not been run.
     pub anatomy: Vec<Option<SliceAnatomy>>,
     /// How far ahead of the runner-up the winning class is, 0 to 255 for 0 to 1, by voxel. 255 where nothing was run.
-    pub margin: ByteLayer,
+    pub margin: Margins,
     /// Voxels of each organ that attention took away, by canonical slice; `None` where it has not been run.
     pub removed: Vec<Option<[u32; ORGAN_COUNT]>>,
     /// Organs that the run labelled.
@@ -110,7 +111,7 @@ impl Study {
             about: None,
             labels: LabelStore::new(ct.clone()),
             anatomy: vec![None; size[2]],
-            margin: ByteLayer::filled(size, u8::MAX),
+            margin: Margins::new(size),
             removed: vec![None; size[2]],
             enabled: OrganSet::EMPTY,
             reference: None,

@@ -68,10 +68,7 @@ impl Document {
             Event::SliceDone { run, slice, labels, margin, removed } => {
                 if let Some(study) = self.study.as_mut().filter(|_| run == self.run.number) {
                     study.labels.apply_run_slice(slice, &labels);
-                    let layer = study.margin.slice_mut(slice);
-                    if layer.len() == margin.len() {
-                        layer.copy_from_slice(&margin);
-                    }
+                    study.margin.set(slice, &margin);
                     if let Some(entry) = study.removed.get_mut(slice) {
                         *entry = removed;
                     }

@@ -15,6 +15,8 @@ pub struct ByteLayer {
     slices: Vec<Arc<[u8]>>,
     revisions: Vec<u64>,
     last: u64,
+    /// Whether it was zero when it was made.
+    was_zero: bool,
 }
 
 /// No two layers have the same.
@@ -31,6 +33,7 @@ impl Clone for ByteLayer {
             slices: self.slices.clone(),
             revisions: self.revisions.clone(),
             last: self.last,
+            was_zero: self.was_zero,
         }
     }
 }
@@ -44,7 +47,8 @@ impl ByteLayer {
     /// The same byte everywhere; one slice in memory, however many there are.
     pub fn filled([nx, ny, nz]: [usize; 3], byte: u8) -> Self {
         let slice: Arc<[u8]> = vec![byte; nx * ny].into();
-        Self { id: next_id(), size: [nx, ny, nz], slices: vec![slice; nz], revisions: vec![0; nz], last: 0 }
+        let (slices, revisions) = (vec![slice; nz], vec![0; nz]);
+        Self { id: next_id(), size: [nx, ny, nz], slices, revisions, last: 0, was_zero: byte == 0 }
     }
 
     /// Of these slices; `None` where they are not those of the size.
@@ -52,7 +56,8 @@ impl ByteLayer {
         let [nx, ny, nz] = size;
         let slices = slices.slices();
         let fits = slices.len() == nz && slices.iter().all(|slice| slice.len() == nx * ny);
-        fits.then(|| Self { id: next_id(), size, slices: slices.to_vec(), revisions: vec![0; nz], last: 0 })
+        let slices = || slices.to_vec();
+        fits.then(|| Self { id: next_id(), size, slices: slices(), revisions: vec![0; nz], last: 0, was_zero: false })
     }
 
     /// Tells this layer from every other one, copies of it included.
@@ -83,6 +88,11 @@ impl ByteLayer {
     /// Revision of every slice; 0 for one that was never changed.
     pub fn revisions(&self) -> &[u64] {
         &self.revisions
+    }
+
+    /// Whether slice k is as the layer was made, which was all zero.
+    pub fn is_still_zero(&self, k: usize) -> bool {
+        self.was_zero && self.revisions.get(k) == Some(&0)
     }
 
     /// The number of changes so far: equal numbers, equal contents.
@@ -123,6 +133,9 @@ mod tests {
         assert_eq!(layer.revisions(), [0, 1, 2]);
         assert_eq!((layer.get([1, 1, 1]), layer.get([0, 0, 2]), layer.get([2, 0, 0])), (7, 8, 0));
         assert!(layer.slice(3).is_empty() && layer.slice_mut(3).is_empty());
+        assert!(layer.is_still_zero(0) && !layer.is_still_zero(1) && !layer.is_still_zero(3));
+        assert!(!ByteLayer::from_slices([2, 2, 3], &layer.share()).unwrap().is_still_zero(0));
+        assert!(!ByteLayer::filled([2, 2, 3], 5).is_still_zero(0));
         assert_eq!(layer.revision(), 2);
     }
 

@@ -117,11 +117,13 @@ pub fn upload(render_state: &RenderState, ctx: &egui::Context, document: &Docume
         device: &render_state.device,
         queue: &render_state.queue,
         pipeline: &renderer.pipeline,
-        bytes_left: renderer.capacity.frame_bytes,
+        bytes_left: renderer.capacity.bytes_after(ctx.input(|input| input.unstable_dt)),
     };
     if renderer.study.as_ref().is_none_or(|t| t.study != study.number) {
         // The old textures go first: both together may not fit.
         renderer.study = None;
+        // Making them takes its time, too.
+        upload.bytes_left = renderer.capacity.bytes_after(0.0);
         match StudyTextures::new(&upload, study, &renderer.capacity) {
             Ok(textures) => renderer.study = Some(textures),
             Err(error) => {

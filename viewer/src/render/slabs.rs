@@ -11,20 +11,29 @@ pub struct Capacity {
     pub layers: usize,
     /// Bytes of one texture.
     pub texture_bytes: usize,
-    /// Bytes that are uploaded in one frame.
+    /// Bytes that are uploaded in one frame, at most.
     pub frame_bytes: usize,
 }
 
+/// Bytes that are uploaded in a second where frames are quick. A page takes some six milliseconds of its own for each megabyte.
+const BYTES_IN_A_SECOND: f32 = 160e6;
+/// Even the quickest frame uploads this part of what one uploads at most.
+const LEAST_PART: usize = 3;
+
 impl Capacity {
-    /// Of a device with these limits. More than 256 MiB in one piece is a lot to ask for from any of them; 32 MiB take a few
-    /// milliseconds to copy.
+    /// Of a device with these limits. More than 256 MiB in one piece is a lot to ask for from any of them.
     pub fn of(limits: &wgpu::Limits) -> Self {
         Self {
             side: limits.max_texture_dimension_2d as usize,
             layers: limits.max_texture_array_layers as usize,
             texture_bytes: 256 << 20,
-            frame_bytes: 32 << 20,
+            frame_bytes: 8 << 20,
         }
+    }
+
+    /// Bytes to be uploaded in a frame that comes so many seconds after the one before.
+    pub fn bytes_after(&self, seconds: f32) -> usize {
+        ((seconds * BYTES_IN_A_SECOND) as usize).clamp(self.frame_bytes / LEAST_PART, self.frame_bytes)
     }
 }
 
@@ -99,6 +108,12 @@ mod tests {
                 assert!(array_layers(slab.held.len()) as usize <= layers, "{slab:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_quick_frame_uploads_less_than_a_slow_one() {
+        let bytes = |seconds: f32| least().bytes_after(seconds) >> 20;
+        assert_eq!([bytes(0.0), bytes(1.0 / 60.0), bytes(1.0 / 30.0), bytes(1.0)], [2, 2, 5, 8]);
     }
 
     #[test]

@@ -322,7 +322,7 @@ fn slabs_make_the_same_picture_as_one_texture() {
 #[test]
 fn a_changed_slice_is_uploaded_alone() {
     let mut state = study_of(geometry(), |_| 0, Plane::Axial);
-    set_labels(&mut state, |_| 0);
+    set_labels(&mut state, |_| Organ::Heart.label());
     let style = &mut state.view.styles[Organ::Liver.index()];
     (style.colour, style.opacity, style.outline) = ([255, 0, 0], 1.0, false);
     state.view.cursor[2] = 7;
@@ -337,6 +337,22 @@ fn a_changed_slice_is_uploaded_alone() {
         rig.state().view.cursor[2] = k;
         assert_eq!(rig.image().count(red), 0, "slice {k} has not changed");
     }
+}
+
+#[test]
+fn labels_that_nobody_made_are_not_uploaded() {
+    let mut state = study_of(geometry(), |_| 0, Plane::Axial);
+    let style = &mut state.view.styles[Organ::Liver.index()];
+    (style.colour, style.opacity, style.outline) = ([255, 0, 0], 1.0, false);
+    state.view.overlay = Overlay::Uncertainty;
+    let mut rig = Rig::new(state);
+    let red = |p| p == [255, 0, 0];
+    assert_eq!((rig.image().count(red), rig.slices_uploaded()), (0, SIZE[2]));
+    let k = rig.state().view.slice();
+    let labels = vec![Organ::Liver.label(); SIZE[0] * SIZE[1]];
+    rig.state().study.as_mut().unwrap().labels.apply_run_slice(k, &labels);
+    assert!(rig.image().count(red) > 90_000);
+    assert_eq!(rig.slices_uploaded(), SIZE[2] + 1);
 }
 
 #[test]
@@ -434,10 +450,8 @@ fn the_difference_to_a_reference_has_three_colours() {
 fn what_the_network_is_unsure_of_glows() {
     let mut state = study_of(geometry(), |_| -1000, Plane::Axial);
     let k = state.view.slice();
-    let margin = state.study.as_mut().unwrap().margin.slice_mut(k);
-    for (n, value) in margin.iter_mut().enumerate() {
-        *value = [255, 128, 0][n % SIZE[0] / 20];
-    }
+    let margin: Vec<u8> = (0..SIZE[0] * SIZE[1]).map(|n| [255, 128, 0][n % SIZE[0] / 20]).collect();
+    state.study.as_mut().unwrap().margin.set(k, &margin);
     state.view.overlay = Overlay::Uncertainty;
     let image = Rig::new(state).image();
     let [sure, half, unsure] = [88, 208, 328].map(|x| u32::from(image.at(x, 120)[0]));

@@ -1,12 +1,13 @@
 //! The textures of the open study, and what is uploaded into them: what has changed, what is on screen first, and never
 //! more in one frame than the window can wait for.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::pipeline::Pipeline;
 use super::slabs::{Capacity, Slab, TooLarge, array_layers, slabs};
 use crate::display::{Overlay, View};
-use crate::document::Study;
+use crate::document::{Margins, Study};
 use crate::edit::ByteLayer;
 
 /// What the overlay texture holds.
@@ -16,6 +17,46 @@ enum OverlayContent {
     Uncertainty,
     /// Labels of the reference.
     Reference,
+}
+
+/// A byte for each voxel, by axial slices with their revisions.
+#[derive(Clone, Copy)]
+enum Layer<'a> {
+    Labels(&'a ByteLayer),
+    Margins(&'a Margins),
+}
+
+impl<'a> Layer<'a> {
+    /// Tells it from every other one of its kind.
+    fn id(self) -> u64 {
+        match self {
+            Self::Labels(layer) => layer.id(),
+            Self::Margins(margins) => margins.id(),
+        }
+    }
+
+    fn revisions(self) -> &'a [u64] {
+        match self {
+            Self::Labels(layer) => layer.revisions(),
+            Self::Margins(margins) => margins.revisions(),
+        }
+    }
+
+    /// Slice k, as it lies in a texture.
+    fn slice(self, k: usize) -> Cow<'a, [u8]> {
+        match self {
+            Self::Labels(layer) => layer.slice(k).into(),
+            Self::Margins(margins) => margins.slice(k).into_iter().map(|margin| u8::MAX - margin).collect(),
+        }
+    }
+
+    /// Whether slice k lies as zeros in a texture, and never was anything else.
+    fn is_still_zero(self, k: usize) -> bool {
+        match self {
+            Self::Labels(layer) => layer.is_still_zero(k),
+            Self::Margins(margins) => margins.revisions().get(k) == Some(&0),
+        }
+    }
 }
 
 /// Which slices of a layer the textures hold, by revision.
@@ -30,18 +71,24 @@ impl Drawn {
         Self { layer: None, revisions: vec![None; slices] }
     }
 
+    /// What new textures, which are all zero, hold of a layer.
+    fn zeros_of(layer: Layer<'_>) -> Self {
+        let revision = |(k, &revision)| layer.is_still_zero(k).then_some(revision);
+        Self { layer: Some(layer.id()), revisions: layer.revisions().iter().enumerate().map(revision).collect() }
+    }
+
     /// The changed slices of `layer`, the ones nearest to `first` first.
-    fn changed(&mut self, layer: &ByteLayer, first: usize) -> Vec<usize> {
+    fn changed(&mut self, layer: Layer<'_>, first: usize) -> Vec<usize> {
+        let now = layer.revisions();
         if self.layer != Some(layer.id()) {
-            *self = Self { layer: Some(layer.id()), ..Self::nothing(layer.size()[2]) };
+            *self = Self { layer: Some(layer.id()), ..Self::nothing(now.len()) };
         }
-        let mut changed: Vec<usize> =
-            (0..layer.size()[2]).filter(|&k| self.revisions[k] != Some(layer.revisions()[k])).collect();
+        let mut changed: Vec<usize> = (0..now.len()).filter(|&k| self.revisions[k] != Some(now[k])).collect();
         changed.sort_by_key(|&k| k.abs_diff(first));
         changed
     }
 
-    fn is_up_to_date(&self, layer: &ByteLayer) -> bool {
+    fn is_up_to_date(&self, layer: Layer<'_>) -> bool {
         self.layer == Some(layer.id())
             && self.revisions.iter().zip(layer.revisions()).all(|(drawn, now)| *drawn == Some(*now))
     }
@@ -72,6 +119,9 @@ pub(super) struct StudyTextures {
     pub slices_uploaded: usize,
 }
 
+/// Bytes of slices that are written at once: a browser takes a sixth of a millisecond for each call.
+const TOGETHER: usize = 1 << 20;
+
 const SLICES: wgpu::TextureViewDescriptor<'static> = wgpu::TextureViewDescriptor {
     label: None,
     format: None,
@@ -97,22 +147,24 @@ fn texture(device: &wgpu::Device, [nx, ny, layers]: [u32; 3], format: wgpu::Text
     })
 }
 
-fn write(queue: &wgpu::Queue, texture: &wgpu::Texture, layer: usize, bytes: &[u8]) {
+/// Writes these layers, whose bytes stand one behind the other.
+fn write(queue: &wgpu::Queue, texture: &wgpu::Texture, layers: Range<usize>, bytes: &[u8]) {
     let size = texture.size();
+    let rows = size.height as usize * layers.len();
     queue.write_texture(
         wgpu::TexelCopyTextureInfo {
             texture,
             mip_level: 0,
-            origin: wgpu::Origin3d { x: 0, y: 0, z: layer as u32 },
+            origin: wgpu::Origin3d { x: 0, y: 0, z: layers.start as u32 },
             aspect: wgpu::TextureAspect::All,
         },
         bytes,
         wgpu::TexelCopyBufferLayout {
             offset: 0,
-            bytes_per_row: Some((bytes.len() / size.height as usize) as u32),
+            bytes_per_row: Some((bytes.len() / rows.max(1)) as u32),
             rows_per_image: Some(size.height),
         },
-        wgpu::Extent3d { depth_or_array_layers: 1, ..size },
+        wgpu::Extent3d { depth_or_array_layers: layers.len() as u32, ..size },
     );
 }
 
@@ -180,7 +232,7 @@ impl StudyTextures {
             size,
             slabs: slabs(size, capacity)?.into_iter().map(make).collect(),
             ct: 0..0,
-            labels: Drawn::nothing(size[2]),
+            labels: Drawn::zeros_of(Layer::Labels(study.labels.layer())),
             overlay: Drawn::nothing(size[2]),
             overlay_content: None,
             other_labels: None,
@@ -205,10 +257,10 @@ impl StudyTextures {
         if let (Some(texture), Some(labels)) =
             (&self.other_labels, study.what_if.as_ref().and_then(|w| w.labels.as_ref()))
         {
-            write(upload.queue, texture, 0, labels);
+            write(upload.queue, texture, 0..1, labels);
         }
         self.upload_ct(upload, study, slice);
-        let labels = study.labels.layer();
+        let labels = Layer::Labels(study.labels.layer());
         let mut drawn = std::mem::replace(&mut self.labels, Drawn::nothing(0));
         self.upload_layer(upload, labels, &mut drawn, slice, false);
         let mut complete = drawn.is_up_to_date(labels) && self.ct.len() == self.size[2];
@@ -222,10 +274,10 @@ impl StudyTextures {
         !complete
     }
 
-    fn overlay_layer<'a>(&self, study: &'a Study) -> Option<&'a ByteLayer> {
+    fn overlay_layer<'a>(&self, study: &'a Study) -> Option<Layer<'a>> {
         match self.overlay_content? {
-            OverlayContent::Uncertainty => Some(&study.margin),
-            OverlayContent::Reference => study.reference.as_ref().map(|r| &r.labels),
+            OverlayContent::Uncertainty => Some(Layer::Margins(&study.margin)),
+            OverlayContent::Reference => study.reference.as_ref().map(|r| Layer::Labels(&r.labels)),
         }
     }
 
@@ -250,7 +302,7 @@ impl StudyTextures {
         let renewed = content != self.overlay_content;
         if renewed {
             self.overlay_content = content;
-            self.overlay = Drawn::nothing(nz);
+            self.overlay = self.overlay_layer(study).map_or_else(|| Drawn::nothing(nz), Drawn::zeros_of);
         }
         for slab in &mut self.slabs {
             if renewed {
@@ -267,28 +319,41 @@ impl StudyTextures {
         if self.ct.is_empty() {
             self.ct = slice..slice;
         }
+        let area = self.size[0] * self.size[1];
+        let slice_bytes = (size_of::<i16>() * area).max(1);
         let mut is_first = true;
         while self.ct.len() < self.size[2] {
             let upwards = self.ct.end < self.size[2]
                 && (self.ct.start == 0 || self.ct.end.abs_diff(slice) <= slice.abs_diff(self.ct.start));
-            let k = if upwards { self.ct.end } else { self.ct.start - 1 };
-            let voxels: &[u8] = bytemuck::cast_slice(study.ct.slice(k));
-            if !upload.takes(voxels.len(), is_first) {
+            let count = (TOGETHER.min(upload.bytes_left) / slice_bytes).max(1);
+            let block = if upwards {
+                self.ct.end..(self.ct.end + count).min(self.size[2])
+            } else {
+                self.ct.start.saturating_sub(count)..self.ct.start
+            };
+            if !upload.takes(block.len() * slice_bytes, is_first) {
                 return;
             }
             is_first = false;
-            for s in self.slabs.iter().filter(|s| s.slab.held.contains(&k)) {
-                write(upload.queue, &s.ct, k - s.slab.held.start, voxels);
+            for s in &self.slabs {
+                let held = &s.slab.held;
+                let part = block.start.max(held.start)..block.end.min(held.end);
+                if let Some(voxels) =
+                    study.ct.voxels.get(part.start * area..part.end * area).filter(|_| !part.is_empty())
+                {
+                    let layers = part.start - held.start..part.end - held.start;
+                    write(upload.queue, &s.ct, layers, bytemuck::cast_slice(voxels));
+                }
             }
-            self.slices_uploaded += 1;
-            self.ct = if upwards { self.ct.start..k + 1 } else { k..self.ct.end };
+            self.slices_uploaded += block.len();
+            self.ct = if upwards { self.ct.start..block.end } else { block.start..self.ct.end };
         }
     }
 
     fn upload_layer(
         &mut self,
         upload: &mut Upload<'_>,
-        layer: &ByteLayer,
+        layer: Layer<'_>,
         drawn: &mut Drawn,
         slice: usize,
         is_overlay: bool,
@@ -300,17 +365,11 @@ impl StudyTextures {
                 return;
             }
             is_first = false;
-            let inverted: Vec<u8>;
-            let voxels = if is_overlay && self.overlay_content == Some(OverlayContent::Uncertainty) {
-                inverted = voxels.iter().map(|margin| u8::MAX - margin).collect();
-                &inverted[..]
-            } else {
-                voxels
-            };
             for s in self.slabs.iter().filter(|s| s.slab.held.contains(&k)) {
                 let texture = if is_overlay { s.overlay.as_ref() } else { Some(&s.labels) };
                 if let Some(texture) = texture {
-                    write(upload.queue, texture, k - s.slab.held.start, voxels);
+                    let layer = k - s.slab.held.start;
+                    write(upload.queue, texture, layer..layer + 1, &voxels);
                 }
             }
             self.slices_uploaded += 1;

@@ -22,9 +22,9 @@ use crate::waker::Waker;
 const READY: &str = "ready";
 /// What the page posts when it has heard how many voxels a CT has.
 const GO_ON: &str = "go on";
-/// Voxels of a CT that are posted together. They go forth and back in the same memory: a browser takes its time to look for what nobody
-/// needs any more, and as much as a CT would have come together until then.
-const PIECE: u32 = 8 << 20;
+/// Voxels of a CT that are posted together, few enough for the page to draw in between. They go forth and back in the same memory: a browser
+/// takes its time to look for what nobody needs any more, and as much as a CT would have come together until then.
+const PIECE: u32 = 2 << 20;
 /// Milliseconds after which a GPU or a promise is asked again.
 const ASK_AGAIN: i32 = 4;
 
@@ -106,11 +106,11 @@ fn encode(message: &impl serde::Serialize) -> Result<Outgoing, CodecError> {
     Ok((encoded, FILES.take()))
 }
 
-/// Voxels that come in pieces.
+/// Voxels that come in pieces. Their room is first touched when they come: all of a large CT at once is a second in which nothing is drawn.
 #[derive(Default)]
 struct Gathered {
     voxels: Vec<i16>,
-    /// How many have come.
+    /// How many will come.
     count: usize,
 }
 
@@ -119,17 +119,16 @@ impl Gathered {
     fn take(&mut self, message: &JsValue) -> bool {
         if let Some(count) = message.as_f64() {
             // Where there is no memory for them, they are missing in the message.
-            *self = Self::default();
-            if self.voxels.try_reserve_exact(count as usize).is_ok() {
-                self.voxels.resize(count as usize, 0);
-            }
+            *self = Self { voxels: Vec::new(), count: count as usize };
+            // Said once more by the capacity.
+            self.voxels.try_reserve_exact(self.count).ok();
             return true;
         }
         let Some(piece) = message.dyn_ref::<Int16Array>() else { return false };
-        let end = self.count + piece.length() as usize;
-        if let Some(place) = self.voxels.get_mut(self.count..end) {
-            piece.copy_to(place);
-            self.count = end;
+        let (start, end) = (self.voxels.len(), self.voxels.len() + piece.length() as usize);
+        if end <= self.count.min(self.voxels.capacity()) {
+            self.voxels.resize(end, 0);
+            piece.copy_to(&mut self.voxels[start..]);
         }
         true
     }

@@ -28,7 +28,7 @@ impl Scores {
     /// Measures slices that have changed; true where more are waiting.
     pub fn update(&mut self, study: &Study) -> bool {
         let (labels, margin) = (study.labels.layer(), &study.margin);
-        let count = margin.size()[2];
+        let count = margin.revisions().len();
         if self.study != study.number || self.slices.len() != count {
             *self = Self { study: study.number, slices: vec![Score::default(); count] };
         }
@@ -43,7 +43,7 @@ impl Scores {
                 return true;
             }
             left -= 1;
-            self.slices[k] = Score { of, value: uncertainty(labels.slice(k), margin.slice(k)) };
+            self.slices[k] = Score { of, value: uncertainty(labels.slice(k), &margin.slice(k)) };
         }
         false
     }
@@ -90,7 +90,7 @@ mod tests {
         assert!(!scores.update(&study) && scores.worst(10).is_empty());
         for k in 0..40 {
             study.labels.apply_run_slice(k, &[30; 64]);
-            study.margin.slice_mut(k).fill(255 - 5 * k as u8);
+            study.margin.set(k, &[255 - 5 * k as u8; 64]);
         }
         let frames = (1..).find(|_| !scores.update(&study)).unwrap();
         assert_eq!(frames, 40usize.div_ceil(SLICES_PER_FRAME));
@@ -99,7 +99,7 @@ mod tests {
         assert_eq!((worst[0].0, worst[9].0), (39, 30));
         assert!((worst[0].1 - 195.0 / 255.0).abs() < 1e-6);
 
-        study.margin.slice_mut(39).fill(255);
+        study.margin.set(39, &[255; 64]);
         assert!(!scores.update(&study));
         assert_eq!(scores.worst(1)[0].0, 38);
     }

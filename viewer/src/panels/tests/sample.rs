@@ -100,7 +100,7 @@ pub fn study() -> Study {
     for (k, slice) in labels.chunks_exact(nx * ny).enumerate() {
         study.labels.apply_run_slice(k, slice);
         let doubt = if k.abs_diff(UNCERTAIN) < 4 { 130 - 20 * k.abs_diff(UNCERTAIN) as u8 } else { 4 + (k % 7) as u8 };
-        study.margin.slice_mut(k).fill(255 - doubt);
+        study.margin.set(k, &vec![255 - doubt; nx * ny]);
         study.anatomy[k] = Some(anatomy(&study, k));
         let mut removed = [0; ORGAN_COUNT];
         removed[Organ::Spleen.index()] = if k > 60 { 40 } else { 0 };

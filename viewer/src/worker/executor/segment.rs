@@ -1,5 +1,6 @@
 //! The run: started, fed, held, stopped, cleaned up.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -20,11 +21,16 @@ pub(super) struct Segmenting {
     held: bool,
     /// `None` until weights and device are there.
     session: Option<SegmentationSession>,
+    /// Slices that the clean-up changed and that were not sent, and voxels that it took away; once it is done.
+    cleaned: Option<(VecDeque<usize>, usize)>,
 }
+
+/// Slices after the clean-up that are sent in one step: all of a large scan at once would lie in memory beside the labels.
+const CLEANED_PER_STEP: usize = 16;
 
 impl Segmenting {
     fn new(request: RunRequest) -> Self {
-        Self { request, cancel: Arc::default(), held: false, session: None }
+        Self { request, cancel: Arc::default(), held: false, session: None, cleaned: None }
     }
 
     pub(super) fn focus(&mut self, slice: usize) {
@@ -270,18 +276,24 @@ impl Executor {
         }
     }
 
-    /// Cleans up, says which slices that changed, and ends the run.
+    /// Cleans up, says which slices that changed, some in a step, and ends the run.
     fn finish_run(&mut self) {
-        let session = self.run.as_mut().and_then(|run| run.session.as_mut());
-        let (Some(session), Some(study)) = (session, &self.study) else { return };
-        let changed = session.clean_up();
-        let removed = session.provenance().removed;
+        let (Some(run), Some(study)) = (&mut self.run, &self.study) else { return };
+        let Some(session) = &mut run.session else { return };
+        let (left, removed) = run.cleaned.get_or_insert_with(|| {
+            let changed = session.clean_up();
+            (changed.into(), session.provenance().removed)
+        });
         let [nx, ny, _] = study.ct.geometry.size;
-        let area = nx * ny;
-        let cleaned: Vec<(usize, Vec<u8>)> =
-            changed.into_iter().map(|slice| (slice, session.labels()[slice * area..][..area].to_vec())).collect();
-        let Some(run) = self.end_run() else { return };
-        self.events.extend(cleaned.into_iter().map(|(slice, labels)| Event::SliceCleaned { run, slice, labels }));
-        self.events.push_back(Event::RunFinished { run, removed });
+        let (area, number, removed) = (nx * ny, run.request.run, *removed);
+        for slice in left.drain(..left.len().min(CLEANED_PER_STEP)) {
+            let labels = session.labels()[slice * area..][..area].to_vec();
+            self.events.push_back(Event::SliceCleaned { run: number, slice, labels });
+        }
+        if left.is_empty()
+            && let Some(run) = self.end_run()
+        {
+            self.events.push_back(Event::RunFinished { run, removed });
+        }
     }
 }
