@@ -33,6 +33,12 @@ impl Doubt {
         });
     }
 
+    /// Adds what was counted of other slices.
+    pub fn add(&mut self, other: &Self) {
+        let counts = self.0.as_flattened_mut().iter_mut().zip(other.0.as_flattened());
+        counts.for_each(|(sum, more)| *sum += more);
+    }
+
     /// The doubtful share of an organ's voxels, 0 to 1; `None` where none was counted.
     pub fn share(&self, organ: Organ) -> Option<f64> {
         let [voxels, doubtful] = self.0[organ.index()];
@@ -51,7 +57,9 @@ mod tests {
         doubt.count(&[0, liver, liver, liver, liver, 34, 255], &[0, 0, 127, 128, 255, 0, 0]);
         assert_eq!(doubt.share(Organ::Liver), Some(0.5));
         assert!(Organ::ALL.into_iter().filter(|organ| *organ != Organ::Liver).all(|o| doubt.share(o).is_none()));
-        doubt.count(&[liver; 4], &[255; 4]);
+        let mut other = Doubt::default();
+        other.count(&[liver; 4], &[255; 4]);
+        doubt.add(&other);
         assert_eq!(doubt.share(Organ::Liver), Some(0.25));
     }
 }

@@ -60,6 +60,13 @@ impl VolumeSlice {
         let tiles = self.tiles.into_iter().map(tile).collect();
         SliceRequest { slice: self.slice, tiles, centre: self.centre.map(tile), labels: self.labels }
     }
+
+    /// As [`prepared`](Self::prepared), each on a box as tight as what its stack shows.
+    pub fn fitted(self, slices: &ModelSlices) -> SliceRequest {
+        let tile = |place: TilePlace| Tile::new(place.field, slices.stack(self.slice, place.field), slices.config());
+        let tiles = self.tiles.into_iter().map(tile).collect();
+        SliceRequest { slice: self.slice, tiles, centre: self.centre.map(tile), labels: self.labels }
+    }
 }
 
 /// Labels on the input matrix, made where slices are computed.
@@ -158,6 +165,11 @@ pub trait Engine {
         1
     }
 
+    /// How many submitted slices it is through with soonest, where all of them are wanted and none before the others.
+    fn batch(&self) -> usize {
+        self.depth()
+    }
+
     /// Whether it brings probabilities to the input matrix by itself. Then what-if questions are asked with
     /// [`relabel`](Self::relabel), else with [`reweight`](Self::reweight).
     fn makes_labels(&self) -> bool {
@@ -189,6 +201,11 @@ pub trait Engine {
     /// The next result, if it is there (or, with [`Wait::Yes`], as soon as it is). `None` when nothing is under way. An engine on
     /// the processor computes here, whatever `wait` says: call it from a worker.
     fn poll(&mut self, wait: Wait) -> Option<SliceResult>;
+
+    /// Whether the next result lies ready, so that nothing is computed when it is fetched. Who does not know says no.
+    fn has_result(&self) -> bool {
+        false
+    }
 
     /// What-if: the probabilities of a recently computed slice under another attention vector; `None` when the slice is no
     /// longer at hand and has to be submitted again.

@@ -1,16 +1,20 @@
 //! The network on the processor.
 //!
 //! Whoever waits for one slice gets all threads for it; where several slices are asked for, each thread takes one, which
-//! spares the threads waiting for one another. The first slice after a pause always counts as one that somebody waits for.
+//! spares the threads waiting for one another. The first slice after a pause always counts as one that somebody waits for. Who asks for
+//! more slices than there are threads waits for none of them: then a thread takes several one after the other, because bodies differ, and
+//! so does what a slice takes.
+//!
+//! The stack of a slice is prepared by the thread that computes it: a volume of thin slices takes a fifth of its time for that.
 //!
 //! What a slice's probabilities are made of is kept for the slices computed last, so that a what-if is answered at once.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use serde::{Deserialize, Serialize};
 
-use super::engine::{Engine, EngineError, SliceRequest, SliceResult, Ticket, Wait};
+use super::engine::{Engine, EngineError, SliceRequest, SliceResult, Ticket, VolumeSlice, Wait};
 use super::prediction::{NEGLIGIBLE, RawPrediction, SlicePrediction, TileSoftmax, class_weights};
 use super::tile::{Tile, TilePlace};
 use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT, OrganSet};
@@ -18,12 +22,15 @@ use crate::kernels::plan::{Air, Arena, Features, Plan, RegionAnswer};
 use crate::kernels::processor::{Processor, Threads, available, map};
 use crate::network::weights::WeightsError;
 use crate::network::{AttentionAnatomy, pytorch};
-use crate::preprocess::{AIR_HU, InputConfig};
+use crate::preprocess::{AIR_HU, InputConfig, ModelSlices};
 
 /// Slices kept for what-if questions, those asked about last or computed last: 1.7 MB each with the shipped weights.
 const KEPT: usize = 16;
 /// Slices that are computed at once at most: each takes 15 MB with the shipped weights. Further threads help within slices.
 const AT_ONCE: usize = 8;
+/// Slices that each thread has before it where nobody waits for a certain one, and all of them at most: 5 MB each until they are fetched.
+const EACH: usize = 4;
+const BATCH: usize = 16;
 
 /// An engine on the processor.
 pub struct PlanEngine {
@@ -33,9 +40,9 @@ pub struct PlanEngine {
     enabled: OrganSet,
     /// What lies around the box of a slice; nothing after a rest.
     air: Option<Arc<Air>>,
-    /// Memory for one slice each.
+    /// Memory for one slice each, as many as were computed at once.
     arenas: Vec<Arena>,
-    waiting: VecDeque<(Ticket, SliceRequest)>,
+    waiting: VecDeque<(Ticket, Asked)>,
     ready: VecDeque<FinishedSlice>,
     kept: VecDeque<Computed>,
     /// Memory of slices that are kept no longer.
@@ -48,6 +55,31 @@ pub struct PlanEngine {
 impl std::fmt::Debug for PlanEngine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PlanEngine").field("name", &self.name).field("waiting", &self.waiting.len()).finish()
+    }
+}
+
+/// A slice that waits to be computed.
+enum Asked {
+    /// With its stack.
+    Prepared(SliceRequest),
+    /// Of a volume, as long as somebody has it.
+    Of(Weak<ModelSlices>, VolumeSlice),
+}
+
+impl Asked {
+    /// With its stack, which may have to be prepared here; `None` of a volume that nobody has any more.
+    fn prepared(self) -> Option<SliceRequest> {
+        match self {
+            Self::Prepared(request) => Some(request),
+            Self::Of(slices, wanted) => slices.upgrade().map(|slices| wanted.fitted(&slices)),
+        }
+    }
+
+    fn tiles(&self) -> usize {
+        match self {
+            Self::Prepared(request) => request.tiles.len(),
+            Self::Of(_, wanted) => wanted.tiles.len(),
+        }
     }
 }
 
@@ -126,33 +158,51 @@ impl PlanEngine {
         Context { plan: &self.plan, enabled: self.enabled, processor: Processor::new(threads) }
     }
 
-    /// Computes what waits: the first slice alone after a pause, else as many at once as there are threads.
+    /// Computes what waits: the first slice alone after a pause, else as many as make a batch.
     fn compute(&mut self) {
-        let at_once = if self.paused { 1 } else { self.depth() };
+        let at_once = match self.paused && self.waiting.len() <= self.depth() {
+            true => 1,
+            false if available() > AT_ONCE => AT_ONCE,
+            false => self.batch(),
+        };
         let count = at_once.min(self.waiting.len());
         self.paused = false;
         let air = self.air.take().unwrap_or_else(|| self.new_air());
-        while self.arenas.len() < count {
-            self.arenas.push(self.plan.empty_arena());
-        }
         let mut spare = std::mem::take(&mut self.spare);
-        let mut arenas = std::mem::take(&mut self.arenas);
-        let requests: Vec<_> = self.waiting.drain(..count).collect();
-        let jobs = requests.into_iter().zip(&mut arenas).map(|((ticket, request), arena)| {
-            let spare = spare.split_off(spare.len().saturating_sub(request.tiles.len()));
-            (ticket, request, arena, spare)
+        let arenas = Mutex::new(std::mem::take(&mut self.arenas));
+        let lock = || arenas.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked: Vec<_> = self.waiting.drain(..count).collect();
+        let jobs = asked.into_iter().enumerate().map(|(n, (ticket, asked))| {
+            let spare = spare.split_off(spare.len().saturating_sub(asked.tiles()));
+            (n, ticket, asked, spare)
         });
-        let jobs: Vec<_> = jobs.collect();
+        let mut jobs: Vec<_> = jobs.collect();
+        // Threads begin with equal parts of the list. Neighbours in time share slices of their stacks, on one side of the first one or on
+        // the other: so each thread has every so many of them and not so many in a row.
+        jobs.sort_by_key(|(n, ..)| (n % available(), *n));
         let context = self.context(if count >= available() { Threads::One } else { Threads::All });
-        let ready = map(jobs, |(ticket, request, arena, spare)| {
-            let computed = context.compute(request, arena, &air, spare);
+        let ready = map(jobs, |(n, ticket, asked, spare)| {
+            let request = asked.prepared()?;
+            let mut arena = lock().pop().unwrap_or_else(|| context.plan.empty_arena());
+            let computed = context.compute(request, &mut arena, &air, spare);
+            lock().push(arena);
             let outcome = context.finish(&computed, None);
-            FinishedSlice { ticket, computed, enabled: context.enabled, outcome }
+            Some((n, FinishedSlice { ticket, computed, enabled: context.enabled, outcome }))
         });
-        self.ready.extend(ready);
+        let mut ready: Vec<_> = ready.into_iter().flatten().collect();
+        ready.sort_by_key(|(n, _)| *n);
+        self.ready.extend(ready.into_iter().map(|(_, finished)| finished));
         self.air = Some(air);
-        self.arenas = arenas;
+        self.arenas = arenas.into_inner().unwrap_or_else(PoisonError::into_inner);
         self.spare = spare;
+    }
+
+    fn take(&mut self, asked: Asked) -> Ticket {
+        let ticket = Ticket(self.next);
+        self.next += 1;
+        self.paused |= self.waiting.is_empty() && self.ready.is_empty();
+        self.waiting.push_back((ticket, asked));
+        ticket
     }
 
     fn keep(&mut self, computed: Computed) {
@@ -161,7 +211,7 @@ impl PlanEngine {
         self.kept.push_back(computed);
         let old = old.or_else(|| if self.kept.len() > KEPT { self.kept.pop_front() } else { None });
         self.spare.extend(old.into_iter().flat_map(|old| old.tiles).map(|(_, features)| features));
-        self.spare.truncate(self.depth());
+        self.spare.truncate(self.batch());
     }
 }
 
@@ -184,12 +234,17 @@ impl PlanEngine {
 
     /// Takes away a slice that waits, the next but so many.
     pub(super) fn hand_out(&mut self, but: usize) -> Option<(Ticket, SliceRequest)> {
-        self.waiting.remove(but)
+        loop {
+            let (ticket, asked) = self.waiting.remove(but)?;
+            if let Some(request) = asked.prepared() {
+                return Some((ticket, request));
+            }
+        }
     }
 
     /// A slice that was taken away is the next one again.
     pub(super) fn take_back(&mut self, ticket: Ticket, request: SliceRequest) {
-        self.waiting.push_front((ticket, request));
+        self.waiting.push_front((ticket, Asked::Prepared(request)));
     }
 
     /// Takes what another engine made of a slice that was taken away.
@@ -206,7 +261,7 @@ impl PlanEngine {
     ) -> Option<FinishedSlice> {
         self.enabled = enabled;
         self.paused = true;
-        self.waiting.push_front((ticket, request));
+        self.waiting.push_front((ticket, Asked::Prepared(request)));
         self.compute();
         let mut finished = self.ready.pop_back()?;
         if finished.computed.region.is_some() {
@@ -219,7 +274,7 @@ impl PlanEngine {
     /// Memory of what has been passed on.
     pub(super) fn reuse(&mut self, finished: FinishedSlice) {
         self.spare.extend(finished.computed.tiles.into_iter().map(|(_, features)| features));
-        self.spare.truncate(self.depth());
+        self.spare.truncate(self.batch());
     }
 }
 
@@ -293,6 +348,16 @@ impl Engine for PlanEngine {
         available().min(AT_ONCE)
     }
 
+    fn batch(&self) -> usize {
+        match available() {
+            // It has nobody to be uneven with.
+            1 => 1,
+            // They share slices; the next ones are there when these are fetched.
+            threads if threads > AT_ONCE => 2 * AT_ONCE,
+            threads => (EACH * threads).min(BATCH),
+        }
+    }
+
     fn set_enabled(&mut self, enabled: OrganSet) {
         if enabled != self.enabled {
             self.kept.iter_mut().for_each(|kept| kept.without_attention = None);
@@ -306,15 +371,23 @@ impl Engine for PlanEngine {
     }
 
     fn submit(&mut self, request: SliceRequest) -> Ticket {
-        let ticket = Ticket(self.next);
-        self.next += 1;
-        self.paused |= self.waiting.is_empty() && self.ready.is_empty();
-        self.waiting.push_back((ticket, request));
-        ticket
+        self.take(Asked::Prepared(request))
+    }
+
+    fn prepares(&mut self, _slices: &Arc<ModelSlices>) -> bool {
+        true
+    }
+
+    fn submit_slice(&mut self, slices: &Arc<ModelSlices>, wanted: VolumeSlice) -> Ticket {
+        self.take(Asked::Of(Arc::downgrade(slices), wanted))
+    }
+
+    fn has_result(&self) -> bool {
+        !self.ready.is_empty()
     }
 
     fn poll(&mut self, _wait: Wait) -> Option<SliceResult> {
-        if self.ready.is_empty() && !self.waiting.is_empty() {
+        while self.ready.is_empty() && !self.waiting.is_empty() {
             self.compute();
         }
         let FinishedSlice { ticket, mut computed, enabled, mut outcome } = self.ready.pop_front()?;

@@ -16,9 +16,10 @@ use super::device::ComputeDevice;
 use super::doubt::Doubt;
 use super::engine::{Engine, EngineError, SliceResult, Ticket, Wait};
 use super::provenance::{Provenance, WeightsUsed};
-use super::volume_run::{Message, RunOptions, VolumeRun};
+use super::volume_run::{Explanation, Message, RunOptions, VolumeRun};
 use crate::anatomy::{Organ, OrganSet};
 use crate::network::weights::ModelInfo;
+use crate::parallel::map;
 use crate::preprocess::{Body, ModelSlices, PreprocessError};
 use crate::volume::{CtVolume, LabelVolume};
 
@@ -224,17 +225,9 @@ impl SegmentationSession {
     }
 
     fn note(&mut self, messages: &[Message]) {
+        self.keep(messages);
         for message in messages {
             match message {
-                Message::SliceDone { slice, labels, explanation } => {
-                    if let Some(explanation) = explanation {
-                        self.doubt.count(labels, &explanation.margin);
-                    }
-                    let area = labels.len();
-                    if let Some(all) = self.labels.get_mut(slice * area..(slice + 1) * area) {
-                        all.copy_from_slice(labels);
-                    }
-                }
                 Message::Anatomy(anatomy) => {
                     self.provenance.anatomy.insert(anatomy.slice, anatomy.clone());
                 }
@@ -243,9 +236,30 @@ impl SegmentationSession {
                     self.provenance.seconds.push(("segment".into(), self.started.elapsed().as_secs_f64()));
                     self.complete = true;
                 }
-                Message::Cancelled | Message::Failed(_) => {}
+                Message::SliceDone { .. } | Message::Cancelled | Message::Failed(_) => {}
             }
         }
+    }
+
+    /// Keeps labels of slices, and counts how sure they are.
+    fn keep(&mut self, messages: &[Message]) {
+        let done = |message| match message {
+            &Message::SliceDone { slice, ref labels, ref explanation } => Some((slice, (labels, explanation))),
+            _ => None,
+        };
+        let mut done: BTreeMap<usize, _> = messages.iter().filter_map(done).collect();
+        let Some((labels, _)) = done.values().next() else { return };
+        let all = self.labels.chunks_exact_mut(labels.len().max(1)).enumerate();
+        let kept = map(all.filter_map(|(slice, to)| Some((to, done.remove(&slice)?))).collect(), |(to, said)| {
+            let (labels, explanation): (&Vec<u8>, &Option<Explanation>) = said;
+            to.copy_from_slice(labels);
+            let mut doubt = Doubt::default();
+            if let Some(explanation) = explanation {
+                doubt.count(labels, &explanation.margin);
+            }
+            doubt
+        });
+        kept.iter().for_each(|doubt| self.doubt.add(doubt));
     }
 
     /// Takes away what lies outside the body, pieces apart from their organ, and organs below 0.1 ml, if that was asked for; the slices that this changed. To be
@@ -300,6 +314,7 @@ impl SegmentationSession {
         engine: &mut dyn Engine,
         mut progress: impl FnMut(usize, usize),
     ) -> Result<(), SegmentationError> {
+        self.run.want_as_a_whole();
         while !self.run.is_over() {
             let messages = self.run.advance(engine, Wait::Yes);
             self.note(&messages);

@@ -15,7 +15,6 @@ use super::engine::{
 use super::prediction::SlicePrediction;
 use super::record::SliceAnatomy;
 use super::reduce;
-use super::tile::Tile;
 use crate::anatomy::{ORGAN_COUNT, Organ, REGION_COUNT};
 use crate::kernels::processor::map;
 use crate::preprocess::{Centres, ModelSlices};
@@ -107,6 +106,8 @@ pub struct VolumeRun {
     cancel: Arc<AtomicBool>,
     explain: bool,
     organ_margin: bool,
+    /// Whether nobody waits for a certain slice.
+    as_a_whole: bool,
     over: bool,
 }
 
@@ -134,6 +135,7 @@ impl VolumeRun {
             cancel: options.cancel.clone(),
             explain: options.explain,
             organ_margin: options.organ_margin,
+            as_a_whole: false,
             over: false,
         };
         run.focus(options.first.unwrap_or(depth / 2));
@@ -157,6 +159,11 @@ impl VolumeRun {
         self.order.make_contiguous().sort_by_key(|&k| (k.abs_diff(first), k < first));
     }
 
+    /// From now on nobody waits for a certain slice, only for all of them.
+    pub fn want_as_a_whole(&mut self) {
+        self.as_a_whole = true;
+    }
+
     /// Slices that are under way come again: for another engine in place of the one that had them.
     pub fn restart_in_flight(&mut self) {
         // What the other one had left on its device is gone with it.
@@ -178,13 +185,17 @@ impl VolumeRun {
         self.in_flight.contains_key(&ticket)
     }
 
-    /// Submits what the engine has room for and takes at most one result. Call until [`VolumeRun::is_over`].
+    /// Submits what the engine has room for and takes a result, or all that lie ready where nobody waits for one. Call until [`VolumeRun::is_over`].
     pub fn advance(&mut self, engine: &mut dyn Engine, wait: Wait) -> Vec<Message> {
         let mut messages = self.feed(engine);
         if !self.in_flight.is_empty()
             && let Some(result) = engine.poll(wait)
         {
-            messages.extend(self.accept(engine, result));
+            let mut results = vec![result];
+            while self.as_a_whole && engine.has_result() {
+                results.extend(engine.poll(Wait::No));
+            }
+            messages.extend(self.accept_all(engine, results));
         }
         messages
     }
@@ -192,8 +203,9 @@ impl VolumeRun {
     /// Submits what the engine has room for.
     pub fn feed(&mut self, engine: &mut dyn Engine) -> Vec<Message> {
         let mut messages = Vec::new();
-        while !self.over && !self.cancel.load(Ordering::Relaxed) && self.in_flight.len() < engine.depth() {
-            let room = engine.depth() - self.in_flight.len();
+        let depth = if self.as_a_whole { engine.batch() } else { engine.depth() };
+        while !self.over && !self.cancel.load(Ordering::Relaxed) && self.in_flight.len() < depth {
+            let room = depth - self.in_flight.len();
             let next: Vec<usize> = self.order.drain(..room.min(self.order.len())).collect();
             if next.is_empty() {
                 break;
@@ -205,7 +217,7 @@ impl VolumeRun {
                             wanted.labels = engine.makes_labels().then(|| self.wanted(k));
                             self.in_flight.insert(engine.submit_slice(&self.slices, wanted), k);
                         }
-                        None => self.take(Predicted::empty(k), &mut messages),
+                        None => self.take(vec![Predicted::empty(k)], &mut messages),
                     }
                 }
                 continue;
@@ -216,7 +228,7 @@ impl VolumeRun {
                         request.labels = engine.makes_labels().then(|| self.wanted(k));
                         self.in_flight.insert(engine.submit(request), k);
                     }
-                    None => self.take(Predicted::empty(k), &mut messages),
+                    None => self.take(vec![Predicted::empty(k)], &mut messages),
                 }
             }
         }
@@ -226,27 +238,38 @@ impl VolumeRun {
 
     /// Takes a result; one that is not this run's changes nothing.
     pub fn accept(&mut self, engine: &mut dyn Engine, result: SliceResult) -> Vec<Message> {
-        let mut messages = Vec::new();
-        if self.over || self.in_flight.remove(&result.ticket).is_none() {
-            return messages;
-        }
-        match result.outcome {
-            Ok(own) => {
-                messages.push(Message::Anatomy(self.anatomy(&own)));
-                if engine.makes_labels() {
-                    self.take_labels(own, result.labels, &mut messages);
-                    self.settle(&mut messages);
-                    return messages;
+        self.accept_all(engine, vec![result])
+    }
+
+    fn accept_all(&mut self, engine: &mut dyn Engine, results: Vec<SliceResult>) -> Vec<Message> {
+        let (mut messages, mut came) = (Vec::new(), Vec::new());
+        let under_way = self.in_flight.len();
+        for result in results {
+            if self.over || self.in_flight.remove(&result.ticket).is_none() {
+                continue;
+            }
+            match result.outcome {
+                Ok(own) => {
+                    messages.push(Message::Anatomy(self.anatomy(&own)));
+                    if engine.makes_labels() {
+                        self.take_labels(own, result.labels, &mut messages);
+                        continue;
+                    }
+                    let explain = self.explain && own.attention.is_some();
+                    let without_attention =
+                        if explain { engine.reweight(own.slice, &[1.0; ORGAN_COUNT]) } else { None };
+                    came.push(Predicted { own, without_attention, on_device: false });
                 }
-                let explain = self.explain && own.attention.is_some();
-                let without_attention = if explain { engine.reweight(own.slice, &[1.0; ORGAN_COUNT]) } else { None };
-                self.take(Predicted { own, without_attention, on_device: false }, &mut messages);
-                self.settle(&mut messages);
+                Err(error) => {
+                    self.take(std::mem::take(&mut came), &mut messages);
+                    self.over = true;
+                    messages.push(Message::Failed(error));
+                }
             }
-            Err(error) => {
-                self.over = true;
-                messages.push(Message::Failed(error));
-            }
+        }
+        if self.in_flight.len() < under_way {
+            self.take(came, &mut messages);
+            self.settle(&mut messages);
         }
         messages
     }
@@ -327,16 +350,17 @@ impl VolumeRun {
         self.forget();
     }
 
-    /// Keeps a prediction, emits every slice that it completes, and forgets predictions that nothing waits for.
-    fn take(&mut self, ready: Predicted, messages: &mut Vec<Message>) {
-        let k = ready.own.slice;
-        self.ready.insert(k, ready);
-        let mut emitted = false;
-        let mut later = Vec::new();
-        for slice in self.centres.served_by(k) {
-            if self.done[slice] {
-                continue;
-            }
+    /// Keeps predictions, emits every slice that they complete, and forgets predictions that nothing waits for.
+    fn take(&mut self, came: Vec<Predicted>, messages: &mut Vec<Message>) {
+        let mut served: Vec<usize> = Vec::new();
+        for ready in came {
+            let left = self.centres.served_by(ready.own.slice).filter(|slice| !self.done[*slice]);
+            let fresh: Vec<usize> = left.filter(|slice| !served.contains(slice)).collect();
+            served.extend(fresh);
+            self.ready.insert(ready.own.slice, ready);
+        }
+        let (mut complete, mut later) = (Vec::new(), Vec::new());
+        for slice in served {
             let blend = self.centres.blend(slice);
             let (Some(below), Some(above)) = (self.ready.get(&blend.below), self.ready.get(&blend.above)) else {
                 continue;
@@ -346,10 +370,13 @@ impl VolumeRun {
                 later.push(if below.on_device { blend.below } else { blend.above });
                 continue;
             }
-            let (labels, explanation) = self.reduce(below, above, blend.weight_above);
+            complete.push((slice, below, above, blend.weight_above));
+        }
+        let reduced = map(complete, |(slice, below, above, weight)| (slice, self.reduce(below, above, weight)));
+        let emitted = !reduced.is_empty();
+        for (slice, (labels, explanation)) in reduced {
             self.done[slice] = true;
             self.done_count += 1;
-            emitted = true;
             messages.push(Message::SliceDone { slice, labels, explanation });
         }
         if emitted {
@@ -410,11 +437,7 @@ fn removed(without: &[u8], with: &[u8]) -> [u32; ORGAN_COUNT] {
 /// # Panics
 /// When the volume has no slice `k`.
 pub fn request(slices: &ModelSlices, k: usize) -> Option<SliceRequest> {
-    slices.body().extent(k)?;
-    let tile = |origin: [i64; 2]| Tile::new(origin, slices.stack(k, origin), slices.config());
-    let tiles: Vec<Tile> = slices.origins(k).into_iter().map(tile).collect();
-    let centre = (tiles.len() > 1).then(|| tile(slices.centre_origin(k)));
-    Some(SliceRequest { slice: k, tiles, centre, labels: None })
+    Some(VolumeSlice::of(slices, k)?.fitted(slices))
 }
 
 /// The prediction for a slice without a body.

@@ -32,6 +32,8 @@ pub struct FakeEngine {
     pub delay: Duration,
     /// Slices that keep it busy.
     pub depth: usize,
+    /// Slices of which the results lie ready together, where so many are asked for.
+    pub at_once: usize,
     /// The slice that fails.
     pub fails_at: Option<usize>,
     /// The slice in which it only just finds it.
@@ -55,6 +57,7 @@ impl FakeEngine {
             slow: 0,
             delay: Duration::ZERO,
             depth: 1,
+            at_once: 1,
             fails_at: None,
             unsure_at: None,
             submitted: Vec::new(),
@@ -73,6 +76,14 @@ impl Engine for FakeEngine {
 
     fn depth(&self) -> usize {
         self.depth
+    }
+
+    fn batch(&self) -> usize {
+        self.depth.max(self.at_once)
+    }
+
+    fn has_result(&self) -> bool {
+        self.at_once > 1 && !self.queue.is_empty()
     }
 
     fn set_enabled(&mut self, enabled: OrganSet) {

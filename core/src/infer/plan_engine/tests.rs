@@ -190,6 +190,27 @@ fn a_box_gives_the_labels_regions_and_attention_of_the_whole_field() {
     assert!(pixels > 0 && different * 100_000 <= pixels, "{different} of {pixels}");
 }
 
+#[test]
+fn a_volume_whose_stacks_are_made_here_gives_what_stacks_made_before_give_and_one_that_is_gone_nothing() {
+    let (slices, network, info) = sample();
+    let slices = Arc::new(slices);
+    let mut plan = PlanEngine::new(network, info.input.clone(), info.organs(true), "cpu".into()).unwrap();
+    assert!(plan.prepares(&slices));
+    let depth = slices.grid().slices;
+    let wanted: Vec<usize> = (depth / 3..depth).step_by(depth / 4).collect();
+    let tickets: Vec<Ticket> =
+        wanted.iter().map(|&k| plan.submit_slice(&slices, VolumeSlice::of(&slices, k).unwrap())).collect();
+    let found: Vec<SliceResult> = tickets.iter().map(|_| plan.poll(Wait::Yes).unwrap()).collect();
+    for ((k, ticket), found) in wanted.into_iter().zip(tickets).zip(found) {
+        assert_eq!((found.ticket, found.slice), (ticket, k));
+        plan.submit(request(&slices, k).unwrap());
+        assert_eq!(found.outcome, plan.poll(Wait::Yes).unwrap().outcome);
+    }
+    plan.submit_slice(&slices, VolumeSlice::of(&slices, depth / 2).unwrap());
+    drop(slices);
+    assert!(plan.poll(Wait::Yes).is_none() && plan.is_idle());
+}
+
 /// A body of `half` mm to both sides and 0.4 of that to front and back around `middle` (mm), with a bright rod in its left half, in an
 /// image of 240 mm; the last slice is empty.
 fn body(middle: [f64; 2], half: f64) -> ModelSlices {

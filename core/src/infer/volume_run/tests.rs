@@ -244,3 +244,37 @@ fn another_engine_takes_over_what_the_first_had_under_way() {
     }
     assert_eq!(second.submitted, [2, 3, 4, 5]);
 }
+
+#[test]
+fn who_wants_all_slices_gets_the_same_many_at_a_time() {
+    for spacing in [[3.0, 3.0, 3.0], [3.0, 3.0, 1.0]] {
+        let ct = ct(17, spacing, 2);
+        let whole = |at_once: usize, fails_at: Option<usize>| {
+            let mut engine = engine();
+            (engine.at_once, engine.fails_at) = (at_once, fails_at);
+            let options = RunOptions { organ_margin: true, ..Default::default() };
+            let mut run = VolumeRun::new(ModelSlices::new(ct.clone(), &input()).unwrap(), &options);
+            run.want_as_a_whole();
+            let mut messages = run.advance(&mut engine, Wait::Yes);
+            assert_eq!(engine.submitted.len(), at_once);
+            while !run.is_over() {
+                messages.extend(run.advance(&mut engine, Wait::Yes));
+            }
+            let last = messages.pop().unwrap();
+            let of = |m| match m {
+                Message::SliceDone { slice, labels, explanation } => Some((slice, (labels, explanation))),
+                _ => None,
+            };
+            let (all, done) = (messages.len(), messages.into_iter().filter_map(of).collect::<BTreeMap<_, _>>());
+            (engine.submitted, done, all, last)
+        };
+        let (one, four) = (whole(1, None), whole(4, None));
+        assert!(one.1.len() == 17 && matches!((&one.3, &four.3), (Message::Finished, Message::Finished)));
+        assert_eq!((&four.0, &four.1), (&one.0, &one.1));
+        assert!(four.2 < one.2, "progress is said once for all that come together");
+        // What came with a slice that failed, before it, is kept.
+        let failed = whole(4, Some(one.0[2]));
+        assert!(matches!(failed.3, Message::Failed(EngineError::DeviceLost(_))));
+        assert!(!failed.1.is_empty() && failed.1.iter().all(|(slice, done)| one.1[slice] == *done));
+    }
+}
