@@ -5,8 +5,9 @@
 //! through thick slices.
 
 use super::organ_runs::OrganRuns;
-use super::pieces::{Bounds, Piece, keep_pieces};
+use super::pieces::{Bounds, Piece, other_pieces};
 use crate::anatomy::{ORGAN_COUNT, Organ, Side};
+use crate::parallel::map;
 use crate::preprocess::{Body, OutsideAir};
 use crate::volume::CtVolume;
 
@@ -32,7 +33,7 @@ fn remove_where(
     spacing_mm: [f64; 3],
     runs: [OrganRuns; ORGAN_COUNT],
     hu: &[i16],
-    excluded: impl Fn(Organ, &Bounds) -> bool,
+    excluded: impl Fn(Organ, &Bounds) -> bool + Sync + Send,
 ) -> [usize; ORGAN_COUNT] {
     let voxel_ml = spacing_mm.iter().product::<f64>() * 1e-3;
     keep_components(labels, size, runs, hu, |organ, piece, largest| {
@@ -111,12 +112,18 @@ fn keep_components(
     size: [usize; 3],
     runs: [OrganRuns; ORGAN_COUNT],
     hu: &[i16],
-    stays: impl Fn(Organ, &Piece, &Piece) -> bool,
+    stays: impl Fn(Organ, &Piece, &Piece) -> bool + Sync + Send,
 ) -> [usize; ORGAN_COUNT] {
-    let mut removed = [0; ORGAN_COUNT];
-    for ((organ, runs), removed) in Organ::ALL.into_iter().zip(runs).zip(&mut removed) {
+    let gone = map(Organ::ALL.into_iter().zip(runs).collect(), |(organ, runs)| {
         let hu = if matches!(organ, Organ::LungLeft | Organ::LungRight) { hu } else { &[] };
-        *removed = keep_pieces(labels, size, &runs, hu, &|piece, largest| stays(organ, piece, largest));
+        other_pieces(size, &runs, hu, &|piece, largest| stays(organ, piece, largest))
+    });
+    let mut removed = [0; ORGAN_COUNT];
+    for (removed, gone) in removed.iter_mut().zip(gone) {
+        for run in gone {
+            *removed += run.len();
+            labels[run].fill(0);
+        }
     }
     removed
 }
