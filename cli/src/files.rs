@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use anyhow::{Context, Result};
-use attention_anatomy::cohort::InputKey;
+use attention_anatomy::cohort::{Contents, InputKey};
 use attention_anatomy::dataset::Bytes;
+use attention_anatomy::parallel::ahead;
 use attention_anatomy_assets as assets;
 
 /// The bytes of a file; the error names it.
@@ -59,6 +60,29 @@ impl Listed {
             (key.bytes, key.modified) = (key.bytes + metadata.len(), key.modified.max(modified));
         }
         Ok(key)
+    }
+
+    /// Whether it is one file.
+    pub fn is_one(&self) -> bool {
+        self.0.len() == 1
+    }
+
+    /// Reads them, and makes the hash of each while the next ones are read.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn read_and_hash(self) -> Result<(NamedFiles, Contents)> {
+        let mut paths = self.0.into_iter();
+        let read = move || move || paths.next().map(|(name, path)| read(&path).map(|bytes| (name, bytes)));
+        ahead(read, |next| {
+            let (mut files, mut contents) = (NamedFiles::new(), Contents::default());
+            while let Some(file) = next() {
+                let (name, bytes) = file?;
+                contents.add(&name, &bytes);
+                files.push((name, bytes));
+            }
+            Ok((files, contents))
+        })
     }
 
     /// Reads them.

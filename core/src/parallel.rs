@@ -27,6 +27,20 @@ pub fn vectors<Op: WithSimd>(operation: Op) -> Op::Output {
     }
 }
 
+/// Both, the second on another thread where there are several. That one is none of those that [`map`] uses: what waits in `first` keeps none
+/// of them.
+pub fn both<A, B: Send>(first: impl FnOnce() -> A, second: impl FnOnce() -> B + Send) -> (A, B) {
+    #[cfg(not(target_family = "wasm"))]
+    if rayon::current_num_threads() > 1 {
+        return std::thread::scope(|scope| {
+            let second = scope.spawn(second);
+            let first = first();
+            (first, second.join().unwrap_or_else(|broken| std::panic::resume_unwind(broken)))
+        });
+    }
+    (first(), second())
+}
+
 /// Items that lie ready at most.
 #[cfg(not(target_family = "wasm"))]
 const READY: usize = 16;

@@ -354,7 +354,16 @@ impl ReadCt {
     /// A scan that cannot be read.
     pub fn of_listed(listed: files::Listed, key: InputKey, input: &Path, asked: &SeriesRequest) -> Result<Self> {
         let clock = Instant::now();
-        let read = Self::of_files(listed.read()?, key, asked).with_context(|| input.display().to_string())?;
+        let read = match listed.is_one() {
+            true => Self::of_files(listed.read()?, key, asked),
+            false => {
+                let (files, contents) = listed.read_and_hash()?;
+                let read = formats::read_ct_and_series(files, asked);
+                let of = |(ct, series)| Self { ct, series, key: key.with(contents), seconds: 0.0 };
+                read.map(of).map_err(|error| series::hint(error, asked))
+            }
+        };
+        let read = read.with_context(|| input.display().to_string())?;
         Ok(Self { seconds: clock.elapsed().as_secs_f64(), ..read })
     }
 
@@ -364,9 +373,11 @@ impl ReadCt {
     /// A scan that cannot be read.
     pub fn of_files(files: files::NamedFiles, key: InputKey, asked: &SeriesRequest) -> Result<Self> {
         let clock = Instant::now();
-        let key = key.with_contents(files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())));
-        let read = formats::read_ct_and_series(files, asked);
-        let (ct, series) = read.map_err(|error| series::hint(error, asked))?;
+        let hash = |files: &[(String, Vec<u8>)]| {
+            key.with_contents(files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())))
+        };
+        let read = formats::read_ct_beside(files, asked, hash);
+        let (ct, series, key) = read.map_err(|error| series::hint(error, asked))?;
         Ok(Self { ct, series, key, seconds: clock.elapsed().as_secs_f64() })
     }
 }

@@ -24,5 +24,5 @@ pub use collect::{Collected, Distribution, FAR, Oddity, OrganRow, ScanRows, Tabl
 pub use cost::{Measured, Rate};
 pub use found::Found;
 pub use list::{ListError, Scan, parse_list, stem};
-pub use request::{InputKey, Request};
+pub use request::{Contents, InputKey, Request};
 pub use status::{Outcome, StatusLine, status_file, status_lines};

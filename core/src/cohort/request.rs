@@ -22,19 +22,32 @@ pub struct InputKey {
     pub sha256: String,
 }
 
+/// The hash of files while they come.
+#[derive(Clone, Debug, Default)]
+pub struct Contents(Sha256);
+
+impl Contents {
+    /// The next file: name and content.
+    pub fn add(&mut self, name: &str, bytes: &[u8]) {
+        // With its length before it, no content can be taken for a name.
+        for part in [name.as_bytes(), bytes] {
+            self.0.update((part.len() as u64).to_le_bytes());
+            self.0.update(part);
+        }
+    }
+}
+
 impl InputKey {
     /// With the hash of these files: name and content.
     pub fn with_contents<'a>(self, files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Self {
-        let mut sha = Sha256::new();
-        for (name, bytes) in files {
-            // With its length before it, no content can be taken for a name.
-            for part in [name.as_bytes(), bytes] {
-                sha.update((part.len() as u64).to_le_bytes());
-                sha.update(part);
-            }
-        }
-        let sha256 = sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { sha256, ..self }
+        let mut contents = Contents::default();
+        files.into_iter().for_each(|(name, bytes)| contents.add(name, bytes));
+        self.with(contents)
+    }
+
+    /// With the hash of files that came one after the other.
+    pub fn with(self, Contents(sha): Contents) -> Self {
+        Self { sha256: sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect(), ..self }
     }
 
     /// Whether nothing has happened to the files since `earlier`, as far as one sees from outside.

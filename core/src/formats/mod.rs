@@ -12,6 +12,7 @@ pub mod rtstruct;
 pub mod seg;
 pub mod structures;
 
+mod beside;
 mod check;
 mod drawn;
 #[cfg(test)]
@@ -39,6 +40,7 @@ mod allocated;
 #[cfg(test)]
 pub(crate) mod analytic;
 
+pub use beside::read_ct_beside;
 pub use check::check;
 pub use drawn::{Reference, read_labels, read_numbered, read_organs, read_organs_on, read_structures};
 pub use expression::{ExpressionError, Rule};
