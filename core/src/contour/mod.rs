@@ -17,6 +17,8 @@ pub use fill::Filler;
 pub use keyhole::keyhole;
 pub use smooth::smooth_outlines;
 
+use crate::raster::label_runs;
+
 /// A closed curve; points are `[x, y]` in pixels, pixel centres are whole numbers. The first point is not repeated.
 pub type Curve = Vec<[f32; 2]>;
 
@@ -24,13 +26,10 @@ pub type Curve = Vec<[f32; 2]>;
 pub fn boxes(labels: &[u8], width: usize) -> Vec<Option<[usize; 4]>> {
     let mut boxes: Vec<Option<[usize; 4]>> = vec![None; 256];
     for (y, row) in labels.chunks_exact(width).enumerate() {
-        for (x, &label) in row.iter().enumerate() {
-            if label == 0 {
-                continue;
-            }
-            let b = boxes[usize::from(label)].get_or_insert([x, y, x, y]);
-            *b = [b[0].min(x), b[1], b[2].max(x), y];
-        }
+        label_runs(row, |label, start, end| {
+            let b = boxes[usize::from(label)].get_or_insert([start, y, end - 1, y]);
+            *b = [b[0].min(start), b[1], b[2].max(end - 1), y];
+        });
     }
     boxes
 }

@@ -189,10 +189,9 @@ fn is_possible(stored: &Geometry, acquired: [usize; 3]) -> Result<usize, DicomEr
 /// Room for the slices as the files have them: columns, rows and slices of `acquired`.
 fn room(stored: &Geometry, acquired: [usize; 3]) -> Result<Vec<i16>, DicomError> {
     let count = is_possible(stored, acquired)?;
-    let mut voxels = Vec::new();
-    voxels.try_reserve_exact(count).map_err(|_| DicomError::TooLarge(stored.size))?;
-    voxels.resize(count, 0);
-    Ok(voxels)
+    // Only to ask whether it is there: zeros that are asked for at once are made where they are first touched, by the threads that decode.
+    Vec::<i16>::new().try_reserve_exact(count).map_err(|_| DicomError::TooLarge(stored.size))?;
+    Ok(vec![0; count])
 }
 
 /// Decodes files, each by its image, into the slices that they have of the volume.

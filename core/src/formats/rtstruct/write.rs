@@ -9,6 +9,7 @@ use crate::formats::dicom::derived::{
     self, Derivation, ExportError, Slices, code, integer, item, one, points, reference, sequence, short_text, text,
 };
 use crate::formats::structures::{Drawn, Structure};
+use crate::parallel::map;
 use crate::volume::Geometry;
 
 /// How a hole in a structure is written.
@@ -136,8 +137,8 @@ fn trace(
             None => maps.push((structure.labels, vec![n])),
         }
     }
-    let mut found: Vec<Vec<(usize, Vec<Curve>)>> = vec![Vec::new(); structures.len()];
-    for k in (0..depth).filter(|&k| slices.is_acquired(k)) {
+    let traced = map((0..depth).filter(|&k| slices.is_acquired(k)).collect(), |k| {
+        let mut traced = Vec::new();
         for (labels, members) in &maps {
             let plane = slices.axes.stored_slice(labels, geometry.size, k);
             let boxes = boxes(&plane, columns);
@@ -149,10 +150,13 @@ fn trace(
                     .map(straightened)
                     .filter(|c| c.len() > 2)
                     .collect();
-                found[n].push((k, curves));
+                traced.push((n, k, curves));
             }
         }
-    }
+        traced
+    });
+    let mut found: Vec<Vec<(usize, Vec<Curve>)>> = vec![Vec::new(); structures.len()];
+    traced.into_iter().flatten().for_each(|(n, k, curves)| found[n].push((k, curves)));
     let contours = |planes: Vec<(usize, Vec<Curve>)>| {
         let holes = planes.iter().flat_map(|(_, curves)| curves).any(|c| area(c) <= 0.0);
         let (kind, join) = match options.holes {
@@ -168,7 +172,7 @@ fn trace(
         }
         items
     };
-    found.into_iter().map(contours).collect()
+    map(found, contours)
 }
 
 /// A curve without the points that lie on a straight line between their neighbours.

@@ -12,6 +12,8 @@ use crate::formats::dicom::derived::{
     short_text, text, unsigned,
 };
 use crate::formats::structures::{Drawn, Structure};
+use crate::parallel::map;
+use crate::raster::label_runs;
 use crate::volume::Geometry;
 
 /// The most that one segmentation may hold, bytes; the length of an element has 32 bits.
@@ -108,18 +110,30 @@ pub fn write(structures: &[Structure], geometry: &Geometry, mut made: Derivation
     let mut used: Vec<usize> = planes.iter().flatten().copied().collect();
     used.sort_unstable();
     used.dedup();
+    let mut drawn = Vec::with_capacity(frames);
     for (n, (structure, planes)) in written.into_iter().enumerate() {
         segments.push(segment(structure, n + 1, &sentence));
         for &k in planes {
-            let first = groups.len() * columns * rows;
-            let plane = slices.axes.stored_slice(structure.labels, geometry.size, k);
-            for (p, _) in plane.iter().enumerate().filter(|(_, label)| **label == structure.label) {
-                bits[(first + p) / 8] |= 1 << ((first + p) % 8);
-            }
+            drawn.push((structure, k));
             let place = used.partition_point(|&other| other < k) as u32 + 1;
             groups.push(frame(n + 1, place, k, &slices));
         }
     }
+    // Eight frames begin and end with a whole byte, whatever their size.
+    let eights = bits.chunks_mut((columns * rows).max(1)).zip(drawn.chunks(8)).collect();
+    map(eights, |(bits, drawn): (&mut [u8], &[(&Structure, usize)])| {
+        for (n, (structure, k)) in drawn.iter().enumerate() {
+            let plane = slices.axes.stored_slice(structure.labels, geometry.size, *k);
+            for (y, row) in plane.chunks_exact(columns.max(1)).enumerate() {
+                let first = (n * rows + y) * columns;
+                label_runs(row, |label, start, end| {
+                    if label == structure.label {
+                        (first + start..first + end).for_each(|p| bits[p / 8] |= 1 << (p % 8));
+                    }
+                });
+            }
+        }
+    });
     object.put(sequence(tags::SEGMENT_SEQUENCE, segments));
     object.put(sequence(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, groups));
     object.put(DataElement::new(tags::PIXEL_DATA, VR::OB, PrimitiveValue::from(bits)));
@@ -137,18 +151,22 @@ type Boxes = Vec<Option<[usize; 4]>>;
 /// The slices on which each structure has a voxel, in stored order.
 fn planes(structures: &[Structure], geometry: &Geometry, slices: &Slices) -> Vec<Vec<usize>> {
     let [columns, _, depth] = slices.stored.size;
-    let mut planes = vec![Vec::new(); structures.len()];
-    for k in (0..depth).filter(|&k| slices.is_acquired(k)) {
+    let acquired = (0..depth).filter(|&k| slices.is_acquired(k)).collect();
+    let seen = map(acquired, |k| {
         let mut seen: Option<(&[u8], Boxes)> = None;
-        for (structure, planes) in structures.iter().zip(&mut planes) {
+        let mut has = Vec::with_capacity(structures.len());
+        for structure in structures {
             if seen.as_ref().is_none_or(|(labels, _)| !std::ptr::eq(*labels, structure.labels)) {
                 let plane = slices.axes.stored_slice(structure.labels, geometry.size, k);
                 seen = Some((structure.labels, boxes(&plane, columns)));
             }
-            if seen.as_ref().is_some_and(|(_, boxes)| boxes[usize::from(structure.label)].is_some()) {
-                planes.push(k);
-            }
+            has.push(seen.as_ref().is_some_and(|(_, boxes)| boxes[usize::from(structure.label)].is_some()));
         }
+        (k, has)
+    });
+    let mut planes = vec![Vec::new(); structures.len()];
+    for (k, has) in seen {
+        planes.iter_mut().zip(has).filter(|(_, has)| *has).for_each(|(planes, _)| planes.push(k));
     }
     planes
 }
