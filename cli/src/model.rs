@@ -1,5 +1,6 @@
 //! The weights: bundled, or from a file.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -13,9 +14,9 @@ use crate::files;
 /// # Errors
 /// A file that cannot be read, or that holds no weights of this program.
 pub fn open(path: Option<&Path>) -> Result<Model> {
-    let (bytes, name) = match path {
-        Some(path) => (files::read(path)?, files::file_name(path)),
-        None => (WEIGHTS.to_vec(), WEIGHTS_NAME.to_string()),
+    let (bytes, name): (Cow<'static, [u8]>, String) = match path {
+        Some(path) => (Cow::Owned(files::read(path)?), files::file_name(path)),
+        None => (Cow::Borrowed(WEIGHTS), WEIGHTS_NAME.to_string()),
     };
     Model::read(name.clone(), bytes).context(name)
 }

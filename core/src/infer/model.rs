@@ -1,5 +1,7 @@
 //! A weights file that has been read, ready to be put on devices.
 
+use std::borrow::Cow;
+
 use super::burn_engine::BurnEngine;
 use super::device::{ComputeDevice, cpu};
 use super::engine::Engine;
@@ -9,12 +11,13 @@ use super::wgsl_engine::WgslEngine;
 use crate::anatomy::OrganSet;
 use crate::network::AttentionAnatomy;
 use crate::network::weights::{self, ModelInfo, WeightsError};
+use crate::parallel::both;
 
 /// A weights file.
 #[derive(Clone, Debug)]
 pub struct Model {
     /// The file.
-    pub bytes: Vec<u8>,
+    pub bytes: Cow<'static, [u8]>,
     /// Its description.
     pub info: ModelInfo,
     /// Name for people.
@@ -28,10 +31,10 @@ impl Model {
     ///
     /// # Errors
     /// [`WeightsError`].
-    pub fn read(name: impl Into<String>, bytes: Vec<u8>) -> Result<Self, WeightsError> {
-        let info = weights::read_info(&bytes)?;
-        let sha256 = weights::sha256(&bytes);
-        Ok(Self { bytes, info, name: name.into(), sha256 })
+    pub fn read(name: impl Into<String>, bytes: impl Into<Cow<'static, [u8]>>) -> Result<Self, WeightsError> {
+        let bytes = bytes.into();
+        let (info, sha256) = both(|| weights::read_info(&bytes), || weights::sha256(&bytes));
+        Ok(Self { info: info?, bytes, name: name.into(), sha256 })
     }
 
     /// As a record names it.

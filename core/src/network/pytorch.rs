@@ -10,9 +10,12 @@ use burn::store::{
     BurnToPyTorchAdapter, FloatCastAdapter, ModuleAdapter, ModuleSnapshot, PyTorchToBurnAdapter, SafetensorsStore,
 };
 use burn::tensor::{DType, Device};
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
 
 use super::AttentionAnatomy;
 use super::weights::{self, METADATA_KEY, ModelInfo, WeightsError};
+use crate::parallel::map;
 
 /// PyTorch counts the batches that a normalisation has seen; nothing depends on it.
 const NOT_NEEDED: &str = ".num_batches_tracked";
@@ -39,7 +42,10 @@ pub enum ImportError {
 /// [`WeightsError::Write`].
 pub fn write(network: &AttentionAnatomy, info: &ModelInfo) -> Result<Vec<u8>, WeightsError> {
     let json = serde_json::to_string(info).map_err(|e| WeightsError::Write(e.to_string()))?;
-    save(network, SafetensorsStore::from_bytes(None).clear_metadata().metadata(METADATA_KEY, json))
+    let store = SafetensorsStore::from_bytes(None).clear_metadata().metadata(METADATA_KEY, json);
+    let mut store = store.with_to_adapter(BurnToPyTorchAdapter);
+    network.save_into(&mut store).map_err(|e| WeightsError::Write(e.to_string()))?;
+    store.get_bytes().map_err(|e| WeightsError::Write(e.to_string()))
 }
 
 /// The tensors alone, without a description of the weights. `network` in validation state.
@@ -47,13 +53,21 @@ pub fn write(network: &AttentionAnatomy, info: &ModelInfo) -> Result<Vec<u8>, We
 /// # Errors
 /// [`WeightsError::Write`].
 pub fn tensors(network: &AttentionAnatomy) -> Result<Vec<u8>, WeightsError> {
-    save(network, SafetensorsStore::from_bytes(None).clear_metadata())
-}
-
-fn save(network: &AttentionAnatomy, store: SafetensorsStore) -> Result<Vec<u8>, WeightsError> {
-    let mut store = store.with_to_adapter(BurnToPyTorchAdapter);
-    network.save_into(&mut store).map_err(|e| WeightsError::Write(e.to_string()))?;
-    store.get_bytes().map_err(|e| WeightsError::Write(e.to_string()))
+    fn cannot(error: impl std::fmt::Display) -> WeightsError {
+        WeightsError::Write(error.to_string())
+    }
+    // Not by the store, which copies all of them three times: whoever waits for a first slice waits for this.
+    let tensors = network.collect(None, Some(Box::new(BurnToPyTorchAdapter)), false);
+    let parts =
+        map(tensors, |tensor| tensor.into_parts()).into_iter().collect::<Result<Vec<_>, _>>().map_err(cannot)?;
+    let views = parts.iter().map(|(name, dtype, shape, _, bytes)| match dtype {
+        DType::F32 => {
+            let view = TensorView::new(Dtype::F32, shape.as_slice().to_vec(), bytes).map_err(cannot)?;
+            Ok((name.as_str(), view))
+        }
+        other => Err(cannot(format!("tensor `{name}` holds numbers of type {other:?}"))),
+    });
+    safetensors::serialize(views.collect::<Result<Vec<_>, _>>()?, None).map_err(cannot)
 }
 
 /// Whether a file looks like what `torch.save` writes: a zip archive since PyTorch 1.6, a bare pickle before.

@@ -22,18 +22,34 @@ impl Plan {
         let stack = vec![air; self.stack() * size[0] * size[1]];
         let mut maps = vec![Vec::new(); self.maps.len()];
         self.steps(&mut arena, &stack, processor, self.steps.len(), &mut |places, n| match n {
-            None if air != 0.0 => maps[self.ends[0]].clone_from(&places[self.input]),
+            None if air != 0.0 => maps[self.ends[0]] = copied(&places[self.input], processor),
             None => (),
             Some(n) => {
                 let step = &self.steps[n];
                 // The region branch has a mean of its last maps.
                 if step.flow.surrounded || step.flow.reaches.is_empty() {
-                    maps[step.flow.output].clone_from(&places[step.output]);
+                    maps[step.flow.output] = copied(&places[step.output], processor);
                 }
             }
         });
         Air { size, maps }
     }
+}
+
+/// A copy, made by all threads: for the most part that is touching memory for the first time.
+fn copied(values: &[f32], processor: Processor) -> Vec<f32> {
+    const ALONE: usize = 1 << 15;
+    fn copy(to: &mut [f32], from: &[f32], processor: Processor) {
+        if to.len() <= ALONE {
+            return to.copy_from_slice(from);
+        }
+        let middle = to.len() / 2;
+        let ((a, b), (c, d)) = (to.split_at_mut(middle), from.split_at(middle));
+        processor.join(|| copy(a, c, processor), || copy(b, d, processor));
+    }
+    let mut copied = vec![0.0; values.len()];
+    copy(&mut copied, values, processor);
+    copied
 }
 
 impl Air {

@@ -70,7 +70,11 @@ impl Plan {
         let steps = self.steps.iter().map(|step| (step.output, step.flow.output));
         for (place, map) in steps.chain([(self.input, self.ends[0])]) {
             let (values, len) = (&mut arena.places[place], arena.windows.memory(map).len());
-            values.resize(values.len().max(len), 0.0);
+            if values.len() < len {
+                // Nothing of what was there is needed, and what nobody has touched is made where it is first written, on all threads.
+                *values = Vec::new();
+                *values = vec![0.0; len];
+            }
         }
     }
 
