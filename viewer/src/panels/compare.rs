@@ -407,7 +407,8 @@ mod tests {
         let mut state = Desk::default();
         let mut study = Study::of_ct(1, "sample".into(), ct(LARGE, [1.0; 3]));
         (0..96).for_each(|k| study.labels.apply_run_slice(k, &vec![Organ::Liver.label(); area]));
-        let labels = ByteLayer::from_voxels(LARGE, &vec![Organ::Spleen.label(); voxels]).unwrap();
+        let slices = ByteSlices::cut(&vec![Organ::Spleen.label(); voxels], area);
+        let labels = ByteLayer::from_slices(LARGE, &slices).unwrap();
         let name = "reference".into();
         study.reference = Some(Reference { name, labels, metrics: Vec::new(), asked: Some(1), revision: 0 });
         state.study = Some(study);
