@@ -115,6 +115,45 @@ pub(super) fn left_out(names: &[String]) -> Option<String> {
     (!names.is_empty()).then(|| format!("labels that are none of the 33 organs count as background: {}", told(names)))
 }
 
+/// What organs lose where several are drawn over one voxel, which has one number: unsaid, volumes and Dice would be wrong unseen.
+pub(super) struct Lost([usize; 256]);
+
+impl Default for Lost {
+    fn default() -> Self {
+        Self([0; 256])
+    }
+}
+
+impl Lost {
+    /// That a voxel of the organ with the number `loser`, or of none (0), is the other one's from now on.
+    pub(super) fn count(&mut self, loser: u8, winner: u8) {
+        if loser != 0 && loser != winner {
+            self.0[usize::from(loser)] += 1;
+        }
+    }
+
+    /// The warning, with volumes, if there is anything to warn of. `labels` are the organs as they came out.
+    pub(super) fn sentence(&self, labels: &LabelVolume) -> Option<String> {
+        let mut left = [0usize; 256];
+        labels.voxels.iter().for_each(|&label| left[usize::from(label)] += 1);
+        let voxel_ml = labels.geometry.spacing().iter().product::<f64>() / 1000.0;
+        let one = |organ: Organ| {
+            let label = usize::from(organ.label());
+            let (lost, all) = (self.0[label], left[label] + self.0[label]);
+            let percent = 100.0 * lost as f64 / all as f64;
+            let [lost_ml, all_ml] = [lost, all].map(|voxels| voxels as f64 * voxel_ml);
+            (lost > 0).then(|| format!("{organ} {lost_ml:.2} of {all_ml:.2} ml ({percent:.1} %)"))
+        };
+        let organs: Vec<String> = Organ::ALL.into_iter().filter_map(one).collect();
+        (!organs.is_empty()).then(|| {
+            format!(
+                "organs overlap; a voxel of several was taken as the smallest one's, so that the larger ones lack: {}",
+                organs.join(", ")
+            )
+        })
+    }
+}
+
 /// A label map whose numbers nothing names: they are taken as those of the anatomy table, and that is said unless `ours`.
 ///
 /// # Errors

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::dicom::SeriesInfo;
+use super::label_names::Lost;
 use crate::anatomy::{Organ, OrganSet, SnomedCode};
 use crate::volume::{AxisMap, Geometry, GeometryError, LabelVolume, Modality, Volume};
 
@@ -324,15 +325,22 @@ impl Collected {
         }
     }
 
-    pub(super) fn finish(self) -> Structures {
+    pub(super) fn finish(mut self) -> Structures {
         let organs = self.organs.keys().copied().collect();
         let mut labels = self.grid.empty();
         // The smallest last: what encloses another organ is the larger one.
         let mut drawn: Vec<(Organ, Vec<Range<usize>>)> = self.organs.into_iter().collect();
         drawn.sort_by_key(|(_, voxels)| std::cmp::Reverse(voxels.iter().map(Range::len).sum::<usize>()));
+        let mut lost = Lost::default();
         for (organ, voxels) in drawn {
-            voxels.into_iter().for_each(|run| labels.voxels[run].fill(organ.label()));
+            for run in voxels {
+                for voxel in &mut labels.voxels[run] {
+                    lost.count(*voxel, organ.label());
+                    *voxel = organ.label();
+                }
+            }
         }
+        self.warnings.extend(lost.sentence(&labels));
         labels.warnings.clone_from(&self.warnings);
         Structures { labels, organs, others: self.others, by_number: false, warnings: self.warnings }
     }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::anatomy::Organ;
-use crate::formats::label_names::{LabelError, left_out, organ_named, told};
+use crate::formats::label_names::{LabelError, Lost, left_out, organ_named, told};
 use crate::volume::LabelVolume;
 
 /// What a header says of one segment.
@@ -125,14 +125,19 @@ impl SlicerSegmentation {
         };
         let last = meant.len() - 1;
         organs.voxels.iter_mut().for_each(|v| *v = meant[last][usize::from(*v)]);
+        let mut lost = Lost::default();
         for (layer, meant) in layers.iter().zip(&meant) {
             for (organ, &v) in organs.voxels.iter_mut().zip(&layer.voxels) {
                 let other = meant[usize::from(v)];
                 if other != 0 && (*organ == 0 || voxels[usize::from(other)] < voxels[usize::from(*organ)]) {
+                    lost.count(*organ, other);
                     *organ = other;
+                } else if other != 0 {
+                    lost.count(other, *organ);
                 }
             }
         }
+        organs.warnings.extend(lost.sentence(&organs));
         organs.warnings.extend(left_out(&others));
         if !unnamed.is_empty() {
             organs.warnings.push(format!("labels that belong to no segment count as background: {}", told(&unnamed)));

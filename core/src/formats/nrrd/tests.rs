@@ -310,6 +310,41 @@ fn segments_that_are_no_organs_are_named_and_terms_help() {
 }
 
 #[test]
+fn what_a_larger_segment_loses_to_a_smaller_one_is_said() {
+    let lines = |first: &str, second: &str| {
+        let lines = [
+            "type: uint8",
+            "dimension: 4",
+            "space: LPS",
+            "sizes: 2 5 2 1",
+            "space directions: none (10,0,0) (0,10,0) (0,0,10)",
+            "encoding: raw",
+            "space origin: (0,0,0)",
+            &format!("Segment0_Name:={first}"),
+            "Segment0_LabelValue:=1",
+            "Segment0_Layer:=0",
+            &format!("Segment1_Name:={second}"),
+            "Segment1_LabelValue:=1",
+            "Segment1_Layer:=1",
+        ];
+        // Of ten voxels of 1 ml, eight are in the first layer and voxels 6 to 9 in the second.
+        let data: Vec<u8> = (0..10).flat_map(|n| [u8::from(n < 8), u8::from(n >= 6)]).collect();
+        read_segmentation(&file(&lines, &data), None, &STRICT).unwrap().unwrap().organs().unwrap()
+    };
+    let (liver, spleen) = (crate::anatomy::Organ::Liver.label(), crate::anatomy::Organ::Spleen.label());
+    let organs = lines("liver", "spleen");
+    assert_eq!(organs.voxels, [[liver; 6].as_slice(), &[spleen; 4]].concat());
+    assert_eq!(organs.warnings.len(), 1, "{:?}", organs.warnings);
+    assert!(
+        organs.warnings[0].ends_with("the larger ones lack: Liver 2.00 of 8.00 ml (25.0 %)"),
+        "{:?}",
+        organs.warnings
+    );
+    let twice = lines("liver", "Liver");
+    assert_eq!((twice.voxels, twice.warnings), (vec![liver; 10], Vec::new()), "one organ in two segments");
+}
+
+#[test]
 fn damaged_segmentations_never_panic() {
     let bytes = layered(&stored(all_48_axes()[5]), 0, &[("liver", 0), ("spleen", 1)]);
     for damaged in damaged_versions(&bytes, 2000) {
