@@ -2,6 +2,8 @@
 //! frame of reference, and refers to the slices. Everything about patient and study is copied as it stands; what the
 //! series does not say stays empty.
 
+use std::collections::BTreeSet;
+
 use dicom_core::value::{DataSetSequence, Value};
 use dicom_core::{DataElement, Length, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::{tags, uids};
@@ -32,6 +34,12 @@ pub enum ExportError {
     /// The series has too little to be referred to.
     #[error("the series has no {0}, by which structures refer to it; export the series again with complete headers")]
     Missing(&'static str),
+    /// What is drawn could not say on which slice.
+    #[error(
+        "{0} slices of the series have the SOPInstanceUID (0008,0018) of another one, so structures cannot say to which they refer; \
+         export the series again, each slice with an identifier of its own"
+    )]
+    SharedIdentifier(usize),
     /// The grid cannot be used.
     #[error(transparent)]
     Geometry(#[from] GeometryError),
@@ -188,6 +196,12 @@ impl<'a> Slices<'a> {
             |i: &SliceReference| !i.interpolated && (i.sop_class_uid.is_empty() || i.sop_instance_uid.is_empty());
         if series.instances.len() != stored.size[2] || series.instances.iter().any(unnamed) {
             return Err(ExportError::Missing("SOPInstanceUID (0008,0018)"));
+        }
+        let acquired = || series.instances.iter().filter(|i| !i.interpolated);
+        let distinct = acquired().map(|i| (&i.sop_instance_uid, i.frame)).collect::<BTreeSet<_>>().len();
+        let shared = acquired().count() - distinct;
+        if shared > 0 {
+            return Err(ExportError::SharedIdentifier(shared));
         }
         let d = stored.direction();
         let directions = [0, 1].map(|axis| std::array::from_fn(|r| d[r][axis]));

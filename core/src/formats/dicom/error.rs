@@ -179,6 +179,17 @@ pub enum DicomError {
         /// Row and column spacing of another slice, mm.
         b: [f64; 2],
     },
+    /// Slices of one series have different frames of reference.
+    #[error(
+        "the slices of the series are of {frames} frames of reference (FrameOfReferenceUID (0020,0052); {file} is the first that differs), \
+         so their places cannot be compared; export the series again from one acquisition"
+    )]
+    MixedFrames {
+        /// Frames of reference in all; slices without any count as one.
+        frames: usize,
+        /// The first slice whose frame of reference is not that of the first slice.
+        file: String,
+    },
     /// The direction cosines are no pair of perpendicular unit vectors.
     #[error(
         "{file} has an ImageOrientationPatient (0020,0037) that is no pair of perpendicular unit vectors (lengths {row:.4} and \

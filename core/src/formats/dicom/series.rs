@@ -1,6 +1,6 @@
 //! Which files form which series, and what can be said of a series before its pixels are decoded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::error::DicomError;
@@ -130,7 +130,7 @@ fn one_series(images: &[ImageFile], members: Vec<usize>, unread: &str, repairs: 
     // Every series has members, and every image frames.
     let first = &images[slices.first().map_or(members[0], |s| s.0)].header;
     let places = heights(images, &slices);
-    let stack = match mixed {
+    let stack = match mixed.or_else(|| mixed_frames(images, &slices)) {
         Some(error) => Err(error),
         None => stacking::stack(&described, first.columns, first.rows, repairs).map_err(|error| {
             match (error, odd.iter().find_map(|odd| odd.within(images, &slices, &places))) {
@@ -204,6 +204,16 @@ fn one_series(images: &[ImageFile], members: Vec<usize>, unread: &str, repairs: 
     };
     let is_axial = from_axial.is_some_and(|degrees| degrees <= OTHER_VIEW_DEGREES);
     Series { info, slices, stack, notes, is_axial, length_mm: length_mm.max(0.0) }
+}
+
+/// That slices are not all of one frame of reference: positions in two of them say nothing about each other (PS3.3 C.7.4.1), and what is
+/// drawn can name one alone.
+fn mixed_frames(images: &[ImageFile], slices: &[(usize, usize)]) -> Option<DicomError> {
+    let frame_of_reference = |&(n, _): &(usize, usize)| images[n].header.frame_of_reference_uid.as_str();
+    let first = frame_of_reference(slices.first()?);
+    let other = slices.iter().find(|&slice| frame_of_reference(slice) != first)?;
+    let frames = slices.iter().map(frame_of_reference).collect::<BTreeSet<_>>().len();
+    Some(DicomError::MixedFrames { frames, file: images[other.0].name.clone() })
 }
 
 /// Where slices lie along the normal of the first one, mm; empty where the files do not say.

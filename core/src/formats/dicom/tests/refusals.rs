@@ -3,7 +3,7 @@
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
 
-use super::super::{DicomError, SeriesChoice, list_series, looks_like_dicom};
+use super::super::{DicomError, ExportError, SeriesChoice, can_refer, list_series, looks_like_dicom};
 use super::{SliceFile, decode_slice, read_series, series};
 use crate::volume::Modality;
 
@@ -142,6 +142,31 @@ fn slices_that_do_not_belong_together_are_refused() {
         matches!(error, DicomError::MixedOrientation { odd: 1, slices: 6, degrees, ref file } if (degrees - 5.0).abs() < 1e-3 && file == "2.dcm"),
         "{error}"
     );
+}
+
+#[test]
+fn slices_of_two_frames_of_reference_are_refused_and_named() {
+    for other in ["1.2.99", ""] {
+        let files = series(6, 2.0, |k, s| if k > 3 { s.text(tags::FRAME_OF_REFERENCE_UID, VR::UI, other) } else { s });
+        let error = refuse(files);
+        assert_eq!(error, DicomError::MixedFrames { frames: 2, file: "4.dcm".into() });
+    }
+    let none = series(6, 2.0, |_, s| s.without(tags::FRAME_OF_REFERENCE_UID));
+    assert!(read_series(none, SeriesChoice::Best).is_ok(), "without any, nothing contradicts");
+}
+
+#[test]
+fn nothing_refers_to_slices_that_share_an_identifier() {
+    let files = |shared: bool| {
+        let change = |k: usize, s: SliceFile| {
+            if shared && k > 3 { s.text(tags::SOP_INSTANCE_UID, VR::UI, "1.2.3.0") } else { s }
+        };
+        series(6, 2.0, |k, s| change(k, s.pixels(&[1024 + k as u16; 24])))
+    };
+    let (volume, info, _) = read_series(files(false), SeriesChoice::Best).unwrap();
+    assert_eq!(can_refer(&info, &volume.geometry), Ok(()));
+    let (volume, info, _) = read_series(files(true), SeriesChoice::Best).unwrap();
+    assert_eq!(can_refer(&info, &volume.geometry), Err(ExportError::SharedIdentifier(2)));
 }
 
 #[test]
