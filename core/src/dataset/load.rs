@@ -140,7 +140,7 @@ fn insist(odd: &NotCt) -> &'static str {
         NotCt::Values(_) => {
             "; or, if they are HU, say so with `assume_hu = true` under its [[data]] in the training file"
         }
-        NotCt::Modality(_) | NotCt::TooFew(_) => "",
+        NotCt::Modality(_) | NotCt::TooFew(_) | NotCt::TooSmall(_) => "",
     }
 }
 

@@ -10,7 +10,7 @@ use super::rtstruct::{self, StructureSet};
 use super::structures::{SeriesLink, Structures, TargetGrid};
 use super::{CtOrLabels, seg};
 use crate::anatomy::{Organ, OrganSet};
-use crate::volume::check_hu;
+use crate::volume::{check_values, empty_slices};
 
 /// Names that are longer than this are cut by some planning systems (TG-263, section 5).
 const LONGEST_NAME: usize = 16;
@@ -34,7 +34,8 @@ fn image(read: Result<CtOrLabels, open::FormatError>) -> Vec<Finding> {
         Err(error) => findings.push(Finding::new(Weight::Wrong, "", error)),
         Ok(CtOrLabels::Ct(ct)) => {
             findings.extend(ct.warnings.iter().map(|w| Finding::new(Weight::Doubt, "", w)));
-            findings.extend(check_hu(&ct.voxels).err().map(|odd| Finding::new(Weight::Wrong, "", odd)));
+            findings.extend(check_values(&ct).err().map(|odd| Finding::new(Weight::Wrong, "", odd)));
+            findings.extend(empty_slices(&ct).map(|said| Finding::new(Weight::Doubt, "", said)));
         }
         Ok(CtOrLabels::Labels(labels)) => {
             findings.extend(labels.warnings.iter().map(|w| Finding::new(Weight::Doubt, "", w)));

@@ -23,6 +23,7 @@
 //! and without padding, cut to a window, scaled to 1 or 1000, halved, divided by 10 or 500, negated, constant) none does. Not told
 //! are doubled values and a window that was stretched to [-1000, 1000].
 
+use super::neighbours::{Jump, empty, jump};
 use super::{CtVolume, Modality};
 use crate::parallel::map;
 
@@ -36,6 +37,8 @@ const FAT_HU: i16 = -30;
 const BONE_HU: i16 = 300;
 /// Where the fullest range is looked for: below are lungs, of which a scan may hold more than of anything else.
 const PEAK_FROM_HU: i16 = -500;
+/// Nothing that is outlined fits into a field of view of less, mm; what was meant in metres has less than 1.
+const SMALLEST_FIELD_MM: f64 = 20.0;
 /// Width of that range: noise and the kinds of soft tissue fit into it.
 const PEAK_WIDTH: usize = 40;
 
@@ -51,6 +54,12 @@ pub enum NotCt {
     /// Fewer slices than a series has.
     #[error("the volume has {0} slices; at least 3 are needed")]
     TooFew(usize),
+    /// A field of view, along i and j in mm, in which nobody fits.
+    #[error(
+        "the field of view of {0} mm is smaller than any organ, as if the lengths in its header were not in mm; export the scan again with \
+         its spacing in mm"
+    )]
+    TooSmall(String),
 }
 
 /// Values that no CT in HU has.
@@ -66,11 +75,13 @@ const ORIGINAL: &str = "use the scan itself, in HU, not a picture or a normalise
 
 /// Refuses what is not a CT in HU: another modality, less than three slices, or values that no CT has.
 ///
-/// Who knows better insists with `assume_hu`: odd values are then a warning of the volume and no error.
+/// Who knows better insists with `assume_hu`: odd values are then a warning of the volume and no error. So are slices without anything
+/// between slices of the body.
 ///
 /// # Errors
 /// [`NotCt`].
 pub fn require_ct(volume: &mut CtVolume, assume_hu: bool) -> Result<(), NotCt> {
+    volume.warnings.extend(empty_slices(volume));
     match check_is_ct(volume) {
         Err(NotCt::Values(odd)) if assume_hu => {
             volume
@@ -93,14 +104,44 @@ pub fn check_is_ct(volume: &CtVolume) -> Result<(), NotCt> {
     if volume.geometry.size[2] < 3 {
         return Err(NotCt::TooFew(volume.geometry.size[2]));
     }
-    Ok(check_hu(&volume.voxels)?)
+    let (size, spacing) = (volume.geometry.size, volume.geometry.spacing());
+    let field = [0, 1].map(|axis| size[axis] as f64 * spacing[axis]);
+    if field.iter().all(|&mm| mm < SMALLEST_FIELD_MM) {
+        return Err(NotCt::TooSmall(format!("{:.2} x {:.2}", field[0], field[1])));
+    }
+    Ok(check_values(volume)?)
 }
 
-/// Refuses values that no CT in HU has; the module says which these are.
+/// Refuses values that no CT in HU has: of all voxels, as this module says, or of a slice that lies apart from its neighbours.
 ///
 /// # Errors
 /// [`NotHu`].
-pub fn check_hu(voxels: &[i16]) -> Result<(), NotHu> {
+pub fn check_values(volume: &CtVolume) -> Result<(), NotHu> {
+    check_hu(&volume.voxels)?;
+    let Some(Jump { at_mm: [lower, upper], hu }) = jump(volume) else { return Ok(()) };
+    let way = if hu > 0 { "rise" } else { "fall" };
+    let finding = format!(
+        "from the slice at z = {lower:.2} mm to the next one at z = {upper:.2} mm they {way} by {} HU throughout, as if some slices had \
+         lost their rescale intercept or slope",
+        hu.abs()
+    );
+    Err(NotHu { finding, cure: RESCALE })
+}
+
+/// That slices between others show nothing, in a sentence with their places; none where there are none.
+pub fn empty_slices(volume: &CtVolume) -> Option<String> {
+    let places: Vec<String> = empty(volume).iter().map(|z| format!("{z:.2}")).collect();
+    (!places.is_empty()).then(|| {
+        format!(
+            "slices hold nothing although both their neighbours show the body, at z = {} mm; what is outlined there and beside it is not to \
+             be trusted",
+            places.join(", ")
+        )
+    })
+}
+
+/// Refuses values that all voxels together cannot have; the module says which these are.
+fn check_hu(voxels: &[i16]) -> Result<(), NotHu> {
     let histogram = Histogram::of(voxels);
     let odd = |finding: String, cure| Err(NotHu { finding, cure });
     let (low, high) = histogram.range();
@@ -225,6 +266,7 @@ fn bin(value: i16) -> usize {
 mod tests {
     use super::*;
     use crate::phantom::{Phantom, PhantomOptions, ScanSet};
+    use crate::volume::Geometry;
 
     /// The scans of the phantom, coarse.
     fn scans() -> Vec<(ScanSet, CtVolume)> {
@@ -301,6 +343,53 @@ mod tests {
     }
 
     #[test]
+    fn a_slice_that_lies_apart_from_its_neighbours_is_refused_with_its_place() {
+        for (set, ct) in scans() {
+            let slices = ct.geometry.size[2];
+            let pixels = ct.slice(0).len();
+            let shown = |k: &usize| ct.slice(*k).iter().filter(|&&v| v > BODY_HU).count();
+            let k = (1..slices - 1).max_by_key(shown).unwrap();
+            let spoilt = |rule: &dyn Fn(f64) -> f64, which: std::ops::Range<usize>| {
+                let voxel = |(n, &v): (usize, &i16)| {
+                    if which.contains(&(n / pixels)) { rule(f64::from(v)).round() as i16 } else { v }
+                };
+                check_is_ct(&ct.with_voxels(ct.voxels.iter().enumerate().map(voxel).collect()))
+            };
+            let place = format!("next one at z = {:.2} mm", ct.geometry.to_patient([0.0, 0.0, k as f64])[2]);
+            let rows: [(&dyn Fn(f64) -> f64, &str); 4] = [
+                (&|v| v + 1024.0, "rise by 10"),
+                (&|v| v - 1024.0, "fall by 10"),
+                (&|v| 2.0 * (v + 1024.0) - 1024.0, "rise by"),
+                (&|v| (v + 1024.0) / 2.0 - 1024.0, "fall by"),
+            ];
+            for (rule, said) in rows {
+                let Err(NotCt::Values(odd)) = spoilt(rule, k..k + 1) else { panic!("{}: {said}", set.id()) };
+                assert!(odd.to_string().contains(said) && odd.to_string().contains(&place), "{}: {odd}", set.id());
+                assert!(spoilt(rule, k..slices).is_err(), "{}: the rest of the scan, {said}", set.id());
+            }
+            for (rule, said) in &rows[..2] {
+                let Err(NotCt::Values(odd)) = spoilt(rule, slices - 1..slices) else { panic!("{}: {said}", set.id()) };
+                assert!(odd.to_string().contains(said), "{}: {odd}", set.id());
+            }
+            assert_eq!(spoilt(&|v| v + 60.0, k..k + 1), Ok(()), "{}: contrast that comes in", set.id());
+        }
+    }
+
+    #[test]
+    fn slices_without_anything_between_others_are_said() {
+        let (_, mut ct) = scans().remove(0);
+        assert_eq!(empty_slices(&ct), None);
+        let pixels = ct.slice(0).len();
+        for k in [7, 11] {
+            ct.voxels[k * pixels..][..pixels].fill(-1024);
+        }
+        assert_eq!(require_ct(&mut ct, false), Ok(()));
+        let [a, b] = [7.0, 11.0].map(|k| ct.geometry.to_patient([0.0, 0.0, k])[2]);
+        let said = ct.warnings.last().map(String::as_str).unwrap_or_default();
+        assert!(said.contains(&format!("at z = {a:.2}, {b:.2} mm")), "{said}");
+    }
+
+    #[test]
     fn a_body_in_one_hundredth_of_the_volume_counts() {
         let (_, ct) = scans().remove(0);
         let mut voxels = vec![-1000i16; 100 * ct.voxels.len()];
@@ -316,5 +405,13 @@ mod tests {
         ct.modality = Modality::Ct;
         ct.geometry.size[2] = 2;
         assert_eq!(require_ct(&mut ct, true), Err(NotCt::TooFew(2)));
+    }
+
+    #[test]
+    fn a_field_of_view_in_metres_is_refused_with_its_size() {
+        let (_, mut ct) = scans().remove(0);
+        ct.geometry = Geometry::axial(ct.geometry.size, [0.006, 0.006, 0.009], [0.0; 3]).unwrap();
+        let error = require_ct(&mut ct, true).unwrap_err();
+        assert!(error.to_string().starts_with("the field of view of 0.53 x 0.53 mm is smaller"), "{error}");
     }
 }

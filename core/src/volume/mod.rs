@@ -6,9 +6,10 @@
 
 pub mod geometry;
 mod hounsfield;
+mod neighbours;
 
 pub use geometry::{Affine, AxisMap, Geometry, GeometryError};
-pub use hounsfield::{NotCt, NotHu, check_hu, check_is_ct, require_ct};
+pub use hounsfield::{NotCt, NotHu, check_is_ct, check_values, empty_slices, require_ct};
 
 use serde::{Deserialize, Serialize};
 

@@ -188,7 +188,7 @@ impl From<NotCt> for NetworkError {
     fn from(odd: NotCt) -> Self {
         match odd {
             NotCt::Values(_) => Self::NotHu(odd),
-            NotCt::Modality(_) | NotCt::TooFew(_) => Self::NotCt(odd),
+            NotCt::Modality(_) | NotCt::TooFew(_) | NotCt::TooSmall(_) => Self::NotCt(odd),
         }
     }
 }

@@ -97,7 +97,7 @@ impl Common {
         let ReadCt { mut ct, series, key, seconds: read_seconds } = read;
         require_ct(&mut ct, self.options.assume_hu).map_err(|odd| match odd {
             NotCt::Values(_) => anyhow!("{odd}; or, if you know that they are HU, insist with --assume-hu"),
-            NotCt::Modality(_) | NotCt::TooFew(_) => odd.into(),
+            NotCt::Modality(_) | NotCt::TooFew(_) | NotCt::TooSmall(_) => odd.into(),
         })?;
         for warning in &ct.warnings {
             progress::warn(&format!("{name}: {warning}"));

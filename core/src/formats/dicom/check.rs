@@ -10,7 +10,7 @@ use super::series::{ImageFile, Series, SeriesInfo};
 use super::survey::{Survey, copies_among, headers, hounsfield_doubt, survey_of};
 use super::{can_refer, pixels};
 use crate::formats::finding::{Finding, Weight};
-use crate::volume::{Modality, check_hu};
+use crate::volume::{Modality, check_values, empty_slices};
 
 /// Slices further apart than this show small organs on one or two slices, mm.
 const COARSE_MM: f64 = 5.05;
@@ -115,18 +115,12 @@ fn one_series(files: &[(String, Vec<u8>)], survey: &Survey, n: usize, series: &S
 /// Whether the slices agree on what they belong to.
 fn identifiers(members: &[&ImageFile], info: &SeriesInfo, found: &mut dyn FnMut(Weight, &dyn ToString)) {
     let distinct = |of: fn(&ImageFile) -> &str| members.iter().map(|i| of(i)).collect::<BTreeSet<_>>().len();
-    for (count, what) in [
-        (distinct(|i| &i.header.study_uid), "studies (StudyInstanceUID)"),
-        (distinct(|i| &i.header.frame_of_reference_uid), "frames of reference (FrameOfReferenceUID)"),
-    ] {
-        if count > 1 {
-            found(
-                Weight::Wrong,
-                &format!(
-                    "its slices are of {count} {what}, so their places cannot be compared; export it again from one acquisition"
-                ),
-            );
-        }
+    let studies = distinct(|i| &i.header.study_uid);
+    if studies > 1 {
+        found(
+            Weight::Wrong,
+            &format!("its slices are of {studies} studies (StudyInstanceUID); export it again from one acquisition"),
+        );
     }
     if distinct(|i| &i.header.patient_position) > 1 {
         found(Weight::Doubt, &"its slices name several patient positions; check left and right");
@@ -174,10 +168,12 @@ fn found_in_voxels(
     for warning in volume.warnings.iter().filter(|w| !series.notes.contains(w)) {
         found(Weight::Doubt, warning);
     }
-    if series.info.modality == Modality::Ct
-        && hounsfield_doubt(&survey.images, series).is_none()
-        && let Err(odd) = check_hu(&volume.voxels)
-    {
-        found(Weight::Wrong, &odd);
+    if series.info.modality == Modality::Ct && hounsfield_doubt(&survey.images, series).is_none() {
+        if let Err(odd) = check_values(&volume) {
+            found(Weight::Wrong, &odd);
+        }
+        if let Some(said) = empty_slices(&volume) {
+            found(Weight::Doubt, &said);
+        }
     }
 }
