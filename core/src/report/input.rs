@@ -3,6 +3,7 @@
 //! The struct borrows everything: a whole-body CT is hundreds of megabytes, and whoever segmented it still shows it.
 
 use super::region_order::region_order_warnings;
+use super::sides::sides_warning;
 use crate::anatomy::{ORGAN_COUNT, Organ};
 use crate::infer::{RunInfo, SliceAnatomy};
 use crate::network::weights::TrainedOrgan;
@@ -90,9 +91,12 @@ impl ReportInput<'_> {
         self.trained(organ).is_some_and(|t| t.enabled)
     }
 
-    /// All warnings, each once: those about the regions along the body, then those of the run and of the CT's reader.
+    /// All warnings, each once: those about the regions along the body and the sides of its organs, then those of the run and of the CT's reader.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings: Vec<String> = region_order_warnings(self.slices);
+        if self.is_enabled(Organ::Liver) {
+            warnings.extend(sides_warning(self.labels));
+        }
         for warning in self.run.warnings.iter().chain(&self.ct.warnings) {
             if !warnings.contains(warning) {
                 warnings.push(warning.clone());

@@ -34,6 +34,7 @@ mod result_files;
 mod samples;
 mod sheet;
 mod side_by_side;
+mod sides;
 mod statistics;
 
 pub use crate::network::weights::TrainedOrgan;
