@@ -74,3 +74,40 @@ fn two_label_maps_are_compared_without_a_network() {
     assert_eq!(only["summary"].as_array().unwrap().len(), 1, "nobody has a liver: nothing to compare");
     assert_eq!(run(program("compare").arg(&a).arg(folder.path())).code, Some(1));
 }
+
+#[test]
+fn folders_of_label_maps_and_of_results_are_compared_by_name() {
+    let root = TempDir::new().unwrap();
+    let (_, labels) = phantom(0);
+    let map = nifti::write_labels(&labels, "drawn").unwrap();
+    let write = |name: &str, bytes: &[u8]| {
+        let path = root.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    };
+    for folder in ["truth", "drawn"] {
+        write(&format!("{folder}/one.nii.gz"), &map);
+        write(&format!("{folder}/one.json"), br#"{"labels": {"spleen": 32, "kidney_right": 28}}"#);
+    }
+    for folder in ["first/one", "first/two", "second/one", "second/two"] {
+        for name in ["labels.nii.gz", "run.json", "statistics.csv", "report.html"] {
+            write(&format!("{folder}/{name}"), &map);
+        }
+    }
+    write("first/status/part-0001-of-0001.jsonl", b"{}");
+    for (truth, prediction, cases) in [
+        ("truth", "drawn", ["one.nii.gz"].as_slice()),
+        ("first/one", "second/two", &["labels.nii.gz"]),
+        ("first", "second", &["one", "two"]),
+    ] {
+        let mut call = program("compare");
+        let said = succeed(call.args([truth, prediction, "--format", "json"]).current_dir(root.path()));
+        let found: Value = serde_json::from_str(&said.stdout).unwrap();
+        let names: Vec<&str> =
+            found["cases"].as_array().unwrap().iter().map(|case| case["name"].as_str().unwrap()).collect();
+        assert_eq!(names, cases);
+    }
+    std::fs::remove_file(root.path().join("second/two/labels.nii.gz")).unwrap();
+    let said = run(program("compare").args(["first", "second"]).current_dir(root.path()));
+    assert!(said.code == Some(1) && said.errors()[0].contains("second: there is no two to compare"), "{said:#?}");
+}

@@ -1,6 +1,6 @@
 //! `attention-anatomy compare`: two label maps, whoever drew them.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -13,11 +13,18 @@ use crate::evaluation::{self, Format};
 use crate::output::Overwrite;
 use crate::{data, files, number, progress, results};
 
+/// The label map of `segment`, and what tells its results from other files.
+const LABELS: &str = "labels.nii.gz";
+const RECORD: &str = "run.json";
+/// Endings of what lies beside label maps and is none: names of their numbers, tables, pages.
+const BESIDE: [&str; 11] =
+    [".json", ".jsonl", ".csv", ".tsv", ".txt", ".ctbl", ".label", ".lut", ".html", ".md", ".img"];
+
 /// Compares label maps on the same grid, organ by organ, without any network.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The truth: a label map, an RTSTRUCT or SEG file, or a folder of them. Organs are told by names where there are some, else by the
-    /// numbers of the anatomy table.
+    /// The truth: a label map, an RTSTRUCT or SEG file, a folder of them, or of results of `segment`. Organs are told by names where
+    /// there are some, else by the numbers of the anatomy table.
     truth: PathBuf,
     /// What is judged: the same, or a folder with files of the same names.
     prediction: PathBuf,
@@ -67,11 +74,10 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let pairs = pairs(&args.truth, &args.prediction)?;
     let reference = args.reference.as_deref().map(data::read_reference).transpose()?;
     let bar = progress::bar(pairs.len() as u64, "compare");
-    for (truth, prediction) in pairs {
+    for Pair { name, truth, prediction } in pairs {
         let (labels, judged) = data::read_labels_of_both(&truth, &prediction, reference.as_ref())?;
         let annotated = chosen.unwrap_or_else(|| occurring(&labels));
         let case = CaseTruth { labels: &labels, annotated, whole: None, regions: None };
-        let name = files::file_name(&truth);
         let result = CaseResult::measure(name, &case, &judged, OrganSet::ALL, args.tolerance_mm);
         found.cases.push(result.with_context(|| prediction.display().to_string())?);
         bar.inc(1);
@@ -90,26 +96,54 @@ fn occurring(labels: &LabelVolume) -> OrganSet {
     Organ::ALL.into_iter().filter(|o| seen[usize::from(o.label())]).collect()
 }
 
-/// The two files, or all files of the first folder with their partners in the second.
-fn pairs(truth: &Path, prediction: &Path) -> Result<Vec<(PathBuf, PathBuf)>> {
+/// Two that are compared.
+struct Pair {
+    name: String,
+    truth: PathBuf,
+    prediction: PathBuf,
+}
+
+/// The two files, or all label maps and structure sets of the first folder with their partners in the second.
+fn pairs(truth: &Path, prediction: &Path) -> Result<Vec<Pair>> {
     match (truth.is_dir(), prediction.is_dir()) {
-        (false, false) => Ok(vec![(truth.to_path_buf(), prediction.to_path_buf())]),
+        (false, false) => {
+            let name = files::file_name(truth);
+            Ok(vec![Pair { name, truth: truth.to_path_buf(), prediction: prediction.to_path_buf() }])
+        }
         (true, true) => {
-            let names = |folder: &Path| -> Result<BTreeSet<String>> {
-                let entries =
-                    std::fs::read_dir(folder).with_context(|| format!("{}: cannot be read", folder.display()))?;
-                let files = entries.filter_map(|e| e.ok().map(|e| e.path())).filter(|p| p.is_file());
-                Ok(files.map(|p| files::file_name(&p)).filter(|n| !n.starts_with('.')).collect())
-            };
-            let (ours, theirs) = (names(truth)?, names(prediction)?);
+            let (ours, mut theirs) = (drawn(truth)?, drawn(prediction)?);
             if ours.is_empty() {
-                bail!("{}: the folder has no files", truth.display());
+                bail!("{}: the folder has no label map or structure set", truth.display());
             }
-            if let Some(name) = ours.difference(&theirs).next() {
-                bail!("{}: there is no {name} to compare with that of {}", prediction.display(), truth.display());
-            }
-            Ok(ours.into_iter().map(|name| (truth.join(&name), prediction.join(&name))).collect())
+            let pair = |(name, own): (String, PathBuf)| match theirs.remove(&name) {
+                Some(partner) => Ok(Pair { name, truth: own, prediction: partner }),
+                None => {
+                    bail!("{}: there is no {name} to compare with that of {}", prediction.display(), truth.display())
+                }
+            };
+            ours.into_iter().map(pair).collect()
         }
         _ => bail!("compare two files or two folders, not a file with a folder"),
     }
+}
+
+/// What is drawn in a folder, by name: its files, without tables of names beside them; of results of `segment`, the label map, and of a
+/// folder of those, theirs by the names of their folders.
+fn drawn(folder: &Path) -> Result<BTreeMap<String, PathBuf>> {
+    let is_results = |folder: &Path| [LABELS, RECORD].iter().all(|name| folder.join(name).is_file());
+    if is_results(folder) {
+        return Ok([(LABELS.to_owned(), folder.join(LABELS))].into());
+    }
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).with_context(|| format!("{}: cannot be read", folder.display()))? {
+        let path = entry.with_context(|| format!("{}: cannot be read", folder.display()))?.path();
+        let name = files::file_name(&path);
+        let is_table = BESIDE.iter().any(|ending| name.to_ascii_lowercase().ends_with(ending));
+        if path.is_file() && !name.starts_with('.') && !is_table {
+            found.insert(name, path);
+        } else if is_results(&path) {
+            found.insert(name, path.join(LABELS));
+        }
+    }
+    Ok(found)
 }
