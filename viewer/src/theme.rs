@@ -24,6 +24,12 @@ pub fn dialog_width(ui: &egui::Ui, wanted: f32) -> f32 {
     (ui.ctx().content_rect().width() - AROUND).clamp(240.0, wanted)
 }
 
+/// Lets a dialog be as high as the screen. Left alone it has the height of what it held last, in which a scrolled list makes itself small,
+/// and grows by a few points a frame: its buttons run away from the mouse.
+pub fn let_dialog_grow(ui: &mut egui::Ui) {
+    ui.set_max_height((ui.ctx().content_rect().height() - AROUND).max(90.0));
+}
+
 /// What screen and system ask of the looks, whatever the user prefers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Needs {

@@ -57,6 +57,7 @@ impl Panel for ExportDialog {
         let frame = egui::Frame::popup(ui.style()).inner_margin(theme::DIALOG);
         let modal = Modal::new(egui::Id::unique("export")).frame(frame).show(ui.ctx(), |ui| {
             ui.set_width(theme::dialog_width(ui, 620.0));
+            theme::let_dialog_grow(ui);
             self.contents(ui, cx.document, &mut draft, &rows)
         });
         match modal.inner {

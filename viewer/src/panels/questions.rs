@@ -54,6 +54,7 @@ impl Panel for Questions {
                 _ => 420.0,
             };
             ui.set_width(theme::dialog_width(ui, wanted));
+            theme::let_dialog_grow(ui);
             match question {
                 Question::Replace(file) => replace(ui, file),
                 Question::NotHu(message) => not_hu(ui, message),

@@ -65,6 +65,7 @@ impl Panel for ArchivePanel {
         let modal = Modal::new(egui::Id::unique("archive")).frame(frame).show(ui.ctx(), |ui| {
             let room = ui.ctx().content_rect().size();
             ui.set_width((room.x - 60.0).clamp(260.0, 980.0));
+            theme::let_dialog_grow(ui);
             self.contents(ui, cx)
         });
         if modal.inner || modal.should_close() {

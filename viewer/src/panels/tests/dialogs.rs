@@ -56,6 +56,10 @@ fn what_will_be_written_is_shown_before_it_is() {
     click(&mut window, "Save");
     click(&mut window, "Labels, NRRD\u{2026}");
     assert!(commands(&mut window).is_empty(), "nothing before Save");
+    let place = |window: &Window<'_>| window.get_by_label("Save the file").rect();
+    let before = place(&window);
+    window.run_steps(20);
+    assert_eq!(place(&window), before, "the button runs away from the mouse");
     for text in
         ["Save structures", "33, stomach", "edited", "reaches the lower end of the scan", "none of the 33 organs"]
     {
