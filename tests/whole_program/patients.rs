@@ -6,7 +6,7 @@ use attention_anatomy::formats::nifti;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{SPLEEN, phantom, program, run, succeed};
+use crate::support::{SMALL_NETWORK, SPLEEN, phantom, program, run, succeed};
 
 /// A case of a manifest: id, split, which of the drawn scans, and what is said besides.
 type Case = (&'static str, &'static str, usize, Value);
@@ -55,20 +55,7 @@ batch = 2
 steps_per_epoch = 1
 validate_every = 1
 
-[network]
-base = 4
-levels = 3
-stack = 5
-attention = true
-
-[input]
-spacing_mm = 4.0
-crop = 64
-slice_distance_mm = 3.0
-input_fwhm_mm = 4.0
-stack = 5
-hu_knots = [[-1000.0, 0.0], [-500.0, 0.1], [-160.0, 0.2], [240.0, 0.85], [700.0, 0.95], [2000.0, 1.0]]
-
+{SMALL_NETWORK}
 {data}
 [[phase]]
 name = "joint"

@@ -19,6 +19,23 @@ pub const LIVER: u8 = 30;
 pub const PROMISED: [&str; 6] =
     ["attention.csv", "attention.json", "labels.nii.gz", "report.html", "run.json", "statistics.csv"];
 
+/// Network and input of a training file that trains in seconds.
+pub const SMALL_NETWORK: &str = "
+[network]
+base = 4
+levels = 3
+stack = 5
+attention = true
+
+[input]
+spacing_mm = 4.0
+crop = 64
+slice_distance_mm = 3.0
+input_fwhm_mm = 4.0
+stack = 5
+hu_knots = [[-1000.0, 0.0], [-500.0, 0.1], [-160.0, 0.2], [240.0, 0.85], [700.0, 0.95], [2000.0, 1.0]]
+";
+
 /// A call of the program.
 pub fn program(command: &str) -> Command {
     let test = std::env::current_exe().unwrap();

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use whole_program_tests::wait;
 
-use crate::support::{KIDNEY_RIGHT, Nifti, SPLEEN, Table, phantom, program, run, segment, succeed};
+use crate::support::{KIDNEY_RIGHT, Nifti, SMALL_NETWORK, SPLEEN, Table, phantom, program, run, segment, succeed};
 
 /// Cases of each set; one of them is held out.
 const CASES: usize = 3;
@@ -73,20 +73,7 @@ steps_per_epoch = {steps}
 validate_every = {CHECKPOINT_STEPS}
 validation_slices = 4
 
-[network]
-base = 4
-levels = 3
-stack = 5
-attention = true
-
-[input]
-spacing_mm = 4.0
-crop = 64
-slice_distance_mm = 3.0
-input_fwhm_mm = 4.0
-stack = 5
-hu_knots = [[-1000.0, 0.0], [-500.0, 0.1], [-160.0, 0.2], [240.0, 0.85], [700.0, 0.95], [2000.0, 1.0]]
-
+{SMALL_NETWORK}
 [[data]]
 manifest = "only_spleen/dataset.json"
 weight = 0.5

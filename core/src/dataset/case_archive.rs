@@ -270,16 +270,7 @@ mod tests {
         let text = r#"{"name": "thorax", "license": "free", "cases": [{"id": "1", "split": "train", "ct": "a",
             "label": "b", "annotated": ["lung_left"]}]}"#;
         let set = DataSet::parse(text, false).unwrap();
-        let config = DataConfig {
-            manifest: "m".into(),
-            weight: 1.0,
-            validation_patients: 0,
-            derive_lungs: false,
-            open_ends: 0,
-            assume_hu: false,
-            organs: None,
-        };
-        let sets = vec![ArchivedSet { config, set, cases: vec![("1".into(), case)] }];
+        let sets = vec![ArchivedSet { config: DataConfig::of("m"), set, cases: vec![("1".into(), case)] }];
         CaseArchive { format: FORMAT, storage: Storage::Packed, input, sets }
     }
 

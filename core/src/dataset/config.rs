@@ -31,6 +31,19 @@ pub struct DataConfig {
 }
 
 impl DataConfig {
+    /// All of the set of a manifest, to be trained on.
+    pub fn of(manifest: impl Into<String>) -> Self {
+        Self {
+            manifest: manifest.into(),
+            weight: 1.0,
+            validation_patients: 0,
+            derive_lungs: false,
+            open_ends: 0,
+            assume_hu: false,
+            organs: None,
+        }
+    }
+
     /// Those of `annotated` whose labels are used.
     ///
     /// # Errors

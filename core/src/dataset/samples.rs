@@ -94,13 +94,6 @@ impl CaseSource for Files {
 
 /// The configuration of a set of [`Files::two_sets`].
 pub fn data(organ: Organ) -> DataConfig {
-    DataConfig {
-        manifest: format!("{}/set.json", organ.id()),
-        weight: 1.0,
-        validation_patients: 1,
-        derive_lungs: false,
-        open_ends: 0,
-        assume_hu: true,
-        organs: None,
-    }
+    let set = DataConfig::of(format!("{}/set.json", organ.id()));
+    DataConfig { validation_patients: 1, assume_hu: true, ..set }
 }

@@ -45,30 +45,8 @@ impl ScanSet {
     /// The organs that are outlined in a scan of this range.
     pub fn annotated(self) -> OrganSet {
         match self {
-            Self::HeadNeck => [
-                BrainStem,
-                ConstrictorNaris,
-                EarLeft,
-                EarRight,
-                EyeLeft,
-                EyeRight,
-                Hypophysis,
-                Larynx,
-                Mandible,
-                OralCavity,
-                ParotidLeft,
-                ParotidRight,
-                SubmandibularGlandLeft,
-                SubmandibularGlandRight,
-                SpinalCord,
-                SublingualGland,
-                TemporalLobeLeft,
-                TemporalLobeRight,
-                TmjLeft,
-                TmjRight,
-            ]
-            .into_iter()
-            .collect(),
+            // The table goes down the body.
+            Self::HeadNeck => Organ::ALL.into_iter().filter(|&organ| organ <= TmjRight).collect(),
             Self::Thorax => [SpinalCord, Trachea, Heart, LungLeft, LungRight, Esophagus].into_iter().collect(),
             Self::Abdomen => {
                 [Gallbladder, KidneyLeft, KidneyRight, BowelBag, Liver, Pancreas, Spleen, Stomach].into_iter().collect()

@@ -31,8 +31,10 @@ pub struct Extra {
     /// sRGB.
     pub colour: [u8; 3],
     /// RT ROI Interpreted Type, where a file gave it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub interpreted_type: String,
     /// Whether it was made or changed here.
+    #[serde(default)]
     pub edited: bool,
     /// Runs of voxels inside, in order: the first one and the one after the last, `i + nx * (j + ny * k)`. Volumes are
     /// written beside what describes them.

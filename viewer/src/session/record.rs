@@ -104,7 +104,7 @@ impl EditsRecord {
 
     /// Names of the other structures in it.
     pub fn structure_names(&self) -> Vec<String> {
-        self.structures.iter().map(|structure| structure.name.clone()).collect()
+        self.structures.iter().map(|structure| structure.head.name.clone()).collect()
     }
 
     /// The other structures in it.

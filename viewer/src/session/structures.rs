@@ -10,13 +10,8 @@ use crate::edit::{Extra, runs_of};
 /// A structure with its voxels packed: 1 inside.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct PackedExtra {
-    number: u64,
-    pub(super) name: String,
-    colour: [u8; 3],
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    interpreted_type: String,
-    #[serde(default)]
-    edited: bool,
+    #[serde(flatten)]
+    pub(super) head: Extra,
     voxels: String,
     /// Voxels of the volume that are packed: those behind the last one of the structure are not.
     packed: usize,
@@ -31,15 +26,7 @@ pub(super) fn pack_extras(extras: &[Arc<Extra>]) -> Vec<PackedExtra> {
             packer.repeat(1, end - start);
             at = end;
         }
-        PackedExtra {
-            number: extra.number,
-            name: extra.name.clone(),
-            colour: extra.colour,
-            interpreted_type: extra.interpreted_type.clone(),
-            edited: extra.edited,
-            voxels: packer.finish(),
-            packed: at,
-        }
+        PackedExtra { head: Extra { runs: Vec::new(), ..Extra::clone(extra) }, voxels: packer.finish(), packed: at }
     };
     extras.iter().map(one).collect()
 }
@@ -53,14 +40,7 @@ pub(super) fn unpack_extras(packed: &[PackedExtra], voxels: usize) -> Result<Vec
         if extra.packed > voxels {
             return Err(UnpackError::Length(voxels));
         }
-        Ok(Extra {
-            number: extra.number,
-            name: extra.name.clone(),
-            colour: extra.colour,
-            interpreted_type: extra.interpreted_type.clone(),
-            edited: extra.edited,
-            runs: runs_of(&unpack(&extra.voxels, extra.packed)?),
-        })
+        Ok(Extra { runs: runs_of(&unpack(&extra.voxels, extra.packed)?), ..extra.head.clone() })
     };
     packed.iter().map(one).collect()
 }

@@ -40,19 +40,6 @@ pub(super) struct DemoTraining {
     pub look_every: u64,
 }
 
-/// A set in the training: all are drawn alike.
-fn of_set(set: ScanSet) -> DataConfig {
-    DataConfig {
-        manifest: set.id().into(),
-        weight: 1.0,
-        validation_patients: 0,
-        derive_lungs: false,
-        open_ends: 0,
-        assume_hu: false,
-        organs: None,
-    }
-}
-
 /// A synthetic scan.
 #[derive(Debug)]
 pub(super) struct Scan {
@@ -177,7 +164,7 @@ impl DemoTraining {
             input: InputChoice::Explicit(self.input()),
             fold: None,
             region: None,
-            data: SETS.map(of_set).into(),
+            data: SETS.map(|set| DataConfig::of(set.id())).into(),
             phases,
         }
     }
