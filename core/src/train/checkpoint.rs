@@ -33,7 +33,7 @@ pub enum CheckpointError {
     )]
     NotFinite,
     /// The network part.
-    #[error("checkpoint: {0}")]
+    #[error(transparent)]
     Weights(#[from] WeightsError),
 }
 

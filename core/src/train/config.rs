@@ -121,7 +121,7 @@ pub struct Phase {
 pub enum ConfigError {
     /// TOML of another layout.
     #[error("the training file cannot be read: {0}")]
-    Parse(#[from] toml::de::Error),
+    Parse(toml::de::Error),
     /// A value that makes no sense.
     #[error("the training file is not usable: {0}")]
     Value(String),
@@ -134,7 +134,7 @@ impl TrainingConfig {
     /// [`ConfigError`].
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         // Editors of Windows put a byte order mark first.
-        let config: Self = toml::from_str(text.trim_start_matches('\u{feff}'))?;
+        let config: Self = toml::from_str(text.trim_start_matches('\u{feff}')).map_err(ConfigError::Parse)?;
         config.validate()?;
         Ok(config)
     }

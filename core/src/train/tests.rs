@@ -354,7 +354,9 @@ fn a_broken_training_file_is_refused_with_the_reason() {
     good.fold = Some(crate::dataset::Fold { index: 8, of: 7 });
     let error = TrainingConfig::parse(&toml::to_string(&good).unwrap()).unwrap_err().to_string();
     assert!(error.contains("fold 8 of 7"), "{error}");
-    assert!(TrainingConfig::parse("name = 3").is_err());
+    let error = TrainingConfig::parse("name = 3").unwrap_err();
+    assert!(error.to_string().starts_with("the training file cannot be read: TOML parse error at line 1"), "{error}");
+    assert!(std::error::Error::source(&error).is_none(), "what the sentence holds would be said twice");
 }
 
 #[test]

@@ -184,7 +184,7 @@ pub struct Trials {
 pub enum TrialsError {
     /// TOML of another layout.
     #[error("not a file of trials: {0}")]
-    Parse(#[from] toml::de::Error),
+    Parse(toml::de::Error),
     /// Nothing to do, or two variants in one folder.
     #[error("at least one seed and one [[variant]] are needed, each with a name of its own")]
     Names,
@@ -220,7 +220,7 @@ impl Trials {
     /// # Errors
     /// [`TrialsError::Parse`].
     pub fn parse(text: &str) -> Result<Self, TrialsError> {
-        Ok(toml::from_str(text)?)
+        toml::from_str(text).map_err(TrialsError::Parse)
     }
 
     /// Checks everything with the training that the variants come from.
