@@ -3,7 +3,7 @@
 //! A header that mirrors a scan cannot be told from a right one by its numbers, and the network outlines what it finds on each side under
 //! that side's names: the liver becomes a spleen. So a spleen that is large beside the liver is said. Measured on 17 scans with
 //! both (BTCV, a trunk, two chests that end in the abdomen), each outlined as it is and mirrored: as they are, the spleen has more than half
-//! of the liver's volume in two (3 litres of it in one, and one of a planning CT that is outlined badly), mirrored in eleven.
+//! of the liver's volume in two (3 litres of it in one, and one of a planning CT that is outlined badly), mirrored in twelve.
 
 use crate::anatomy::Organ;
 use crate::volume::LabelVolume;
