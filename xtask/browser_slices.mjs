@@ -1,4 +1,4 @@
-// Milliseconds of a slice in Chromium: this program's page beside onnxruntime-web, and one worker beside several.
+// Milliseconds of a slice in Chromium: this program's page beside onnxruntime-web, and one worker beside several; then both with WebGPU.
 //
 // Called by `cargo xtask bench`, which installs onnxruntime-web into the target folder:
 //
@@ -16,6 +16,7 @@ import path from "node:path";
 const [chromium, page, ort, model, workersText, turnsText] = process.argv.slice(2);
 const [workers, turns] = [Number(workersText), Number(turnsText)];
 const SLICES = 12;
+const SLICES_WITH_GPU = 2;
 // The whole field; and a body in air whose box is 96 x 64 pixels, two of them a margin.
 const SIZES = [
   { name: "160 x 160", columns: 160, rows: 160, body: [0, 0] },
@@ -29,11 +30,22 @@ const weights = new Uint8Array(await (await fetch("/light.safetensors")).arrayBu
 self.onmessage = ({ data: { body, slices } }) => self.postMessage(Array.from(milliseconds(weights, body[0], body[1], slices)));
 self.postMessage("ready");
 `;
+const OURS_WITH_GPU = `
+import init, { milliseconds_on_gpu } from "/attention_anatomy_web.js";
+await init({ module_or_path: "/attention_anatomy_web_bg.wasm" });
+const weights = new Uint8Array(await (await fetch("/light.safetensors")).arrayBuffer());
+self.onmessage = async ({ data: { slices } }) => self.postMessage(
+  await milliseconds_on_gpu(weights, slices).then((times) => Array.from(times), (problem) => String(problem)));
+self.postMessage("ready");
+`;
+// With several threads or with a GPU, as the name says.
 const THEIRS = `
-import * as ort from "/ort/ort.wasm.min.mjs";
+const gpu = self.name === "webgpu";
+const ort = await import(gpu ? "/ort/ort.webgpu.min.mjs" : "/ort/ort.wasm.min.mjs");
 ort.env.wasm.wasmPaths = "/ort/";
-ort.env.wasm.numThreads = Number(self.name);
-const session = await ort.InferenceSession.create("/network.onnx", { executionProviders: ["wasm"], graphOptimizationLevel: "all" });
+ort.env.wasm.numThreads = gpu ? 1 : Number(self.name);
+const executionProviders = [gpu ? "webgpu" : "wasm"];
+const session = await ort.InferenceSession.create("/network.onnx", { executionProviders, graphOptimizationLevel: "all" });
 self.onmessage = async ({ data: { columns, rows, slices } }) => {
   const values = Float32Array.from({ length: 5 * rows * columns }, (_, n) => 0.45 + ((n * 7919) % 251) / 2500);
   const image = new ort.Tensor("float32", values, [1, 5, rows, columns]);
@@ -64,7 +76,8 @@ window.ask = (worker, question) => new Promise((heard) => {
 const TYPES = { html: "text/html", js: "text/javascript", mjs: "text/javascript", wasm: "application/wasm", css: "text/css" };
 
 function contents(name) {
-  const made = { "bench.html": "<!DOCTYPE html><title>bench</title>", "ours.js": OURS, "theirs.js": THEIRS };
+  const scripts = { "ours.js": OURS, "ours_with_gpu.js": OURS_WITH_GPU, "theirs.js": THEIRS };
+  const made = { "bench.html": "<!DOCTYPE html><title>bench</title>", ...scripts };
   if (name in made) {
     return Buffer.from(made[name]);
   }
@@ -93,14 +106,18 @@ const server = http.createServer((request, response) => {
   }
 });
 
+// Only processors; and WebGPU, on a software adapter where there is no other.
+const WITHOUT_GPU = ["--disable-blink-features=WebGPU"];
+const WITH_GPU = ["--enable-unsafe-webgpu", "--enable-features=Vulkan", "--use-vulkan=swiftshader", "--enable-gpu"];
+
 class Browser {
-  static async start() {
+  static async start(more) {
     const browser = new Browser();
     browser.profile = fs.mkdtempSync(path.join(os.tmpdir(), "attention-anatomy-bench-"));
     const flags = [
       "--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--remote-debugging-pipe", "--no-first-run",
       "--no-default-browser-check", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-      "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist", "--disable-blink-features=WebGPU",
+      "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist", ...more,
       `--user-data-dir=${browser.profile}`, "about:blank",
     ];
     browser.process = spawn(chromium, flags, { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });
@@ -233,14 +250,57 @@ async function inThePage(browser, origin) {
   table(["workers of the page", "slices a second, sample CT", "times one"], rows);
 }
 
+// Both with WebGPU: on a software adapter a slice takes seconds, so fewer of them. Ours comes back as labels, theirs as probabilities.
+async function besideOnnxruntimeWithGpu(browser, origin) {
+  await browser.open(`${origin}bench.html`, "document.readyState === 'complete'");
+  const ADAPTER = "navigator.gpu?.requestAdapter().then((adapter) => adapter && `${adapter.info.vendor} ${adapter.info.architecture}`)";
+  const adapter = await browser.evaluate(ADAPTER);
+  if (!adapter) {
+    console.log("not measured: this browser has no WebGPU here");
+    return;
+  }
+  await browser.evaluate(HARNESS);
+  await browser.evaluate(`(async () => {
+    window.own = await start("/ours_with_gpu.js", "ours");
+    window.other = await start("/theirs.js", "webgpu");
+  })()`);
+  const size = SIZES[0];
+  const question = JSON.stringify({ ...size, slices: SLICES_WITH_GPU });
+  const [ours, theirs, ratios] = [[], [], []];
+  for (let turn = 0; turn < Math.min(turns, 3); turn += 1) {
+    const times = await browser.evaluate(`ask(own, ${question})`);
+    if (!Array.isArray(times)) {
+      console.log(`not measured: ${times}`);
+      return;
+    }
+    ours.push(median(times));
+    theirs.push(median(await browser.evaluate(`ask(other, ${question})`)));
+    ratios.push(ours.at(-1) / theirs.at(-1));
+  }
+  const row = [adapter, size.name, median(ours).toFixed(0), median(theirs).toFixed(0), median(ratios).toFixed(3)];
+  table(["WebGPU", "pixels", "this program, ms a slice", "onnxruntime-web, ms a slice", "ratio"], [row]);
+}
+
 await new Promise((listening) => server.listen(0, "127.0.0.1", listening));
 const origin = `http://127.0.0.1:${server.address().port}/`;
-const browser = await Browser.start();
+
+async function within(flags, measure) {
+  const browser = await Browser.start(flags);
+  try {
+    await measure(browser);
+  } finally {
+    await browser.close();
+  }
+}
+
 try {
-  console.log(`${browser.version}, ${os.cpus()[0].model}, ${os.cpus().length} cores, ${turns} turns\n`);
-  await besideOnnxruntime(browser, origin);
-  await inThePage(browser, origin);
+  await within(WITHOUT_GPU, async (browser) => {
+    console.log(`${browser.version}, ${os.cpus()[0].model}, ${os.cpus().length} cores, ${turns} turns\n`);
+    await besideOnnxruntime(browser, origin);
+    await inThePage(browser, origin);
+  });
+  console.log("");
+  await within(WITH_GPU, (browser) => besideOnnxruntimeWithGpu(browser, origin));
 } finally {
-  await browser.close();
   server.close();
 }

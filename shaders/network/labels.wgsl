@@ -1,8 +1,10 @@
 // Probabilities on the model grid to labels on the input matrix: bilinear in the plane, the slices below and above blended, and the
 // largest wins, at a tie the background, then the lower label. And how far ahead of the runner-up it is, 0 to 255 for 0 to 1.
 //
-// A thread makes four pixels. Of the 34 classes only those are looked at that are not negligible at one of the pixels around: one
-// or two, as a rule.
+// Only of a box of the input matrix: beyond the areas with probabilities there is background, with certainty. A thread makes four pixels.
+// Of the 34 classes only those are looked at that are not negligible at one of the pixels around: one or two, as a rule.
+//
+// What is counted of each organ, its pixels and those in which it only just won, is counted here, too: the host compares nothing.
 
 struct Part {
     // Columns and rows of the area with probabilities.
@@ -16,13 +18,23 @@ struct Part {
 }
 
 struct Labels {
+    // Of the box the columns, the pixels, and the input pixel at which it begins.
     columns: u32,
     pixels: u32,
+    x: u32,
+    y: u32,
     // 1, or 2 where the slice lies between two that were computed.
     parts: u32,
+    // MARGINS, COUNTS.
+    flags: u32,
+    // With a lead of less than this the winner only just won.
+    sure: u32,
     unused0: u32,
     part: array<Part, 2>,
 }
+
+const MARGINS = 1u;
+const COUNTS = 2u;
 
 @group(0) @binding(0) var<uniform> labels: Labels;
 // [row][column][36], see `probabilities.wgsl`.
@@ -31,6 +43,10 @@ struct Labels {
 // Four labels a word, the first lowest.
 @group(0) @binding(3) var<storage, read_write> result: array<u32>;
 @group(0) @binding(4) var<storage, read_write> margins: array<u32>;
+// Pixels of each class, then of each those in which it only just won.
+@group(0) @binding(5) var<storage, read_write> counts: array<atomic<u32>>;
+
+var<workgroup> found: array<atomic<u32>, 128>;
 
 fn word(part: u32, at: u32) -> u32 {
     if part == 0u {
@@ -88,17 +104,17 @@ fn mask_of(part: u32, around: Around) -> vec2<u32> {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-    if id.x * 4u >= labels.pixels {
-        return;
-    }
+fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+    atomicStore(&found[local], 0u);
+    atomicStore(&found[64u + local], 0u);
+    workgroupBarrier();
     var packed = 0u;
     var packed_margin = 0u;
     for (var n = 0u; n < 4u; n++) {
         let pixel = id.x * 4u + n;
         if pixel < labels.pixels {
-            let x = pixel % labels.columns;
-            let y = pixel / labels.columns;
+            let x = labels.x + pixel % labels.columns;
+            let y = labels.y + pixel / labels.columns;
             let one = around(labels.part[0], x, y);
             var mask = mask_of(0u, one);
             var best = labels.part[0].weight * between(0u, one, 0u);
@@ -134,8 +150,27 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
             let margin = u32(clamp(floor((best - second) * 255.0 + 0.5), 0.0, 255.0));
             packed |= label << (8u * n);
             packed_margin |= margin << (8u * n);
+            if label != 0u {
+                atomicAdd(&found[label], 1u);
+                if margin < labels.sure {
+                    atomicAdd(&found[64u + label], 1u);
+                }
+            }
         }
     }
-    result[id.x] = packed;
-    margins[id.x] = packed_margin;
+    if id.x * 4u < labels.pixels {
+        result[id.x] = packed;
+        if (labels.flags & MARGINS) != 0u {
+            margins[id.x] = packed_margin;
+        }
+    }
+    workgroupBarrier();
+    if (labels.flags & COUNTS) != 0u {
+        for (var n = local; n < 128u; n += 64u) {
+            let count = atomicLoad(&found[n]);
+            if count != 0u {
+                atomicAdd(&counts[n], count);
+            }
+        }
+    }
 }

@@ -15,7 +15,8 @@ struct Resample {
     // Input pixels that a model pixel is made of at most: across, down.
     across: u32,
     down: u32,
-    unused0: u32,
+    // The word at which the first of the slices begins.
+    begin: u32,
     // HU that the intensity curve tells apart.
     low: f32,
     high: f32,

@@ -1,4 +1,5 @@
-// HU in boxes of slices [slice][row][column], two a word, the first lower, down the columns: [slice][model row][column].
+// HU in boxes of slices, from `resample.begin` on [slice][row][column], two a word, the first lower, down the columns:
+// [slice][model row][column].
 
 @group(0) @binding(2) var<storage, read> slices: array<u32>;
 @group(0) @binding(3) var<storage, read_write> result: array<vec2<f32>>;
@@ -12,7 +13,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     let from_row = max(first, resample.y);
     let end = min(first + resample.down, resample.y + resample.rows);
     let weights_at = resample.height + id.y * resample.down;
-    let slice_at = id.z * resample.rows * resample.pitch + id.x;
+    let slice_at = resample.begin + id.z * resample.rows * resample.pitch + id.x;
     var sum = vec2<f32>();
     for (var row = from_row; row < end; row++) {
         let word = slices[slice_at + (row - resample.y) * resample.pitch];

@@ -13,9 +13,10 @@ struct Stack {
     y: i32,
     // Knots of the curve.
     knots: u32,
+    // Where the parts begin among all that is told of a submission.
+    parts: u32,
     unused0: u32,
     unused1: u32,
-    unused2: u32,
 }
 
 const AIR = -1000.0;
@@ -23,8 +24,9 @@ const AIR = -1000.0;
 @group(0) @binding(0) var<uniform> stack: Stack;
 // [place][row][column], counted from air.
 @group(0) @binding(1) var<storage, read> slices: array<f32>;
-// Where the parts of each channel begin, and where those of the last end; a part is the place of a slice and its weight.
-@group(0) @binding(2) var<storage, read> parts: array<u32>;
+// From `stack.parts` on where the parts of each channel begin, counted from there, and where those of the last end; a part is the place
+// of a slice and its weight.
+@group(0) @binding(2) var<storage, read> told: array<u32>;
 // HU and intensity, HU rising.
 @group(0) @binding(3) var<storage, read> curve: array<vec2<f32>>;
 @group(0) @binding(4) var<storage, read_write> result: array<vec4<f32>>;
@@ -61,9 +63,10 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
             if channel < stack.channels {
                 var hu = AIR;
                 if inside {
-                    for (var part = parts[channel]; part < parts[channel + 1u]; part += 2u) {
-                        let at = parts[part] * stack.width * stack.height + pixel;
-                        hu = fma(bitcast<f32>(parts[part + 1u]), slices[at], hu);
+                    let end = told[stack.parts + channel + 1u];
+                    for (var part = told[stack.parts + channel]; part < end; part += 2u) {
+                        let at = told[stack.parts + part] * stack.width * stack.height + pixel;
+                        hu = fma(bitcast<f32>(told[stack.parts + part + 1u]), slices[at], hu);
                     }
                 }
                 value[k] = intensity(hu);

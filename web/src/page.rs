@@ -6,7 +6,7 @@
 use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 
-use attention_anatomy::infer::{DevicePreference, measure};
+use attention_anatomy::infer::{ComputeDevice, DevicePreference, measure};
 use attention_anatomy_viewer::document::{Archives, Link, Token, sources_of};
 use attention_anatomy_viewer::worker::{self, Input};
 use attention_anatomy_viewer::{Launch, Shown, ViewerApp};
@@ -196,6 +196,20 @@ pub fn milliseconds(weights: &[u8], columns: usize, rows: usize, slices: usize) 
     constructors::run();
     let body = (columns > 0 && rows > 0).then_some([columns, rows]);
     measure::milliseconds(weights, body, slices).map_err(|error| error.to_string().into())
+}
+
+/// The same of the whole field with this browser's WebGPU, in software if need be, labels on a CT's matrix included.
+///
+/// # Errors
+/// A sentence, where there is no such device, and for weights that cannot be used.
+#[wasm_bindgen]
+pub async fn milliseconds_on_gpu(weights: Vec<u8>, slices: usize) -> Result<Vec<f64>, JsValue> {
+    constructors::run();
+    let opened = ComputeDevice::open_async(DevicePreference::Gpu).await;
+    let device = opened.map_err(|error| error.to_string())?;
+    let gpu = device.gpu.as_ref().ok_or("there is no GPU")?;
+    let times = measure::milliseconds_on_gpu(&weights, gpu, slices).await.map_err(|error| error.to_string())?;
+    Ok(times.ok_or("the GPU gave no answer")?)
 }
 
 /// What the viewer shows, as JSON; empty before it is started and after a fault.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use attention_anatomy::anatomy::{CLASS_COUNT, OrganSet};
 use attention_anatomy::formats::nifti;
-use attention_anatomy::infer::measure::{made_up_tile, with_labels};
+use attention_anatomy::infer::measure::{MATRIX, made_up_tile, with_labels};
 use attention_anatomy::infer::prediction::NEGLIGIBLE;
 use attention_anatomy::infer::{ComputeDevice, ComputeKind, DevicePreference, Engine, Model, SliceRequest, Tile, Wait};
 use attention_anatomy::kernels::plan::{Plan, Timing};
@@ -157,8 +157,6 @@ pub fn run(args: Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Pixels of a side of a CT's slices.
-const MATRIX: usize = 512;
 /// How often each engine has its turn.
 const ROUNDS: usize = 5;
 

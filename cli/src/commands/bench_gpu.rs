@@ -102,16 +102,17 @@ pub fn run(model: &Model, slices: usize) -> Result<ExitCode> {
             for (slice_mm, slices) in VOLUMES {
                 let slices = Arc::new(ModelSlices::new(Arc::new(made_up_ct(slices, slice_mm)?), &input)?);
                 let [work, prepare] = host_work(&mut own, &slices)?;
-                host.push(format!("| 512 x 512, {slice_mm} mm | {work:.2} | {prepare:.2} |"));
+                let together = own.together();
+                host.push(format!("| 512 x 512, {slice_mm} mm | {together} | {work:.2} | {prepare:.2} |"));
             }
         }
         profiles.push((name, own.profile(&tile, TIMES)));
     }
     if !host.is_empty() {
         progress::print_line(
-            "\n| CT, `light` | the host's work a slice, ms | preparing its stack there would take, ms |",
+            "\n| CT, `light` | slices a submission | the host's work a slice, ms | preparing its stack there would take, ms |",
         );
-        progress::print_line("|---|---|---|");
+        progress::print_line("|---|---|---|---|");
     }
     host.iter().for_each(|line| progress::print_line(line));
     for (name, timings) in profiles {

@@ -5,8 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use attention_anatomy::infer::volume_run::request;
-use attention_anatomy::infer::{SliceAnatomy, Wait, in_words};
+use attention_anatomy::infer::{SliceAnatomy, VolumeSlice, Wait, in_words};
 use attention_anatomy::preprocess::ModelSlices;
 use attention_anatomy::volume::require_ct;
 
@@ -55,12 +54,12 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let known = model.info.organs(true);
     let device = args.device.open()?;
     let mut engine = model.engine(&device, known).with_context(|| model.name.clone())?;
-    let slices = ModelSlices::new(Arc::new(ct), &model.info.input).with_context(named)?;
-    let Some(request) = request(&slices, slice) else {
+    let slices = Arc::new(ModelSlices::new(Arc::new(ct), &model.info.input).with_context(named)?);
+    let Some(wanted) = VolumeSlice::of(&slices, slice) else {
         progress::print_line(&format!("Slice {slice} (z = {:.1} mm). There is no body on it.", height(slice)));
         return Ok(ExitCode::SUCCESS);
     };
-    engine.submit(request);
+    engine.submit_slices(&slices, vec![wanted]);
     let found = engine.poll(Wait::Yes).context("the device gave no answer")?.outcome?;
     let anatomy = SliceAnatomy {
         slice,

@@ -217,7 +217,7 @@ impl Session {
             inputs: vec![scan.name.clone()],
             cleanup: !options.no_cleanup,
             assume_hu: options.assume_hu,
-            run: RunOptions { cancel: self.cancel.clone(), organ_margin: true, ..RunOptions::default() },
+            run: RunOptions { cancel: self.cancel.clone(), doubt: true, ..RunOptions::default() },
             seconds: stages,
             ..SegmentationRequest::new(model.used(), &self.device, *enabled)
         };

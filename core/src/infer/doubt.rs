@@ -1,14 +1,14 @@
 //! How sure the network was of each organ: the share of its voxels in which it only just won.
 //!
-//! Counted slice by slice on what the network says, before any clean-up: pieces that are taken away afterwards are a reason for doubt,
-//! too. It says how much of an organ was a near thing, not how much of it is wrong: at the surface of a good outline there is always
-//! some.
+//! Counted slice by slice (on a GPU where labels are made, `labels.wgsl`) on what the network says, before any clean-up: pieces that are
+//! taken away afterwards are a reason for doubt, too. It says how much of an organ was a near thing, not how much of it is wrong: at the
+//! surface of a good outline there is always some.
 
-use crate::anatomy::{ORGAN_COUNT, Organ};
+use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT, Organ};
 use crate::raster::label_runs;
 
 /// A voxel is doubtful where the winner's probability leads that of the runner-up by less than this (of 255): one half.
-const SURE: u8 = 128;
+pub(super) const SURE: u8 = 128;
 
 /// Voxels of each organ, and the doubtful ones among them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,18 @@ impl Doubt {
             // Fewer than a slice has pixels: nothing overflows, and without the check vectors do it.
             *doubtful += u64::from(run.iter().fold(0u32, |n, &margin| n.wrapping_add(u32::from(margin < SURE))));
         });
+    }
+
+    /// Of a slice: labels and margins as for [`count`](Self::count).
+    pub fn of(labels: &[u8], margin: &[u8]) -> Self {
+        let mut doubt = Self::default();
+        doubt.count(labels, margin);
+        doubt
+    }
+
+    /// What was counted elsewhere: of each class, background first, the voxels and the doubtful ones.
+    pub(super) fn counted(voxels: &[u32; CLASS_COUNT], doubtful: &[u32; CLASS_COUNT]) -> Self {
+        Self(std::array::from_fn(|organ| [voxels[organ + 1], doubtful[organ + 1]].map(u64::from)))
     }
 
     /// Adds what was counted of other slices.
@@ -57,9 +69,7 @@ mod tests {
         doubt.count(&[0, liver, liver, liver, liver, 34, 255], &[0, 0, 127, 128, 255, 0, 0]);
         assert_eq!(doubt.share(Organ::Liver), Some(0.5));
         assert!(Organ::ALL.into_iter().filter(|organ| *organ != Organ::Liver).all(|o| doubt.share(o).is_none()));
-        let mut other = Doubt::default();
-        other.count(&[liver; 4], &[255; 4]);
-        doubt.add(&other);
+        doubt.add(&Doubt::of(&[liver; 4], &[255; 4]));
         assert_eq!(doubt.share(Organ::Liver), Some(0.25));
     }
 }

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{SlicePrediction, Tile, TilePlace};
+use super::{Doubt, SlicePrediction, Tile, TilePlace};
 use crate::anatomy::{ORGAN_COUNT, OrganSet};
+use crate::kernels::processor::map;
 use crate::preprocess::{AIR_HU, Blend, ModelGrid, ModelSlices};
 
 /// A slice to be computed.
@@ -24,7 +25,7 @@ pub struct SliceRequest {
     pub labels: Option<LabelRequest>,
 }
 
-/// A slice of a volume to be computed by an engine that [prepares](Engine::prepares) its stack, too.
+/// A slice of a volume to be computed; its stack is [prepared](Self::fitted) here, or by an engine that [does](Engine::prepares).
 #[derive(Clone, Debug)]
 pub struct VolumeSlice {
     /// Slice number in the volume.
@@ -38,7 +39,7 @@ pub struct VolumeSlice {
 }
 
 impl VolumeSlice {
-    /// Slice `k`; `None` where there is nothing to see.
+    /// Slice `k`; `None` where there is nothing to see: such a slice is background, and no network is asked.
     ///
     /// # Panics
     /// When the volume has no slice `k`.
@@ -50,22 +51,22 @@ impl VolumeSlice {
         Some(Self { slice: k, tiles, centre, labels: None })
     }
 
-    /// The same with stacks that are prepared here.
-    pub fn prepared(self, slices: &ModelSlices) -> SliceRequest {
-        let input = slices.config();
-        let tile = |place: TilePlace| {
-            let stack = slices.stack(self.slice, place.field);
-            Tile::whole(place.field, stack, input.crop).on(place.within, input.intensity(AIR_HU))
-        };
-        let tiles = self.tiles.into_iter().map(tile).collect();
-        SliceRequest { slice: self.slice, tiles, centre: self.centre.map(tile), labels: self.labels }
-    }
-
-    /// As [`prepared`](Self::prepared), each on a box as tight as what its stack shows.
+    /// The same with stacks that are prepared here, each on a box as tight as what it shows: that of its place, or less.
     pub fn fitted(self, slices: &ModelSlices) -> SliceRequest {
         let tile = |place: TilePlace| Tile::new(place.field, slices.stack(self.slice, place.field), slices.config());
         let tiles = self.tiles.into_iter().map(tile).collect();
         SliceRequest { slice: self.slice, tiles, centre: self.centre.map(tile), labels: self.labels }
+    }
+
+    /// As [`fitted`](Self::fitted), on the very boxes of its places: what an engine that prepares stacks is compared with.
+    pub fn prepared(self, slices: &ModelSlices) -> SliceRequest {
+        let (places, centre) = (self.tiles.clone(), self.centre);
+        let air = slices.config().intensity(AIR_HU);
+        let mut request = self.fitted(slices);
+        let tiles = request.tiles.into_iter().zip(places);
+        request.tiles = tiles.map(|(tile, place)| tile.on(place.within, air)).collect();
+        request.centre = request.centre.zip(centre).map(|(tile, place)| tile.on(place.within, air));
+        request
     }
 }
 
@@ -76,7 +77,7 @@ pub struct LabelRequest {
     pub grid: ModelGrid,
     /// Whose labels.
     pub outputs: Vec<LabelOutput>,
-    /// Whether it is also counted what attention takes away.
+    /// Whether margins come with them, and what attention takes away.
     pub explain: bool,
 }
 
@@ -107,8 +108,10 @@ pub struct SliceLabels {
     pub slice: usize,
     /// Labels 0..=33, `[ny, nx]`.
     pub labels: Vec<u8>,
-    /// How far ahead of the runner-up the winner is, 0 to 255 for 0 to 1, `[ny, nx]`.
-    pub margin: Vec<u8>,
+    /// How far ahead of the runner-up the winner is, 0 to 255 for 0 to 1, `[ny, nx]`, where that was asked for.
+    pub margin: Option<Vec<u8>>,
+    /// How sure each organ is.
+    pub doubt: Box<Doubt>,
     /// Pixels of each organ that there would be with all attention at 1 and are not, where that was asked for.
     pub removed: Option<[u32; ORGAN_COUNT]>,
 }
@@ -170,6 +173,12 @@ pub trait Engine {
         self.depth()
     }
 
+    /// How many slices it takes best [at once](Self::submit_slices) where nobody waits for one of them; then as many as
+    /// [make a batch](Self::batch) keep it busy.
+    fn together(&self) -> usize {
+        1
+    }
+
     /// Whether it brings probabilities to the input matrix by itself. Then what-if questions are asked with
     /// [`relabel`](Self::relabel), else with [`reweight`](Self::reweight).
     fn makes_labels(&self) -> bool {
@@ -186,16 +195,16 @@ pub trait Engine {
     /// Takes a slice. A GPU computes it while the caller goes on; the processor computes it when it is asked for.
     fn submit(&mut self, request: SliceRequest) -> Ticket;
 
-    /// Whether it makes the stacks of these slices by itself, of the CT; then they are handed to it with
-    /// [`submit_slice`](Self::submit_slice).
+    /// Whether it makes the stacks of these slices by itself, of the CT, where they are handed to it with
+    /// [`submit_slices`](Self::submit_slices).
     fn prepares(&mut self, slices: &Arc<ModelSlices>) -> bool {
         let _ = slices;
         false
     }
 
-    /// Takes a slice of a volume, as [`submit`](Self::submit) does.
-    fn submit_slice(&mut self, slices: &Arc<ModelSlices>, wanted: VolumeSlice) -> Ticket {
-        self.submit(wanted.prepared(slices))
+    /// Takes slices of a volume, each as [`submit`](Self::submit) does; the first is there no sooner than all of them are on their way.
+    fn submit_slices(&mut self, slices: &Arc<ModelSlices>, wanted: Vec<VolumeSlice>) -> Vec<Ticket> {
+        map(wanted, |slice| slice.fitted(slices)).into_iter().map(|request| self.submit(request)).collect()
     }
 
     /// The next result, if it is there (or, with [`Wait::Yes`], as soon as it is). `None` when nothing is under way. An engine on

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::device;
-use super::engine::{Engine, EngineError, LabelOutput, LabelRequest, SliceRequest, Wait};
+use super::engine::{Engine, EngineError, LabelOutput, LabelRequest, SliceRequest, VolumeSlice, Wait};
 use super::model::plan_engine_of_weights;
 use super::tile::Tile;
-use super::volume_run::{RunOptions, VolumeRun, request};
-use crate::network::weights::WeightsError;
+use super::volume_run::{RunOptions, VolumeRun};
+use super::wgsl_engine::WgslEngine;
+use crate::kernels::wgsl::Gpu;
+use crate::network::weights::{WeightsError, read_gauged};
 use crate::preprocess::{AIR_HU, InputConfig, ModelGrid, ModelSlices};
 use crate::volume::{CtVolume, Geometry, GeometryError, Modality, Volume};
 
@@ -54,6 +56,34 @@ pub fn milliseconds(weights: &[u8], body: Option<[usize; 2]>, slices: usize) -> 
     Ok(times)
 }
 
+/// Milliseconds of each of `slices` slices on a GPU, from a stack to labels on the host, one at a time, after one that is not timed; `None`
+/// where it gives no answer. Waits in a browser, too.
+///
+/// # Errors
+/// [`WeightsError`].
+pub async fn milliseconds_on_gpu(weights: &[u8], gpu: &Gpu, slices: usize) -> Result<Option<Vec<f64>>, WeightsError> {
+    let (network, info) = read_gauged(weights, &device::cpu().burn)?;
+    let tile = made_up_tile(&info.input, None);
+    let enabled = info.organs(true);
+    let mut engine = WgslEngine::new(network, info.input, enabled, gpu)?;
+    let mut times = Vec::with_capacity(slices + 1);
+    for slice in 0..=slices {
+        let request = with_labels(slice, tile.clone(), MATRIX);
+        let clock = Instant::now();
+        engine.submit(request);
+        engine.arrival().await;
+        if engine.poll(Wait::No).is_none_or(|result| result.outcome.is_err()) {
+            return Ok(None);
+        }
+        times.push(clock.elapsed().as_secs_f64() * 1e3);
+    }
+    times.remove(0);
+    Ok(Some(times))
+}
+
+/// Pixels of a side of a CT's slices.
+pub const MATRIX: usize = 512;
+
 /// A slice whose labels are wanted on a matrix of `side` pixels that covers the model grid of `tile`: what travels back of it is what
 /// travels back of a slice of a CT.
 pub fn with_labels(slice: usize, tile: Tile, side: usize) -> SliceRequest {
@@ -81,7 +111,7 @@ pub fn with_labels(slice: usize, tile: Tile, side: usize) -> SliceRequest {
 /// # Errors
 /// [`GeometryError`] for slices that are none.
 pub fn made_up_ct(slices: usize, slice_mm: f64) -> Result<CtVolume, GeometryError> {
-    let side = 512;
+    let side = MATRIX;
     let voxel = |n: usize| {
         let [x, y] = [n % side, n / side % side].map(|v| (v as f64 - 255.5) * 0.9);
         if (x / 170.0).hypot(y / 115.0) < 1.0 { (n * 7919 % 251) as i16 - 80 } else { -1000 }
@@ -91,13 +121,13 @@ pub fn made_up_ct(slices: usize, slice_mm: f64) -> Result<CtVolume, GeometryErro
 }
 
 /// Milliseconds on the clock that a slice of a volume takes this thread, from asking for it to its labels, without what it waits for an
-/// engine that computes elsewhere: the median. Then what preparing its stack here takes, whoever does it in that run. Waits: not for a
-/// browser.
+/// engine that computes elsewhere: the median, of slices that are asked for together that of their mean. Then what preparing its stack
+/// here takes, whoever does it in that run. Waits: not for a browser.
 ///
 /// # Errors
 /// [`EngineError`].
 pub fn host_work(engine: &mut dyn Engine, slices: &Arc<ModelSlices>) -> Result<[f64; 2], EngineError> {
-    let mut run = VolumeRun::new(slices.clone(), &RunOptions { organ_margin: true, ..RunOptions::default() });
+    let mut run = VolumeRun::new(slices.clone(), &RunOptions { doubt: true, ..RunOptions::default() });
     let mut order = Vec::new();
     let mut times = Vec::new();
     while !run.is_over() {
@@ -125,10 +155,12 @@ pub fn host_work(engine: &mut dyn Engine, slices: &Arc<ModelSlices>) -> Result<[
     }
     let prepare = |&slice: &usize| {
         let clock = Instant::now();
-        request(slices, slice);
+        VolumeSlice::of(slices, slice).map(|wanted| wanted.fitted(slices));
         clock.elapsed().as_secs_f64() * 1e3
     };
-    Ok([median(times), median(order.iter().map(prepare).collect())])
+    let together = engine.together();
+    let means = times.chunks(together).map(|times| times.iter().sum::<f64>() / times.len() as f64).collect();
+    Ok([median(means), median(order.iter().map(prepare).collect())])
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

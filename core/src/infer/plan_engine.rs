@@ -378,8 +378,8 @@ impl Engine for PlanEngine {
         true
     }
 
-    fn submit_slice(&mut self, slices: &Arc<ModelSlices>, wanted: VolumeSlice) -> Ticket {
-        self.take(Asked::Of(Arc::downgrade(slices), wanted))
+    fn submit_slices(&mut self, slices: &Arc<ModelSlices>, wanted: Vec<VolumeSlice>) -> Vec<Ticket> {
+        wanted.into_iter().map(|wanted| self.take(Asked::Of(Arc::downgrade(slices), wanted))).collect()
     }
 
     fn has_result(&self) -> bool {

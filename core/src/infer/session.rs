@@ -16,7 +16,7 @@ use super::device::ComputeDevice;
 use super::doubt::Doubt;
 use super::engine::{Engine, EngineError, SliceResult, Ticket, Wait};
 use super::provenance::{Provenance, WeightsUsed};
-use super::volume_run::{Explanation, Message, RunOptions, VolumeRun};
+use super::volume_run::{Message, RunOptions, VolumeRun};
 use crate::anatomy::{Organ, OrganSet};
 use crate::network::weights::ModelInfo;
 use crate::parallel::map;
@@ -83,7 +83,7 @@ pub struct Segmented {
     pub body: Arc<Body>,
     /// How they came about.
     pub provenance: Provenance,
-    /// How sure the network was of each organ, where margins were asked for.
+    /// How sure the network was of each organ, where that was asked for.
     pub doubt: Doubt,
 }
 
@@ -241,25 +241,19 @@ impl SegmentationSession {
         }
     }
 
-    /// Keeps labels of slices, and counts how sure they are.
+    /// Keeps labels of slices, and how sure they are.
     fn keep(&mut self, messages: &[Message]) {
-        let done = |message| match message {
-            &Message::SliceDone { slice, ref labels, ref explanation } => Some((slice, (labels, explanation))),
-            _ => None,
-        };
-        let mut done: BTreeMap<usize, _> = messages.iter().filter_map(done).collect();
-        let Some((labels, _)) = done.values().next() else { return };
-        let all = self.labels.chunks_exact_mut(labels.len().max(1)).enumerate();
-        let kept = map(all.filter_map(|(slice, to)| Some((to, done.remove(&slice)?))).collect(), |(to, said)| {
-            let (labels, explanation): (&Vec<u8>, &Option<Explanation>) = said;
-            to.copy_from_slice(labels);
-            let mut doubt = Doubt::default();
-            if let Some(explanation) = explanation {
-                doubt.count(labels, &explanation.margin);
+        let mut done: BTreeMap<usize, &[u8]> = BTreeMap::new();
+        for message in messages {
+            if let Message::SliceDone { slice, labels, doubt, .. } = message {
+                done.insert(*slice, labels);
+                doubt.iter().for_each(|doubt| self.doubt.add(doubt));
             }
-            doubt
-        });
-        kept.iter().for_each(|doubt| self.doubt.add(doubt));
+        }
+        let Some(area) = done.values().next().map(|labels| labels.len().max(1)) else { return };
+        let all = self.labels.chunks_exact_mut(area).enumerate();
+        let kept = all.filter_map(|(slice, to)| Some((to, done.remove(&slice)?))).collect();
+        map(kept, |(to, labels): (&mut [u8], &[u8])| to.copy_from_slice(labels));
     }
 
     /// Takes away what lies outside the body, pieces apart from their organ, and organs below 0.1 ml, if that was asked for; the slices that this changed. To be

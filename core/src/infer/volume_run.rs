@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::doubt::Doubt;
 use super::engine::{
-    Engine, EngineError, LabelOutput, LabelRequest, SliceLabels, SliceRequest, SliceResult, Ticket, VolumeSlice, Wait,
+    Engine, EngineError, LabelOutput, LabelRequest, SliceLabels, SliceResult, Ticket, VolumeSlice, Wait,
 };
 use super::prediction::SlicePrediction;
 use super::record::SliceAnatomy;
@@ -22,15 +23,14 @@ use crate::preprocess::{Centres, ModelSlices};
 /// How to run.
 #[derive(Clone, Debug, Default)]
 pub struct RunOptions {
-    /// The slice to begin with (canonical k); the middle of the volume where `None`.
+    /// The slice to begin with (canonical k), for which somebody waits; the middle of the volume where `None`, and nobody waits for one.
     pub first: Option<usize>,
     /// Set from anywhere to cancel.
     pub cancel: Arc<AtomicBool>,
     /// Also say of every slice how sure the labels are and what attention took away.
     pub explain: bool,
-    /// Also say of every slice how sure its organs are, which costs next to nothing; included in `explain`. Where no organ can be the
-    /// margin may be 255, whatever it is.
-    pub organ_margin: bool,
+    /// Also say of every slice how sure its organs are, which costs next to nothing; included in `explain`.
+    pub doubt: bool,
 }
 
 /// What a run says.
@@ -42,8 +42,10 @@ pub enum Message {
         slice: usize,
         /// Labels 0..=33.
         labels: Vec<u8>,
-        /// What was asked for by [`RunOptions::explain`] or [`RunOptions::organ_margin`].
+        /// What was asked for by [`RunOptions::explain`].
         explanation: Option<Explanation>,
+        /// What was asked for by [`RunOptions::doubt`] or [`RunOptions::explain`].
+        doubt: Option<Box<Doubt>>,
     },
     /// What the region branch says of a slice that was run.
     Anatomy(SliceAnatomy),
@@ -105,9 +107,11 @@ pub struct VolumeRun {
     done_count: usize,
     cancel: Arc<AtomicBool>,
     explain: bool,
-    organ_margin: bool,
+    doubt: bool,
     /// Whether nobody waits for a certain slice.
     as_a_whole: bool,
+    /// The slice that somebody waits for, until it is done: it gets a GPU alone.
+    awaited: Option<usize>,
     over: bool,
 }
 
@@ -134,11 +138,13 @@ impl VolumeRun {
             done_count: 0,
             cancel: options.cancel.clone(),
             explain: options.explain,
-            organ_margin: options.organ_margin,
+            doubt: options.doubt,
             as_a_whole: false,
+            awaited: None,
             over: false,
         };
-        run.focus(options.first.unwrap_or(depth / 2));
+        run.begin_at(options.first.unwrap_or(depth / 2));
+        run.awaited = options.first;
         run
     }
 
@@ -152,8 +158,13 @@ impl VolumeRun {
         &self.slices
     }
 
-    /// From now on slices come outwards from `slice`; what is under way is not touched.
+    /// From now on slices come outwards from `slice`, for which somebody waits; what is under way is not touched.
     pub fn focus(&mut self, slice: usize) {
+        self.begin_at(slice);
+        self.awaited = Some(slice);
+    }
+
+    fn begin_at(&mut self, slice: usize) {
         let first = slice.min(self.done.len().saturating_sub(1));
         // By distance, the upper of two equally distant first.
         self.order.make_contiguous().sort_by_key(|&k| (k.abs_diff(first), k < first));
@@ -200,37 +211,40 @@ impl VolumeRun {
         messages
     }
 
-    /// Submits what the engine has room for.
+    /// Submits what the engine has room for: slices one by one while one of them is waited for, else as many at once as suits it.
     pub fn feed(&mut self, engine: &mut dyn Engine) -> Vec<Message> {
         let mut messages = Vec::new();
-        let depth = if self.as_a_whole { engine.batch() } else { engine.depth() };
-        while !self.over && !self.cancel.load(Ordering::Relaxed) && self.in_flight.len() < depth {
-            let room = depth - self.in_flight.len();
-            let next: Vec<usize> = self.order.drain(..room.min(self.order.len())).collect();
-            if next.is_empty() {
+        while !self.over && !self.cancel.load(Ordering::Relaxed) {
+            let waits = !self.as_a_whole && self.awaited.is_some_and(|slice| self.done.get(slice) == Some(&false));
+            let together = engine.together();
+            let depth = match self.as_a_whole || (together > 1 && !waits) {
+                true => engine.batch(),
+                false => engine.depth(),
+            };
+            let room = depth.saturating_sub(self.in_flight.len()).min(self.order.len());
+            let count = match (together, waits) {
+                (..=1, _) => room,
+                (_, true) => room.min(1),
+                (_, false) if room < together.min(self.order.len()) => 0,
+                (_, false) => together.min(room),
+            };
+            if count == 0 {
                 break;
             }
-            if engine.prepares(&self.slices) {
-                for k in next {
-                    match VolumeSlice::of(&self.slices, k) {
-                        Some(mut wanted) => {
-                            wanted.labels = engine.makes_labels().then(|| self.wanted(k));
-                            self.in_flight.insert(engine.submit_slice(&self.slices, wanted), k);
-                        }
-                        None => self.take(vec![Predicted::empty(k)], &mut messages),
-                    }
-                }
-                continue;
+            let next: Vec<usize> = self.order.drain(..count).collect();
+            let (seen, empty): (Vec<_>, Vec<_>) =
+                next.into_iter().map(|k| (k, VolumeSlice::of(&self.slices, k))).partition(|(_, seen)| seen.is_some());
+            if !empty.is_empty() {
+                self.take(empty.into_iter().map(|(k, _)| Predicted::empty(k)).collect(), &mut messages);
             }
-            for (k, request) in map(next, |k| (k, request(&self.slices, k))) {
-                match request {
-                    Some(mut request) => {
-                        request.labels = engine.makes_labels().then(|| self.wanted(k));
-                        self.in_flight.insert(engine.submit(request), k);
-                    }
-                    None => self.take(vec![Predicted::empty(k)], &mut messages),
-                }
+            let mut wanted: Vec<VolumeSlice> = Vec::with_capacity(seen.len());
+            for mut slice in seen.into_iter().filter_map(|(_, slice)| slice) {
+                let before: Vec<usize> = wanted.iter().map(|before| before.slice).collect();
+                slice.labels = engine.makes_labels().then(|| self.wanted(slice.slice, &before));
+                wanted.push(slice);
             }
+            let slices: Vec<usize> = wanted.iter().map(|slice| slice.slice).collect();
+            self.in_flight.extend(engine.submit_slices(&self.slices, wanted).into_iter().zip(slices));
         }
         self.settle(&mut messages);
         messages
@@ -298,10 +312,11 @@ impl VolumeRun {
     }
 
     /// The labels that can be made as soon as slice k is computed: those of itself and of its neighbours up to slices that were
-    /// submitted before.
-    fn wanted(&self, k: usize) -> LabelRequest {
+    /// submitted before, or are to be `before` it.
+    fn wanted(&self, k: usize, before: &[usize]) -> LabelRequest {
         let known = |slice: usize| {
-            slice == k || self.ready.contains_key(&slice) || self.in_flight.values().any(|&other| other == slice)
+            let submitted = || self.in_flight.values().chain(before).any(|&other| other == slice);
+            slice == k || self.ready.contains_key(&slice) || submitted()
         };
         let left = self.centres.served_by(k).filter(|&slice| !self.done[slice]);
         let output = |slice: usize| {
@@ -318,13 +333,13 @@ impl VolumeRun {
         let k = own.slice;
         self.ready.insert(k, Predicted { own, without_attention: None, on_device: true });
         let mut emitted = false;
-        for SliceLabels { slice, labels, margin, removed } in labels {
+        for SliceLabels { slice, labels, margin, doubt, removed } in labels {
             if !std::mem::replace(&mut self.done[slice], true) {
                 self.done_count += 1;
                 emitted = true;
-                let wanted = self.explain || self.organ_margin;
-                let explanation = wanted.then_some(Explanation { margin, removed });
-                messages.push(Message::SliceDone { slice, labels, explanation });
+                let explanation = margin.filter(|_| self.explain).map(|margin| Explanation { margin, removed });
+                let doubt = (self.explain || self.doubt).then_some(doubt);
+                messages.push(Message::SliceDone { slice, labels, explanation, doubt });
             }
         }
         if emitted {
@@ -372,12 +387,12 @@ impl VolumeRun {
             }
             complete.push((slice, below, above, blend.weight_above));
         }
-        let reduced = map(complete, |(slice, below, above, weight)| (slice, self.reduce(below, above, weight)));
+        let reduced = map(complete, |(slice, below, above, weight)| (slice, self.reduce(slice, below, above, weight)));
         let emitted = !reduced.is_empty();
-        for (slice, (labels, explanation)) in reduced {
+        for (slice, message) in reduced {
             self.done[slice] = true;
             self.done_count += 1;
-            messages.push(Message::SliceDone { slice, labels, explanation });
+            messages.push(message);
         }
         if emitted {
             messages.push(Message::Progress { done: self.done_count, total: self.done.len() });
@@ -396,25 +411,28 @@ impl VolumeRun {
         self.ready.retain(|&k, _| centres.served_by(k).any(|slice| !done[slice]));
     }
 
-    fn reduce(&self, below: &Predicted, above: &Predicted, weight: f32) -> (Vec<u8>, Option<Explanation>) {
+    fn reduce(&self, slice: usize, below: &Predicted, above: &Predicted, weight: f32) -> Message {
         let grid = self.slices.grid();
         let over = Some((&above.own, weight));
-        if !self.explain {
-            if !self.organ_margin {
-                return (reduce::labels(grid, &below.own, over), None);
-            }
-            let (labels, margin) = reduce::labels_and_organ_margin(grid, &below.own, over);
-            return (labels, Some(Explanation { margin, removed: None }));
+        if !self.explain && !self.doubt {
+            let labels = reduce::labels(grid, &below.own, over);
+            return Message::SliceDone { slice, labels, explanation: None, doubt: None };
         }
-        let (labels, margin) = reduce::labels_and_margin(grid, &below.own, over);
-        let attention = below.without_attention.is_some() || above.without_attention.is_some();
-        let removed = attention.then(|| {
+        let (labels, margin) = match self.explain {
+            true => reduce::labels_and_margin(grid, &below.own, over),
+            false => reduce::labels_and_organ_margin(grid, &below.own, over),
+        };
+        let doubt = Some(Box::new(Doubt::of(&labels, &margin)));
+        let explanation = self.explain.then(|| {
             fn without(ready: &Predicted) -> &SlicePrediction {
                 ready.without_attention.as_ref().unwrap_or(&ready.own)
             }
-            removed(&reduce::labels(grid, without(below), Some((without(above), weight))), &labels)
+            let attention = below.without_attention.is_some() || above.without_attention.is_some();
+            let removed = attention
+                .then(|| removed(&reduce::labels(grid, without(below), Some((without(above), weight))), &labels));
+            Explanation { margin, removed }
         });
-        (labels, Some(Explanation { margin, removed }))
+        Message::SliceDone { slice, labels, explanation, doubt }
     }
 }
 
@@ -429,15 +447,6 @@ fn removed(without: &[u8], with: &[u8]) -> [u32; ORGAN_COUNT] {
         }
     }
     removed
-}
-
-/// The request for slice `k`; `None` where there is nothing to see: such a slice is background ([`empty`]), and the
-/// network is not asked.
-///
-/// # Panics
-/// When the volume has no slice `k`.
-pub fn request(slices: &ModelSlices, k: usize) -> Option<SliceRequest> {
-    Some(VolumeSlice::of(slices, k)?.fitted(slices))
 }
 
 /// The prediction for a slice without a body.

@@ -1,12 +1,14 @@
 //! The network on a GPU, with kernels of our own.
 //!
-//! What a slice's labels are made of stays on the device: submitting a slice enqueues the way to the model grid, network, attention and
-//! the way back to the input matrix in one submission; what goes up is the CT, once, and what comes back a byte a pixel and its margin. What is kept for the slices computed
-//! last answers what-if questions, and labels of slices between two that were computed, without computing either again.
+//! What a slice's labels are made of stays on the device: submitting slices enqueues the way to the model grid, network, attention and
+//! the way back to the input matrix, of all of them in one submission; what goes up is the CT, once, and what comes back is a byte for each
+//! pixel around the body, and what was counted. What is kept for the slices computed last answers what-if questions, and labels of slices
+//! between two that were computed, without computing either again.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::doubt::{Doubt, SURE};
 use super::engine::{
     Engine, EngineError, LabelRequest, SliceLabels, SliceRequest, SliceResult, Ticket, VolumeSlice, Wait,
 };
@@ -15,7 +17,8 @@ use super::tile::{Tile, TilePlace, bounds};
 use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT, OrganSet};
 use crate::kernels::plan::Timing;
 use crate::kernels::wgsl::{
-    Answer, Blend, ClassWeights, Drawn, Gpu, Grid, Network, Readback, Shown, Slot, TileMaps, Volume, Window,
+    Answer, Blend, ClassWeights, Drawn, Gpu, Grid, Labelled, Network, Readback, Region, Shown, Slot, TileMaps, Volume,
+    Window,
 };
 use crate::network::weights::WeightsError;
 use crate::network::{AttentionAnatomy, pytorch};
@@ -100,6 +103,11 @@ impl WgslEngine {
         })
     }
 
+    /// Submissions so far: for who looks how many slices share one.
+    pub fn submissions(&self) -> u64 {
+        self.network.submissions()
+    }
+
     /// Bytes that network and volume take on the device.
     pub fn device_bytes(&self) -> u64 {
         self.network.bytes() + self.volume.as_ref().map_or(0, Volume::bytes)
@@ -181,7 +189,7 @@ impl WgslEngine {
         self.readbacks.pop().unwrap_or_default()
     }
 
-    /// Has the probabilities of a slice read.
+    /// Has the probabilities of a slice read. To be submitted.
     fn read_probabilities(&mut self, slice: usize) -> Option<Readback> {
         let readback = self.readback();
         let kept = self.kept.iter().find(|k| k.slice == slice)?;
@@ -192,7 +200,7 @@ impl WgslEngine {
         Some(self.network.read_probabilities(readback, slot, size[0] * size[1]))
     }
 
-    /// Has labels read: which slices' they are. Those that are made of a slice that is no longer at hand are left out.
+    /// Has labels read: which slices' they are. Those that are made of a slice that is no longer at hand are left out. To be submitted.
     fn read_labels(
         &mut self,
         slice: usize,
@@ -205,8 +213,13 @@ impl WgslEngine {
         let at_hand = |slice: &Option<usize>| slice.is_none_or(|slice| kept.iter().any(|k| k.slice == slice));
         let outputs: Vec<_> =
             wanted.outputs.iter().filter(|output| output.parts.iter().all(|(slice, _)| at_hand(slice))).collect();
-        let input = wanted.grid.input_size;
-        network.reserve_results(outputs.len(), input);
+        let parts = outputs.iter().flat_map(|output| &output.parts).filter(|(_, weight)| *weight > 0.0);
+        let areas = parts.filter_map(|(slice, weight)| {
+            let kept = kept.iter().find(|k| Some(k.slice) == *slice)?;
+            Some(kept.on(&wanted.grid, *weight, 0))
+        });
+        let region = Region::of(wanted.grid.input_size, areas);
+        network.reserve_results(outputs.len(), region.matrix);
         let mut stage = Stage { network, kept, grid: &wanted.grid, drawn, sides: [None; 2] };
         let explain = wanted.explain && *has_region;
         let passes = if explain { &[weights, ClassWeights::Ones][..] } else { &[weights] };
@@ -214,18 +227,18 @@ impl WgslEngine {
             for (n, output) in outputs.iter().enumerate() {
                 let parts = stage.parts(&output.parts, weights);
                 let output = (pass == 0).then_some(n);
-                stage.network.labels(&Blend { parts: &parts, input, output });
+                stage.network.labels(&Blend { parts: &parts, region, margins: wanted.explain, sure: SURE, output });
                 if pass == 1 {
-                    stage.network.count_removed(n, input);
+                    stage.network.count_removed(n, region);
                 }
             }
         }
         let slot = &kept.iter().find(|k| k.slice == slice)?.tiles.first()?.1;
-        let readback = network.read_labels(readback, slot, outputs.len(), input);
+        let readback = network.read_labels(readback, slot, outputs.len(), region, wanted.explain);
         Some((outputs.iter().map(|output| output.slice).collect(), readback))
     }
 
-    /// Submits what was recorded of a slice and has its outcome read, labels or probabilities.
+    /// Has the outcome of a slice read, labels or probabilities. To be submitted.
     fn fetch(&mut self, slice: usize, labels: Option<LabelRequest>) -> Ticket {
         let ticket = self.ticket();
         let pending = self.ask(ticket, slice, labels.map_or(Asked::Probabilities, Asked::Labels));
@@ -233,7 +246,7 @@ impl WgslEngine {
         ticket
     }
 
-    /// Asks the device for the outcome of a slice that was computed.
+    /// Asks the device for the outcome of a slice that was computed. To be submitted.
     fn ask(&mut self, ticket: Ticket, slice: usize, asked: Asked) -> Option<Pending> {
         let (outputs, readback) = match &asked {
             Asked::Labels(wanted) => self.read_labels(slice, wanted, ClassWeights::Own)?,
@@ -283,11 +296,10 @@ impl WgslEngine {
             Asked::Labels(wanted) => wanted.explain && self.has_region,
             Asked::Probabilities | Asked::WhatIf => false,
         };
-        let labels = outputs.iter().zip(answer.results).map(|(&slice, (labels, margin, counts))| SliceLabels {
-            slice,
-            labels,
-            margin,
-            removed: explained.then(|| std::array::from_fn(|organ| counts[organ + 1])),
+        let labels = outputs.iter().zip(answer.results).map(|(&slice, made)| {
+            let Labelled { labels, margin, removed, pixels, doubtful } = made;
+            let removed = explained.then(|| std::array::from_fn(|organ| removed[organ + 1]));
+            SliceLabels { slice, labels, margin, doubt: Box::new(Doubt::counted(&pixels, &doubtful)), removed }
         });
         result.labels = labels.collect();
         result
@@ -315,19 +327,15 @@ impl Stage<'_> {
                 result.push(nowhere);
                 continue;
             };
-            let (origin, size) = kept.bounds();
             let here = Some((kept.slice, weights));
             let taken = result.first().map(|part: &Grid| part.side);
             let side = self.sides.iter().position(|side| *side == here).unwrap_or_else(|| {
                 let side = taken.map_or(0, |side| 1 - side);
-                self.network.probabilities(&kept.maps(), size, weights, self.drawn, side);
+                self.network.probabilities(&kept.maps(), kept.bounds().1, weights, self.drawn, side);
                 self.sides[side] = here;
                 side
             });
-            let (zero, one) = (self.grid.input_to_model(0.0, 0.0), self.grid.input_to_model(1.0, 1.0));
-            let (zero, scale) = ([zero.0, zero.1], [one.0 - zero.0, one.1 - zero.1]);
-            let offset = [0, 1].map(|axis| zero[axis] - origin[axis] as f64);
-            result.push(Grid { size, scale, offset, weight, side });
+            result.push(kept.on(self.grid, weight, side));
         }
         result
     }
@@ -337,6 +345,15 @@ impl Kept {
     /// Origin and size of the area that the boxes of all tiles lie in.
     fn bounds(&self) -> ([i64; 2], [usize; 2]) {
         bounds(self.tiles.iter().map(|(place, _)| place))
+    }
+
+    /// How input pixels lie on that area.
+    fn on(&self, grid: &ModelGrid, weight: f32, side: usize) -> Grid {
+        let (origin, size) = self.bounds();
+        let (zero, one) = (grid.input_to_model(0.0, 0.0), grid.input_to_model(1.0, 1.0));
+        let (zero, scale) = ([zero.0, zero.1], [one.0 - zero.0, one.1 - zero.1]);
+        let offset = [0, 1].map(|axis| zero[axis] - origin[axis] as f64);
+        Grid { size, scale, offset, weight, side }
     }
 
     fn maps(&self) -> Vec<TileMaps<'_>> {
@@ -362,6 +379,16 @@ impl Engine for WgslEngine {
         self.network.gpu().tuning().depth
     }
 
+    fn batch(&self) -> usize {
+        let together = self.together();
+        // The next are on their way when these are done.
+        if together > 1 { 2 * together } else { self.depth() }
+    }
+
+    fn together(&self) -> usize {
+        self.network.gpu().tuning().together(self.network.multiply_adds())
+    }
+
     fn makes_labels(&self) -> bool {
         true
     }
@@ -374,7 +401,9 @@ impl Engine for WgslEngine {
         let SliceRequest { slice, tiles, centre, labels } = request;
         let shown: Vec<_> = tiles.iter().map(|tile| (tile.place, Some(&tile.stack[..]))).collect();
         self.compute(slice, &shown, centre.as_ref().map(|tile| (tile.place, Some(&tile.stack[..]))));
-        self.fetch(slice, labels)
+        let ticket = self.fetch(slice, labels);
+        self.network.submit();
+        ticket
     }
 
     fn prepares(&mut self, slices: &Arc<ModelSlices>) -> bool {
@@ -389,17 +418,25 @@ impl Engine for WgslEngine {
         self.volume.is_some()
     }
 
-    fn submit_slice(&mut self, slices: &Arc<ModelSlices>, wanted: VolumeSlice) -> Ticket {
+    fn submit_slices(&mut self, slices: &Arc<ModelSlices>, wanted: Vec<VolumeSlice>) -> Vec<Ticket> {
         if !self.prepares(slices) {
-            return self.submit(wanted.prepared(slices));
+            return wanted.into_iter().map(|slice| self.submit(slice.fitted(slices))).collect();
         }
-        let VolumeSlice { slice, tiles, centre, labels } = wanted;
-        if let Some(volume) = &mut self.volume {
-            self.network.prepare(volume, slices, slice);
+        let mut tickets = Vec::with_capacity(wanted.len());
+        let together = self.together();
+        for VolumeSlice { slice, tiles, centre, labels } in wanted {
+            if let Some(volume) = &mut self.volume {
+                self.network.prepare(volume, slices, slice);
+            }
+            let shown: Vec<_> = tiles.into_iter().map(|place| (place, None)).collect();
+            self.compute(slice, &shown, centre.map(|place| (place, None)));
+            tickets.push(self.fetch(slice, labels));
+            if tickets.len() % together == 0 {
+                self.network.submit();
+            }
         }
-        let shown: Vec<_> = tiles.into_iter().map(|place| (place, None)).collect();
-        self.compute(slice, &shown, centre.map(|place| (place, None)));
-        self.fetch(slice, labels)
+        self.network.submit();
+        tickets
     }
 
     fn rest(&mut self) {
@@ -427,6 +464,7 @@ impl Engine for WgslEngine {
                 && !matches!(pending.asked, Asked::WhatIf)
                 && let Some(again) = self.ask(ticket, slice, pending.asked.clone())
             {
+                self.network.submit();
                 self.under_way.push_front(again);
                 continue;
             }
@@ -448,6 +486,7 @@ impl Engine for WgslEngine {
         let weights: [f32; CLASS_COUNT] = class_weights(Some(attention));
         self.network.ask(&weights);
         let (outputs, readback) = self.read_labels(first, wanted, ClassWeights::Asked)?;
+        self.network.submit();
         let ticket = self.ticket();
         let enabled = self.enabled;
         self.under_way.push_back(Pending { ticket, slice: first, asked: Asked::WhatIf, outputs, enabled, readback });

@@ -79,22 +79,33 @@ impl ModelSlices {
         &self.filter
     }
 
-    /// HU of slice `k` within a box of input pixels, outside the body -1000, for who filters them elsewhere: row by row into `to`, each
-    /// row `pitch` long, of which what lies past the box is -1000, too.
+    /// HU of slice `k` within a box of input pixels, outside the body -1000, for who filters them elsewhere: piece by piece handed to
+    /// `write` with the place that it comes to, in rows that are `pitch` long. What of a row lies past the box is -1000, too.
     ///
     /// # Panics
-    /// When there is no such slice or box, or no room for it.
-    pub fn masked(&self, k: usize, [columns, rows]: &[Range<usize>; 2], pitch: usize, to: &mut [i16]) {
+    /// When there is no such slice or box, or rows are longer than the pitch.
+    pub fn masked(
+        &self,
+        k: usize,
+        [columns, rows]: &[Range<usize>; 2],
+        pitch: usize,
+        mut write: impl FnMut(usize, &[i16]),
+    ) {
         let slice = self.ct.slice(k);
         let width = self.grid.input_size[0];
-        for (j, to) in rows.clone().zip(to.chunks_exact_mut(pitch)) {
-            to.fill(AIR_HU as i16);
+        let air = vec![AIR_HU as i16; pitch];
+        for (n, j) in rows.clone().enumerate() {
+            let mut done = 0;
             for part in self.body.row(j, k) {
-                let part = part.start.max(columns.start)..part.end.min(columns.end);
+                let part = part.start.max(columns.start + done)..part.end.min(columns.end);
                 if !part.is_empty() {
-                    to[part.start - columns.start..part.end - columns.start].copy_from_slice(&slice[j * width..][part]);
+                    let [first, end] = [part.start, part.end].map(|i| i - columns.start);
+                    write(n * pitch + done, &air[done..first]);
+                    write(n * pitch + first, &slice[j * width..][part]);
+                    done = end;
                 }
             }
+            write(n * pitch + done, &air[done..]);
         }
     }
 
@@ -353,7 +364,7 @@ mod tests {
         let slices = ModelSlices::new(Arc::new(ct), &InputConfig::light()).unwrap();
         let region = [3..58, 7..50];
         let mut to = vec![7; 43 * 56];
-        slices.masked(1, &region, 56, &mut to);
+        slices.masked(1, &region, 56, |at, hu| to[at..at + hu.len()].copy_from_slice(hu));
         for (n, &hu) in to.iter().enumerate() {
             let [i, j] = [3 + n % 56, 7 + n / 56];
             let inside = i < 58 && slices.body().contains(i, j, 1);

@@ -15,6 +15,8 @@ pub(crate) use native::enumerate;
 #[cfg(not(target_family = "wasm"))]
 pub use native::{Adapter, adapters};
 
+#[cfg(test)]
+pub(super) use check::check_network;
 pub use check::{KNOWN_ANSWER_TOLERANCE, kernels_difference};
 #[cfg(not(target_family = "wasm"))]
 pub use check::{TRAINING_TOLERANCE, known_answer_difference, training_difference};

@@ -3,7 +3,6 @@ use burn::tensor::Device;
 use super::*;
 use crate::anatomy::Organ;
 use crate::infer::reduce::labels_and_margin;
-use crate::infer::volume_run::request;
 use crate::infer::{BurnEngine, Tile};
 use crate::network::gauge::{AttentionGauge, OrganGauge};
 use crate::network::{NetworkConfig, weights};
@@ -157,6 +156,11 @@ fn the_shipped_weights_label_the_sample_as_burn_does() {
     assert!(pixels > 0 && different * 10_000 <= pixels, "{different} of {pixels}");
 }
 
+/// What is asked of a slice of a volume.
+fn request(slices: &ModelSlices, k: usize) -> Option<SliceRequest> {
+    VolumeSlice::of(slices, k).map(|wanted| wanted.fitted(slices))
+}
+
 /// The scan of the sample as this engine sees it.
 fn sample() -> (ModelSlices, crate::network::AttentionAnatomy, weights::ModelInfo) {
     let (network, info) = weights::read_gauged(WEIGHTS, &Device::flex()).unwrap();
@@ -199,14 +203,14 @@ fn a_volume_whose_stacks_are_made_here_gives_what_stacks_made_before_give_and_on
     let depth = slices.grid().slices;
     let wanted: Vec<usize> = (depth / 3..depth).step_by(depth / 4).collect();
     let tickets: Vec<Ticket> =
-        wanted.iter().map(|&k| plan.submit_slice(&slices, VolumeSlice::of(&slices, k).unwrap())).collect();
+        plan.submit_slices(&slices, wanted.iter().map(|&k| VolumeSlice::of(&slices, k).unwrap()).collect());
     let found: Vec<SliceResult> = tickets.iter().map(|_| plan.poll(Wait::Yes).unwrap()).collect();
     for ((k, ticket), found) in wanted.into_iter().zip(tickets).zip(found) {
         assert_eq!((found.ticket, found.slice), (ticket, k));
         plan.submit(request(&slices, k).unwrap());
         assert_eq!(found.outcome, plan.poll(Wait::Yes).unwrap().outcome);
     }
-    plan.submit_slice(&slices, VolumeSlice::of(&slices, depth / 2).unwrap());
+    plan.submit_slices(&slices, vec![VolumeSlice::of(&slices, depth / 2).unwrap()]);
     drop(slices);
     assert!(plan.poll(Wait::Yes).is_none() && plan.is_idle());
 }

@@ -138,9 +138,9 @@ fn without_the_clean_up_the_piece_apart_stays() {
 /// Of a rod of nine slices one is a near thing: a ninth of its voxels, and a little less for the piece that is taken away later.
 #[test]
 fn the_doubtful_share_of_an_organ_is_that_of_the_slices_in_which_it_only_just_won() {
-    let doubt = |cleanup: bool, organ_margin: bool| {
+    let doubt = |cleanup: bool, doubt: bool| {
         let mut asked = request(cleanup);
-        asked.run.organ_margin = organ_margin;
+        asked.run.doubt = doubt;
         session(asked).finish(&mut engine_that(|engine| engine.unsure_at = Some(2)), |_, _| {}).unwrap()
     };
     let raw = doubt(false, true);

@@ -205,7 +205,7 @@ fn an_explanation_gives_the_margin_and_what_attention_took_away() {
             let options = RunOptions { explain: true, ..Default::default() };
             let messages = run(&ct, &mut engine, &options, Wait::Yes);
             let of = |m| match m {
-                Message::SliceDone { slice, labels, explanation } => Some((slice, (labels, explanation.unwrap()))),
+                Message::SliceDone { slice, labels, explanation, .. } => Some((slice, (labels, explanation.unwrap()))),
                 _ => None,
             };
             messages.into_iter().filter_map(of).collect::<BTreeMap<_, _>>()
@@ -252,7 +252,7 @@ fn who_wants_all_slices_gets_the_same_many_at_a_time() {
         let whole = |at_once: usize, fails_at: Option<usize>| {
             let mut engine = engine();
             (engine.at_once, engine.fails_at) = (at_once, fails_at);
-            let options = RunOptions { organ_margin: true, ..Default::default() };
+            let options = RunOptions { doubt: true, ..Default::default() };
             let mut run = VolumeRun::new(ModelSlices::new(ct.clone(), &input()).unwrap(), &options);
             run.want_as_a_whole();
             let mut messages = run.advance(&mut engine, Wait::Yes);
@@ -262,7 +262,7 @@ fn who_wants_all_slices_gets_the_same_many_at_a_time() {
             }
             let last = messages.pop().unwrap();
             let of = |m| match m {
-                Message::SliceDone { slice, labels, explanation } => Some((slice, (labels, explanation))),
+                Message::SliceDone { slice, labels, doubt, .. } => Some((slice, (labels, doubt))),
                 _ => None,
             };
             let (all, done) = (messages.len(), messages.into_iter().filter_map(of).collect::<BTreeMap<_, _>>());

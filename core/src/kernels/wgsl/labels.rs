@@ -3,7 +3,7 @@
 use attention_anatomy_shaders::network::Kernel;
 
 use super::network::{CLASS_WEIGHTS_AT, Network, Slot, Window};
-use super::outcome::{ALIGNMENT, ClassWeights, Key, Outcome, plane_bytes};
+use super::outcome::{ALIGNMENT, ClassWeights, Key, Outcome, counts_at, plane_bytes};
 use super::pipelines::{Bound, Dispatch};
 use super::weights::CLASS_PITCH;
 use crate::anatomy::{CLASS_COUNT, OrganSet};
@@ -49,13 +49,55 @@ pub struct Grid {
     pub side: usize,
 }
 
+/// The pixels of an input matrix that labels are made of: around them there is background, with certainty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// Columns and rows of the matrix.
+    pub matrix: [usize; 2],
+    /// The first column and row that are made, and how many.
+    pub first: [usize; 2],
+    /// See `first`: at least one of each.
+    pub size: [usize; 2],
+}
+
+impl Region {
+    /// The pixels of a matrix that lie on an area of some columns and rows, where input pixel n lies at scale n + offset.
+    pub fn of(matrix: [usize; 2], areas: impl IntoIterator<Item = Grid>) -> Self {
+        let mut edges = [[f64::INFINITY, f64::NEG_INFINITY]; 2];
+        for Grid { size, scale, offset, .. } in areas {
+            for (axis, [low, high]) in edges.iter_mut().enumerate() {
+                // As the kernel asks, and a pixel more, whatever is rounded.
+                let at = |place: f64| (place - offset[axis]) / scale[axis];
+                *low = low.min(at(-0.5).floor() - 1.0);
+                *high = high.max(at(size[axis] as f64 - 0.5).ceil() + 2.0);
+            }
+        }
+        let spans = [0, 1].map(|axis| {
+            // No area at all becomes a pixel, too.
+            let [low, high] = edges[axis].map(|edge| edge.clamp(0.0, matrix[axis] as f64) as usize);
+            let first = low.min(matrix[axis].saturating_sub(1));
+            [first, high.saturating_sub(first).max(1)]
+        });
+        Self { matrix, first: spans.map(|span| span[0]), size: spans.map(|span| span[1]) }
+    }
+
+    /// Pixels.
+    pub fn pixels(&self) -> usize {
+        self.size[0] * self.size[1]
+    }
+}
+
 /// Labels of a slice of the input.
 #[derive(Clone, Copy, Debug)]
 pub struct Blend<'a> {
     /// The slices that it is made of, the lower first.
     pub parts: &'a [Grid],
-    /// Columns and rows of the input matrix.
-    pub input: [usize; 2],
+    /// What is made of it.
+    pub region: Region,
+    /// Whether margins are, too; what is counted of them is in any case.
+    pub margins: bool,
+    /// With a margin of less than this a label only just won.
+    pub sure: u8,
     /// Which of the results it becomes; `None`: those that are compared with a result, to count what is different.
     pub output: Option<usize>,
 }
@@ -67,7 +109,7 @@ impl Network {
         let outcome = &mut self.outcome;
         outcome.reserve(&gpu, |o| &mut o.labels, "labels", results as u64 * 2 * plane);
         outcome.reserve(&gpu, |o| &mut o.compared, "compared", 2 * plane);
-        outcome.reserve(&gpu, |o| &mut o.flags, "flags", (1 + results as u64) * ALIGNMENT);
+        outcome.reserve(&gpu, |o| &mut o.flags, "flags", counts_at(results));
     }
 
     /// From now on [`ClassWeights::Asked`] are these.
@@ -135,8 +177,11 @@ impl Network {
     pub fn labels(&mut self, blend: &Blend<'_>) {
         let Some(below) = blend.parts.first() else { return };
         let above = blend.parts.get(1).unwrap_or(below);
-        let pixels = blend.input[0] * blend.input[1];
-        let mut words = vec![blend.input[0] as u32, pixels as u32, blend.parts.len() as u32, 0];
+        let Region { matrix, first: [x, y], size } = blend.region;
+        let pixels = blend.region.pixels();
+        let flags = usize::from(blend.margins) | usize::from(blend.output.is_some()) << 1;
+        let head = [size[0], pixels, x, y, blend.parts.len(), flags, usize::from(blend.sure), 0];
+        let mut words: Vec<u32> = head.map(|n| n as u32).to_vec();
         for part in [below, above] {
             let [[scale_x, scale_y], [offset_x, offset_y]] =
                 [part.scale, part.offset].map(|v| v.map(|v| (v as f32).to_bits()));
@@ -144,10 +189,10 @@ impl Network {
             words.extend([width, height, part.weight.to_bits(), 0, scale_x, scale_y, offset_x, offset_y]);
         }
         let uniform = self.uniforms.push(&words);
-        let plane = plane_bytes(blend.input);
+        let plane = plane_bytes(matrix);
         let sides = [below.side, above.side];
         let Self { outcome, pipelines, uniforms, gpu, .. } = self;
-        let Outcome { probabilities, labels, compared, bound, .. } = outcome;
+        let Outcome { probabilities, labels, compared, flags, bound, .. } = outcome;
         let bound = bound.entry(Key::Labels(sides, blend.output, plane)).or_insert_with(|| {
             let [below, above] = sides.map(|side| Bound::from(&probabilities[side]));
             let (buffer, from) = match blend.output {
@@ -155,7 +200,11 @@ impl Network {
                 None => (&*compared, 0),
             };
             let planes = [0, plane].map(|more| Bound { buffer, from: from + more, bytes: Some(plane) });
-            pipelines.bind(&gpu.device, Kernel::Labels, &uniforms.buffer, &[below, above, planes[0], planes[1]])
+            // Of labels that are only compared nothing is counted.
+            let from = counts_at(blend.output.unwrap_or(0)) + ALIGNMENT;
+            let counts = Bound { buffer: flags, from, bytes: Some(2 * ALIGNMENT) };
+            let buffers = [below, above, planes[0], planes[1], counts];
+            pipelines.bind(&gpu.device, Kernel::Labels, &uniforms.buffer, &buffers)
         });
         let groups = [(pixels as u32).div_ceil(256), 1, 1];
         let bound = bound.clone();
@@ -163,16 +212,16 @@ impl Network {
     }
 
     /// Counts of each class the pixels that have its label in what was made last without an output, and not in `output`.
-    pub fn count_removed(&mut self, output: usize, input: [usize; 2]) {
-        let pixels = input[0] * input[1];
+    pub fn count_removed(&mut self, output: usize, region: Region) {
+        let pixels = region.pixels();
         let uniform = self.uniforms.push(&[pixels as u32, 0, 0, 0]);
-        let plane = plane_bytes(input);
+        let plane = plane_bytes(region.matrix);
         let Self { outcome, pipelines, uniforms, gpu, .. } = self;
         let Outcome { labels, compared, flags, bound, .. } = outcome;
         let bound = bound.entry(Key::Removed(output, plane)).or_insert_with(|| {
             let without = Bound { buffer: compared, from: 0, bytes: Some(plane) };
             let with = Bound { buffer: labels, from: output as u64 * 2 * plane, bytes: Some(plane) };
-            let counts = Bound { buffer: flags, from: (1 + output as u64) * ALIGNMENT, bytes: Some(ALIGNMENT) };
+            let counts = Bound { buffer: flags, from: counts_at(output), bytes: Some(ALIGNMENT) };
             pipelines.bind(&gpu.device, Kernel::Removed, &uniforms.buffer, &[without, with, counts])
         });
         let groups = [(pixels as u32).div_ceil(256), 1, 1];

@@ -15,9 +15,11 @@
 //! | `steps.rs` | what each operation needs on the device |
 //! | `volume.rs` | a CT's slices on the device |
 //! | `network.rs` | buffers of a network, and the dispatches of a tile |
+//! | `submission.rs` | what is done in one submission |
 //! | `outcome.rs` | buffers of what follows |
 //! | `labels.rs` | from maps to probabilities and labels |
 //! | `profile.rs` | what each operation takes |
+//! | `reading.rs` | what is copied to the host, and how far it is |
 //! | `readback.rs` | what travels back |
 //! | `training/` | a step of training, forward and backward, on the same kernels |
 
@@ -28,7 +30,9 @@ mod outcome;
 mod pipelines;
 mod profile;
 mod readback;
+mod reading;
 mod steps;
+mod submission;
 #[cfg(test)]
 pub(crate) mod tests;
 #[cfg(not(target_family = "wasm"))]
@@ -39,9 +43,9 @@ mod volume;
 mod weights;
 
 pub use gpu::{Gpu, GpuError};
-pub use labels::{Blend, Drawn, Grid, TileMaps};
+pub use labels::{Blend, Drawn, Grid, Region, TileMaps};
 pub use network::{Network, Shown, Slot, Window};
 pub use outcome::ClassWeights;
-pub use readback::{Answer, Readback};
+pub use readback::{Answer, Labelled, Readback};
 pub use tuning::Tuning;
 pub use volume::{Room, Volume};

@@ -12,6 +12,7 @@ use wgpu::{BindGroup, Buffer};
 use super::gpu::{Gpu, GpuError, MOST_BYTES};
 use super::outcome::Outcome;
 use super::pipelines::{Bound, Dispatch, Pipelines};
+use super::reading::Reading;
 use super::steps::{Airs, Build, GpuStep, PackedShape, Source, Work, vectors};
 use super::tuning::Choice;
 use super::uniforms::Uniforms;
@@ -21,7 +22,6 @@ use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT, REGION_COUNT};
 use crate::kernels::plan::layout::{Flow, Layout, Operation, Place};
 use crate::kernels::plan::region::AttentionLine;
 use crate::kernels::plan::window::{Span, Windows};
-use crate::preprocess::ModelSlices;
 
 /// Room for parts of sums, and for what is moved within a buffer.
 const LEAST_SCRATCH: u64 = 1 << 20;
@@ -76,18 +76,22 @@ pub struct Network {
     pub(super) pipelines: Arc<Pipelines>,
     pub(super) uniforms: Uniforms,
     pub(super) dispatches: Vec<Dispatch>,
+    /// What is read after some of them.
+    pub(super) readings: Vec<Reading>,
+    /// Submissions so far.
+    pub(super) submissions: u64,
     pub(super) outcome: Outcome,
     pub(super) steps: Vec<GpuStep>,
-    places: Vec<Place>,
+    pub(super) places: Vec<Place>,
     buffers: Vec<Buffer>,
     /// Where the input goes, and where air's input is.
-    input: (usize, Option<u64>),
+    pub(super) input: (usize, Option<u64>),
     /// What the steps read and write of all maps that there are, and the first and the last of these.
     flows: Vec<Flow>,
     maps: Vec<Place>,
     ends: [usize; 2],
-    input_bound: BindGroup,
-    planes: Buffer,
+    pub(super) input_bound: BindGroup,
+    pub(super) planes: Buffer,
     scratch: Buffer,
     field: usize,
     /// Of each map what is computed of it.
@@ -165,6 +169,8 @@ impl Network {
             pipelines,
             uniforms,
             dispatches: Vec::new(),
+            readings: Vec::new(),
+            submissions: 0,
             outcome,
             steps,
             places: layout.places.clone(),
@@ -244,29 +250,9 @@ impl Network {
         Slot { maps, answer, last, region, number: self.slots }
     }
 
-    /// A volume's slices on the device; `None` where there is no [`Room`](super::Room) for them.
-    pub fn volume(&self, slices: &Arc<ModelSlices>) -> Option<Volume> {
-        Volume::new(&self.gpu, &self.pipelines, &self.uniforms, &self.buffers[self.input.0], slices)
-    }
-
-    /// Brings what is missing of the stack around slice `k` to the device, and to the model grid there.
-    pub fn prepare(&mut self, volume: &mut Volume, slices: &ModelSlices, k: usize) {
-        self.submit();
-        let gpu = self.gpu.clone();
-        let claimed = volume.claim(&gpu, slices, k);
-        for claimed in claimed.chunks(volume.batch()) {
-            // Of those before, too, everything goes up before it is submitted.
-            self.submit();
-            let Some((words, pitch)) = volume.send(&gpu, slices, claimed) else { continue };
-            let uniform = self.uniforms.push(&words);
-            let [width, height] = volume.size();
-            for (kernel, bound, columns) in
-                [(Kernel::ResampleDown, &volume.down, pitch), (Kernel::ResampleAcross, &volume.across, width)]
-            {
-                let groups = [columns.div_ceil(64), height, claimed.len()].map(|n| n as u32);
-                self.dispatches.push(Dispatch { kernel, bound: bound.clone(), uniform, groups });
-            }
-        }
+    /// Where the input goes.
+    pub(super) fn input_buffer(&self) -> &Buffer {
+        &self.buffers[self.input.0]
     }
 
     /// Computes a tile, a box of what is `shown`, into `slot`: all of it, or the region branch alone. `region` says whether the slot's
@@ -299,18 +285,6 @@ impl Network {
                 self.record(n, slot);
             }
         }
-    }
-
-    /// Submits what is recorded.
-    pub fn submit(&mut self) {
-        if self.dispatches.is_empty() {
-            return;
-        }
-        self.uniforms.flush(&self.gpu);
-        let mut encoder = self.gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        self.pipelines.encode(&mut encoder, &self.dispatches);
-        self.dispatches.clear();
-        self.gpu.queue.submit([encoder.finish()]);
     }
 
     /// Of each map what is computed when all but a window of the field is air.
@@ -363,28 +337,6 @@ impl Network {
         self.dispatches.clear();
         self.gpu.queue.submit([encoder.finish()]);
         self.air_is_known = true;
-    }
-
-    pub(super) fn record_input(&mut self, stack: &[f32], window: Window) {
-        let pixels = window.size[0] * window.size[1];
-        let channels = self.places[self.input.0].channels;
-        assert_eq!(stack.len(), channels * pixels, "a stack of another size");
-        self.gpu.queue.write_buffer(&self.planes, 0, bytemuck::cast_slice(stack));
-        let uniform = self.uniforms.push(&[pixels as u32, channels as u32, channels.div_ceil(LANES) as u32, 0]);
-        let groups = [pixels.div_ceil(64) as u32, 1, 1];
-        self.dispatches.push(Dispatch { kernel: Kernel::Input, bound: self.input_bound.clone(), uniform, groups });
-    }
-
-    fn record_stack(&mut self, volume: &Volume, origin: [i64; 2], window: Window) {
-        let channels = self.places[self.input.0].channels;
-        let [columns, rows] = window.size;
-        let [width, height] = volume.size().map(|n| n as u32);
-        let [x, y] = [0, 1].map(|axis| (origin[axis] + window.offset[axis] as i64) as i32 as u32);
-        let [pixels, c4] = [columns * rows, channels.div_ceil(LANES)];
-        let [columns, pixels, channels, c4, knots] = [columns, pixels, channels, c4, volume.knots()].map(|n| n as u32);
-        let uniform = self.uniforms.push(&[columns, pixels, channels, c4, width, height, x, y, knots, 0, 0, 0]);
-        let (bound, groups) = (volume.stack.clone(), [pixels.div_ceil(64), 1, 1]);
-        self.dispatches.push(Dispatch { kernel: Kernel::Stack, bound, uniform, groups });
     }
 
     /// What a kernel is told of a map that it reads.

@@ -11,6 +11,14 @@ use crate::kernels::plan::layout::Layout;
 /// Distance of parts of a buffer that are bound apart.
 pub(super) const ALIGNMENT: u64 = 256;
 
+/// What is counted of a result, 64 numbers each: of each class what attention takes away, its pixels, and those in which it only just won.
+pub(super) const COUNTS: u64 = 3;
+
+/// Where what is counted of a result is among the flags.
+pub(super) fn counts_at(result: usize) -> u64 {
+    (1 + COUNTS * result as u64) * ALIGNMENT
+}
+
 /// What the softmax of each class is weighed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ClassWeights {
@@ -32,7 +40,7 @@ pub(super) struct Outcome {
     pub probabilities: [Buffer; 2],
     pub ones: Buffer,
     pub asked: Buffer,
-    /// A word that says that something was not finite; from the next aligned place on 64 counts for each result.
+    /// A word that says that something was not finite; from the next aligned place on what is counted of each result.
     pub flags: Buffer,
     /// Labels and margins of each result.
     pub labels: Buffer,
@@ -68,7 +76,7 @@ impl Outcome {
             probabilities: [0, 1].map(|_| gpu.storage("probabilities", area)),
             ones: gpu.upload("ones", &[1.0; CLASS_PITCH]),
             asked: gpu.upload("asked", &[1.0; CLASS_PITCH]),
-            flags: gpu.storage("flags", 2 * ALIGNMENT),
+            flags: gpu.storage("flags", counts_at(1)),
             labels: gpu.storage("labels", 2 * ALIGNMENT),
             compared: gpu.storage("compared", 2 * ALIGNMENT),
             bound: BTreeMap::new(),

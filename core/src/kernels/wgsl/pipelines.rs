@@ -30,7 +30,7 @@ fn bindings(kernel: Kernel) -> [u32; 2] {
         Kernel::Stack => [3, 1],
         Kernel::ResampleDown | Kernel::ResampleAcross | Kernel::Region => [2, 1],
         Kernel::Probabilities => [3, 2],
-        Kernel::Labels => [2, 2],
+        Kernel::Labels => [2, 3],
         Kernel::Removed => [2, 1],
         Kernel::Planes | Kernel::AddGradients | Kernel::Moments | Kernel::Pack | Kernel::Unpack => [1, 1],
         Kernel::WeightGradient(_) => [2, 1],

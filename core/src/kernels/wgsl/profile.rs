@@ -3,12 +3,9 @@
 //! Timestamps within a pass are an option that few browsers give and that this program does not ask for. So each operation is
 //! carried out many times in one submission, and the time on the clock divided by that; what a submission costs by itself is taken off.
 
-use attention_anatomy_shaders::network::SPARE_ROWS;
 use web_time::Instant;
 
 use super::network::{Network, Shown, Slot, Window};
-use super::steps::Work;
-use super::weights::LANES;
 use crate::kernels::plan::Timing;
 
 impl Network {
@@ -32,15 +29,8 @@ impl Network {
             }
             let seconds = (self.submit_and_wait() - empty).max(0.0) / times as f64;
             let step = &self.steps[n];
-            let multiply_adds = match &step.work {
-                Work::Sum { packed, transposed, .. } => {
-                    let corners = if *transposed { 4 } else { 1 };
-                    let [width, height] = self.windows[step.map].size;
-                    let rows = (packed.bias_row - SPARE_ROWS) as u64;
-                    (width * height / corners * packed.n4 * LANES) as u64 * rows
-                }
-                Work::Region { .. } => 0,
-            };
+            let [width, height] = self.windows[step.map].size;
+            let multiply_adds = step.multiply_adds(width * height);
             timings.push(Timing { name: step.name.clone(), seconds, multiply_adds });
         }
         timings

@@ -1,58 +1,42 @@
 //! What travels back of a slice: what the region branch says, labels, margins and counts; or, for who wants them, probabilities.
 
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Poll, Waker};
+use std::sync::Arc;
+use std::task::Poll;
 
-use wgpu::{Buffer, BufferUsages, MapMode};
+use wgpu::{Buffer, BufferUsages};
 
 use super::gpu::Gpu;
+use super::labels::Region;
 use super::network::{ANSWER_LEN, ATTENTION_AT, Network, Slot};
-use super::outcome::{ALIGNMENT, plane_bytes};
+use super::outcome::{ALIGNMENT, counts_at, plane_bytes};
+use super::reading::{Reading, State};
 use super::weights::CLASS_PITCH;
 use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT, REGION_COUNT};
-
-const WAITING: u8 = 0;
-const ARRIVED: u8 = 1;
-const FAILED: u8 = 2;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Content {
-    /// Of how many results, and of which input matrix.
-    Labels(usize, [usize; 2]),
+    /// Of how many results, of which pixels, and whether with margins.
+    Labels(usize, Region, bool),
     /// Of this many pixels.
     Probabilities(usize),
 }
 
 impl Content {
     fn bytes(self) -> u64 {
-        let head = (ANSWER_LEN * size_of::<f32>()) as u64 + ALIGNMENT;
+        let answer = (ANSWER_LEN * size_of::<f32>()) as u64;
         match self {
-            Self::Labels(results, input) => head + results as u64 * (ALIGNMENT + 2 * plane_bytes(input)),
-            Self::Probabilities(pixels) => head + (pixels * CLASS_PITCH * size_of::<u32>()) as u64,
+            Self::Labels(results, region, margins) => {
+                answer + counts_at(results) + (results * (1 + usize::from(margins)) * packed(region)) as u64
+            }
+            Self::Probabilities(pixels) => answer + ALIGNMENT + (pixels * CLASS_PITCH * size_of::<u32>()) as u64,
         }
     }
 }
 
-/// How far a reading is, and who waits for it.
-#[derive(Debug, Default)]
-struct State {
-    is: AtomicU8,
-    waiting: Mutex<Option<Waker>>,
-}
-
-impl State {
-    fn is(&self) -> u8 {
-        self.is.load(Ordering::Acquire)
-    }
-
-    fn becomes(&self, state: u8) {
-        self.is.store(state, Ordering::Release);
-        if let Some(waker) = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            waker.wake();
-        }
-    }
+/// Bytes of the labels of a region, or of their margins, on their way.
+fn packed(region: Region) -> usize {
+    region.pixels().next_multiple_of(size_of::<u32>())
 }
 
 /// Something on its way to the host, and the memory that it arrives in, which is used again.
@@ -61,6 +45,21 @@ pub struct Readback {
     staging: Option<Buffer>,
     content: Content,
     state: Arc<State>,
+}
+
+/// What came of a slice of the input.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Labelled {
+    /// Of the whole matrix.
+    pub labels: Vec<u8>,
+    /// Likewise, where they were asked for.
+    pub margin: Option<Vec<u8>>,
+    /// Pixels of each class that attention takes away, if that was counted.
+    pub removed: [u32; CLASS_COUNT],
+    /// Pixels of each class but the background.
+    pub pixels: [u32; CLASS_COUNT],
+    /// Those of them in which it only just won.
+    pub doubtful: [u32; CLASS_COUNT],
 }
 
 /// What came of a slice.
@@ -72,8 +71,8 @@ pub struct Answer {
     pub attention: [f32; ORGAN_COUNT],
     /// Whether a logit was not finite.
     pub broken: bool,
-    /// Of each result the labels, the margins, and how many pixels of each class were counted as removed.
-    pub results: Vec<(Vec<u8>, Vec<u8>, [u32; CLASS_COUNT])>,
+    /// Labels, and what was counted of them.
+    pub results: Vec<Labelled>,
     /// `[34, pixels]`, or nothing.
     pub probabilities: Vec<f32>,
 }
@@ -85,12 +84,19 @@ impl Default for Readback {
 }
 
 impl Network {
-    /// Submits what is recorded and has results read, each with the region branch's answer of `slot`.
-    pub fn read_labels(&mut self, readback: Readback, slot: &Slot, results: usize, input: [usize; 2]) -> Readback {
-        self.read(readback, slot, Content::Labels(results, input))
+    /// Has results read that were recorded, with the region branch's answer of `slot`, once they are [submitted](Self::submit).
+    pub fn read_labels(
+        &mut self,
+        readback: Readback,
+        slot: &Slot,
+        results: usize,
+        region: Region,
+        margins: bool,
+    ) -> Readback {
+        self.read(readback, slot, Content::Labels(results, region, margins))
     }
 
-    /// Submits what is recorded and has the probabilities of `pixels` of the first of the two areas read.
+    /// Likewise the probabilities of `pixels` of the first of the two areas.
     pub fn read_probabilities(&mut self, readback: Readback, slot: &Slot, pixels: usize) -> Readback {
         self.read(readback, slot, Content::Probabilities(pixels))
     }
@@ -103,45 +109,38 @@ impl Network {
             .take()
             .filter(|staging| staging.size() >= bytes)
             .unwrap_or_else(|| gpu.buffer("staging", bytes, BufferUsages::MAP_READ | BufferUsages::COPY_DST));
-        self.uniforms.flush(&gpu);
-        let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        encoder.clear_buffer(&self.outcome.flags, 0, None);
-        self.pipelines.encode(&mut encoder, &self.dispatches);
-        self.dispatches.clear();
-        let mut at = 0;
-        let mut copy = |from: &Buffer, bytes: u64| {
-            encoder.copy_buffer_to_buffer(from, 0, &staging, at, bytes);
-            at += bytes;
-        };
-        copy(&slot.answer, (ANSWER_LEN * size_of::<f32>()) as u64);
+        let flags = self.outcome.flags.clone();
+        let mut copies = vec![(slot.answer.clone(), 0, (ANSWER_LEN * size_of::<f32>()) as u64)];
         match content {
-            Content::Labels(results, input) => {
-                copy(&self.outcome.flags, (1 + results as u64) * ALIGNMENT);
-                copy(&self.outcome.labels, results as u64 * 2 * plane_bytes(input));
+            Content::Labels(results, region, margins) => {
+                copies.push((flags.clone(), 0, counts_at(results)));
+                for plane in (0..2 * results).filter(|plane| margins || plane % 2 == 0) {
+                    let from = plane as u64 * plane_bytes(region.matrix);
+                    copies.push((self.outcome.labels.clone(), from, packed(region) as u64));
+                }
             }
             Content::Probabilities(pixels) => {
-                copy(&self.outcome.flags, ALIGNMENT);
-                copy(&self.outcome.probabilities[0], (pixels * CLASS_PITCH * size_of::<u32>()) as u64);
+                copies.push((flags.clone(), 0, ALIGNMENT));
+                let bytes = (pixels * CLASS_PITCH * size_of::<u32>()) as u64;
+                copies.push((self.outcome.probabilities[0].clone(), 0, bytes));
             }
         }
-        gpu.queue.submit([encoder.finish()]);
         let state = Arc::new(State::default());
-        let told = state.clone();
-        staging.map_async(MapMode::Read, 0..bytes, move |outcome| {
-            told.becomes(if outcome.is_ok() { ARRIVED } else { FAILED });
-        });
-        Readback { staging: Some(staging), content, state }
+        let readback = Readback { staging: Some(staging.clone()), content, state: state.clone() };
+        let until = self.dispatches.len();
+        self.readings.push(Reading { until, flags, copies, staging, bytes, state });
+        readback
     }
 }
 
 impl Readback {
     /// Whether it has arrived, or never will. Natively this lets the device work on.
     pub fn is_over(&self, gpu: &Gpu) -> bool {
-        if self.state.is() == WAITING {
+        if self.state.is_waiting() {
             // Fails where the device is gone; then the callback has been called, or the device is known to be lost.
             let _ = gpu.device.poll(wgpu::PollType::Poll);
         }
-        self.state.is() != WAITING || gpu.is_lost()
+        !self.state.is_waiting() || gpu.is_lost()
     }
 
     /// Waits until it has: not in a browser.
@@ -154,7 +153,7 @@ impl Readback {
     /// Comes to an end when it has, in a browser, too.
     pub async fn arrival(&self, gpu: &Gpu) {
         std::future::poll_fn(|context| {
-            *self.state.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(context.waker().clone());
+            self.state.wakes(context);
             // In a browser this does nothing, and the event loop goes on.
             let _ = gpu.device.poll(wgpu::PollType::wait_indefinitely());
             if self.is_over(gpu) { Poll::Ready(()) } else { Poll::Pending }
@@ -165,7 +164,7 @@ impl Readback {
     /// What arrived, and the memory for the next; `None` where the device is gone.
     pub fn take(self) -> Option<(Answer, Self)> {
         let Self { staging, content, state } = self;
-        if state.is() != ARRIVED {
+        if !state.has_arrived() {
             return None;
         }
         let staging = staging?;
@@ -181,7 +180,7 @@ impl Readback {
 fn parse(bytes: &[u8], content: Content) -> Answer {
     let (head, rest) = bytes.split_at(ANSWER_LEN * size_of::<f32>());
     let (flags, rest) = rest.split_at(match content {
-        Content::Labels(results, _) => (1 + results) * ALIGNMENT as usize,
+        Content::Labels(results, ..) => counts_at(results) as usize,
         Content::Probabilities(_) => ALIGNMENT as usize,
     });
     let number = |at: usize| f32::from_bits(word(head, at));
@@ -193,12 +192,21 @@ fn parse(bytes: &[u8], content: Content) -> Answer {
         probabilities: Vec::new(),
     };
     match content {
-        Content::Labels(results, input) => {
-            let (plane, area) = (plane_bytes(input) as usize, input[0] * input[1]);
-            for (n, planes) in rest.chunks_exact(2 * plane).take(results).enumerate() {
-                let counts = &flags[(1 + n) * ALIGNMENT as usize..];
-                let counts = std::array::from_fn(|class| word(counts, class));
-                answer.results.push((planes[..area].to_vec(), planes[plane..][..area].to_vec(), counts));
+        Content::Labels(results, region, margins) => {
+            let mut planes = rest.chunks_exact(packed(region));
+            for n in 0..results {
+                let counts = |which: usize| {
+                    let from = &flags[counts_at(n) as usize + which * ALIGNMENT as usize..];
+                    std::array::from_fn(|class| word(from, class))
+                };
+                let mut plane = |around: u8| whole(planes.next().unwrap_or_default(), region, around);
+                answer.results.push(Labelled {
+                    labels: plane(0),
+                    margin: margins.then(|| plane(u8::MAX)),
+                    removed: counts(0),
+                    pixels: counts(1),
+                    doubtful: counts(2),
+                });
             }
         }
         Content::Probabilities(pixels) => {
@@ -211,6 +219,16 @@ fn parse(bytes: &[u8], content: Content) -> Answer {
         }
     }
     answer
+}
+
+/// A whole matrix, of which only a region was made.
+fn whole(made: &[u8], region: Region, around: u8) -> Vec<u8> {
+    let Region { matrix: [nx, ny], first: [x, y], size: [columns, rows] } = region;
+    let mut whole = vec![around; nx * ny];
+    for (row, made) in whole.chunks_exact_mut(nx.max(1)).skip(y).take(rows).zip(made.chunks_exact(columns)) {
+        row[x..x + columns].copy_from_slice(made);
+    }
+    whole
 }
 
 /// A word of what arrived, little-endian as every GPU is.

@@ -1,6 +1,6 @@
 //! What the steps of a layout need on the device: weights, the maps that they read, and bindings.
 
-use attention_anatomy_shaders::network::Kernel;
+use attention_anatomy_shaders::network::{Kernel, SPARE_ROWS};
 use wgpu::{BindGroup, Buffer};
 
 use super::gpu::Gpu;
@@ -62,6 +62,19 @@ pub(super) struct GpuStep {
     pub map: usize,
     /// Where air's maps of the output go, in vectors; `None` where nobody reads them.
     pub air: Option<u64>,
+}
+
+impl GpuStep {
+    /// Multiply-adds for so many pixels of its output.
+    pub fn multiply_adds(&self, pixels: usize) -> u64 {
+        match &self.work {
+            Work::Sum { packed, transposed, .. } => {
+                let corners = if *transposed { 4 } else { 1 };
+                (pixels / corners * packed.n4 * LANES) as u64 * (packed.bias_row - SPARE_ROWS) as u64
+            }
+            Work::Region { .. } => 0,
+        }
+    }
 }
 
 /// Vectors of a place's maps of the whole field.

@@ -62,6 +62,7 @@ impl Pair {
         let tile = TileMaps { slot: &slot, window, at: [0; 2] };
         self.network.probabilities(&[tile], [field; 2], ClassWeights::Ones, Drawn(OrganSet::ALL), 0);
         let readback = self.network.read_probabilities(Readback::default(), &slot, field * field);
+        self.network.submit();
         readback.wait(self.network.gpu());
         let (found, _) = readback.take().unwrap();
         assert_eq!(self.network.gpu().refused(), None);

@@ -18,8 +18,10 @@ pub struct Tuning {
     busy: u32,
     /// Parts that sums are split into at most.
     most_parts: u32,
-    /// Slices that are under way at once.
+    /// Slices that are under way at once where one is waited for.
     pub depth: usize,
+    /// Multiply-adds of a submission of several slices: some ten milliseconds, so that what draws on the same device need not wait.
+    work_together: u64,
 }
 
 /// How a convolution is computed.
@@ -29,6 +31,9 @@ pub(super) struct Choice {
     /// More than one: a second pass adds them up.
     pub parts: u32,
 }
+
+/// Slices of a submission at most: more save the host nothing that counts, and a cancel, or a slice asked for meanwhile, waits for them.
+const MOST_TOGETHER: u64 = 4;
 
 /// Steps of sixteen channels that a part has at least: less would be all reading and writing.
 const LEAST_CHUNKS: u32 = 8;
@@ -41,11 +46,14 @@ impl Tuning {
         busy: 256,
         most_parts: 16,
         depth: 3,
+        work_together: 48_000_000_000,
     };
     /// A few cores.
-    pub const INTEGRATED: Self = Self { name: "integrated", busy: 48, most_parts: 8, ..Self::DISCRETE };
+    pub const INTEGRATED: Self =
+        Self { name: "integrated", busy: 48, most_parts: 8, work_together: 6_000_000_000, ..Self::DISCRETE };
     /// The processor in the guise of a GPU.
-    pub const SOFTWARE: Self = Self { name: "software", tiles: &[Tiles::WIDE], busy: 1, most_parts: 1, depth: 2 };
+    pub const SOFTWARE: Self =
+        Self { name: "software", tiles: &[Tiles::WIDE], busy: 1, most_parts: 1, depth: 2, work_together: 0 };
 
     /// All kinds.
     pub const ALL: [Self; 3] = [Self::DISCRETE, Self::INTEGRATED, Self::SOFTWARE];
@@ -62,6 +70,11 @@ impl Tuning {
     /// Two that use, between them, every kernel that this one uses, on fields however small: for a check.
     pub fn to_check(self) -> [Self; 2] {
         [self, Self { busy: 1, ..self }]
+    }
+
+    /// Slices of so many multiply-adds that make a submission where nobody waits for one of them.
+    pub fn together(&self, multiply_adds: u64) -> usize {
+        (self.work_together / multiply_adds.max(1)).clamp(1, MOST_TOGETHER) as usize
     }
 
     /// Workgroups that keep it busy.
@@ -115,6 +128,16 @@ mod tests {
             let choice = Tuning::SOFTWARE.choose(pixels, outputs, 144, true);
             assert_eq!((tiles(choice), choice.parts), (Tiles::WIDE, 1));
         }
+    }
+
+    #[test]
+    fn slices_share_a_submission_as_far_as_it_stays_short() {
+        // `light`, `fine`, `paper`, and a toy.
+        let [light, fine, paper] = [1_270_000_000, 5_100_000_000, 20_300_000_000];
+        let of = |tuning: Tuning| [light, fine, paper, 1000, 0].map(|work| tuning.together(work));
+        assert_eq!(of(Tuning::DISCRETE), [4, 4, 2, 4, 4]);
+        assert_eq!(of(Tuning::INTEGRATED), [4, 1, 1, 4, 4]);
+        assert_eq!(of(Tuning::SOFTWARE), [1; 5]);
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! What kernels are told, of one submission: a few numbers for each dispatch, all in one buffer.
+//! What kernels are told, of one submission: a few numbers for each dispatch, all in one buffer that goes up at once.
 
 use super::gpu::Gpu;
 use super::pipelines::STRIDE;
 
-/// Dispatches of a submission at most.
+/// Dispatches of a submission at most, and what of lists takes as much room.
 pub(super) const MOST: usize = 512;
 
 /// The buffer, and what it will hold.
@@ -15,7 +15,8 @@ pub(super) struct Uniforms {
 
 impl Uniforms {
     pub fn new(gpu: &Gpu) -> Self {
-        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+        // Lists of any length are read as storage.
+        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
         Self { buffer: gpu.buffer("uniforms", MOST as u64 * STRIDE, usage), bytes: Vec::new() }
     }
 
@@ -24,11 +25,11 @@ impl Uniforms {
         self.bytes.len() as u64 >= MOST as u64 / 2 * STRIDE
     }
 
-    /// Numbers of one dispatch; where they are.
+    /// Numbers of one dispatch, or a list; where they are, in bytes.
     pub fn push(&mut self, words: &[u32]) -> u32 {
         let at = self.bytes.len();
         self.bytes.extend_from_slice(bytemuck::cast_slice(words));
-        self.bytes.resize(at + STRIDE as usize, 0);
+        self.bytes.resize(self.bytes.len().next_multiple_of(STRIDE as usize), 0);
         at as u32
     }
 

@@ -12,8 +12,8 @@ use attention_anatomy_shaders::network::{Kernel, MOST_RESAMPLED};
 use wgpu::{BindGroup, Buffer};
 
 use super::gpu::{Gpu, MOST_BYTES};
-use super::pipelines::{Bound, Pipelines};
-use super::uniforms::Uniforms;
+use super::pipelines::{Bound, Pipelines, STRIDE};
+use super::uniforms::{MOST, Uniforms};
 use crate::preprocess::{AIR_HU, InPlaneFilter, InputConfig, ModelGrid, ModelSlices};
 
 /// What is kept of the model grid, unless a stack needs more.
@@ -28,8 +28,6 @@ pub struct Room {
     places: usize,
     /// Slices that go up together.
     batch: usize,
-    /// Words of the parts of a stack.
-    parts: usize,
     /// Bytes of the slices that are kept, of those on their way, and of these half way.
     buffers: [u64; 3],
 }
@@ -49,9 +47,10 @@ impl Room {
         let places = ((KEPT_BYTES / slice) as usize).max(of_a_stack).min(grid.slices);
         let batch = ((BATCH_BYTES / up.max(half_way)) as usize).clamp(1, MOST_RESAMPLED as usize).min(places.max(1));
         let buffers = [places as u64 * slice, batch as u64 * up, batch as u64 * half_way];
+        // Words of the parts of a stack, which are told with each of up to four tiles.
+        let parts = (config.stack + 1 + 2 * of_a_stack) * size_of::<u32>();
         let fits = low <= AIR_HU && AIR_HU < high && buffers.iter().all(|&bytes| bytes <= MOST_BYTES);
-        let parts = config.stack + 1 + 2 * of_a_stack;
-        fits.then_some(Self { places, batch, parts, buffers })
+        (fits && 16 * parts as u64 <= MOST as u64 * STRIDE).then_some(Self { places, batch, buffers })
     }
 
     /// All of it.
@@ -69,10 +68,12 @@ pub struct Volume {
     grid: ModelGrid,
     /// Input pixels that a model pixel is made of at most, across and down.
     taps: [usize; 2],
-    /// What goes up, here and there.
-    masked: Vec<i16>,
+    /// What goes up.
     up: Buffer,
-    parts: Buffer,
+    /// The words of it that a submission has taken so far, and which one.
+    taken: (u64, usize),
+    /// Of each channel of the stack that is prepared where its parts begin, and these.
+    parts: Vec<u32>,
     /// Slices that are there and their places, those used last at the back.
     held: VecDeque<(usize, usize)>,
     pub(super) down: BindGroup,
@@ -94,7 +95,6 @@ impl Volume {
         let [kept, up, half_way] = room.buffers;
         let [kept, up, half_way] =
             [("slices", kept), ("CT", up), ("half way", half_way)].map(|(l, b)| gpu.storage(l, b));
-        let parts = gpu.storage("parts of channels", (room.parts * size_of::<u32>()) as u64);
         let curve: Vec<f32> = config.hu_knots.iter().flatten().map(|&number| number as f32).collect();
         let curve = gpu.upload("intensity curve", &curve);
         let [(across, most_across), (down, most_down)] = [0, 1].map(|axis| table(gpu, slices.filter(), axis));
@@ -105,16 +105,16 @@ impl Volume {
         Some(Self {
             of: Arc::downgrade(slices),
             taps: [most_across, most_down],
-            masked: Vec::new(),
+            taken: (0, 0),
+            parts: Vec::new(),
             held: VecDeque::new(),
             down: bind(Kernel::ResampleDown, &[&down, &up, &half_way]),
             across: bind(Kernel::ResampleAcross, &[&across, &half_way, &kept]),
-            stack: bind(Kernel::Stack, &[&kept, &parts, &curve, to]),
+            stack: bind(Kernel::Stack, &[&kept, &uniforms.buffer, &curve, to]),
             room,
             config,
             grid,
             up,
-            parts,
         })
     }
 
@@ -138,14 +138,18 @@ impl Volume {
         self.config.hu_knots.len()
     }
 
+    /// What `stack.wgsl` is told of the stack that was claimed last.
+    pub(super) fn parts(&self) -> &[u32] {
+        &self.parts
+    }
+
     /// Slices that go up together.
     pub(super) fn batch(&self) -> usize {
         self.room.batch
     }
 
-    /// Says which slices make the stack around slice `k`, from the next submission on; those that are not there yet, each with the place
-    /// that it has to come to.
-    pub(super) fn claim(&mut self, gpu: &Gpu, slices: &ModelSlices, k: usize) -> Vec<(usize, usize)> {
+    /// Which slices make the stack around slice `k`; those that are not there yet, each with the place that it has to come to before.
+    pub(super) fn claim(&mut self, slices: &ModelSlices, k: usize) -> Vec<(usize, usize)> {
         let half = (self.config.stack / 2) as isize;
         // What is counted from air need not be there where it is nothing else.
         let channels: Vec<Vec<(usize, f32)>> = (-half..=half)
@@ -171,7 +175,8 @@ impl Volume {
             self.held.push_back((slice, place));
             claimed.push((slice, place));
         }
-        let mut words = Vec::with_capacity(self.room.parts);
+        let mut words = std::mem::take(&mut self.parts);
+        words.clear();
         let mut begin = channels.len() + 1;
         for channel in &channels {
             words.push(begin as u32);
@@ -181,7 +186,7 @@ impl Volume {
         for &(slice, weight) in channels.iter().flatten() {
             words.extend([self.place(slice).unwrap_or(0) as u32, weight.to_bits()]);
         }
-        gpu.queue.write_buffer(&self.parts, 0, bytemuck::cast_slice(&words));
+        self.parts = words;
         claimed
     }
 
@@ -189,40 +194,74 @@ impl Volume {
         self.held.iter().find(|(held, _)| *held == slice).map(|(_, place)| *place)
     }
 
-    /// Has slices go up with the next submission: what `resample.wgsl` is told of them, and the columns of words that they have. `None`
-    /// where there is nothing of a body in them.
-    pub(super) fn send(
-        &mut self,
-        gpu: &Gpu,
-        slices: &ModelSlices,
-        claimed: &[(usize, usize)],
-    ) -> Option<([u32; 12 + MOST_RESAMPLED as usize], usize)> {
+    /// The part of some slices that goes up: `None` where there is nothing of a body in them.
+    pub(super) fn sending(&self, slices: &ModelSlices, claimed: &[(usize, usize)]) -> Option<Sending> {
         let bounds = claimed.iter().filter_map(|(slice, _)| slices.body().bounds(*slice));
         let hull = |a: [Range<usize>; 2], b: [Range<usize>; 2]| {
             [0, 1].map(|n| a[n].start.min(b[n].start)..a[n].end.max(b[n].end))
         };
         let region = bounds.reduce(hull)?;
-        let [columns, rows] = [0, 1].map(|axis| region[axis].len());
-        let pitch = columns.div_ceil(2);
-        let area = 2 * pitch * rows;
-        self.masked.resize(area * claimed.len(), 0);
-        for ((slice, _), to) in claimed.iter().zip(self.masked.chunks_exact_mut(area)) {
-            slices.masked(*slice, &region, 2 * pitch, to);
+        let pitch = region[0].len().div_ceil(2);
+        let words = pitch * region[1].len() * claimed.len();
+        Some(Sending { region, pitch, words })
+    }
+
+    /// Whether it can go up with what went up for a submission before.
+    pub(super) fn has_room(&self, sending: &Sending, submission: u64) -> bool {
+        self.taken(submission) + sending.words <= self.up.size() as usize / size_of::<u32>()
+    }
+
+    fn taken(&self, submission: u64) -> usize {
+        if self.taken.0 == submission { self.taken.1 } else { 0 }
+    }
+
+    /// Has slices go up with the next submission: what `resample.wgsl` is told of them, and the columns of words that they have.
+    pub(super) fn send(
+        &mut self,
+        gpu: &Gpu,
+        slices: &ModelSlices,
+        claimed: &[(usize, usize)],
+        Sending { region, pitch, words: count }: &Sending,
+        submission: u64,
+    ) -> ([u32; 12 + MOST_RESAMPLED as usize], usize) {
+        let begin = self.taken(submission);
+        self.taken = (submission, begin + count);
+        let word = size_of::<u32>();
+        let size = wgpu::BufferSize::new((count * word) as u64);
+        // Where there is no memory for it the device says so, and no answer of it counts.
+        if let Some(mut view) = size.and_then(|size| gpu.queue.write_buffer_with(&self.up, (begin * word) as u64, size))
+        {
+            let area = count * word / claimed.len();
+            for (n, (slice, _)) in claimed.iter().enumerate() {
+                let mut to = view.slice(n * area..(n + 1) * area);
+                slices.masked(*slice, region, 2 * pitch, |at, hu| {
+                    let hu: &[u8] = bytemuck::cast_slice(hu);
+                    let at = at * size_of::<i16>();
+                    to.slice(at..at + hu.len()).copy_from_slice(hu);
+                });
+            }
         }
-        gpu.queue.write_buffer(&self.up, 0, bytemuck::cast_slice(&self.masked));
         let [low, high] = self.config.hu_range().map(f32::to_bits);
         let [width, height] = self.grid.size;
         let [across, down] = self.taps;
-        let sizes =
-            [columns, rows, region[0].start, region[1].start, pitch, width, height, across, down, 0].map(|n| n as u32);
+        let [columns, rows] = [0, 1].map(|axis| region[axis].len());
+        let sizes = [columns, rows, region[0].start, region[1].start, *pitch, width, height, across, down, begin];
         let mut words = [0; 12 + MOST_RESAMPLED as usize];
-        words[..10].copy_from_slice(&sizes);
+        words[..10].copy_from_slice(&sizes.map(|n| n as u32));
         words[10..12].copy_from_slice(&[low, high]);
         for (word, (_, place)) in words[12..].iter_mut().zip(claimed) {
             *word = *place as u32;
         }
-        Some((words, pitch))
+        (words, *pitch)
     }
+}
+
+/// The part of some slices that goes up: columns and rows of the input, the words of a row, and of all of it.
+#[derive(Debug)]
+pub(super) struct Sending {
+    region: [Range<usize>; 2],
+    pitch: usize,
+    words: usize,
 }
 
 /// The weights along an axis for `resample.wgsl`, and how many a model pixel has.
@@ -295,7 +334,7 @@ mod tests {
         let mut there = BTreeMap::new();
         let mut sent = Vec::new();
         for k in [30, 33, 27, 36, 24, 59, 30, 0, 4] {
-            for (slice, place) in volume.claim(&gpu, &slices, k) {
+            for (slice, place) in volume.claim(&slices, k) {
                 assert!((5..60).contains(&slice) && place < 16);
                 there.insert(place, slice);
                 sent.push(slice);

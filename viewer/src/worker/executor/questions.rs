@@ -4,9 +4,12 @@
 //! between the slices of a run or after it. A newer question about a slice takes the place of an older one.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use attention_anatomy::infer::volume_run::{empty, request};
-use attention_anatomy::infer::{Engine, LabelOutput, LabelRequest, SlicePrediction, SliceResult, Ticket, reduce};
+use attention_anatomy::infer::volume_run::empty;
+use attention_anatomy::infer::{
+    Engine, LabelOutput, LabelRequest, SlicePrediction, SliceResult, Ticket, VolumeSlice, reduce,
+};
 use attention_anatomy::preprocess::{Blend, ModelSlices};
 
 use super::{Executor, Step};
@@ -131,7 +134,7 @@ impl Question {
     fn answer(
         &mut self,
         engine: &mut dyn Engine,
-        slices: &ModelSlices,
+        slices: &Arc<ModelSlices>,
         submitted: &mut BTreeMap<Ticket, usize>,
     ) -> Answer {
         if self.ask.slice >= slices.grid().slices {
@@ -156,9 +159,10 @@ impl Question {
                 if self.tries == TRIES * AT_ONCE {
                     return Answer::Never;
                 }
-                if let Some(request) = request(slices, k) {
+                if let Some(wanted) = VolumeSlice::of(slices, k) {
                     self.tries += 1;
-                    submitted.insert(engine.submit(request), k);
+                    let tickets = engine.submit_slices(slices, vec![wanted]);
+                    submitted.extend(tickets.into_iter().map(|ticket| (ticket, k)));
                 }
             }
         }
@@ -174,7 +178,7 @@ impl Question {
     fn ask_for_labels(
         &mut self,
         engine: &mut dyn Engine,
-        slices: &ModelSlices,
+        slices: &Arc<ModelSlices>,
         submitted: &mut BTreeMap<Ticket, usize>,
         blend: Blend,
     ) -> Answer {
@@ -198,10 +202,9 @@ impl Question {
             return Answer::Never;
         }
         self.tries += 1;
-        for request in sources.into_iter().filter_map(|k| request(slices, k)) {
-            let k = request.slice;
-            submitted.insert(engine.submit(request), k);
-        }
+        let wanted: Vec<VolumeSlice> = sources.into_iter().filter_map(|k| VolumeSlice::of(slices, k)).collect();
+        let slices_of: Vec<usize> = wanted.iter().map(|wanted| wanted.slice).collect();
+        submitted.extend(engine.submit_slices(slices, wanted).into_iter().zip(slices_of));
         Answer::Later
     }
 }

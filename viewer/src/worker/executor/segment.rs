@@ -258,7 +258,7 @@ impl Executor {
             let Some(run) = &self.run else { return };
             let number = run.request.run;
             match message {
-                Message::SliceDone { slice, labels, explanation } => {
+                Message::SliceDone { slice, labels, explanation, .. } => {
                     let area = labels.len();
                     let Explanation { margin, removed } =
                         explanation.unwrap_or_else(|| Explanation { margin: vec![u8::MAX; area], removed: None });
