@@ -431,7 +431,7 @@ impl Engine for WgslEngine {
             let shown: Vec<_> = tiles.into_iter().map(|place| (place, None)).collect();
             self.compute(slice, &shown, centre.map(|place| (place, None)));
             tickets.push(self.fetch(slice, labels));
-            if tickets.len() % together == 0 {
+            if tickets.len().is_multiple_of(together) {
                 self.network.submit();
             }
         }

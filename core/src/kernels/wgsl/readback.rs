@@ -114,7 +114,7 @@ impl Network {
         match content {
             Content::Labels(results, region, margins) => {
                 copies.push((flags.clone(), 0, counts_at(results)));
-                for plane in (0..2 * results).filter(|plane| margins || plane % 2 == 0) {
+                for plane in (0..2 * results).filter(|plane| margins || plane.is_multiple_of(2)) {
                     let from = plane as u64 * plane_bytes(region.matrix);
                     copies.push((self.outcome.labels.clone(), from, packed(region) as u64));
                 }
