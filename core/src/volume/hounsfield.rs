@@ -376,6 +376,25 @@ mod tests {
     }
 
     #[test]
+    fn padding_beside_slices_that_are_full_of_body_is_no_jump() {
+        let (_, whole) = scans().remove(0);
+        let [columns, rows, slices] = whole.geometry.size;
+        let (inner, spacing) = (32, whole.geometry.spacing());
+        let mut voxels = Vec::new();
+        for k in 0..slices {
+            let row = |j: usize| whole.slice(k)[j * columns + (columns - inner) / 2..][..inner].to_vec();
+            voxels.extend((rows / 2 - inner / 2..rows / 2 + inner / 2).flat_map(row));
+        }
+        let area = inner * inner;
+        let full = |k: usize| voxels[k * area..][..area].iter().filter(|&&v| v > BODY_HU).count() * 10 > area * 9;
+        let k = (1..slices - 2).find(|&k| full(k + 1)).unwrap();
+        voxels[..=k * area + area - 1].fill(-1024);
+        let grid = Geometry::axial([inner, inner, slices], spacing, [0.0; 3]).unwrap();
+        let ct = CtVolume::from_stored(grid, voxels, whole.modality).unwrap();
+        assert_eq!(check_is_ct(&ct), Ok(()));
+    }
+
+    #[test]
     fn slices_without_anything_between_others_are_said() {
         let (_, mut ct) = scans().remove(0);
         assert_eq!(empty_slices(&ct), None);

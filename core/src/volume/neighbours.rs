@@ -55,7 +55,7 @@ pub(super) fn jump(ct: &CtVolume) -> Option<Jump> {
 
 /// How a slice differs from the one below it.
 struct Step {
-    /// The middle of the differences of all pixels, HU.
+    /// The middle of the differences of all pixels, HU; none beside a slice of one value, with which volumes are padded.
     all: Option<i32>,
     /// The same of pixels that are body in both.
     body: Option<i32>,
@@ -69,7 +69,9 @@ impl Step {
         let difference = |(&a, &b): (&i16, &i16)| i32::from(b) - i32::from(a);
         let body: Vec<i32> = pairs().filter(|&(&a, &b)| a > BODY_HU && b > BODY_HU).map(difference).collect();
         let share = body.len() as f64 / slice.len().max(1) as f64;
-        Self { all: middle(pairs().map(difference).collect()), body: middle(body), share }
+        let padding = [below, slice].into_iter().any(|slice| slice.iter().all(|v| Some(v) == slice.first()));
+        let all = if padding { None } else { middle(pairs().map(difference).collect()) };
+        Self { all, body: middle(body), share }
     }
 }
 
