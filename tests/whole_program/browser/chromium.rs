@@ -162,6 +162,11 @@ impl Chromium {
     }
 
     fn call_in(&mut self, session: Option<&str>, method: &str, parameters: &Value) -> Value {
+        self.ask(session, method, parameters).unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// The result of a method, or the protocol's error.
+    fn ask(&mut self, session: Option<&str>, method: &str, parameters: &Value) -> Result<Value, Value> {
         let id = self.send(session, method, parameters);
         let until = Instant::now() + PATIENCE;
         loop {
@@ -171,8 +176,8 @@ impl Chromium {
                 Err(RecvTimeoutError::Disconnected) => panic!("{method}: the browser is gone"),
             };
             if message["id"] == id {
-                assert!(message["error"].is_null(), "{method}: {}", message["error"]);
-                return message["result"].clone();
+                let error = &message["error"];
+                return if error.is_null() { Ok(message["result"].clone()) } else { Err(error.clone()) };
             }
             self.hear(&message);
         }
@@ -243,21 +248,34 @@ impl Chromium {
 
     /// The value of a JavaScript expression; of what it promises, if it is a promise.
     pub fn evaluate(&mut self, expression: &str) -> Value {
+        self.evaluated(expression).unwrap_or_else(|error| panic!("{expression}: {error}"))
+    }
+
+    fn evaluated(&mut self, expression: &str) -> Result<Value, Value> {
         let ask = json!({ "expression": expression, "awaitPromise": true, "returnByValue": true });
-        let answer = self.call("Runtime.evaluate", &ask);
+        let answer = self.ask(self.session.clone().as_deref(), "Runtime.evaluate", &ask)?;
         assert!(answer["exceptionDetails"].is_null(), "{expression}: {}", answer["exceptionDetails"]);
-        answer["result"]["value"].clone()
+        Ok(answer["result"]["value"].clone())
+    }
+
+    /// The same; nothing of a page that goes while it is asked, because it loads itself anew.
+    fn evaluate_of_any_page(&mut self, expression: &str) -> Value {
+        self.evaluated(expression).unwrap_or_else(|error| {
+            let gone = error["message"].as_str().is_some_and(|message| message.contains("navigated or closed"));
+            assert!(gone, "{expression}: {error}");
+            Value::Null
+        })
     }
 
     /// Waits until an expression is neither false nor empty; its value. A page that says that it has failed is not waited for.
     pub fn wait_for(&mut self, expression: &str) -> Value {
         let until = Instant::now() + PATIENCE;
         loop {
-            let value = self.evaluate(expression);
+            let value = self.evaluate_of_any_page(expression);
             if !matches!(value, Value::Null | Value::Bool(false)) {
                 return value;
             }
-            let state = self.evaluate("document.body?.dataset.state");
+            let state = self.evaluate_of_any_page("document.body?.dataset.state");
             let failed = state == "failed" || (state == "stopped" && !self.may_stop);
             if failed || Instant::now() > until {
                 let seen = self
