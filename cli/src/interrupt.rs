@@ -58,16 +58,3 @@ pub fn flag() -> Result<Arc<AtomicBool>> {
     .context("Ctrl-C cannot be caught")?;
     Ok(FLAG.get_or_init(|| flag).clone())
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn signals_that_come_together_are_one() {
-        let (start, mut asked) = (Instant::now(), Asked::default());
-        let at = |ms| start + Duration::from_millis(ms);
-        let counted: Vec<Option<u32>> = [0, 1, 900, 902, 1800].map(|ms| asked.again(at(ms))).to_vec();
-        assert_eq!(counted, [Some(1), None, Some(2), None, Some(3)]);
-    }
-}

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use whole_program_tests::wait;
@@ -186,6 +186,38 @@ fn is_whole(folder: &Path, of: &BTreeMap<String, Vec<u8>>) -> bool {
     // Report and record name the time of the run.
     names(&now) == names(of)
         && ["labels.nii.gz", "attention.csv", "statistics.csv"].iter().all(|name| now[*name] == of[*name])
+}
+
+/// A scan that is waited for without end, as on a network drive that is gone. Signals that come together, as `timeout` sends them to a
+/// process and to its group, are one.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_third_ctrl_c_ends_a_program_that_waits_for_a_file() {
+    let root = TempDir::new().unwrap();
+    let pipe = root.path().join("ct.nii");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let mut child =
+        segment(&pipe, &root.path().join("results")).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let id = child.id();
+    let catches = || {
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
+        (u64::from_str_radix(caught.trim(), 16).ok()? & 1 << 1 != 0).then_some(())
+    };
+    wait("Ctrl-C is caught", catches);
+    let interrupt = || assert!(Command::new("kill").args(["-INT", &id.to_string()]).status().unwrap().success());
+    for _ in 0..2 {
+        interrupt();
+        interrupt();
+        std::thread::sleep(Duration::from_millis(700));
+        assert!(child.try_wait().unwrap().is_none(), "it was asked twice");
+    }
+    interrupt();
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(130));
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(said.contains("the next Ctrl-C ends the program at once"), "{said}");
+    assert!(files_below(root.path()).iter().all(|name| name == "ct.nii"), "{:?}", files_below(root.path()));
 }
 
 /// Ctrl-C and `kill -9` in turn, at moments all over a run over earlier results, until ten have stopped it: a run may end before it is

@@ -12,6 +12,7 @@ mod check;
 mod choice;
 mod codestream;
 pub(in crate::formats) mod dataset;
+mod decimal;
 mod deidentify;
 pub(in crate::formats) mod derived;
 pub(in crate::formats) mod element;
