@@ -23,12 +23,10 @@
 //! and without padding, cut to a window, scaled to 1 or 1000, halved, divided by 10 or 500, negated, constant) none does. Not told
 //! are doubled values and a window that was stretched to [-1000, 1000].
 
-use super::neighbours::{Jump, empty, jump};
+use super::neighbours::{BODY_HU, Jump, empty, jump};
 use super::{CtVolume, Modality};
 use crate::parallel::map;
 
-/// Below this is air, lung or padding.
-const BODY_HU: i16 = -700;
 /// Between these lie fat and muscle.
 const TISSUE_HU: [i16; 2] = [-150, 150];
 /// From the lower bound of [`TISSUE_HU`] to here lies fat.

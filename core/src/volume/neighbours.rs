@@ -14,8 +14,8 @@ use super::CtVolume;
 
 /// The middle of the differences between two slices is below this, HU.
 const MOST_HU: i32 = 400;
-/// Above this is body or couch, HU.
-const BODY_HU: i16 = -700;
+/// Above this is body or couch, HU; below it air, lung or padding.
+pub(super) const BODY_HU: i16 = -700;
 /// Pixels that both slices show as body count from this share of the slice on,
 const SHARE: f64 = 0.01;
 /// and from this share of those of the two slices that have most of them.
@@ -50,7 +50,7 @@ pub(super) fn jump(ct: &CtVolume) -> Option<Jump> {
         [step.all, body].into_iter().flatten().find(|hu| hu.abs() >= MOST_HU)
     };
     let (k, hu) = steps.iter().enumerate().find_map(|(k, step)| Some((k, found(step)?)))?;
-    Some(Jump { at_mm: [k, k + 1].map(|k| height(ct, k)), hu })
+    Some(Jump { at_mm: [k, k + 1].map(|k| ct.geometry.slice_mm(k)), hu })
 }
 
 /// How a slice differs from the one below it.
@@ -83,7 +83,12 @@ pub(super) fn empty(ct: &CtVolume) -> Vec<f64> {
     };
     let shares: Vec<f64> = (0..ct.geometry.size[2]).map(share).collect();
     let is_empty = |three: &[f64]| matches!(three, &[a, b, c] if b < EMPTY && a.min(c) >= SHOWN);
-    shares.windows(3).enumerate().filter(|(_, three)| is_empty(three)).map(|(k, _)| height(ct, k + 1)).collect()
+    shares
+        .windows(3)
+        .enumerate()
+        .filter(|(_, three)| is_empty(three))
+        .map(|(k, _)| ct.geometry.slice_mm(k + 1))
+        .collect()
 }
 
 /// Pixels of a slice, evenly spread; `None` where it has none.
@@ -98,9 +103,4 @@ fn sampled(ct: &CtVolume, k: usize) -> Option<Vec<i16>> {
 fn middle(mut values: Vec<i32>) -> Option<i32> {
     let half = values.len() / 2;
     (!values.is_empty()).then(|| *values.select_nth_unstable(half).1)
-}
-
-fn height(ct: &CtVolume, k: usize) -> f64 {
-    let [columns, rows, _] = ct.geometry.size;
-    ct.geometry.to_patient([(columns as f64 - 1.0) / 2.0, (rows as f64 - 1.0) / 2.0, k as f64])[2]
 }
