@@ -14,8 +14,8 @@ use attention_anatomy::infer::prediction::NEGLIGIBLE;
 use attention_anatomy::infer::{ComputeDevice, ComputeKind, DevicePreference, Engine, Model, SliceRequest, Tile, Wait};
 use attention_anatomy::kernels::plan::{Plan, Timing};
 use attention_anatomy::kernels::processor::{Processor, Threads};
+use attention_anatomy::network::Folded;
 use attention_anatomy::network::count::multiply_adds;
-use attention_anatomy::network::{pytorch, weights};
 use attention_anatomy::preprocess::AIR_HU;
 use attention_anatomy::volume::{Geometry, Modality, Volume};
 use burn::tensor::{Device, Distribution, Tensor};
@@ -207,8 +207,8 @@ pub(super) fn slices(engine: &mut dyn Engine, tile: &Tile, count: usize, at_once
 
 /// Milliseconds and GFLOP/s of every operation of a slice on the processor: of many slices the fastest time of each.
 fn profile(model: &Model, args: &Args) -> Result<ExitCode> {
-    let (network, info) = weights::read(&model.bytes, &Device::flex())?;
-    let plan = Plan::compile(&pytorch::tensors(&network.fold())?, None)?;
+    let (network, info) = Folded::read(&model.bytes)?;
+    let plan = Plan::compile(&network.parameters, network.line)?;
     let crop = info.input.crop;
     let processor = Processor::new(if args.one_thread { Threads::One } else { Threads::All });
     let Tile { place, stack } = made_up_tile(&model.info.input, args.body);

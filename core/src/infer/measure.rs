@@ -12,7 +12,8 @@ use super::tile::Tile;
 use super::volume_run::{RunOptions, VolumeRun};
 use super::wgsl_engine::WgslEngine;
 use crate::kernels::wgsl::Gpu;
-use crate::network::weights::{WeightsError, read_gauged};
+use crate::network::Folded;
+use crate::network::weights::WeightsError;
 use crate::preprocess::{AIR_HU, InputConfig, ModelGrid, ModelSlices};
 use crate::volume::{CtVolume, Geometry, GeometryError, Modality, Volume};
 
@@ -62,10 +63,10 @@ pub fn milliseconds(weights: &[u8], body: Option<[usize; 2]>, slices: usize) -> 
 /// # Errors
 /// [`WeightsError`].
 pub async fn milliseconds_on_gpu(weights: &[u8], gpu: &Gpu, slices: usize) -> Result<Option<Vec<f64>>, WeightsError> {
-    let (network, info) = read_gauged(weights, &device::cpu().burn)?;
+    let (network, info) = Folded::read(weights)?;
     let tile = made_up_tile(&info.input, None);
     let enabled = info.organs(true);
-    let mut engine = WgslEngine::new(network, info.input, enabled, gpu)?;
+    let mut engine = WgslEngine::of_folded(&network, info.input, enabled, gpu)?;
     let mut times = Vec::with_capacity(slices + 1);
     for slice in 0..=slices {
         let request = with_labels(slice, tile.clone(), MATRIX);

@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 
 use super::burn_engine::BurnEngine;
-use super::device::{ComputeDevice, cpu};
+use super::device::ComputeDevice;
 use super::engine::Engine;
 use super::plan_engine::PlanEngine;
 use super::provenance::WeightsUsed;
 use super::wgsl_engine::WgslEngine;
 use crate::anatomy::OrganSet;
-use crate::network::AttentionAnatomy;
+use crate::network::Folded;
 use crate::network::weights::{self, ModelInfo, WeightsError};
 use crate::parallel::both;
 
@@ -69,7 +69,7 @@ impl Model {
         device: &ComputeDevice,
         enabled: OrganSet,
     ) -> Result<Box<dyn Engine>, WeightsError> {
-        engine(&self.bytes, device, |_| enabled, AttentionAnatomy::without_attention)
+        engine(&self.bytes, device, |_| enabled, Folded::without_attention)
     }
 }
 
@@ -86,21 +86,21 @@ pub fn engine_of_weights(bytes: &[u8], device: &ComputeDevice) -> Result<Box<dyn
 /// # Errors
 /// [`WeightsError`].
 pub fn plan_engine_of_weights(bytes: &[u8], device: &ComputeDevice) -> Result<PlanEngine, WeightsError> {
-    let (network, info) = weights::read_gauged(bytes, &device.burn)?;
+    let (network, info) = Folded::read(bytes)?;
     let enabled = info.organs(true);
-    PlanEngine::new(network, info.input, enabled, device.name.clone())
+    PlanEngine::of_folded(&network, info.input, enabled, device.name.clone())
 }
 
 fn engine(
     bytes: &[u8],
     device: &ComputeDevice,
     enabled: impl FnOnce(&ModelInfo) -> OrganSet,
-    change: impl FnOnce(AttentionAnatomy) -> AttentionAnatomy,
+    change: impl FnOnce(Folded) -> Folded,
 ) -> Result<Box<dyn Engine>, WeightsError> {
-    let (network, info) = weights::read_gauged(bytes, &cpu().burn)?;
+    let (network, info) = Folded::read(bytes)?;
     let (network, enabled, name) = (change(network), enabled(&info), device.name.clone());
     Ok(match &device.gpu {
-        Some(gpu) => Box::new(WgslEngine::new(network, info.input, enabled, gpu)?),
-        None => Box::new(PlanEngine::new(network, info.input, enabled, name)?),
+        Some(gpu) => Box::new(WgslEngine::of_folded(&network, info.input, enabled, gpu)?),
+        None => Box::new(PlanEngine::of_folded(&network, info.input, enabled, name)?),
     })
 }

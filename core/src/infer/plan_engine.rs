@@ -21,7 +21,7 @@ use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT, OrganSet};
 use crate::kernels::plan::{Air, Arena, Features, Plan, RegionAnswer};
 use crate::kernels::processor::{Processor, Threads, available, map};
 use crate::network::weights::WeightsError;
-use crate::network::{AttentionAnatomy, pytorch};
+use crate::network::{AttentionAnatomy, Folded};
 use crate::preprocess::{AIR_HU, InputConfig, ModelSlices};
 
 /// Slices kept for what-if questions, those asked about last or computed last: 1.7 MB each with the shipped weights.
@@ -122,9 +122,21 @@ impl PlanEngine {
         enabled: OrganSet,
         name: String,
     ) -> Result<Self, WeightsError> {
-        let line = network.gauge().map(|gauge| gauge.line());
-        let tensors = pytorch::tensors(&network.fold())?;
-        let plan = Plan::compile(&tensors, line).map_err(|e| WeightsError::Mismatch(e.to_string()))?;
+        Self::of_folded(&Folded::of(network)?, input, enabled, name)
+    }
+
+    /// The same of a network that is folded.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn of_folded(
+        network: &Folded,
+        input: InputConfig,
+        enabled: OrganSet,
+        name: String,
+    ) -> Result<Self, WeightsError> {
+        let plan = Plan::compile(&network.parameters, network.line);
+        let plan = plan.map_err(|e| WeightsError::Mismatch(e.to_string()))?;
         let mut engine = Self {
             plan,
             name,

@@ -21,7 +21,7 @@ use crate::kernels::wgsl::{
     Window,
 };
 use crate::network::weights::WeightsError;
-use crate::network::{AttentionAnatomy, pytorch};
+use crate::network::{AttentionAnatomy, Folded};
 use crate::preprocess::{AIR_HU, InputConfig, ModelGrid, ModelSlices};
 
 /// Slices kept for what-if questions and neighbours, those asked about last or computed last: 1.7 MB each with the shipped weights.
@@ -85,9 +85,16 @@ impl WgslEngine {
         enabled: OrganSet,
         gpu: &Gpu,
     ) -> Result<Self, WeightsError> {
-        let line = network.gauge().map(|gauge| gauge.line());
-        let tensors = pytorch::tensors(&network.fold())?;
-        let network = Network::compile(gpu, &tensors, line, input.crop, input.intensity(AIR_HU));
+        Self::of_folded(&Folded::of(network)?, input, enabled, gpu)
+    }
+
+    /// The same of a network that is folded.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn of_folded(network: &Folded, input: InputConfig, enabled: OrganSet, gpu: &Gpu) -> Result<Self, WeightsError> {
+        let Folded { parameters, line } = network;
+        let network = Network::compile(gpu, parameters, *line, input.crop, input.intensity(AIR_HU));
         let network = network.map_err(|e| WeightsError::Mismatch(e.to_string()))?;
         Ok(Self {
             has_region: network.has_region(),
@@ -149,21 +156,14 @@ impl WgslEngine {
         tiles: &[(TilePlace, Option<&[f32]>)],
         centre: Option<(TilePlace, Option<&[f32]>)>,
     ) {
-        if let Some(at) = self.kept.iter().position(|k| k.slice == slice)
-            && let Some(old) = self.kept.remove(at)
-        {
-            self.spare.extend(old.tiles.into_iter().map(|(_, slot)| slot));
+        let same = self.kept.iter().position(|k| k.slice == slice);
+        let mut old: Vec<Kept> = same.and_then(|at| self.kept.remove(at)).into_iter().collect();
+        while self.kept.len() >= KEPT {
+            old.extend(self.kept.pop_front());
         }
-        while self.kept.len() >= KEPT
-            && let Some(old) = self.kept.pop_front()
-        {
-            self.spare.extend(old.tiles.into_iter().map(|(_, slot)| slot));
-        }
-        let mut slots: Vec<Slot> = Vec::with_capacity(tiles.len());
-        for _ in 0..tiles.len() {
-            let slot = self.spare.pop();
-            slots.push(slot.unwrap_or_else(|| self.network.slot()));
-        }
+        self.spare.extend(old.into_iter().flat_map(|old| old.tiles).map(|(_, slot)| slot));
+        let slot = |_| self.spare.pop().unwrap_or_else(|| self.network.slot());
+        let slots: Vec<Slot> = (0..tiles.len()).map(slot).collect();
         let shared = centre.is_some();
         let Self { network, volume, .. } = self;
         let mut tile = |(place, stack): (TilePlace, Option<&[f32]>), slot: &Slot, region: bool, maps: bool| {

@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `processor.rs` | which vectors there are, how many threads, and how work is shared among them |
 //! | `plan/` | the network for inference: folded, laid out once, without a tensor library |
+//! | `parameters.rs` | a network's tensors as numbers |
 //! | `floats.rs` | numbers in messages |
 //! | `wgsl/` | the same for a GPU, with kernels of our own |
 //! | `training/` | the network for training, forward and backward, on the same kernels |
@@ -22,6 +23,7 @@ pub(crate) mod backend;
 #[cfg(not(target_family = "wasm"))]
 mod convolution;
 pub(crate) mod floats;
+pub mod parameters;
 pub mod plan;
 pub mod processor;
 #[cfg(not(target_family = "wasm"))]

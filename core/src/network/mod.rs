@@ -13,6 +13,7 @@
 //! | `parameters.rs` | all tensors as numbers |
 //! | `count.rs` | multiply-adds, in closed form |
 //! | `weights.rs` | SafeTensors file with its model information |
+//! | `folded.rs` | the network as inference takes it |
 //! | `pytorch.rs` | the same in PyTorch's names and layout |
 //! | `onnx/` | the folded network for any ONNX runtime |
 
@@ -20,6 +21,7 @@ pub mod attention;
 pub mod block;
 mod config;
 pub mod count;
+mod folded;
 pub mod gauge;
 pub mod onnx;
 #[cfg(not(target_family = "wasm"))]
@@ -37,9 +39,10 @@ use burn::nn::BatchNorm;
 use burn::tensor::{Device, ExecutionError, Tensor, TensorData};
 
 #[cfg(not(target_family = "wasm"))]
-use crate::kernels::training::Parameters;
+use crate::kernels::parameters::Parameters;
 use crate::kernels::voxels::VoxelLosses;
 pub use config::NetworkConfig;
+pub use folded::Folded;
 use gauge::AttentionGauge;
 use region::{Outside, RegionBranch, RegionOutput};
 pub use unet::ORGAN_LOGIT;

@@ -3,7 +3,7 @@
 use burn::module::{ModuleVisitor, Param};
 use burn::tensor::Tensor;
 
-use crate::kernels::training::{Parameter, Parameters};
+use crate::kernels::parameters::{Parameter, Parameters};
 
 /// All tensors of a network by name.
 #[derive(Debug, Default)]

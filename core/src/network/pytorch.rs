@@ -10,11 +10,10 @@ use burn::store::{
     BurnToPyTorchAdapter, FloatCastAdapter, ModuleAdapter, ModuleSnapshot, PyTorchToBurnAdapter, SafetensorsStore,
 };
 use burn::tensor::{DType, Device};
-use safetensors::Dtype;
-use safetensors::tensor::TensorView;
 
 use super::AttentionAnatomy;
 use super::weights::{self, METADATA_KEY, ModelInfo, WeightsError};
+use crate::kernels::parameters::{Parameter, Parameters};
 use crate::parallel::map;
 
 /// PyTorch counts the batches that a normalisation has seen; nothing depends on it.
@@ -48,26 +47,24 @@ pub fn write(network: &AttentionAnatomy, info: &ModelInfo) -> Result<Vec<u8>, We
     store.get_bytes().map_err(|e| WeightsError::Write(e.to_string()))
 }
 
-/// The tensors alone, without a description of the weights. `network` in validation state.
+/// The tensors alone, as numbers. `network` in validation state.
 ///
 /// # Errors
 /// [`WeightsError::Write`].
-pub fn tensors(network: &AttentionAnatomy) -> Result<Vec<u8>, WeightsError> {
+pub fn tensors(network: &AttentionAnatomy) -> Result<Parameters, WeightsError> {
     fn cannot(error: impl std::fmt::Display) -> WeightsError {
         WeightsError::Write(error.to_string())
     }
-    // Not by the store, which copies all of them three times: whoever waits for a first slice waits for this.
     let tensors = network.collect(None, Some(Box::new(BurnToPyTorchAdapter)), false);
-    let parts =
-        map(tensors, |tensor| tensor.into_parts()).into_iter().collect::<Result<Vec<_>, _>>().map_err(cannot)?;
-    let views = parts.iter().map(|(name, dtype, shape, _, bytes)| match dtype {
-        DType::F32 => {
-            let view = TensorView::new(Dtype::F32, shape.as_slice().to_vec(), bytes).map_err(cannot)?;
-            Ok((name.as_str(), view))
+    let tensors = map(tensors, |tensor| {
+        let (name, dtype, shape, _, bytes) = tensor.into_parts().map_err(cannot)?;
+        if dtype != DType::F32 {
+            return Err(cannot(format!("tensor `{name}` holds numbers of type {dtype:?}")));
         }
-        other => Err(cannot(format!("tensor `{name}` holds numbers of type {other:?}"))),
+        let values = bytes.as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
+        Ok((name, Parameter { shape: shape.as_slice().to_vec(), values }))
     });
-    safetensors::serialize(views.collect::<Result<Vec<_>, _>>()?, None).map_err(cannot)
+    tensors.into_iter().collect()
 }
 
 /// Whether a file looks like what `torch.save` writes: a zip archive since PyTorch 1.6, a bare pickle before.

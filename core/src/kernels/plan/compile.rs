@@ -5,6 +5,7 @@ use super::error::PlanError;
 use super::head::Head;
 use super::layout::{Layout, Operation, Place, Step, Sum, Taps};
 use super::region::{AttentionLine, RegionLayers};
+use crate::kernels::parameters::Parameters;
 use crate::parallel::map;
 
 /// What a step computes.
@@ -35,12 +36,12 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// `bytes` is a SafeTensors file with the folded network in PyTorch's names and layout; `line` changes its attention, if it has any.
+    /// Of the tensors of a folded network in PyTorch's names and layout; `line` changes its attention, if it has any.
     ///
     /// # Errors
     /// A tensor that is missing or has no fitting shape.
-    pub fn compile(bytes: &[u8], line: Option<AttentionLine>) -> Result<Self, PlanError> {
-        let Layout { steps, places, maps, ends, input, output, head } = Layout::read(bytes, line)?;
+    pub fn compile(parameters: &Parameters, line: Option<AttentionLine>) -> Result<Self, PlanError> {
+        let Layout { steps, places, maps, ends, input, output, head } = Layout::new(parameters, line)?;
         let step = |Step { name, work, inputs, residual, output, flow }: Step<Operation>| {
             let work = match work {
                 Operation::Sum(sum) => Work::Convolution(convolution(&sum)),

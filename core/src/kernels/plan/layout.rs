@@ -4,12 +4,11 @@
 //! What a step reads stays in its place until the last step that reads it; then the place is free for another map of the
 //! same shape.
 
-use safetensors::SafeTensors;
-
 use super::blocked::Shape;
 use super::error::PlanError;
 use super::head::Head;
 use super::region::{AttentionLine, RegionLayers};
+use crate::kernels::parameters::{Parameter, Parameters};
 
 /// An input under a kernel.
 #[derive(Clone, Debug, PartialEq)]
@@ -135,13 +134,12 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// `bytes` is a SafeTensors file with the folded network in PyTorch's names and layout; `line` changes its attention, if it has any.
+    /// Of the tensors of a folded network in PyTorch's names and layout; `line` changes its attention, if it has any.
     ///
     /// # Errors
     /// A tensor that is missing or has no fitting shape.
-    pub fn read(bytes: &[u8], line: Option<AttentionLine>) -> Result<Self, PlanError> {
-        let tensors = SafeTensors::deserialize(bytes).map_err(|e| PlanError::Tensor(e.to_string()))?;
-        let mut builder = Builder { tensors, maps: Vec::new(), drafts: Vec::new() };
+    pub fn new(parameters: &Parameters, line: Option<AttentionLine>) -> Result<Self, PlanError> {
+        let mut builder = Builder { parameters, maps: Vec::new(), drafts: Vec::new() };
         let stack = builder.tensor("encoder.levels.0.first.conv.weight")?.shape[1];
         let input = builder.map(0, stack);
         let mut features = vec![];
@@ -167,12 +165,6 @@ impl Layout {
     }
 }
 
-/// A tensor of the file.
-struct Parameter {
-    shape: Vec<usize>,
-    values: Vec<f32>,
-}
-
 /// A step whose maps have no places yet.
 struct Draft {
     name: String,
@@ -183,30 +175,25 @@ struct Draft {
 }
 
 struct Builder<'a> {
-    tensors: SafeTensors<'a>,
+    parameters: &'a Parameters,
     /// All maps that are ever made.
     maps: Vec<Place>,
     drafts: Vec<Draft>,
 }
 
-impl Builder<'_> {
+impl<'a> Builder<'a> {
     fn has(&self, name: &str) -> bool {
-        self.tensors.tensor(name).is_ok()
+        self.parameters.contains_key(name)
     }
 
-    fn tensor(&self, name: &str) -> Result<Parameter, PlanError> {
-        let tensor = self.tensors.tensor(name).map_err(|e| PlanError::Tensor(format!("tensor `{name}`: {e}")))?;
-        if tensor.dtype() != safetensors::Dtype::F32 {
-            return Err(PlanError::Tensor(format!("tensor `{name}` is {:?} instead of F32", tensor.dtype())));
-        }
-        let values = tensor.data().as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
-        Ok(Parameter { shape: tensor.shape().to_vec(), values })
+    fn tensor(&self, name: &str) -> Result<&'a Parameter, PlanError> {
+        self.parameters.get(name).ok_or_else(|| PlanError::Tensor(format!("tensor `{name}` is missing")))
     }
 
     /// Weight and bias of a convolution, `[out, in, k, k]`.
-    fn convolution(&self, module: &str) -> Result<(Parameter, Vec<f32>), PlanError> {
+    fn convolution(&self, module: &str) -> Result<(&'a Parameter, &'a [f32]), PlanError> {
         let weight = self.tensor(&format!("{module}.weight"))?;
-        let bias = self.tensor(&format!("{module}.bias"))?.values;
+        let bias = &self.tensor(&format!("{module}.bias"))?.values;
         match weight.shape[..] {
             [out, _, height, width] if height == width && matches!(height, 1 | 3) && bias.len() == out => {
                 Ok((weight, bias))
@@ -262,18 +249,19 @@ impl Builder<'_> {
             [format!("{module}.first.conv"), format!("{module}.second.conv"), format!("{module}.shortcut.conv")];
         let (weight, bias) = self.convolution(&names[0])?;
         let first = self.map(level, bias.len());
-        let work = sum(self.terms(&names[0], &weight, inputs, stride)?, bias);
+        let work = sum(self.terms(&names[0], weight, inputs, stride)?, bias.to_vec());
         self.push(names[0].clone(), Operation::Sum(work), inputs.to_vec(), None, first);
 
-        let (weight, mut bias) = self.convolution(&names[1])?;
+        let (weight, bias) = self.convolution(&names[1])?;
+        let mut bias = bias.to_vec();
         let out = self.map(level, bias.len());
         let mut all = vec![first];
-        let mut terms = self.terms(&names[1], &weight, &all, 1)?;
+        let mut terms = self.terms(&names[1], weight, &all, 1)?;
         let mut name = names[1].clone();
         let residual = if self.has(&format!("{}.weight", names[2])) {
             // The shortcut as further terms of the same sum.
             let (weight, other) = self.convolution(&names[2])?;
-            let further = self.terms(&names[2], &weight, inputs, stride)?;
+            let further = self.terms(&names[2], weight, inputs, stride)?;
             terms.extend(further.into_iter().map(|term| Taps { input: term.input + 1, ..term }));
             all.extend(inputs);
             bias.iter_mut().zip(other).for_each(|(bias, other)| *bias += other);
@@ -289,7 +277,7 @@ impl Builder<'_> {
     /// A transposed convolution of 2x2 at stride 2, `[in, out, 2, 2]`.
     fn up(&mut self, module: &str, input: usize) -> Result<usize, PlanError> {
         let weight = self.tensor(&format!("{module}.weight"))?;
-        let bias = self.tensor(&format!("{module}.bias"))?.values;
+        let bias = self.tensor(&format!("{module}.bias"))?.values.clone();
         let Place { level, channels } = self.maps[input];
         let [inputs, outputs, 2, 2] = weight.shape[..] else {
             return Err(PlanError::Tensor(format!("`{module}` has the shape {:?}", weight.shape)));
@@ -311,11 +299,12 @@ impl Builder<'_> {
         for module in ["region.reduce.conv", "region.conv.conv"] {
             let (weight, bias) = self.convolution(module)?;
             let out = self.map(self.maps[features].level, bias.len());
-            let work = sum(self.terms(module, &weight, &[x], 1)?, bias);
+            let work = sum(self.terms(module, weight, &[x], 1)?, bias.to_vec());
             x = self.push(module.to_string(), Operation::Sum(work), vec![x], None, out);
         }
         let layer = |module: &str| -> Result<_, PlanError> {
-            Ok((self.tensor(&format!("{module}.weight"))?.values, self.tensor(&format!("{module}.bias"))?.values))
+            let of = |name: &str| Ok::<_, PlanError>(self.tensor(&format!("{module}.{name}"))?.values.clone());
+            Ok((of("weight")?, of("bias")?))
         };
         let work = RegionLayers::new(
             self.maps[x].channels,

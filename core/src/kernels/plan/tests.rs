@@ -8,6 +8,7 @@ use super::blocked::{Maps, Part, Shape, from_planes, to_planes};
 use super::convolution::{Convolution, Filter, Term};
 use super::*;
 use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT, REGION_COUNT};
+use crate::kernels::parameters::Parameters;
 use crate::kernels::processor::{Processor, Threads};
 use crate::network::{AttentionAnatomy, NetworkConfig, pytorch};
 
@@ -260,7 +261,7 @@ fn every_operation_of_a_slice_is_timed_and_together_they_are_all_multiply_adds()
 
 #[test]
 fn tensors_that_make_no_network_are_refused() {
-    assert!(Plan::compile(b"nothing", None).is_err());
+    assert!(Plan::compile(&Parameters::new(), None).is_err());
     let network = NetworkConfig { base: 4, levels: 2, stack: 5, attention: true }.init(&Device::flex());
     // Not folded: there are no biases.
     let error = Plan::compile(&pytorch::tensors(&network).unwrap(), None).unwrap_err();

@@ -4,7 +4,8 @@ use super::clock::Kind;
 use super::layer::ConvNorm;
 use super::memory::BatchMaps;
 use super::normalisation::{Normalisation, activate, before, before_in_place, before_relu, join};
-use super::work::{Gradients, Parameters, Statistics, Work};
+use super::work::{Gradients, Statistics, Work};
+use crate::kernels::parameters::Parameters;
 use crate::kernels::plan::convolution::Convolution;
 use crate::kernels::processor::map;
 

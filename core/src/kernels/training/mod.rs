@@ -41,8 +41,9 @@ use layer::{Biased, ConvNorm};
 use memory::{BatchMaps, Memory};
 use web_time::Instant;
 use work::Work;
-pub use work::{Gradients, Parameter, Parameters, Statistics};
+pub use work::{Gradients, Statistics};
 
+use super::parameters::Parameters;
 use super::plan::blocked::{Part, Shape, from_planes, write_planes};
 use super::plan::convolution::Convolution;
 use super::processor::{Processor, Threads, available, map};

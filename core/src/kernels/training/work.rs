@@ -8,18 +8,6 @@ use crate::kernels::plan::blocked::{Maps, Part, Shape};
 use crate::kernels::plan::convolution::Convolution;
 use crate::kernels::processor::{Processor, Threads, available, map};
 
-/// A tensor of the network.
-#[derive(Debug, Clone)]
-pub struct Parameter {
-    /// Its shape.
-    pub shape: Vec<usize>,
-    /// Its numbers.
-    pub values: Vec<f32>,
-}
-
-/// All tensors of the network, under the names of its fields.
-pub type Parameters = BTreeMap<String, Parameter>;
-
 /// Gradients, under the names of the parameters.
 pub type Gradients = BTreeMap<String, Vec<f32>>;
 

@@ -19,6 +19,7 @@ use super::uniforms::Uniforms;
 use super::volume::Volume;
 use super::weights::{LANES, pack, pack_region};
 use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT, REGION_COUNT};
+use crate::kernels::parameters::Parameters;
 use crate::kernels::plan::layout::{Flow, Layout, Operation, Place};
 use crate::kernels::plan::region::AttentionLine;
 use crate::kernels::plan::window::{Span, Windows};
@@ -103,20 +104,20 @@ pub struct Network {
 }
 
 impl Network {
-    /// A network for fields of `field` pixels a side, in which air has the intensity `air`. `bytes` is a SafeTensors file with the
-    /// folded network in PyTorch's names and layout; `line` gives scale z4 + offset in place of the attention z4 of each organ.
+    /// A network for fields of `field` pixels a side, in which air has the intensity `air`. `parameters` are the
+    /// tensors of the folded network in PyTorch's names and layout; `line` gives scale z4 + offset in place of the attention z4 of each organ.
     ///
     /// # Errors
     /// [`GpuError::Network`] for one that is not laid out as this program's are, or where a buffer would be larger than devices
     /// promise; [`GpuError::Refused`] where the driver refuses something.
     pub fn compile(
         gpu: &Gpu,
-        bytes: &[u8],
+        parameters: &Parameters,
         line: Option<AttentionLine>,
         field: usize,
         air: f32,
     ) -> Result<Self, GpuError> {
-        let layout = Layout::read(bytes, line).map_err(|e| GpuError::Network(e.to_string()))?;
+        let layout = Layout::new(parameters, line).map_err(|e| GpuError::Network(e.to_string()))?;
         Self::new(gpu, &layout, field, air)
     }
 

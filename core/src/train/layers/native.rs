@@ -11,7 +11,8 @@ use web_time::Instant;
 
 use super::TrainingDevice;
 use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT};
-use crate::kernels::training::{Features, Kind, Outputs, Parameters, Spent, TrainingPlan};
+use crate::kernels::parameters::Parameters;
+use crate::kernels::training::{Features, Kind, Outputs, Spent, TrainingPlan};
 use crate::kernels::voxels::{VoxelLosses, VoxelSums};
 use crate::kernels::wgsl::training::GpuTrainingPlan;
 use crate::kernels::wgsl::{Gpu, GpuError};

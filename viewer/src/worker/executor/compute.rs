@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use attention_anatomy::infer::{ComputeDevice, ComputeKind, DevicePreference, Engine};
-use attention_anatomy::network::weights;
+use attention_anatomy::network::{Folded, weights};
 use attention_anatomy_assets::WEIGHTS_NAME;
-use burn::tensor::Device;
 
 use super::{Executor, Step};
 use crate::worker::error::{NetworkError, OpenError, PlatformError};
@@ -21,7 +20,7 @@ pub(super) struct Weights {
 impl Weights {
     /// Checks a weights file: description, tensors, and that all numbers are numbers.
     pub(super) fn read(name: String, bytes: Vec<u8>) -> Result<Self, OpenError> {
-        let (_, info) = weights::read(&bytes, &Device::flex()).map_err(|e| OpenError::of(&name, e))?;
+        let (_, info) = Folded::read(&bytes).map_err(|e| OpenError::of(&name, e))?;
         let sha256 = weights::sha256(&bytes);
         Ok(Self { bytes: bytes.into(), ready: WeightsInfo { name, sha256, info } })
     }

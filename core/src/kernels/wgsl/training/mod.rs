@@ -49,7 +49,8 @@ use work::Work;
 use super::gpu::{Gpu, GpuError, MOST_BYTES};
 use super::weights::LANES;
 use crate::anatomy::{CLASS_COUNT, ORGAN_COUNT};
-use crate::kernels::training::{Features, Gradients, Outputs, Parameters, Statistics};
+use crate::kernels::parameters::Parameters;
+use crate::kernels::training::{Features, Gradients, Outputs, Statistics};
 use crate::kernels::voxels::VoxelSums;
 
 /// The layers with the weights of a step.

@@ -6,7 +6,8 @@ use attention_anatomy_shaders::network::Kernel;
 
 use super::memory::Room;
 use super::work::{Work, for_each};
-use crate::kernels::training::{Gradients, Parameters};
+use crate::kernels::parameters::Parameters;
+use crate::kernels::training::Gradients;
 use crate::kernels::wgsl::gpu::GpuError;
 use crate::kernels::wgsl::weights::LANES;
 

@@ -8,7 +8,8 @@ use burn::tensor::Device;
 
 use super::GpuTrainingPlan;
 use crate::infer::device::{TRAINING_TOLERANCE, training_difference};
-use crate::kernels::training::{Gradients, Outputs, Parameters, TrainingPlan};
+use crate::kernels::parameters::Parameters;
+use crate::kernels::training::{Gradients, Outputs, TrainingPlan};
 use crate::kernels::wgsl::tests::gpu;
 use crate::kernels::wgsl::{Gpu, GpuError, Tuning};
 use crate::network::NetworkConfig;
