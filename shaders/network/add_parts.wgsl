@@ -1,5 +1,4 @@
 // The parts of the sums of `convolution_tiles.wgsl`, added up in their order, so that the same slice always gives the same numbers.
-// `source0` holds [slice][part][pixel][n4].
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -9,9 +8,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     var sum = vec4<f32>();
     for (var part = 0u; part < layer.parts; part++) {
-        sum += source0[(id.y * layer.parts + part) * count + id.x];
+        sum += parts[(id.y * layer.parts + part) * count + id.x];
     }
     let n = id.x % layer.n4;
     let pixel = id.x / layer.n4;
-    result[slice_at(id.y) + place(pixel, n)] = finished(sum, id.y, pixel, n);
+    store(slice_at(id.y) + place(pixel, n), finished(sum, id.y, pixel, n));
 }

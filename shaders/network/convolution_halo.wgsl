@@ -41,11 +41,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             if three {
                 if local < 144u {
                     let row = weight_row + (local / 16u) * 4u * source.c4 + 4u * c + (local % 16u) / 4u;
-                    taps[local] = weights[row * 4u + local % 4u];
+                    taps[local] = weight(row * 4u + local % 4u);
                 }
             } else if local < 16u {
                 // A kernel of one pixel is the middle of nine.
-                taps[64u + local] = weights[(weight_row + 4u * c + local / 4u) * 4u + local % 4u];
+                taps[64u + local] = weight((weight_row + 4u * c + local / 4u) * 4u + local % 4u);
             }
             workgroupBarrier();
             let first = select(1u, 0u, three);
@@ -84,8 +84,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         if x < layer.columns && y * layer.columns < layer.pixels {
             let pixel = y * layer.columns + x;
             let to = (group.z * layer.pixels + pixel) * 4u + half;
-            result[to] = finished(low{i}, group.z, pixel, half);
-            result[to + 1u] = finished(high{i}, group.z, pixel, half + 1u);
+            store(to, finished(low{i}, group.z, pixel, half));
+            store(to + 1u, finished(high{i}, group.z, pixel, half + 1u));
         }
     }
 #end

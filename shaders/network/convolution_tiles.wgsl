@@ -56,7 +56,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             {
                 let at = local + {j*THREADS}u;
                 // Past the last group of channels the row below is read; what it is used for is not written.
-                weights_tile[at] = weights[(weight_row + at / {TN4}u) * layer.n4 + first_n + at % {TN4}u];
+                weights_tile[at] = weight((weight_row + at / {TN4}u) * layer.n4 + first_n + at % {TN4}u);
             }
 #end
             workgroupBarrier();
@@ -97,9 +97,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let pixel = first + tm + {i*ROWS}u;
         if pixel < layer.pixels {
             if layer.parts > 1u {
-                result[(group.z * layer.pixels + pixel) * layer.n4 + n] = sum{i};
+                parts[(group.z * layer.pixels + pixel) * layer.n4 + n] = sum{i};
             } else {
-                result[slice_at(slice) + place(pixel, n)] = finished(sum{i}, slice, pixel, n);
+                store(slice_at(slice) + place(pixel, n), finished(sum{i}, slice, pixel, n));
             }
         }
     }

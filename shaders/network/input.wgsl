@@ -9,7 +9,7 @@ struct Input {
 
 @group(0) @binding(0) var<uniform> input: Input;
 @group(0) @binding(1) var<storage, read> planes: array<f32>;
-@group(0) @binding(2) var<storage, read_write> result: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> result: array<Stored>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -23,6 +23,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
                 value[k] = planes[(id.y * input.channels + 4u * c + k) * input.pixels + id.x];
             }
         }
-        result[(id.y * input.pixels + id.x) * input.c4 + c] = value;
+        result[(id.y * input.pixels + id.x) * input.c4 + c] = narrowed(value);
     }
 }

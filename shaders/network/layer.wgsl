@@ -54,20 +54,30 @@ const SAME = 8u;
 
 @group(0) @binding(0) var<uniform> layer: Layer;
 // Rows of n4: [source][tap][channel], some of zeros, and the bias.
-@group(0) @binding(1) var<storage, read> weights: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> weights: array<Stored>;
 // Maps are [row][column][c4], of a part of the field; behind them lie those of a field of air.
-@group(0) @binding(2) var<storage, read> source0: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> source1: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> source2: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read> residual: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read_write> result: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> source0: array<Stored>;
+@group(0) @binding(3) var<storage, read> source1: array<Stored>;
+@group(0) @binding(4) var<storage, read> source2: array<Stored>;
+@group(0) @binding(5) var<storage, read> residual: array<Stored>;
+@group(0) @binding(6) var<storage, read_write> result: array<Stored>;
+// Of sums that are split [slice][part][pixel][n4].
+@group(0) @binding(7) var<storage, read_write> parts: array<vec4<f32>>;
+
+fn weight(at: u32) -> vec4<f32> {
+    return vec4<f32>(weights[at]);
+}
 
 fn load(which: u32, at: u32) -> vec4<f32> {
     switch which {
-        case 0u: { return source0[at]; }
-        case 1u: { return source1[at]; }
-        default: { return source2[at]; }
+        case 0u: { return vec4<f32>(source0[at]); }
+        case 1u: { return vec4<f32>(source1[at]); }
+        default: { return vec4<f32>(source2[at]); }
     }
+}
+
+fn store(at: u32, value: vec4<f32>) {
+    result[at] = narrowed(value);
 }
 
 // Where the channels of a pixel of the field begin in a source, which may lie around what was computed: there stands what air gives,
@@ -102,13 +112,13 @@ fn place(pixel: u32, n: u32) -> u32 {
 
 // Bias, residual and ReLU.
 fn finished(sum: vec4<f32>, slice: u32, pixel: u32, n: u32) -> vec4<f32> {
-    var value = sum + weights[layer.bias_row * layer.n4 + n];
+    var value = sum + weight(layer.bias_row * layer.n4 + n);
     if (layer.flags & SAME) != 0u {
-        value += residual[slice_at(slice) + place(pixel, n)];
+        value += vec4<f32>(residual[slice_at(slice) + place(pixel, n)]);
     } else if (layer.flags & RESIDUAL) != 0u {
         let y = i32(layer.y + pixel / layer.columns);
         let x = i32(layer.x + pixel % layer.columns);
-        value += residual[u32(max(channels_at(layer.source[3], y, x), 0)) + n];
+        value += vec4<f32>(residual[u32(max(channels_at(layer.source[3], y, x), 0)) + n]);
     }
     if (layer.flags & RELU) != 0u {
         // Not `max`, which may make a number of what is none.

@@ -37,7 +37,7 @@ const LAST = 2u;
 @group(0) @binding(0) var<uniform> area: Area;
 // [channel][9], and the bias.
 @group(0) @binding(1) var<storage, read> weights: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> maps: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> maps: array<Stored>;
 // What each class is weighed with.
 @group(0) @binding(3) var<storage, read> class_weights: array<vec4<f32>>;
 // [row][column][9]; words, because two of them are no numbers.
@@ -76,7 +76,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         var z{n} = weights[bias + {n}u];
 #end
         for (var c = 0u; c < area.c4; c++) {
-            let value = maps[pixel * area.c4 + c];
+            let value = vec4<f32>(maps[pixel * area.c4 + c]);
             let row = c * 36u;
 #for n 0 9
             z{n} = fma(vec4<f32>(value.x), weights[row + {n}u], z{n});

@@ -25,7 +25,7 @@ const MOST = 256u;
 // Of each layer [output][input] and the bias; then of each organ scale and offset of its attention.
 @group(0) @binding(1) var<storage, read> weights: array<f32>;
 // [row][column][channel], channels filled up to a multiple of four.
-@group(0) @binding(2) var<storage, read> maps: array<f32>;
+@group(0) @binding(2) var<storage, read> maps: array<Number>;
 // Region probabilities, from 8 on attention, from 64 on the weights of the classes.
 @group(0) @binding(3) var<storage, read_write> answer: array<f32>;
 
@@ -53,7 +53,7 @@ fn main(@builtin(local_invocation_index) local: u32) {
             if box_y < region.height && box_x < region.width {
                 at = (box_y * region.width + box_x) * pitch;
             }
-            sum += maps[at + channel];
+            sum += f32(maps[at + channel]);
         }
     }
     parts[local] = sum;

@@ -29,7 +29,7 @@ const AIR = -1000.0;
 @group(0) @binding(2) var<storage, read> told: array<u32>;
 // HU and intensity, HU rising.
 @group(0) @binding(3) var<storage, read> curve: array<vec2<f32>>;
-@group(0) @binding(4) var<storage, read_write> result: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> result: array<Stored>;
 
 fn intensity(hu: f32) -> f32 {
     var before = curve[0];
@@ -72,6 +72,6 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
                 value[k] = intensity(hu);
             }
         }
-        result[id.x * stack.c4 + c] = value;
+        result[id.x * stack.c4 + c] = narrowed(value);
     }
 }

@@ -2,10 +2,51 @@
 
 use crate::template::expand;
 
+const STORED_F32: &str = include_str!("../network/stored_f32.wgsl");
+const STORED_F16: &str = include_str!("../network/stored_f16.wgsl");
 const LAYER: &str = include_str!("../network/layer.wgsl");
 const RESAMPLE: &str = include_str!("../network/resample.wgsl");
 const ORDER: &str = include_str!("../training/order.wgsl");
 const LOSSES: &str = include_str!("../training/losses.wgsl");
+
+/// How weights and maps lie in memory. Whatever is added up is f32, and so are parts of sums and all that follows the last maps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stored {
+    /// 32 bits, on every device.
+    #[default]
+    F32,
+    /// 16 bits, where a device has `shader-f16`.
+    F16,
+}
+
+impl Stored {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::F32, Self::F16];
+
+    /// Bytes of a number.
+    pub const fn bytes(self) -> u64 {
+        match self {
+            Self::F32 => 4,
+            Self::F16 => 2,
+        }
+    }
+
+    /// For people.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+        }
+    }
+
+    /// What stands before kernels that read or write maps or weights.
+    fn head(self) -> &'static str {
+        match self {
+            Self::F32 => STORED_F32,
+            Self::F16 => STORED_F16,
+        }
+    }
+}
 
 /// What a workgroup of `convolution_tiles.wgsl` makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -186,13 +227,15 @@ impl Kernel {
         }
     }
 
-    /// Its WGSL; the entry point is `main`.
-    pub fn source(self) -> String {
+    /// Its WGSL for weights and maps that are `stored` so, which only kernels of inference can tell; the entry point is `main`.
+    pub fn source(self, stored: Stored) -> String {
+        let layer = |body: &str, constants: &[(&str, u32)]| expand(&[stored.head(), LAYER, body].concat(), constants);
+        let maps = |body: &str| expand(&[stored.head(), body].concat(), &[]);
         match self {
             Self::ResampleDown => resample(include_str!("../network/resample_down.wgsl")),
             Self::ResampleAcross => resample(include_str!("../network/resample_across.wgsl")),
-            Self::Stack => expand(include_str!("../network/stack.wgsl"), &[]),
-            Self::Input => expand(include_str!("../network/input.wgsl"), &[]),
+            Self::Stack => maps(include_str!("../network/stack.wgsl")),
+            Self::Input => maps(include_str!("../network/input.wgsl")),
             Self::ConvolutionTiles(tiles) => {
                 let (threads, groups) = (tiles.threads(), tiles.outputs / 4);
                 let constants = [
@@ -206,13 +249,12 @@ impl Kernel {
                     ("WEIGHT_LOADS", 16 * groups / threads),
                     ("ROWS", tiles.pixels / 8),
                 ];
-                let [head, body] = [LAYER, include_str!("../network/convolution_tiles.wgsl")];
-                expand(&[head, body].concat(), &constants)
+                layer(include_str!("../network/convolution_tiles.wgsl"), &constants)
             }
-            Self::ConvolutionHalo => expand(&[LAYER, include_str!("../network/convolution_halo.wgsl")].concat(), &[]),
-            Self::AddParts => expand(&[LAYER, include_str!("../network/add_parts.wgsl")].concat(), &[]),
-            Self::Region => expand(include_str!("../network/region.wgsl"), &[]),
-            Self::Probabilities => expand(include_str!("../network/probabilities.wgsl"), &[]),
+            Self::ConvolutionHalo => layer(include_str!("../network/convolution_halo.wgsl"), &[]),
+            Self::AddParts => layer(include_str!("../network/add_parts.wgsl"), &[]),
+            Self::Region => maps(include_str!("../network/region.wgsl")),
+            Self::Probabilities => maps(include_str!("../network/probabilities.wgsl")),
             Self::Labels => expand(include_str!("../network/labels.wgsl"), &[]),
             Self::Removed => expand(include_str!("../network/removed.wgsl"), &[]),
             Self::Planes => expand(include_str!("../training/planes.wgsl"), &[]),

@@ -5,15 +5,19 @@ use naga::proc::BoundsCheckPolicies;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{Module, TypeInner};
 
-use super::network::Kernel;
+use super::network::{Kernel, Stored};
 use super::*;
 
 const ALL: [(&str, &str); 1] = [("slice", SLICE)];
 
 fn valid(name: &str, source: &str) -> (Module, ModuleInfo) {
+    valid_with(Capabilities::empty(), name, source)
+}
+
+fn valid_with(capabilities: Capabilities, name: &str, source: &str) -> (Module, ModuleInfo) {
     let module = naga::front::wgsl::parse_str(source)
         .unwrap_or_else(|error| panic!("{name}.wgsl: {}", error.emit_to_string(source)));
-    let info = Validator::new(ValidationFlags::all(), Capabilities::empty())
+    let info = Validator::new(ValidationFlags::all(), capabilities)
         .validate(&module)
         .unwrap_or_else(|error| panic!("{name}.wgsl: {}", error.emit_to_string(source)));
     (module, info)
@@ -97,9 +101,16 @@ const MOST_STORAGE_BUFFERS: usize = 8;
 
 #[test]
 fn every_kernel_of_the_network_translates_to_vulkan_metal_and_direct_x_within_the_default_limits() {
-    for kernel in Kernel::inference().into_iter().chain(Kernel::training()) {
-        let (name, source) = (kernel.name(), kernel.source());
-        let (module, info) = valid(&name, &source);
+    let both = |kernel: Kernel| Stored::ALL.map(|stored| (kernel, stored));
+    let training = Kernel::training().into_iter().map(|kernel| (kernel, Stored::F32));
+    for (kernel, stored) in Kernel::inference().into_iter().flat_map(both).chain(training) {
+        let (name, source) = (format!("{} ({})", kernel.name(), stored.name()), kernel.source(stored));
+        // The one feature that is ever asked for, and Direct3D's version that has it.
+        let (capabilities, shader_model) = match stored {
+            Stored::F32 => (Capabilities::empty(), hlsl::Options::default().shader_model),
+            Stored::F16 => (Capabilities::SHADER_FLOAT16, hlsl::ShaderModel::V6_2),
+        };
+        let (module, info) = valid_with(capabilities, &name, &source);
         let words = spv::write_vec(&module, &info, &spv::Options::default(), None).unwrap();
         assert_eq!(words[0], 0x0723_0203, "{name}");
 
@@ -108,7 +119,7 @@ fn every_kernel_of_the_network_translates_to_vulkan_metal_and_direct_x_within_th
         let (_, translated) = msl::write_string(&module, &info, &options, &Default::default()).unwrap();
         assert!(translated.entry_point_names.iter().all(Result::is_ok), "{name}: {:?}", translated.entry_point_names);
 
-        let (mut text, options) = (String::new(), hlsl::Options::default());
+        let (mut text, options) = (String::new(), hlsl::Options { shader_model, ..Default::default() });
         let pipeline = hlsl::PipelineOptions::default();
         let translated = hlsl::Writer::new(&mut text, &options, &pipeline).write(&module, &info, None).unwrap();
         assert!(translated.entry_point_names.iter().all(Result::is_ok), "{name}: {:?}", translated.entry_point_names);

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use attention_anatomy::anatomy::Organ;
 use attention_anatomy::formats::{self, nifti};
 use attention_anatomy::infer::{ComputeDevice, ComputeKind, DevicePreference, device};
-use attention_anatomy::kernels::wgsl::Gpu;
+use attention_anatomy::kernels::wgsl::{Gpu, Stored};
 use egui::{Event, Key, Modifiers, PointerButton, Pos2, vec2};
 use egui_kittest::{Harness, SnapshotOptions, kittest::Queryable};
 use whole_program_tests::{not_run, wait};
@@ -201,7 +201,7 @@ struct RealDevice {
 impl RealDevice {
     fn new() -> Option<Self> {
         let adapter = attention_anatomy::testing::separate_gpu()?.adapter;
-        let gpu = pollster::block_on(Gpu::open(&adapter, "doomed GPU")).unwrap();
+        let gpu = pollster::block_on(Gpu::open(&adapter, "doomed GPU", Stored::F32)).unwrap();
         Some(Self { files: samples::platform(), gpu, opened: Arc::default() })
     }
 }

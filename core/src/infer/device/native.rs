@@ -8,7 +8,7 @@ use super::{
     ComputeDevice, ComputeKind, DeviceError, DevicePreference, KNOWN_ANSWER_TOLERANCE, TRAINING_TOLERANCE, cpu,
     kernels_difference, known_answer_difference, training_difference,
 };
-use crate::kernels::wgsl::Gpu;
+use crate::kernels::wgsl::{Gpu, Stored};
 
 /// A graphics adapter of this machine.
 #[derive(Clone, Debug, Serialize)]
@@ -171,7 +171,7 @@ fn open_adapter(adapter: &Adapter) -> Result<ComputeDevice, DeviceError> {
     let name = format!("{} ({})", adapter.name, adapter.api);
     let open_error = |reason: String| DeviceError::Open { name: name.clone(), reason };
     // The driver may panic, too.
-    let open = std::panic::AssertUnwindSafe(|| pollster::block_on(Gpu::open(&adapter.handle, &name)));
+    let open = std::panic::AssertUnwindSafe(|| pollster::block_on(Gpu::open(&adapter.handle, &name, Stored::F32)));
     let opened = std::panic::catch_unwind(open);
     let gpu = opened.map_err(|_| open_error("the driver crashed".into()))?.map_err(|e| open_error(e.to_string()))?;
     let checked = std::panic::AssertUnwindSafe(|| pollster::block_on(kernels_difference(&gpu)));

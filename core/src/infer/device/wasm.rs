@@ -5,7 +5,7 @@ use burn::tensor::Device;
 use super::{
     ComputeDevice, ComputeKind, DeviceError, DevicePreference, KNOWN_ANSWER_TOLERANCE, cpu, kernels_difference,
 };
-use crate::kernels::wgsl::Gpu;
+use crate::kernels::wgsl::{Gpu, Stored};
 
 impl ComputeDevice {
     /// Opens the device that `preference` asks for.
@@ -60,7 +60,7 @@ async fn open_gpu(software: bool) -> Result<ComputeDevice, DeviceError> {
     }
     // Browsers keep the name of the GPU to themselves, as a rule.
     let name = if info.name.is_empty() { "GPU (WebGPU)".into() } else { format!("{} (WebGPU)", info.name) };
-    let gpu = Gpu::open(&adapter, &name).await;
+    let gpu = Gpu::open(&adapter, &name, Stored::F32).await;
     let gpu = gpu.map_err(|e| DeviceError::Open { name: name.clone(), reason: e.to_string() })?;
     let difference = kernels_difference(&gpu).await;
     if let Some(refused) = gpu.refused() {

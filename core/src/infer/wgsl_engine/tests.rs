@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use attention_anatomy_shaders::network::Kernel;
+use attention_anatomy_shaders::network::{Kernel, Stored};
 use burn::tensor::Device;
 
 use super::*;
@@ -20,14 +20,14 @@ const WEIGHTS: &[u8] = include_bytes!("../../../../models/light.safetensors");
 const SAMPLE: &[u8] = include_bytes!("../../../../models/sample/neck-chest.nii.gz");
 
 /// A device of the first adapter, if there is one.
-fn gpu(source: fn(Kernel) -> String) -> Option<Gpu> {
+fn gpu(source: fn(Kernel, Stored) -> String) -> Option<Gpu> {
     let (_, found) = enumerate();
     let Some(adapter) = found.first() else {
         whole_program_tests::not_run("there is no graphics adapter, not even one in software");
         return None;
     };
     let tuning = Tuning::of(&adapter.get_info());
-    Some(pollster::block_on(Gpu::open_with(adapter, "gpu", tuning, source)).unwrap())
+    Some(pollster::block_on(Gpu::open_with(adapter, "gpu", tuning, Stored::F32, source)).unwrap())
 }
 
 /// The same network on both engines, the attention of one organ in units.
@@ -332,7 +332,8 @@ fn labelled(engine: &mut WgslEngine, slices: &Arc<ModelSlices>, waits: bool) -> 
 /// Kernels and submissions of a kind of device that there need not be.
 fn as_if(tuning: Tuning) -> Option<Gpu> {
     let (_, found) = enumerate();
-    let opened = found.first().map(|a| pollster::block_on(Gpu::open_with(a, "gpu", tuning, Kernel::source)).unwrap());
+    let open = |a| pollster::block_on(Gpu::open_with(a, "gpu", tuning, Stored::F32, Kernel::source)).unwrap();
+    let opened = found.first().map(open);
     if opened.is_none() {
         whole_program_tests::not_run("there is no graphics adapter, not even one in software");
     }
@@ -437,8 +438,8 @@ fn a_device_that_is_destroyed_is_an_error_and_no_wait_for_ever() {
 
 #[test]
 fn the_check_at_the_start_sees_every_kernel_that_is_broken() {
-    let sources: [fn(Kernel) -> String; 10] = [
-        |kernel| {
+    let sources: [fn(Kernel, Stored) -> String; 10] = [
+        |kernel, _| {
             broken(
                 kernel,
                 |k| matches!(k, Kernel::ConvolutionTiles(_)),
@@ -446,16 +447,16 @@ fn the_check_at_the_start_sees_every_kernel_that_is_broken() {
                 "dx = 1 - i32(tap % 3u);",
             )
         },
-        |kernel| broken(kernel, |k| k == Kernel::ConvolutionHalo, "at < HALO_PIXELS", "at < 600u"),
-        |kernel| {
+        |kernel, _| broken(kernel, |k| k == Kernel::ConvolutionHalo, "at < HALO_PIXELS", "at < 600u"),
+        |kernel, _| {
             broken(kernel, |k| k == Kernel::Region, "answer[65u + local] = attention", "answer[65u + local] = 0.5")
         },
-        |kernel| broken(kernel, |k| k == Kernel::Probabilities, "fma(vec4<f32>(value.w)", "fma(vec4<f32>(value.x)"),
-        |kernel| broken(kernel, |k| k == Kernel::ResampleDown, "f32(bitcast<i32>(word) >> 16u)", "f32(word >> 16u)"),
-        |kernel| {
+        |kernel, _| broken(kernel, |k| k == Kernel::Probabilities, "fma(vec4<f32>(value.w)", "fma(vec4<f32>(value.x)"),
+        |kernel, _| broken(kernel, |k| k == Kernel::ResampleDown, "f32(bitcast<i32>(word) >> 16u)", "f32(word >> 16u)"),
+        |kernel, _| {
             broken(kernel, |k| k == Kernel::ResampleAcross, "let first = weights[id.x];", "let first = 3u * id.x / 2u;")
         },
-        |kernel| {
+        |kernel, _| {
             broken(
                 kernel,
                 |k| k == Kernel::Stack,
@@ -463,8 +464,8 @@ fn the_check_at_the_start_sees_every_kernel_that_is_broken() {
                 "told[stack.parts + channel] + 2u;",
             )
         },
-        |kernel| broken(kernel, |k| k == Kernel::Labels, "if value > best {", "if value > best + 0.02 {"),
-        |kernel| broken(kernel, |k| k == Kernel::Labels, "&found[64u + label], 1u", "&found[64u + label], 2u"),
+        |kernel, _| broken(kernel, |k| k == Kernel::Labels, "if value > best {", "if value > best + 0.02 {"),
+        |kernel, _| broken(kernel, |k| k == Kernel::Labels, "&found[64u + label], 1u", "&found[64u + label], 2u"),
         Kernel::source,
     ];
     for (n, source) in sources.into_iter().enumerate() {
@@ -475,7 +476,7 @@ fn the_check_at_the_start_sees_every_kernel_that_is_broken() {
 }
 
 fn broken(kernel: Kernel, which: fn(Kernel) -> bool, old: &str, new: &str) -> String {
-    let source = kernel.source();
+    let source = kernel.source(Stored::F32);
     if !which(kernel) {
         return source;
     }

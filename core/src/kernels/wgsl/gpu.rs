@@ -3,9 +3,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use attention_anatomy_shaders::network::Kernel;
+use attention_anatomy_shaders::network::{Kernel, Stored};
+use half::f16;
 
-use super::pipelines::Pipelines;
+use super::pipelines::{Pipelines, Sources};
 use super::tuning::Tuning;
 
 /// WebGPU's default: what a buffer may have that is bound.
@@ -79,6 +80,7 @@ pub struct Gpu {
     pub(super) queue: wgpu::Queue,
     name: String,
     tuning: Tuning,
+    stored: Stored,
     state: Arc<State>,
     /// Compiled once for all networks.
     pub(super) pipelines: Arc<Pipelines>,
@@ -86,16 +88,17 @@ pub struct Gpu {
     #[cfg(not(target_family = "wasm"))]
     training: Arc<std::sync::OnceLock<Arc<Pipelines>>>,
     #[cfg(not(target_family = "wasm"))]
-    source: fn(Kernel) -> String,
+    source: Sources,
 }
 
 impl Gpu {
-    /// A device of `adapter`, of which nothing but WebGPU's default limits is asked, and the kernels compiled.
+    /// A device of `adapter` whose weights and maps are `stored` so, and the kernels compiled. Nothing is asked of it but WebGPU's default
+    /// limits, and `shader-f16` for f16.
     ///
     /// # Errors
     /// [`GpuError::NoDevice`]; [`GpuError::Refused`] where the driver refuses a kernel.
-    pub async fn open(adapter: &wgpu::Adapter, name: &str) -> Result<Self, GpuError> {
-        Self::open_with(adapter, name, Tuning::of(&adapter.get_info()), Kernel::source).await
+    pub async fn open(adapter: &wgpu::Adapter, name: &str, stored: Stored) -> Result<Self, GpuError> {
+        Self::open_with(adapter, name, Tuning::of(&adapter.get_info()), stored, Kernel::source).await
     }
 
     /// [`Gpu::open`] as on another kind of device, or with other kernels: for tests, which have one kind, and break one.
@@ -106,9 +109,14 @@ impl Gpu {
         adapter: &wgpu::Adapter,
         name: &str,
         tuning: Tuning,
-        source: fn(Kernel) -> String,
+        stored: Stored,
+        source: fn(Kernel, Stored) -> String,
     ) -> Result<Self, GpuError> {
-        let asked = wgpu::DeviceDescriptor { label: Some("network"), ..Default::default() };
+        let required_features = match stored {
+            Stored::F32 => wgpu::Features::empty(),
+            Stored::F16 => wgpu::Features::SHADER_F16,
+        };
+        let asked = wgpu::DeviceDescriptor { label: Some("network"), required_features, ..Default::default() };
         let opened = adapter.request_device(&asked).await;
         let (device, queue) = opened.map_err(|e| GpuError::NoDevice { name: name.into(), reason: e.to_string() })?;
         let state = Arc::new(State::default());
@@ -119,12 +127,13 @@ impl Gpu {
             let mut first = refused.refused.lock().unwrap_or_else(PoisonError::into_inner);
             first.get_or_insert_with(|| error.to_string());
         }));
-        let pipelines = Arc::new(Pipelines::new(&device, &tuning.kernels(), source));
+        let pipelines = Arc::new(Pipelines::new(&device, &tuning.kernels(), stored, source));
         let gpu = Self {
             device,
             queue,
             name: name.into(),
             tuning,
+            stored,
             state,
             pipelines,
             #[cfg(not(target_family = "wasm"))]
@@ -145,15 +154,26 @@ impl Gpu {
         self.tuning
     }
 
+    /// How weights and maps of a network lie in its memory.
+    pub fn stored(&self) -> Stored {
+        self.stored
+    }
+
     /// The same device, the same kernels, chosen as if it had another number of cores.
     pub fn with_tuning(&self, tuning: Tuning) -> Self {
         Self { tuning, ..self.clone() }
     }
 
-    /// All kernels of a training.
+    /// All kernels of a training, whose weights and maps are f32 whatever those of inference are.
     #[cfg(not(target_family = "wasm"))]
     pub(super) fn training_pipelines(&self) -> Arc<Pipelines> {
-        let compile = || Arc::new(self.pipelines.and(&self.device, &Kernel::training(), self.source));
+        let compile = || {
+            let of_inference = match self.stored {
+                Stored::F32 => Pipelines::clone(&self.pipelines),
+                Stored::F16 => Pipelines::new(&self.device, &self.tuning.kernels(), Stored::F32, self.source),
+            };
+            Arc::new(of_inference.and(&self.device, &Kernel::training(), Stored::F32, self.source))
+        };
         self.training.get_or_init(compile).clone()
     }
 
@@ -188,6 +208,22 @@ impl Gpu {
     pub(super) fn storage(&self, label: &str, bytes: u64) -> wgpu::Buffer {
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
         self.buffer(label, bytes, usage)
+    }
+
+    /// A storage buffer with numbers in it, whole vectors, as weights and maps are stored.
+    pub(super) fn upload_stored(&self, label: &str, values: &[f32]) -> wgpu::Buffer {
+        match self.stored {
+            Stored::F32 => self.upload(label, values),
+            Stored::F16 => {
+                // As the kernels do it: what is larger becomes the largest.
+                let [least, most] = [f16::MIN, f16::MAX].map(f32::from);
+                let bits: Vec<u16> =
+                    values.iter().map(|value| f16::from_f32(value.clamp(least, most)).to_bits()).collect();
+                let buffer = self.storage(label, size_of_val(&bits[..]) as u64);
+                self.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(&bits));
+                buffer
+            }
+        }
     }
 
     /// A storage buffer with numbers in it.

@@ -49,3 +49,5 @@ pub use outcome::ClassWeights;
 pub use readback::{Answer, Labelled, Readback};
 pub use tuning::Tuning;
 pub use volume::{Room, Volume};
+
+pub use attention_anatomy_shaders::network::Stored;

@@ -64,7 +64,7 @@ pub enum Shown<'a> {
 pub struct Slot {
     pub(super) maps: Buffer,
     pub(super) answer: Buffer,
-    last: [BindGroup; 2],
+    last: BindGroup,
     region: Option<BindGroup>,
     /// Tells slots apart.
     pub(super) number: usize,
@@ -95,6 +95,8 @@ pub struct Network {
     pub(super) planes: Buffer,
     scratch: Buffer,
     field: usize,
+    /// Bytes of four numbers of a map.
+    vector: u64,
     /// Of each map what is computed of it.
     pub(super) windows: Vec<Window>,
     air: f32,
@@ -122,7 +124,8 @@ impl Network {
     }
 
     fn new(gpu: &Gpu, layout: &Layout, field: usize, air: f32) -> Result<Self, GpuError> {
-        let airs = Airs::of(layout, field);
+        let vector = LANES as u64 * gpu.stored().bytes();
+        let airs = Airs::of(layout, field, vector);
         let tile_bytes = u64::from(Tiles::SQUARE.pixels * Tiles::SQUARE.outputs) * 4;
         let scratch_bytes = LEAST_SCRATCH.max(u64::from(gpu.tuning().busy()) * tile_bytes);
         if let Some(bytes) = airs.bytes.iter().copied().find(|&bytes| bytes > MOST_BYTES) {
@@ -144,7 +147,7 @@ impl Network {
             let work = match &step.work {
                 Operation::Sum(sum) => {
                     let packed = pack(sum);
-                    bytes += size_of_val(&packed.values[..]) as u64;
+                    bytes += packed.values.len() as u64 * gpu.stored().bytes();
                     build.sum(step, sum, packed, &airs, n == last)
                 }
                 Operation::Region(region) => Work::Region {
@@ -184,6 +187,7 @@ impl Network {
             planes,
             scratch,
             field,
+            vector,
             windows: Vec::new(),
             air,
             air_is_known: false,
@@ -220,7 +224,7 @@ impl Network {
             _ => None,
         });
         let c4 = last.map_or(1, |(step, ..)| self.places[step.output].channels.div_ceil(LANES));
-        let size = (self.field * self.field * c4 * LANES * size_of::<f32>()) as u64;
+        let size = (self.field * self.field * c4) as u64 * self.vector;
         let maps = self.gpu.storage("last maps", size);
         // Until a region branch says more, all classes weigh the same.
         let mut blank = [0.0; ANSWER_LEN];
@@ -235,9 +239,9 @@ impl Network {
         };
         let last = match last {
             Some((step, weights, sources)) => {
-                build.passes(weights, sources, step.residual.as_ref().map(|residual| residual.place), &maps)
+                build.bind(weights, sources, step.residual.as_ref().map(|residual| residual.place), &maps)
             }
-            None => build.passes(&maps, &[], None, &answer),
+            None => build.bind(&maps, &[], None, &answer),
         };
         let region = self.steps.iter().find_map(|step| match &step.work {
             Work::Region { weights, .. } => {
@@ -323,14 +327,20 @@ impl Network {
             self.pipelines.encode(&mut encoder, &self.dispatches[from..until]);
             from = until;
             if let Some(at) = air {
-                let bytes = vectors(self.places[place], self.field) * 16;
+                let bytes = vectors(self.places[place], self.field) * self.vector;
                 // Within one buffer a copy needs another one between: the scratch of split sums, or several times it.
                 let step = self.scratch.size().min(bytes);
                 let mut done = 0;
                 while done < bytes {
                     let count = step.min(bytes - done);
                     encoder.copy_buffer_to_buffer(&self.buffers[place], done, &self.scratch, 0, count);
-                    encoder.copy_buffer_to_buffer(&self.scratch, 0, &self.buffers[place], at * 16 + done, count);
+                    encoder.copy_buffer_to_buffer(
+                        &self.scratch,
+                        0,
+                        &self.buffers[place],
+                        at * self.vector + done,
+                        count,
+                    );
                     done += count;
                 }
             }
@@ -387,7 +397,7 @@ impl Network {
                 let Some(bound) = slot.region.clone() else { return };
                 self.dispatches.push(Dispatch { kernel: Kernel::Region, bound, uniform, groups: [1, 1, 1] });
             }
-            Work::Sum { packed, sources, relu, transposed, bound, parts, .. } => {
+            Work::Sum { packed, sources, relu, transposed, bound, .. } => {
                 let PackedShape { n4, out_c4, chunks, bias_row } = *packed;
                 // Sums are counted on the output's grid, of a transposed convolution on the input's.
                 let corners = if *transposed { 2 } else { 1 };
@@ -421,18 +431,17 @@ impl Network {
                     to.copy_from_slice(&self.source_words(source));
                 }
                 let uniform = self.uniforms.push(&words.map(|n| n as u32));
-                let [whole, second] = bound.as_ref().unwrap_or(&slot.last).clone();
+                let bound = bound.as_ref().unwrap_or(&slot.last).clone();
                 let groups = match kernel {
                     Kernel::ConvolutionTiles(tiles) => {
                         [(pixels as u32).div_ceil(tiles.pixels), ((n4 * LANES) as u32).div_ceil(tiles.outputs), count]
                     }
                     _ => [(grid[0] as u32).div_ceil(32), (grid[1] as u32).div_ceil(16), 1],
                 };
-                let first = if count > 1 { parts.clone() } else { whole };
-                self.dispatches.push(Dispatch { kernel, bound: first, uniform, groups });
+                self.dispatches.push(Dispatch { kernel, bound: bound.clone(), uniform, groups });
                 if count > 1 {
                     let groups = [((pixels * n4) as u32).div_ceil(64), 1, 1];
-                    self.dispatches.push(Dispatch { kernel: Kernel::AddParts, bound: second, uniform, groups });
+                    self.dispatches.push(Dispatch { kernel: Kernel::AddParts, bound, uniform, groups });
                 }
             }
         }

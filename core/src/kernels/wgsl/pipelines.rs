@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use attention_anatomy_shaders::network::Kernel;
+use attention_anatomy_shaders::network::{Kernel, Stored};
 use wgpu::{BindGroup, BindGroupLayout, BindingType, Buffer, BufferBindingType, ComputePipeline, Device};
 
 /// Distance of two dispatches' numbers: WebGPU's default for dynamic offsets, and more than any of them takes.
@@ -25,7 +25,7 @@ impl<'a> From<&'a Buffer> for Bound<'a> {
 /// Buffers that a kernel reads and writes, beside its uniform.
 fn bindings(kernel: Kernel) -> [u32; 2] {
     match kernel {
-        Kernel::ConvolutionTiles(_) | Kernel::ConvolutionHalo | Kernel::AddParts => [5, 1],
+        Kernel::ConvolutionTiles(_) | Kernel::ConvolutionHalo | Kernel::AddParts => [5, 2],
         Kernel::Input => [1, 1],
         Kernel::Stack => [3, 1],
         Kernel::ResampleDown | Kernel::ResampleAcross | Kernel::Region => [2, 1],
@@ -43,6 +43,9 @@ fn bindings(kernel: Kernel) -> [u32; 2] {
         Kernel::LossGradients => [4, 2],
     }
 }
+
+/// What gives the WGSL of kernels: [`Kernel::source`], or something else in a test.
+pub(super) type Sources = fn(Kernel, Stored) -> String;
 
 /// A dispatch of a submission.
 #[derive(Debug)]
@@ -63,17 +66,20 @@ pub(super) struct Pipelines {
 
 impl Pipelines {
     /// Compiles `kernels`. A browser does it while the page goes on; elsewhere each gets a thread.
-    pub fn new(device: &Device, kernels: &[Kernel], source: fn(Kernel) -> String) -> Self {
-        Self { layouts: BTreeMap::new(), pipelines: BTreeMap::new() }.and(device, kernels, source)
+    pub fn new(device: &Device, kernels: &[Kernel], stored: Stored, source: Sources) -> Self {
+        Self { layouts: BTreeMap::new(), pipelines: BTreeMap::new() }.and(device, kernels, stored, source)
     }
 
     /// The same, and more.
-    pub fn and(&self, device: &Device, kernels: &[Kernel], source: fn(Kernel) -> String) -> Self {
+    pub fn and(&self, device: &Device, kernels: &[Kernel], stored: Stored, source: Sources) -> Self {
         let Self { mut layouts, mut pipelines } = self.clone();
         for &kernel in kernels {
             layouts.entry(bindings(kernel)).or_insert_with(|| layout(device, bindings(kernel)));
         }
-        let compile = |kernel: Kernel| (kernel, pipeline(device, kernel, &layouts[&bindings(kernel)], &source(kernel)));
+        let compile = |kernel: Kernel| {
+            let layout = &layouts[&bindings(kernel)];
+            (kernel, pipeline(device, kernel, layout, &source(kernel, stored)))
+        };
         pipelines.extend(crate::kernels::processor::map(kernels.to_vec(), compile));
         Self { layouts, pipelines }
     }

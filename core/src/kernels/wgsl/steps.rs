@@ -30,10 +30,8 @@ pub(super) enum Work {
         sources: Vec<Source>,
         relu: bool,
         transposed: bool,
-        /// As one pass, and as two; `None` where the result is a slot's.
-        bound: Option<[BindGroup; 2]>,
-        /// The first of the two passes.
-        parts: BindGroup,
+        /// `None` where the result is a slot's.
+        bound: Option<BindGroup>,
     },
     Region {
         weights: Buffer,
@@ -92,8 +90,9 @@ pub(super) struct Airs {
 }
 
 impl Airs {
-    pub fn of(layout: &Layout, field: usize) -> Self {
-        let mut bytes: Vec<u64> = layout.places.iter().map(|&place| vectors(place, field) * 16).collect();
+    /// For vectors of so many bytes.
+    pub fn of(layout: &Layout, field: usize, vector: u64) -> Self {
+        let mut bytes: Vec<u64> = layout.places.iter().map(|&place| vectors(place, field) * vector).collect();
         let mut at = vec![None; layout.maps.len()];
         let read = |map: usize| {
             let flows = layout.steps.iter().map(|step| &step.flow);
@@ -102,8 +101,8 @@ impl Airs {
         let written = layout.steps.iter().map(|step| (step.flow.output, step.output));
         for (map, place) in std::iter::once((layout.ends[0], layout.input)).chain(written) {
             if at[map].is_none() && read(map) {
-                at[map] = Some(bytes[place] / 16);
-                bytes[place] += vectors(layout.maps[map], field) * 16;
+                at[map] = Some(bytes[place] / vector);
+                bytes[place] += vectors(layout.maps[map], field) * vector;
             }
         }
         Self { bytes, at }
@@ -122,7 +121,7 @@ pub(super) struct Build<'a> {
 impl Build<'_> {
     pub fn sum(&self, step: &Step<Operation>, sum: &Sum, packed: Packed, airs: &Airs, last: bool) -> Work {
         let Packed { values, n4, out_c4, chunks, bias_row } = packed;
-        let weights = self.gpu.upload("weights", &values);
+        let weights = self.gpu.upload_stored("weights", &values);
         let source = |taps: &Taps| Source {
             place: step.inputs[taps.input],
             map: step.flow.inputs[taps.input],
@@ -131,26 +130,16 @@ impl Build<'_> {
             air: airs.at[step.flow.inputs[taps.input]].unwrap_or(0),
         };
         let sources: Vec<Source> = sum.taps.iter().map(source).collect();
-        let bound = (!last).then(|| self.passes(&weights, &sources, step.residual, &self.buffers[step.output]));
-        let parts = self.bind(&weights, &sources, None, self.scratch);
+        let bound = (!last).then(|| self.bind(&weights, &sources, step.residual, &self.buffers[step.output]));
         let packed = PackedShape { n4, out_c4, chunks, bias_row };
-        Work::Sum { weights, packed, sources, relu: sum.relu, transposed: sum.transposed, bound, parts }
+        Work::Sum { weights, packed, sources, relu: sum.relu, transposed: sum.transposed, bound }
     }
 
-    /// A sum in one pass, and the second of two passes.
-    pub fn passes(&self, weights: &Buffer, sources: &[Source], residual: Option<usize>, to: &Buffer) -> [BindGroup; 2] {
-        let residual = residual.map(|place| &self.buffers[place]);
-        let none = weights;
-        let second = [weights, self.scratch, none, none, residual.unwrap_or(none), to].map(Bound::from);
-        [
-            self.bind(weights, sources, residual, to),
-            self.pipelines.bind(&self.gpu.device, Kernel::AddParts, &self.uniforms.buffer, &second),
-        ]
-    }
-
-    fn bind(&self, weights: &Buffer, sources: &[Source], residual: Option<&Buffer>, to: &Buffer) -> BindGroup {
+    /// A sum, in one pass or in two.
+    pub fn bind(&self, weights: &Buffer, sources: &[Source], residual: Option<usize>, to: &Buffer) -> BindGroup {
         let source = |n: usize| sources.get(n).map_or(weights, |source| &self.buffers[source.place]);
-        let bound = [weights, source(0), source(1), source(2), residual.unwrap_or(weights), to].map(Bound::from);
-        self.pipelines.bind(&self.gpu.device, Kernel::ConvolutionHalo, &self.uniforms.buffer, &bound)
+        let residual = residual.map_or(weights, |place| &self.buffers[place]);
+        let bound = [weights, source(0), source(1), source(2), residual, to, self.scratch].map(Bound::from);
+        self.pipelines.bind(&self.gpu.device, Kernel::AddParts, &self.uniforms.buffer, &bound)
     }
 }

@@ -1,6 +1,6 @@
 //! Whole networks against the processor's, on every kind of device's kernels.
 
-use attention_anatomy_shaders::network::Kernel;
+use attention_anatomy_shaders::network::{Kernel, Stored};
 use burn::tensor::Device;
 
 use super::*;
@@ -10,9 +10,11 @@ use crate::kernels::processor::{Processor, Threads};
 use crate::network::{NetworkConfig, pytorch};
 
 /// A device of the first adapter, if there is one, with the kernels of a kind of device.
-pub(crate) fn gpu(tuning: Tuning, source: fn(Kernel) -> String) -> Option<Gpu> {
+pub(crate) fn gpu(tuning: Tuning, source: fn(Kernel, Stored) -> String) -> Option<Gpu> {
     let (_, found) = crate::infer::device::enumerate();
-    let open = |adapter: &wgpu::Adapter| pollster::block_on(Gpu::open_with(adapter, "test", tuning, source)).unwrap();
+    let open = |adapter: &wgpu::Adapter| {
+        pollster::block_on(Gpu::open_with(adapter, "test", tuning, Stored::F32, source)).unwrap()
+    };
     let opened = found.first().map(open);
     if opened.is_none() {
         whole_program_tests::not_run("there is no graphics adapter, not even one in software");

@@ -3,7 +3,8 @@
 //! No real GPU has been at hand to measure it. The numbers follow from what such devices have: a discrete GPU some fifty to a
 //! hundred and fifty cores that each want several workgroups, an integrated one a tenth of that. Where a layer has fewer tiles than
 //! that (10 x 10 and 20 x 20 pixels), its sums are split. A software adapter compiles every kernel with LLVM, a third of a second
-//! each, and has two to sixteen cores: it gets the fewest kernels, and nothing is split.
+//! each, and has two to sixteen cores: it gets the fewest kernels, nothing is split, and f16 would have to be
+//! taken apart and put together number by number.
 
 use attention_anatomy_shaders::network::{Kernel, Tiles};
 
@@ -20,6 +21,8 @@ pub struct Tuning {
     most_parts: u32,
     /// Slices that are under way at once where one is waited for.
     pub depth: usize,
+    /// Whether it gains by weights and maps of half as many bytes, where it has f16: what is short there is the way to memory.
+    pub halves: bool,
     /// Multiply-adds of a submission of several slices: some ten milliseconds, so that what draws on the same device need not wait.
     work_together: u64,
 }
@@ -46,14 +49,22 @@ impl Tuning {
         busy: 256,
         most_parts: 16,
         depth: 3,
+        halves: true,
         work_together: 48_000_000_000,
     };
     /// A few cores.
     pub const INTEGRATED: Self =
         Self { name: "integrated", busy: 48, most_parts: 8, work_together: 6_000_000_000, ..Self::DISCRETE };
     /// The processor in the guise of a GPU.
-    pub const SOFTWARE: Self =
-        Self { name: "software", tiles: &[Tiles::WIDE], busy: 1, most_parts: 1, depth: 2, work_together: 0 };
+    pub const SOFTWARE: Self = Self {
+        name: "software",
+        tiles: &[Tiles::WIDE],
+        busy: 1,
+        most_parts: 1,
+        depth: 2,
+        halves: false,
+        work_together: 0,
+    };
 
     /// All kinds.
     pub const ALL: [Self; 3] = [Self::DISCRETE, Self::INTEGRATED, Self::SOFTWARE];

@@ -102,14 +102,12 @@ impl Sum {
             }
             _ => [width.div_ceil(32), height.div_ceil(16), slices],
         };
-        if parts == 1 {
-            let buffers = [&self.weights, source(0), source(1), source(2), more, &result.room];
-            work.run(kernel, &words, &buffers, groups);
-        } else {
-            let found = work.room(slices * parts * pixels * n4);
-            work.run(kernel, &words, &[&self.weights, source(0), source(1), source(2), none, &found], groups);
-            let groups = [(pixels * n4).div_ceil(64), slices, 1];
-            work.run(Kernel::AddParts, &words, &[&self.weights, &found, none, none, more, &result.room], groups);
+        // What is not split has no parts.
+        let found = work.room(if parts > 1 { slices * parts * pixels * n4 } else { 1 });
+        let buffers = [&self.weights, source(0), source(1), source(2), more, &result.room, &found];
+        work.run(kernel, &words, &buffers, groups);
+        if parts > 1 {
+            work.run(Kernel::AddParts, &words, &buffers, [(pixels * n4).div_ceil(64), slices, 1]);
         }
         result
     }

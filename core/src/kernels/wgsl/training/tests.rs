@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use attention_anatomy_shaders::network::Kernel;
+use attention_anatomy_shaders::network::{Kernel, Stored};
 use burn::tensor::Device;
 
 use super::GpuTrainingPlan;
@@ -170,15 +170,15 @@ fn gradients_are_finite_differences() {
 #[test]
 fn a_kernel_that_is_broken_is_seen_before_anything_is_trained() {
     fn broken(kernel: Kernel, which: fn(Kernel) -> bool, from: &str, to: &str) -> String {
-        let source = kernel.source();
+        let source = kernel.source(Stored::F32);
         if which(kernel) {
             assert!(source.contains(from), "{}: {source}", kernel.name());
             return source.replace(from, to);
         }
         source
     }
-    let sources: [fn(Kernel) -> String; 12] = [
-        |kernel| {
+    let sources: [fn(Kernel, Stored) -> String; 12] = [
+        |kernel, _| {
             broken(
                 kernel,
                 |k| matches!(k, Kernel::WeightGradient(_)),
@@ -186,16 +186,16 @@ fn a_kernel_that_is_broken_is_seen_before_anything_is_trained() {
                 "if y > products.rows {",
             )
         },
-        |kernel| broken(kernel, |k| k == Kernel::AddGradients, "var part = 0u;", "var part = 1u;"),
-        |kernel| broken(kernel, |k| k == Kernel::Moments, "other = 1u", "other = 2u"),
-        |kernel| broken(kernel, |k| k == Kernel::Statistics, "maps[id.x] + from_first", "from_first"),
-        |kernel| broken(kernel, |k| k == Kernel::Activate, "of_z[shift]", "of_y[shift]"),
-        |kernel| broken(kernel, |k| k == Kernel::Slopes, "z[at] - mean_z", "z[at] - mean_y"),
-        |kernel| broken(kernel, |k| k == Kernel::BeforeNorm, "by[at] - level", "by[at]"),
-        |kernel| broken(kernel, |k| k == Kernel::LossSums, "found.y", "found.x"),
-        |kernel| broken(kernel, |k| k == Kernel::LossGradients, "more / sum_given", "more"),
-        |kernel| broken(kernel, |k| k == Kernel::Pack, "value = parameters[home]", "value = parameters[0]"),
-        |kernel| broken(kernel, |k| k == Kernel::Unpack, "gradients[to] += found", "gradients[to] -= found"),
+        |kernel, _| broken(kernel, |k| k == Kernel::AddGradients, "var part = 0u;", "var part = 1u;"),
+        |kernel, _| broken(kernel, |k| k == Kernel::Moments, "other = 1u", "other = 2u"),
+        |kernel, _| broken(kernel, |k| k == Kernel::Statistics, "maps[id.x] + from_first", "from_first"),
+        |kernel, _| broken(kernel, |k| k == Kernel::Activate, "of_z[shift]", "of_y[shift]"),
+        |kernel, _| broken(kernel, |k| k == Kernel::Slopes, "z[at] - mean_z", "z[at] - mean_y"),
+        |kernel, _| broken(kernel, |k| k == Kernel::BeforeNorm, "by[at] - level", "by[at]"),
+        |kernel, _| broken(kernel, |k| k == Kernel::LossSums, "found.y", "found.x"),
+        |kernel, _| broken(kernel, |k| k == Kernel::LossGradients, "more / sum_given", "more"),
+        |kernel, _| broken(kernel, |k| k == Kernel::Pack, "value = parameters[home]", "value = parameters[0]"),
+        |kernel, _| broken(kernel, |k| k == Kernel::Unpack, "gradients[to] += found", "gradients[to] -= found"),
         Kernel::source,
     ];
     for (n, source) in sources.into_iter().enumerate() {
