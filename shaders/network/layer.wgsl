@@ -85,13 +85,13 @@ fn store(at: u32, value: vec4<f32>) {
 fn channels_at(source: Source, field_y: i32, field_x: i32) -> i32 {
     let y = field_y - i32(source.y);
     let x = field_x - i32(source.x);
-    if y >= 0 && x >= 0 && y < i32(source.height) && x < i32(source.width) {
-        return (y * i32(source.width) + x) * i32(source.c4);
-    }
-    if field_y >= 0 && field_x >= 0 && field_y < i32(source.field_height) && field_x < i32(source.field_width) {
-        return i32(source.air) + (field_y * i32(source.field_width) + field_x) * i32(source.c4);
-    }
-    return -1;
+    // Without branches: a browser's software adapter follows every path through the loops around this while it compiles them.
+    let computed = (y >= 0) & (x >= 0) & (y < i32(source.height)) & (x < i32(source.width));
+    let begin = (y * i32(source.width) + x) * i32(source.c4);
+    let rows = (field_y >= 0) & (field_y < i32(source.field_height));
+    let columns = (field_x >= 0) & (field_x < i32(source.field_width));
+    let air = i32(source.air) + (field_y * i32(source.field_width) + field_x) * i32(source.c4);
+    return select(select(-1, air, rows & columns), begin, computed);
 }
 
 // Where the result of a slice begins.

@@ -1,3 +1,5 @@
+mod broken;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -6,7 +8,7 @@ use burn::tensor::Device;
 
 use super::*;
 use crate::anatomy::Organ;
-use crate::infer::device::{KNOWN_ANSWER_TOLERANCE, check_network, enumerate, kernels_difference};
+use crate::infer::device::{check_network, enumerate};
 use crate::infer::volume_run::{Explanation, Message, RunOptions, VolumeRun};
 use crate::infer::{LabelOutput, PlanEngine, Tile};
 use crate::kernels::wgsl::{Room, Tuning};
@@ -434,52 +436,4 @@ fn a_device_that_is_destroyed_is_an_error_and_no_wait_for_ever() {
         let result = whole_program_tests::wait("an answer comes", || own.poll(wait));
         assert_eq!(result.outcome.unwrap_err(), EngineError::DeviceLost("gpu".into()));
     }
-}
-
-#[test]
-fn the_check_at_the_start_sees_every_kernel_that_is_broken() {
-    let sources: [fn(Kernel, Stored) -> String; 10] = [
-        |kernel, _| {
-            broken(
-                kernel,
-                |k| matches!(k, Kernel::ConvolutionTiles(_)),
-                "dx = i32(tap % 3u) - 1;",
-                "dx = 1 - i32(tap % 3u);",
-            )
-        },
-        |kernel, _| broken(kernel, |k| k == Kernel::ConvolutionHalo, "at < HALO_PIXELS", "at < 600u"),
-        |kernel, _| {
-            broken(kernel, |k| k == Kernel::Region, "answer[65u + local] = attention", "answer[65u + local] = 0.5")
-        },
-        |kernel, _| broken(kernel, |k| k == Kernel::Probabilities, "fma(vec4<f32>(value.w)", "fma(vec4<f32>(value.x)"),
-        |kernel, _| broken(kernel, |k| k == Kernel::ResampleDown, "f32(bitcast<i32>(word) >> 16u)", "f32(word >> 16u)"),
-        |kernel, _| {
-            broken(kernel, |k| k == Kernel::ResampleAcross, "let first = weights[id.x];", "let first = 3u * id.x / 2u;")
-        },
-        |kernel, _| {
-            broken(
-                kernel,
-                |k| k == Kernel::Stack,
-                "told[stack.parts + channel + 1u];",
-                "told[stack.parts + channel] + 2u;",
-            )
-        },
-        |kernel, _| broken(kernel, |k| k == Kernel::Labels, "if value > best {", "if value > best + 0.02 {"),
-        |kernel, _| broken(kernel, |k| k == Kernel::Labels, "&found[64u + label], 1u", "&found[64u + label], 2u"),
-        Kernel::source,
-    ];
-    for (n, source) in sources.into_iter().enumerate() {
-        let Some(gpu) = gpu(source) else { return };
-        let difference = pollster::block_on(kernels_difference(&gpu));
-        assert_eq!(difference > KNOWN_ANSWER_TOLERANCE, n < 9, "kernel {n}: {difference}");
-    }
-}
-
-fn broken(kernel: Kernel, which: fn(Kernel) -> bool, old: &str, new: &str) -> String {
-    let source = kernel.source(Stored::F32);
-    if !which(kernel) {
-        return source;
-    }
-    assert!(source.contains(old), "{}", kernel.name());
-    source.replace(old, new)
 }

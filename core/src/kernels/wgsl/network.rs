@@ -432,12 +432,7 @@ impl Network {
                 }
                 let uniform = self.uniforms.push(&words.map(|n| n as u32));
                 let bound = bound.as_ref().unwrap_or(&slot.last).clone();
-                let groups = match kernel {
-                    Kernel::ConvolutionTiles(tiles) => {
-                        [(pixels as u32).div_ceil(tiles.pixels), ((n4 * LANES) as u32).div_ceil(tiles.outputs), count]
-                    }
-                    _ => [(grid[0] as u32).div_ceil(32), (grid[1] as u32).div_ceil(16), 1],
-                };
+                let groups = choice.groups(grid, n4, 1).map(|n| n as u32);
                 self.dispatches.push(Dispatch { kernel, bound: bound.clone(), uniform, groups });
                 if count > 1 {
                     let groups = [((pixels * n4) as u32).div_ceil(64), 1, 1];

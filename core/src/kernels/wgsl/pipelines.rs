@@ -25,7 +25,7 @@ impl<'a> From<&'a Buffer> for Bound<'a> {
 /// Buffers that a kernel reads and writes, beside its uniform.
 fn bindings(kernel: Kernel) -> [u32; 2] {
     match kernel {
-        Kernel::ConvolutionTiles(_) | Kernel::ConvolutionHalo | Kernel::AddParts => [5, 2],
+        Kernel::ConvolutionTiles(_) | Kernel::ConvolutionHalo | Kernel::ConvolutionDirect | Kernel::AddParts => [5, 2],
         Kernel::Input => [1, 1],
         Kernel::Stack => [3, 1],
         Kernel::ResampleDown | Kernel::ResampleAcross | Kernel::Region => [2, 1],

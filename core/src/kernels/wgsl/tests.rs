@@ -85,6 +85,8 @@ fn networks_give_what_the_processor_gives_with_the_kernels_of_every_kind_of_devi
             (4, 3, 5, true, 20),
             (16, 5, 5, true, 48),
             (5, 2, 3, false, 18),
+            // As many channels as planes: the first block has a residual.
+            (5, 3, 5, true, 20),
             (32, 3, 5, true, 36),
             (24, 4, 1, true, 40),
         ] {

@@ -3,17 +3,19 @@
 //! No real GPU has been at hand to measure it. The numbers follow from what such devices have: a discrete GPU some fifty to a
 //! hundred and fifty cores that each want several workgroups, an integrated one a tenth of that. Where a layer has fewer tiles than
 //! that (10 x 10 and 20 x 20 pixels), its sums are split. A software adapter compiles every kernel with LLVM, a third of a second
-//! each, and has two to sixteen cores: it gets the fewest kernels, nothing is split, and f16 would have to be
-//! taken apart and put together number by number.
+//! each, and has two to sixteen cores: it gets the fewest kernels, none of them with barriers, which take it longer than all that is
+//! computed between them; nothing is split, and f16 would have to be taken apart and put together number by number.
 
-use attention_anatomy_shaders::network::{Kernel, Tiles};
+use attention_anatomy_shaders::network::{Kernel, Tiles, direct};
+
+use super::weights::LANES;
 
 /// A kind of device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tuning {
     /// For people.
     pub name: &'static str,
-    /// Tiles, in the order in which they are tried.
+    /// Tiles, in the order in which they are tried; where there are none, every thread computes for itself.
     tiles: &'static [Tiles],
     /// Workgroups that keep it busy.
     busy: u32,
@@ -33,6 +35,26 @@ pub(super) struct Choice {
     pub kernel: Kernel,
     /// More than one: a second pass adds them up.
     pub parts: u32,
+}
+
+impl Choice {
+    /// Workgroups for sums in `n4` groups of four channels at each pixel of a grid of so many columns and rows, of so many slices.
+    pub fn groups(&self, [columns, rows]: [usize; 2], n4: usize, slices: usize) -> [usize; 3] {
+        let pixels = columns * rows;
+        match self.kernel {
+            Kernel::ConvolutionTiles(Tiles { pixels: high, outputs: wide }) => {
+                let [high, wide] = [high, wide].map(|n| n as usize);
+                [pixels.div_ceil(high), (n4 * LANES).div_ceil(wide), slices * self.parts as usize]
+            }
+            Kernel::ConvolutionDirect => {
+                let [of_pixels, of_groups, each] =
+                    [direct::PIXELS, direct::GROUPS, direct::THREADS].map(|n| n as usize);
+                let threads = pixels.div_ceil(of_pixels) * n4.div_ceil(of_groups);
+                [threads.div_ceil(each), 1, slices]
+            }
+            _ => [columns.div_ceil(32), rows.div_ceil(16), slices],
+        }
+    }
 }
 
 /// Slices of a submission at most: more save the host nothing that counts, and a cancel, or a slice asked for meanwhile, waits for them.
@@ -56,15 +78,8 @@ impl Tuning {
     pub const INTEGRATED: Self =
         Self { name: "integrated", busy: 48, most_parts: 8, work_together: 6_000_000_000, ..Self::DISCRETE };
     /// The processor in the guise of a GPU.
-    pub const SOFTWARE: Self = Self {
-        name: "software",
-        tiles: &[Tiles::WIDE],
-        busy: 1,
-        most_parts: 1,
-        depth: 2,
-        halves: false,
-        work_together: 0,
-    };
+    pub const SOFTWARE: Self =
+        Self { name: "software", tiles: &[], busy: 1, most_parts: 1, depth: 2, halves: false, work_together: 0 };
 
     /// All kinds.
     pub const ALL: [Self; 3] = [Self::DISCRETE, Self::INTEGRATED, Self::SOFTWARE];
@@ -78,9 +93,11 @@ impl Tuning {
         }
     }
 
-    /// Two that use, between them, every kernel that this one uses, on fields however small: for a check.
-    pub fn to_check(self) -> [Self; 2] {
-        [self, Self { busy: 1, ..self }]
+    /// Those that use, between them, every kernel that this one uses, on fields however small: for a check.
+    pub fn to_check(self) -> Vec<Self> {
+        let mut both = vec![self, Self { busy: 1, ..self }];
+        both.dedup();
+        both
     }
 
     /// Slices of so many multiply-adds that make a submission where nobody waits for one of them.
@@ -95,15 +112,23 @@ impl Tuning {
 
     /// The kernels that it needs.
     pub fn kernels(&self) -> Vec<Kernel> {
-        let split = (self.most_parts > 1).then_some(Kernel::AddParts);
-        let tiles = self.tiles.iter().map(|&tiles| Kernel::ConvolutionTiles(tiles)).chain(split);
-        let all = Kernel::inference().into_iter();
-        all.filter(|kernel| !matches!(kernel, Kernel::ConvolutionTiles(_) | Kernel::AddParts)).chain(tiles).collect()
+        let direct = self.tiles.is_empty();
+        let wanted = |kernel: &Kernel| match kernel {
+            Kernel::ConvolutionTiles(tiles) => self.tiles.contains(tiles),
+            Kernel::ConvolutionHalo => !direct,
+            Kernel::ConvolutionDirect => direct,
+            Kernel::AddParts => self.most_parts > 1,
+            _ => true,
+        };
+        Kernel::inference().into_iter().filter(wanted).collect()
     }
 
     /// For sums of `chunks` steps each, `outputs` of them at each of `pixels`; `simple`: all at stride 1, one pixel of the output
     /// each.
     pub(super) fn choose(&self, pixels: u32, outputs: u32, chunks: u32, simple: bool) -> Choice {
+        if self.tiles.is_empty() {
+            return Choice { kernel: Kernel::ConvolutionDirect, parts: 1 };
+        }
         if simple && outputs == 16 {
             return Choice { kernel: Kernel::ConvolutionHalo, parts: 1 };
         }
@@ -137,8 +162,21 @@ mod tests {
         assert_eq!(tiles(Tuning::DISCRETE.choose(25_600, 16, 9, false)), Tiles::WIDE);
         for (pixels, outputs) in [(1, 4), (100, 256), (25_600, 32)] {
             let choice = Tuning::SOFTWARE.choose(pixels, outputs, 144, true);
-            assert_eq!((tiles(choice), choice.parts), (Tiles::WIDE, 1));
+            assert_eq!((choice.kernel, choice.parts), (Kernel::ConvolutionDirect, 1));
         }
+    }
+
+    #[test]
+    fn every_sum_is_made_once_and_by_as_few_workgroups_as_hold_it() {
+        let groups = |tuning: Tuning, grid: [usize; 2], n4: usize| {
+            tuning.choose((grid[0] * grid[1]) as u32, (4 * n4) as u32, 144, true).groups(grid, n4, 3)
+        };
+        // Eight pixels of sixteen channels a thread, sixteen threads a workgroup; a tile; 32 x 16 pixels.
+        assert_eq!(groups(Tuning::SOFTWARE, [10, 10], 64), [13, 1, 3]);
+        assert_eq!(groups(Tuning::SOFTWARE, [1, 1], 1), [1, 1, 3]);
+        assert_eq!(groups(Tuning::SOFTWARE, [160, 160], 9), [600, 1, 3]);
+        assert_eq!(groups(Tuning::DISCRETE, [10, 10], 64), [4, 4, 48]);
+        assert_eq!(groups(Tuning::DISCRETE, [33, 16], 4), [2, 1, 3]);
     }
 
     #[test]

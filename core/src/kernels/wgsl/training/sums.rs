@@ -95,13 +95,7 @@ impl Sum {
         let none = &self.weights;
         let source = |n: usize| inputs.get(n).map_or(none, |maps| &maps.room);
         let more = more.map_or(none, |maps| &maps.room);
-        let [height, width] = grid;
-        let groups = match kernel {
-            Kernel::ConvolutionTiles(tiles) => {
-                [pixels.div_ceil(tiles.pixels as usize), (n4 * LANES).div_ceil(tiles.outputs as usize), slices * parts]
-            }
-            _ => [width.div_ceil(32), height.div_ceil(16), slices],
-        };
+        let groups = choice.groups([grid[1], grid[0]], n4, slices);
         // What is not split has no parts.
         let found = work.room(if parts > 1 { slices * parts * pixels * n4 } else { 1 });
         let buffers = [&self.weights, source(0), source(1), source(2), more, &result.room, &found];
