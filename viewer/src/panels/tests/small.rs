@@ -1,6 +1,6 @@
 //! The panels on a telephone and a tablet, and by keyboard alone.
 
-use attention_anatomy::formats::dicom::Repair;
+use attention_anatomy::formats::dicom::{Repair, person_name};
 use egui::accesskit::Role;
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
@@ -9,7 +9,7 @@ use super::{Desk, Window, click, reads, sample, sees};
 use crate::display::Form;
 use crate::document::Question;
 use crate::panels::{Sheet, Tab};
-use crate::worker::{DoubtfulOrgan, OpenQuestion, SeriesEntry, StructureFormat};
+use crate::worker::{AboutScan, DoubtfulOrgan, OpenQuestion, SeriesEntry, StructureFormat};
 
 fn screen<'a>(desk: impl Into<Desk>, size: [f32; 2]) -> Window<'a> {
     let show = |ui: &mut egui::Ui, desk: &mut Desk| desk.show(ui);
@@ -140,6 +140,69 @@ fn whose_scan_it_is_stands_above_the_views_until_it_is_hidden() {
     assert!(!reads(&window, "neck-to-abdomen.nii.gz") && reads(&window, "is hidden"));
     click(&mut window, "Show patient");
     assert!(reads(&window, "neck-to-abdomen.nii.gz"));
+}
+
+/// Names as long as they may be (PN, PS3.5 6.2: 64 characters a component group, three groups), and a number as long as one (LO).
+fn about(patient: &str, id: &str) -> Box<AboutScan> {
+    let patient = person_name(patient);
+    let said = ["1952-03-17", "F", "2024-02-29", "Thorax routine with contrast", "Thorax 3.0 B31f", "HFS"];
+    let [birth_date, sex, study_date, study, series, position] = said.map(String::from);
+    Box::new(AboutScan { patient, id: id.into(), birth_date, sex, study_date, study, series, position, window: None })
+}
+
+#[test]
+fn however_long_a_name_is_number_and_dates_are_read_whole_beside_it() {
+    let (latin, kanji, kana) = ("Wolfeschlegelsteinhausen^".repeat(3), "\u{6771}".repeat(64), "\u{304b}".repeat(64));
+    let three = format!("{}={kanji}={kana}", &latin[..64]);
+    let number = "0123456789".repeat(7);
+    for size in [[390.0, 844.0], [844.0, 390.0], [1280.0, 720.0], [3840.0, 2160.0]] {
+        for (patient, id) in [
+            ("Yamada^Tarou", "007"),
+            (&latin[..64], "MRN-00123456"),
+            (&"\u{6771}".repeat(64), "MRN-00123456"),
+            (&three, "MRN-00123456"),
+            (&three, &number[..64]),
+            ("", "MRN-00123456"),
+        ] {
+            let mut window = screen(sample::bench(), size);
+            // Which fonts a system has is another question: a box stands for what none of them can draw.
+            window.ctx.set_missing_glyph_policy(egui::MissingGlyphPolicy::Tofu);
+            window.run_steps(2);
+            let said = about(patient, id);
+            let name = said.patient.clone();
+            window.state_mut().study.as_mut().unwrap().about = Some(said);
+            window.run_steps(8);
+            let wanted = [format!("ID {id}"), "born 1952-03-17".into(), "studied 2024-02-29".into()];
+            let switch = window.get_by_label("Hide patient").rect();
+            let texts =
+                window.root().children_recursive().filter_map(|n| Some((n.accesskit_node().value()?, n.rect())));
+            let line: Vec<_> =
+                texts.filter(|(_, rect)| rect.top() < switch.bottom() + 60.0 && rect.bottom() > switch.top()).collect();
+            let font = egui::TextStyle::Body.resolve(&window.ctx.global_style());
+            for text in &wanted {
+                let (_, rect) = line
+                    .iter()
+                    .find(|(value, _)| value == text)
+                    .unwrap_or_else(|| panic!("{size:?}: {text} of {line:?}"));
+                let whole = window.ctx.fonts_mut(|fonts| {
+                    fonts.layout(text.clone(), font.clone(), egui::Color32::WHITE, rect.width() + 1.0)
+                });
+                assert!(
+                    whole.size().y <= rect.height() + 0.5 && whole.size().x <= rect.width() + 0.5,
+                    "{size:?}: {text} at {rect:?}"
+                );
+                assert!(
+                    window.ctx.content_rect().contains_rect(*rect) && !rect.intersects(switch),
+                    "{size:?}: {text} at {rect:?}"
+                );
+                for (other, at) in line.iter().filter(|(other, _)| other != text) {
+                    assert!(!at.shrink(0.5).intersects(rect.shrink(0.5)), "{size:?}: {other} lies over {text}");
+                }
+            }
+            // What gives way is there for whoever points at it, or hears it.
+            assert!(name.is_empty() || line.iter().any(|(value, _)| value.starts_with(&name)), "{size:?}: {line:?}");
+        }
+    }
 }
 
 #[test]
