@@ -19,7 +19,7 @@ impl Document {
 
     pub(crate) fn session(&self) -> Option<(SessionHead, LabelSnapshot)> {
         let study = self.study.as_ref()?;
-        let slices = study.anatomy.iter().zip(&study.removed);
+        let counts = study.removed.iter().zip(&study.drawn);
         let model = |w: &WeightsInfo| SessionModel { name: w.name.clone(), sha256: w.sha256.clone() };
         let head = SessionHead {
             ct: study.key.clone(),
@@ -27,7 +27,12 @@ impl Document {
             drawn: study.enabled,
             run_finished: self.run.phase == RunPhase::Finished,
             view: SessionView::of(&self.view, self.preferences.layout),
-            anatomy: slices.filter_map(|(a, r)| Some(SessionSlice::of(a.as_ref()?, *r))).collect(),
+            anatomy: study
+                .anatomy
+                .iter()
+                .zip(counts)
+                .filter_map(|(a, (r, d))| Some(SessionSlice::of(a.as_ref()?, *r, *d)))
+                .collect(),
         };
         Some((head, study.labels.snapshot()))
     }
@@ -63,10 +68,11 @@ impl Document {
         study.what_if = None;
         study.anatomy.fill(None);
         study.removed.fill(None);
-        for (anatomy, removed) in head.anatomy.into_iter().map(SessionSlice::parts) {
+        study.drawn.fill(None);
+        for (anatomy, removed, drawn) in head.anatomy.into_iter().map(SessionSlice::parts) {
             let k = anatomy.slice;
-            if let (Some(own), Some(own_removed)) = (study.anatomy.get_mut(k), study.removed.get_mut(k)) {
-                (*own, *own_removed) = (Some(anatomy), removed);
+            if k < study.anatomy.len() {
+                (study.anatomy[k], study.removed[k], study.drawn[k]) = (Some(anatomy), removed, drawn);
             }
         }
         study.labels.restore_session(network, edits, extras);

@@ -44,6 +44,9 @@ pub struct Study {
     pub margin: Margins,
     /// Voxels of each organ that attention took away, by canonical slice; `None` where it has not been run.
     pub removed: Vec<Option<[u32; ORGAN_COUNT]>>,
+    /// Voxels that the run gave an organ, by canonical slice, whatever was opened or edited over them since; `None` where it has not been
+    /// run.
+    pub drawn: Vec<Option<u32>>,
     /// Organs that the run labelled.
     pub enabled: OrganSet,
     /// A second label map to compare with.
@@ -86,6 +89,8 @@ pub struct WhatIf {
     pub answer: Option<Vec<u8>>,
     /// The network's labels, changed where the vector changes what it says. Once the answer is there.
     pub labels: Option<Vec<u8>>,
+    /// What it says under the vector where that is something else; background elsewhere.
+    pub differing: Option<Vec<u8>>,
     /// The revision of the labels that these follow.
     pub revision: u64,
 }
@@ -103,6 +108,13 @@ impl Study {
         }
     }
 
+    /// Keeps how much the run drew on a slice.
+    pub(super) fn note_drawn(&mut self, slice: usize, labels: &[u8]) {
+        if let Some(drawn) = self.drawn.get_mut(slice) {
+            *drawn = Some(labels.iter().filter(|&&label| Organ::from_label(label).is_some()).count() as u32);
+        }
+    }
+
     /// A CT that was just opened, without labels.
     pub fn new(number: u64, name: String, ct: Arc<CtVolume>, key: CtKey) -> Self {
         let size = ct.geometry.size;
@@ -113,6 +125,7 @@ impl Study {
             anatomy: vec![None; size[2]],
             margin: Margins::new(size),
             removed: vec![None; size[2]],
+            drawn: vec![None; size[2]],
             enabled: OrganSet::EMPTY,
             reference: None,
             what_if: None,

@@ -68,6 +68,7 @@ impl Document {
             Event::SliceDone { run, slice, labels, margin, removed } => {
                 if let Some(study) = self.study.as_mut().filter(|_| run == self.run.number) {
                     study.labels.apply_run_slice(slice, &labels);
+                    study.note_drawn(slice, &labels);
                     study.margin.set(slice, &margin);
                     if let Some(entry) = study.removed.get_mut(slice) {
                         *entry = removed;
@@ -77,6 +78,7 @@ impl Document {
             Event::SliceCleaned { run, slice, labels } => {
                 if let Some(study) = self.study.as_mut().filter(|_| run == self.run.number) {
                     study.labels.apply_run_slice(slice, &labels);
+                    study.note_drawn(slice, &labels);
                 }
             }
             Event::Anatomy { run, anatomy } => {

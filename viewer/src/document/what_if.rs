@@ -83,7 +83,7 @@ impl Document {
             return None;
         };
         let mut attention = if wish.is_on() { wish.vector(&own) } else { [1.0; ORGAN_COUNT] };
-        let (mut said_by_own, mut last) = (None, None);
+        let (mut said_by_own, mut last) = (None, (None, None));
         match study.what_if.as_mut().filter(|what_if| what_if.slice == slice) {
             None => attention = own,
             Some(what_if) if what_if.own.is_none() => return None,
@@ -96,15 +96,16 @@ impl Document {
                 if (0.0..PAUSE).contains(&waited) {
                     return Some(PAUSE - waited);
                 }
-                (said_by_own, last) = (what_if.own.take(), what_if.labels.take());
+                (said_by_own, last) = (what_if.own.take(), (what_if.labels.take(), what_if.differing.take()));
             }
         }
         wish.asked_at = now;
         let enabled = study.enabled;
         let asked = outbox.next_number();
         let revision = study.labels.layer().revision();
+        let (labels, differing) = last;
         study.what_if =
-            Some(WhatIf { slice, attention, asked, own: said_by_own, answer: None, labels: last, revision });
+            Some(WhatIf { slice, attention, asked, own: said_by_own, answer: None, labels, differing, revision });
         outbox.send(Command::Ask(Ask { number: asked, slice, attention, enabled }));
         None
     }
@@ -119,7 +120,7 @@ impl Study {
             what_if.answer = Some(labels.clone());
             what_if.own = Some(labels);
         } else {
-            (what_if.answer, what_if.labels) = (Some(labels), None);
+            (what_if.answer, what_if.labels, what_if.differing) = (Some(labels), None, None);
             self.lay_answer_over_labels();
         }
     }
@@ -132,19 +133,30 @@ impl Study {
             return;
         }
         let (Some(own), Some(answer)) = (&what_if.own, &what_if.answer) else { return };
-        let from = beneath_edits(self, what_if.slice).zip(own.iter().zip(answer));
+        let both = || own.iter().zip(answer);
+        let from = said_by_network(self, what_if.slice, own).zip(both());
         let labels = from.map(|(network, (own, answer))| if own == answer { network } else { *answer }).collect();
+        let differing = both().map(|(own, answer)| if own == answer { 0 } else { *answer }).collect();
         if let Some(what_if) = self.what_if.as_mut() {
-            (what_if.labels, what_if.revision) = (Some(labels), revision);
+            (what_if.labels, what_if.differing, what_if.revision) = (Some(labels), Some(differing), revision);
         }
     }
 }
 
-/// The network's labels of a slice, whatever was edited over them.
-fn beneath_edits(study: &Study, slice: usize) -> impl Iterator<Item = u8> {
-    let under = study.labels.under_edits(slice);
+impl WhatIf {
+    /// What the picture draws of it: all labels in place of those of the slice, or what attention took away over them.
+    pub fn drawn_under(&self, overlay: Overlay) -> Option<&Vec<u8>> {
+        if overlay == Overlay::RemovedByAttention { self.differing.as_ref() } else { self.labels.as_ref() }
+    }
+}
+
+/// The network's labels of a slice, whatever was edited over them: those of its run, cleaned up; where a file was opened over these, what it
+/// says now by its `own` attention.
+fn said_by_network<'a>(study: &'a Study, slice: usize, own: &'a [u8]) -> impl Iterator<Item = u8> + 'a {
+    let shown = if study.labels.opened_from().is_some() { own } else { study.labels.layer().slice(slice) };
+    let under = study.labels.under_edits(slice).filter(|_| study.labels.opened_from().is_none());
     let network = move |n: usize| under.and_then(|under| under.get(n).copied()).filter(|&label| label != NOT_EDITED);
-    study.labels.layer().slice(slice).iter().enumerate().map(move |(n, &shown)| network(n).unwrap_or(shown))
+    shown.iter().enumerate().map(move |(n, &shown)| network(n).unwrap_or(shown))
 }
 
 /// Voxels that an organ wins and loses on the slice.
@@ -161,9 +173,9 @@ pub struct Change {
 /// What the what-if changes against the network's own labels, the largest change first; `None` before the answer.
 pub fn changes(study: &Study) -> Option<Vec<Change>> {
     let what_if = study.what_if.as_ref()?;
-    let new = what_if.labels.as_deref()?;
+    let (new, own) = (what_if.labels.as_deref()?, what_if.own.as_deref().unwrap_or_default());
     let mut counts = [[0u32; 2]; u8::MAX as usize + 1];
-    for (&new, old) in new.iter().zip(beneath_edits(study, what_if.slice)) {
+    for (&new, old) in new.iter().zip(said_by_network(study, what_if.slice, own)) {
         if old != new {
             counts[usize::from(new)][0] += 1;
             counts[usize::from(old)][1] += 1;

@@ -401,9 +401,9 @@ fn what_if_labels_take_the_place_of_their_slice_alone() {
     let style = &mut state.view.styles[Organ::Liver.index()];
     (style.colour, style.opacity, style.outline) = ([255, 0, 0], 1.0, false);
     let labels = Some(vec![Organ::Liver.label(); SIZE[0] * SIZE[1]]);
-    let (own, answer, revision) = (None, None, 0);
+    let (own, answer, revision, differing) = (None, None, 0, labels.clone());
     state.study.as_mut().unwrap().what_if =
-        Some(WhatIf { slice: 9, attention: [1.0; 33], asked: 1, own, answer, labels, revision });
+        Some(WhatIf { slice: 9, attention: [1.0; 33], asked: 1, own, answer, labels, differing, revision });
     state.view.cursor[2] = 9;
     let mut rig = Rig::new(state);
     let red = |p| p == [255, 0, 0];
@@ -419,6 +419,10 @@ fn what_if_labels_take_the_place_of_their_slice_alone() {
     rig.state().view.overlay = Overlay::RemovedByAttention;
     assert_eq!(rig.image().count(red), 0);
     assert!(rig.image().count(|[r, g, b]| r > 200 && g < 40 && b < 40) > 1000);
+    // Not what else differs from the picture: edits over the network's labels, or what a file brought.
+    let what_if = rig.state().study.as_mut().unwrap().what_if.as_mut().unwrap();
+    what_if.differing.as_mut().unwrap().fill(0);
+    assert_eq!(rig.image().count(|[r, g, b]| r > 200 && g < 40 && b < 40), 0);
     rig.state().study.as_mut().unwrap().what_if = None;
     assert_eq!(rig.image().count(|[r, g, b]| r > 200 && g < 40 && b < 40), 0);
 }

@@ -255,7 +255,7 @@ impl StudyTextures {
         let slice = view.slice().min(self.size[2] - 1);
         self.shape_overlays(upload, study, view.overlay);
         if let (Some(texture), Some(labels)) =
-            (&self.other_labels, study.what_if.as_ref().and_then(|w| w.labels.as_ref()))
+            (&self.other_labels, study.what_if.as_ref().and_then(|w| w.drawn_under(view.overlay)))
         {
             write(upload.queue, texture, 0..1, labels);
         }

@@ -117,6 +117,9 @@ pub struct SessionSlice {
     attention: Option<Vec<f32>>,
     /// Voxels of each organ that attention took away.
     removed: Option<Vec<u32>>,
+    /// Voxels that the run gave an organ; sessions of earlier programs do not say.
+    #[serde(default)]
+    drawn: Option<u32>,
 }
 
 /// JSON knows no infinity.
@@ -125,26 +128,27 @@ fn finite(v: f32) -> f32 {
 }
 
 impl SessionSlice {
-    /// Of what the network says, and of the voxels that attention took away.
-    pub fn of(anatomy: &SliceAnatomy, removed: Option<[u32; ORGAN_COUNT]>) -> Self {
+    /// Of what the network says, of the voxels that attention took away, and of those that it drew.
+    pub fn of(anatomy: &SliceAnatomy, removed: Option<[u32; ORGAN_COUNT]>, drawn: Option<u32>) -> Self {
         Self {
             slice: anatomy.slice,
             position_mm: anatomy.position_mm,
             regions: anatomy.regions.map(finite),
             attention: anatomy.attention.map(|a| a.map(finite).to_vec()),
             removed: removed.map(|r| r.to_vec()),
+            drawn,
         }
     }
 
-    /// What the network says, and the voxels that attention took away.
-    pub fn parts(self) -> (SliceAnatomy, Option<[u32; ORGAN_COUNT]>) {
+    /// What the network says, the voxels that attention took away, and those that the network drew.
+    pub fn parts(self) -> (SliceAnatomy, Option<[u32; ORGAN_COUNT]>, Option<u32>) {
         let anatomy = SliceAnatomy {
             slice: self.slice,
             position_mm: self.position_mm,
             regions: self.regions,
             attention: self.attention.and_then(|a| a.try_into().ok()),
         };
-        (anatomy, self.removed.and_then(|r| r.try_into().ok()))
+        (anatomy, self.removed.and_then(|r| r.try_into().ok()), self.drawn)
     }
 }
 

@@ -49,7 +49,7 @@ fn edited() -> Bench {
     study.enabled = [Organ::Heart, Organ::Liver].into_iter().collect();
     let regions = [0.1, 0.2, 0.3, 0.4, f32::NAN];
     study.anatomy[3] = Some(SliceAnatomy { slice: 3, position_mm: 7.25, regions, attention: Some([0.5; ORGAN_COUNT]) });
-    study.removed[3] = Some([9; ORGAN_COUNT]);
+    (study.removed[3], study.drawn[3]) = (Some([9; ORGAN_COUNT]), Some(77));
     state.view.cursor = [5, 6, 3];
     state.view.window.width = 1234.0;
     state.view.styles[4].colour = [1, 2, 3];
@@ -108,6 +108,7 @@ fn all_comes_back_on_the_same_ct() {
     assert_eq!((slice.position_mm, slice.attention), (7.25, Some([0.5; ORGAN_COUNT])));
     assert_eq!(slice.regions, [0.1, 0.2, 0.3, 0.4, 0.0]);
     assert_eq!((b.removed[3], b.removed[2]), (Some([9; ORGAN_COUNT]), None));
+    assert_eq!((b.drawn[3], b.drawn[2]), (Some(77), None));
     assert_eq!((after.document.view.cursor, after.document.view.window.width), ([5, 6, 3], 1234.0));
     assert_eq!((after.document.view.styles[4].colour, after.document.view.selected), ([1, 2, 3], Some(Organ::Heart)));
     assert_eq!(after.document.preferences.layout, Layout::ThreeUp);

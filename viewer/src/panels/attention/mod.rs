@@ -212,10 +212,12 @@ fn outcome(ui: &mut Ui, study: Option<&Study>) {
                 ui.label(RichText::new(format!("and {} more organs", changes.len() - 6)).small().weak());
             }
         }
-        let note = match study.labels.edited_voxels() {
-            0 => "The picture shows the network's labels under this what-if.",
-            _ => "The picture shows the network's labels under this what-if; your edits are kept and come back with Reset.",
+        let kept = match (study.labels.opened_from(), study.labels.edited_voxels()) {
+            (Some(file), _) => format!("; the labels of {file} are kept and come back with Reset"),
+            (None, 0) => String::new(),
+            (None, _) => "; your edits are kept and come back with Reset".into(),
         };
+        let note = format!("The picture shows the network's labels under this what-if{kept}.");
         ui.add(egui::Label::new(RichText::new(note).small().weak()).wrap());
     });
     ui.add_space(4.0);

@@ -18,8 +18,8 @@ pub struct Removed {
     pub slice: Option<[u32; ORGAN_COUNT]>,
     /// In all slices that were run.
     pub volume: u64,
-    /// Labelled voxels of the volume.
-    pub labelled: u64,
+    /// Voxels that the run gave an organ there, whatever was opened or edited over them since; `None` where a session does not say.
+    pub drawn: Option<u64>,
 }
 
 impl Removed {
@@ -29,8 +29,9 @@ impl Removed {
         let volume = counted.fold(None, |sum: Option<u64>, counts| {
             Some(sum.unwrap_or(0) + counts.iter().map(|&n| u64::from(n)).sum::<u64>())
         })?;
-        let labelled = Organ::ALL.into_iter().map(|o| study.labels.voxel_count(o)).sum();
-        Some(Self { slice: study.removed.get(slice).copied().flatten(), volume, labelled })
+        let counted = study.removed.iter().zip(&study.drawn).filter(|(removed, _)| removed.is_some());
+        let drawn = counted.map(|(_, drawn)| drawn.map(u64::from)).sum();
+        Some(Self { slice: study.removed.get(slice).copied().flatten(), volume, drawn })
     }
 
     /// What to say of the slice.
@@ -53,14 +54,15 @@ impl Removed {
 
     /// What to say of the volume.
     pub fn in_volume(&self) -> String {
-        let part = self.volume as f64 / self.labelled.max(1) as f64;
-        let size = match self.labelled {
-            0 => "; none is labelled".to_string(),
-            _ if part >= 1.0 => format!(", {part:.1} times as many as are labelled"),
-            _ => format!(", {:.2} % of what is labelled", 100.0 * part),
+        let part = self.drawn.map(|drawn| self.volume as f64 / drawn.max(1) as f64);
+        let size = match (part, self.drawn) {
+            (_, Some(0)) => "; the network drew none".to_string(),
+            (Some(part), _) if part >= 1.0 => format!(", {part:.1} times as many as the network drew"),
+            (Some(part), _) => format!(", {:.2} % of what the network drew", 100.0 * part),
+            (None, _) => String::new(),
         };
         let of = format!("{} voxels{size}", grouped(self.volume));
-        match part < ALMOST_NOTHING {
+        match part.is_some_and(|part| part < ALMOST_NOTHING) {
             true => format!("On this scan attention changes almost nothing: {of}."),
             false => format!("In the volume: {of}."),
         }
@@ -85,20 +87,42 @@ pub fn show(ui: &mut Ui, cx: &mut Context<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::edit::ByteSlices;
+    use crate::panels::tests::sample;
 
     #[test]
     fn a_change_below_a_thousandth_is_called_almost_nothing() {
         let mut counts = [0; ORGAN_COUNT];
         (counts[Organ::Liver.index()], counts[Organ::Heart.index()]) = (1200, 34);
-        let some = Removed { slice: Some(counts), volume: 5000, labelled: 100_000 };
+        let some = Removed { slice: Some(counts), volume: 5000, drawn: Some(100_000) };
         assert_eq!(some.on_slice(), "On this slice: 1\u{2009}234 voxels (liver 1\u{2009}200, heart 34).");
-        assert_eq!(some.in_volume(), "In the volume: 5\u{2009}000 voxels, 5.00 % of what is labelled.");
-        let few = Removed { slice: Some([0; ORGAN_COUNT]), volume: 99, labelled: 100_000 };
+        assert_eq!(some.in_volume(), "In the volume: 5\u{2009}000 voxels, 5.00 % of what the network drew.");
+        let few = Removed { slice: Some([0; ORGAN_COUNT]), volume: 99, drawn: Some(100_000) };
         assert_eq!(few.on_slice(), "On this slice: none.");
         assert!(few.in_volume().contains("almost nothing: 99 voxels, 0.10 %"), "{}", few.in_volume());
-        let first = Removed { slice: None, volume: 0, labelled: 0 };
-        assert!(first.in_volume().ends_with("almost nothing: 0 voxels; none is labelled."), "{}", first.in_volume());
-        let more = Removed { slice: None, volume: 470, labelled: 200 };
-        assert_eq!(more.in_volume(), "In the volume: 470 voxels, 2.4 times as many as are labelled.");
+        let first = Removed { slice: None, volume: 0, drawn: Some(0) };
+        assert!(
+            first.in_volume().ends_with("almost nothing: 0 voxels; the network drew none."),
+            "{}",
+            first.in_volume()
+        );
+        let more = Removed { slice: None, volume: 470, drawn: Some(200) };
+        assert_eq!(more.in_volume(), "In the volume: 470 voxels, 2.4 times as many as the network drew.");
+        let of_old_session = Removed { drawn: None, ..more };
+        assert_eq!(of_old_session.in_volume(), "In the volume: 470 voxels.");
+    }
+
+    #[test]
+    fn what_a_file_brings_and_a_hand_paints_is_not_what_the_network_drew() {
+        let mut study = sample::study();
+        let before = Removed::count(&study, 70).unwrap();
+        let drawn = Organ::ALL.into_iter().map(|organ| study.labels.voxel_count(organ)).sum();
+        assert_eq!((before.drawn, before.volume), (Some(drawn), 35 * 40));
+        let [nx, ny, nz] = sample::SIZE;
+        let lungs = ByteSlices::cut(&vec![Organ::LungLeft.label(); nx * ny * nz], nx * ny);
+        study.labels.open_labels("theirs.nii.gz", lungs, None, Vec::new());
+        study.labels.finish();
+        assert_eq!(study.labels.voxel_count(Organ::LungLeft), (nx * ny * nz) as u64);
+        assert_eq!(Removed::count(&study, 70), Some(before));
     }
 }

@@ -4,10 +4,11 @@ mod archive;
 mod dialogs;
 pub mod sample;
 mod small;
+mod what_if;
 
 use std::ops::{Deref, DerefMut};
 
-use attention_anatomy::anatomy::{ORGAN_COUNT, Organ};
+use attention_anatomy::anatomy::Organ;
 use attention_anatomy::infer::DevicePreference;
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
@@ -186,67 +187,6 @@ fn answer_of_its_own(window: &mut Window<'_>, slice: usize, labels: &[u8]) {
     assert_eq!(asked.iter().map(|ask| (ask.slice, ask.attention)).collect::<Vec<_>>(), [(slice, own)]);
     window.state_mut().apply(Event::Answer { number: asked[0].number, slice, labels: labels.to_vec() });
     window.run_steps(8);
-}
-
-#[test]
-fn attention_off_is_asked_for_after_what_is_and_what_differs_is_told_in_voxels() {
-    let mut window = window(sample::bench());
-    assert!(asks(&mut window).is_empty());
-    click(&mut window, "Attention off");
-    window.run_steps(5);
-    // What the clean-up of the run took away, 40 voxels of mandible here, is not what attention held back.
-    let mut labels = window.state().study.as_ref().unwrap().labels.layer().slice(48).to_vec();
-    let background: Vec<usize> = (0..labels.len()).filter(|&n| labels[n] == 0).collect();
-    background[100..140].iter().for_each(|&n| labels[n] = Organ::Mandible.label());
-    answer_of_its_own(&mut window, 48, &labels);
-
-    let asked = asks(&mut window);
-    assert_eq!(asked.len(), 1);
-    let Ask { number, slice, attention, .. } = asked[0].clone();
-    assert_eq!((slice, attention), (48, [1.0; ORGAN_COUNT]));
-    assert!(reads(&window, "asking the network"));
-
-    background[..25].iter().for_each(|&n| labels[n] = Organ::Spleen.label());
-    let late = Event::Answer { number: number - 1, slice, labels: vec![0; labels.len()] };
-    window.state_mut().apply(late);
-    window.run_steps(2);
-    assert!(reads(&window, "asking the network"), "a late answer changes nothing");
-    window.state_mut().apply(Event::Answer { number, slice, labels });
-    window.run_steps(2);
-    assert!(reads(&window, "+25") && !reads(&window, "+40") && !reads(&window, "asking the network"));
-    assert!(!window.state().study.as_ref().unwrap().outlined_on(48).contains(Organ::Mandible));
-    assert!(window.state().study.as_ref().unwrap().outlined_on(48).contains(Organ::Spleen));
-
-    window.state_mut().view.cursor[2] = 60;
-    window.run_steps(3);
-    let asked = asks(&mut window);
-    assert_eq!(asked.iter().map(|a| a.slice).collect::<Vec<_>>(), [60]);
-    click(&mut window, "Reset");
-    assert!(window.state().study.as_ref().unwrap().what_if.is_none() && asks(&mut window).is_empty());
-}
-
-#[test]
-fn a_dragged_bar_asks_for_its_organ_alone_and_a_new_run_ends_the_question() {
-    let mut window = window(sample::bench());
-    window.state_mut().view.cursor[2] = 90;
-    window.run_steps(2);
-    window.get_by_label("Attention of liver").set_value_accesskit(1.0);
-    window.run_steps(3);
-    let labels = window.state().study.as_ref().unwrap().labels.layer().slice(90).to_vec();
-    answer_of_its_own(&mut window, 90, &labels);
-    let asked = asks(&mut window);
-    assert_eq!(asked.len(), 1);
-    let own = window.state().study.as_ref().unwrap().anatomy[90].as_ref().unwrap().attention.unwrap();
-    for organ in Organ::ALL {
-        let wanted = if organ == Organ::Liver { 1.0 } else { own[organ.index()] };
-        assert_eq!(asked[0].attention[organ.index()], wanted, "{organ}");
-    }
-    // What the weights never learned has no bar.
-    assert!(window.query_by_label("Attention of pancreas").is_none());
-    assert!(reads(&window, "2 organs are not in these weights"));
-    click(&mut window, "Run the segmentation again");
-    window.run_steps(3);
-    assert!(!window.state().wish.is_on() && asks(&mut window).is_empty());
 }
 
 #[test]

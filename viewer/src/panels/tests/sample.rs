@@ -99,6 +99,7 @@ pub fn study() -> Study {
     let mut study = Study::of_ct(1, "neck-to-abdomen.nii.gz".to_string(), ct);
     for (k, slice) in labels.chunks_exact(nx * ny).enumerate() {
         study.labels.apply_run_slice(k, slice);
+        study.drawn[k] = Some(slice.iter().filter(|&&label| label != 0).count() as u32);
         let doubt = if k.abs_diff(UNCERTAIN) < 4 { 130 - 20 * k.abs_diff(UNCERTAIN) as u8 } else { 4 + (k % 7) as u8 };
         study.margin.set(k, &vec![255 - doubt; nx * ny]);
         study.anatomy[k] = Some(anatomy(&study, k));
