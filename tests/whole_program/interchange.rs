@@ -68,6 +68,23 @@ fn two_label_maps_are_compared_without_a_network() {
     assert_eq!((organs.number(0, "dice_mean"), organs.number(0, "added_path_mm_mean")), (1.0, 0.0));
     // Three of six equal slices: 2 * 3 / (6 + 3).
     assert!((organs.number(1, "dice_mean") - 2.0 / 3.0).abs() < 1e-4);
+    // The other way round the reference lacks the spleen: what only the prediction has stands in the tables, and in no mean.
+    let none = labels.with_voxels(labels.voxels.iter().map(|&l| if l == SPLEEN { 0 } else { l }).collect());
+    let c = write("c.nii.gz", &none);
+    let output = folder.path().join("absent");
+    let said = succeed(program("compare").arg(&c).arg(&a).arg("-o").arg(&output)).stdout;
+    assert!(
+        said.contains("Mean over 1 organs: Dice 1.000") && said.contains("| Spleen | 1 | 0.000 | - | 0.000 |"),
+        "{said}"
+    );
+    let cases = Table::read(&output.join("cases.csv"));
+    assert_eq!((cases.len(), cases.cell(1, "organ"), cases.cell(1, "truth")), (2, "spleen", "absent"));
+    assert_eq!(
+        (cases.number(1, "dice"), cases.cell(1, "hausdorff_95_mm"), cases.number(1, "truth_ml")),
+        (0.0, "", 0.0)
+    );
+    let spleen = labels.voxels.iter().filter(|&&l| l == SPLEEN).count() as f64 * labels.geometry.voxel_ml();
+    assert!((cases.number(1, "prediction_ml") - spleen).abs() < 1e-3);
     let only =
         succeed(program("compare").arg(&a).arg(&b).args(["--organs", "spleen,liver", "--format", "json"])).stdout;
     let only: Value = serde_json::from_str(&only).unwrap();

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use attention_anatomy::anatomy::{Organ, OrganSet};
+use attention_anatomy::anatomy::OrganSet;
 use attention_anatomy::metrics::{CaseResult, CaseTruth, DEFAULT_TOLERANCE_MM, Evaluation};
-use attention_anatomy::volume::LabelVolume;
 
 use crate::evaluation::{self, Format};
 use crate::output::Overwrite;
@@ -31,8 +30,8 @@ pub struct Args {
     /// The CT that both were drawn on, where neither has voxels: of two RTSTRUCT files.
     #[arg(long)]
     reference: Option<PathBuf>,
-    /// Organs that the reference annotates, by id. Where not given: those that occur in it, and an organ that only the
-    /// prediction has is not judged.
+    /// Organs that the reference annotates, by id. Where not given: those that occur in it. An organ that only the prediction has
+    /// gets rows of its own, which no mean counts.
     #[arg(long, value_delimiter = ',')]
     organs: Vec<String>,
     /// Surface within this distance in mm counts as right in the surface Dice.
@@ -76,10 +75,11 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let bar = progress::bar(pairs.len() as u64, "compare");
     for Pair { name, truth, prediction } in pairs {
         let (labels, judged) = data::read_labels_of_both(&truth, &prediction, reference.as_ref())?;
-        let annotated = chosen.unwrap_or_else(|| occurring(&labels));
+        let annotated = chosen.unwrap_or_else(|| OrganSet::of_labels(&labels.voxels));
         let case = CaseTruth { labels: &labels, annotated, whole: None, regions: None };
         let result = CaseResult::measure(name, &case, &judged, OrganSet::ALL, args.tolerance_mm);
-        found.cases.push(result.with_context(|| prediction.display().to_string())?);
+        let result = result.with_context(|| prediction.display().to_string())?;
+        found.cases.push(result.with_absent(&labels, &judged, chosen.unwrap_or(OrganSet::ALL), args.tolerance_mm));
         bar.inc(1);
     }
     bar.finish_and_clear();
@@ -88,12 +88,6 @@ pub fn run(args: Args) -> Result<ExitCode> {
         results::finish(output, evaluation::files(&found)?)?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn occurring(labels: &LabelVolume) -> OrganSet {
-    let mut seen = [false; 256];
-    labels.voxels.iter().for_each(|&label| seen[usize::from(label)] = true);
-    Organ::ALL.into_iter().filter(|o| seen[usize::from(o.label())]).collect()
 }
 
 /// Two that are compared.

@@ -63,6 +63,13 @@ pub struct OrganMetrics {
     pub prediction_ml: f64,
 }
 
+impl OrganMetrics {
+    /// Whether the prediction has the organ and the truth not one voxel of it.
+    pub fn is_only_predicted(&self) -> bool {
+        self.truth_ml == 0.0 && self.prediction_ml > 0.0
+    }
+}
+
 /// Why two volumes cannot be compared.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum MetricsError {
@@ -94,12 +101,17 @@ pub fn compare(
     if !truth.geometry.same_grid(&prediction.geometry, SAME_GRID_MM) {
         return Err(MetricsError::Grid { truth: truth.geometry.size, prediction: prediction.geometry.size });
     }
-    let compare = |organ| annotated.contains(organ).then(|| compare_organ(truth, prediction, organ, tolerance_mm));
-    Ok(map(Organ::ALL.to_vec(), |organ| compare(organ).flatten()))
+    let compare = |organ: Organ| {
+        let measured =
+            annotated.contains(organ).then(|| compare_organ(truth, prediction, organ, tolerance_mm)).flatten();
+        // Of an organ that goes on beyond its contours nothing is known where there are none.
+        measured.filter(|metrics| !organ.extends_beyond_contour() || !metrics.is_only_predicted())
+    };
+    Ok(map(Organ::ALL.to_vec(), compare))
 }
 
 /// The agreement of one organ; `None` when neither volume has it. One step of [`compare`], for whoever has to do other
-/// things in between. Both volumes must lie on the same grid.
+/// things in between. Both volumes must lie on the same grid. An organ that the truth has nowhere is looked for on all slices.
 ///
 /// # Panics
 /// When the volumes have different sizes.
@@ -111,7 +123,8 @@ pub fn compare_organ(
 ) -> Option<OrganMetrics> {
     let label = organ.label();
     let all = 0..truth.geometry.size[2];
-    let slices = if organ.extends_beyond_contour() { annotated_slices(truth, organ).unwrap_or(0..0) } else { all };
+    let outlined = organ.extends_beyond_contour().then(|| annotated_slices(truth, organ)).flatten();
+    let slices = outlined.unwrap_or(all);
     let plane = truth.geometry.size[0] * truth.geometry.size[1];
     let [a, b] = [truth, prediction].map(|v| &v.voxels[slices.start * plane..slices.end * plane]);
     let overlap = Overlap::of_label(a, b, label);
@@ -280,6 +293,14 @@ mod tests {
         assert_eq!(longer[Organ::SpinalCord.index()].unwrap().hausdorff_95_mm, 0.0);
         let shorter = compare(&cord(0, 10), &cord(3, 7), annotated, 1.0).unwrap();
         assert!(shorter[Organ::SpinalCord.index()].unwrap().dice < 0.6);
+        // Without any contour it is unknown to whoever judges by annotation, and there to see for whoever looks at two label maps.
+        let none = compare(&cord(0, 0), &cord(3, 7), annotated, 1.0).unwrap();
+        assert_eq!(none[Organ::SpinalCord.index()], None);
+        let seen = compare_organ(&cord(0, 0), &cord(3, 7), Organ::SpinalCord, 1.0).unwrap();
+        assert_eq!((seen.dice, seen.surface_dice, seen.missed, seen.is_only_predicted()), (0.0, 0.0, false, true));
+        assert_eq!((seen.truth_ml, seen.prediction_ml), (0.0, 0.004));
+        assert!(seen.hausdorff_95_mm.is_infinite() && seen.mean_surface_distance_mm.is_infinite());
+        assert_eq!(compare_organ(&cord(0, 0), &cord(0, 0), Organ::SpinalCord, 1.0), None);
     }
 
     #[test]

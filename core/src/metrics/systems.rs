@@ -326,6 +326,7 @@ mod tests {
             name: "case".into(),
             annotated: vec![result(Organ::Liver, dice)],
             unannotated: heart.map(|dice| result(Organ::Heart, dice)).into_iter().collect(),
+            absent: Vec::new(),
             impossible: vec![Impossible { organ: Organ::Heart, ml: 3.0 }],
         });
         Evaluation {

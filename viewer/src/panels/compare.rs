@@ -1,88 +1,13 @@
 //! The labels against a second label map: metrics of every organ, and where they differ.
 
-use std::cmp::Ordering;
-
-use attention_anatomy::anatomy::Organ;
-use attention_anatomy::metrics::{DEFAULT_TOLERANCE_MM, OrganMetrics};
+mod table;
 
 use super::context::{Context, Panel};
 use crate::display::Overlay;
 use crate::document::{Document, FileRequest, Outbox, Study};
 use crate::worker::Command;
 
-/// A column of the table.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Column {
-    /// In the order of the table of organs.
-    #[default]
-    Organ,
-    /// 1 is best.
-    Dice,
-    /// mm, 0 is best.
-    Hausdorff,
-    /// 1 is best.
-    SurfaceDice,
-    /// ml more than the reference.
-    Volume,
-}
-
-/// How the table is sorted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Order {
-    /// By this column.
-    pub column: Column,
-    /// The largest first.
-    pub descending: bool,
-}
-
-impl Column {
-    const ALL: [Self; 5] = [Self::Organ, Self::Dice, Self::Hausdorff, Self::SurfaceDice, Self::Volume];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Organ => "Organ",
-            Self::Dice => "Dice",
-            Self::Hausdorff => "HD95, mm",
-            Self::SurfaceDice => "Surface Dice",
-            Self::Volume => "Volume, ml",
-        }
-    }
-
-    fn hint(self) -> String {
-        match self {
-            Self::Organ => "In the order of the list of organs".into(),
-            Self::Dice => "Twice the common volume over the sum of both volumes; 1 is best".into(),
-            Self::Hausdorff => "95 % of both surfaces lie nearer to the other than this; 0 is best".into(),
-            Self::SurfaceDice => {
-                format!("Share of both surfaces within {DEFAULT_TOLERANCE_MM} mm of the other; 1 is best")
-            }
-            Self::Volume => "How much larger the organ is here than in the reference".into(),
-        }
-    }
-
-    fn order(self, a: &(Organ, OrganMetrics), b: &(Organ, OrganMetrics)) -> Ordering {
-        let by = |value: fn(&OrganMetrics) -> f64| value(&a.1).total_cmp(&value(&b.1));
-        match self {
-            Self::Organ => a.0.cmp(&b.0),
-            Self::Dice => by(|m| m.dice),
-            Self::Hausdorff => by(|m| m.hausdorff_95_mm),
-            Self::SurfaceDice => by(|m| m.surface_dice),
-            Self::Volume => by(|m| m.prediction_ml - m.truth_ml),
-        }
-    }
-
-    fn cell(self, organ: Organ, m: &OrganMetrics) -> String {
-        match self {
-            Self::Organ => organ.name().into(),
-            Self::Dice => format!("{:.3}", m.dice),
-            Self::Hausdorff if m.hausdorff_95_mm.is_finite() => format!("{:.1}", m.hausdorff_95_mm),
-            Self::Hausdorff if m.missed => "missed".into(),
-            Self::Hausdorff => "only here".into(),
-            Self::SurfaceDice => format!("{:.3}", m.surface_dice),
-            Self::Volume => format!("{:+.1}", m.prediction_ml - m.truth_ml),
-        }
-    }
-}
+pub use table::Order;
 
 /// The panel.
 #[derive(Clone, Debug, Default)]
@@ -120,7 +45,7 @@ fn show(ui: &mut egui::Ui, cx: &mut Context<'_>, order: &mut Order) {
     }
     ui.separator();
     freshness(ui, cx.document);
-    table(ui, cx.document, order);
+    table::show(ui, cx.document, order);
 }
 
 /// Name, overlay, and what can be done with the reference.
@@ -204,108 +129,20 @@ fn close(document: &mut Document) {
     }
 }
 
-/// Metrics of the organs that either map has, in order.
-fn rows(study: &Study, order: Order) -> Vec<(Organ, OrganMetrics)> {
-    let metrics = study.reference.iter().flat_map(|r| &r.metrics);
-    let mut rows: Vec<_> = Organ::ALL.into_iter().zip(metrics).filter_map(|(o, m)| Some((o, (*m)?))).collect();
-    rows.sort_by(|a, b| {
-        let by = order.column.order(a, b);
-        if order.descending { by.reverse() } else { by }
-    });
-    rows
-}
-
-fn table(ui: &mut egui::Ui, document: &mut Document, order: &mut Order) {
-    let Some(study) = document.study.as_ref() else { return };
-    let rows = rows(study, *order);
-    if rows.is_empty() {
-        if study.reference.as_ref().is_some_and(|r| !r.metrics.is_empty()) {
-            ui.label("Neither label map has an organ.");
-        }
-        return;
-    }
-    let mean = rows.iter().map(|(_, m)| m.dice).sum::<f64>() / rows.len() as f64;
-    ui.label(format!("Mean Dice {mean:.3} over {} organs", rows.len()));
-    let Order { column, descending } = *order;
-    let first = if descending { "largest" } else { "smallest" };
-    if column == Column::Organ {
-        ui.small("Click a heading to sort by it.");
-    } else {
-        ui.small(format!("Sorted by {}, the {first} first.", column.name()));
-    }
-    let mut clicked = None;
-    egui::ScrollArea::both().id_salt("compare").show(ui, |ui| {
-        egui::Grid::new("metrics").striped(true).spacing([8.0, 2.0]).show(ui, |ui| {
-            for column in Column::ALL {
-                header(ui, column, order);
-            }
-            ui.end_row();
-            for (organ, metrics) in &rows {
-                let chosen = document.view.selected == Some(*organ);
-                let jump = "Selects the organ and goes to where the two differ most";
-                if ui.selectable_label(chosen, organ.name()).on_hover_text(jump).clicked() {
-                    clicked = Some(*organ);
-                }
-                for column in &Column::ALL[1..] {
-                    let cell = ui.label(column.cell(*organ, metrics));
-                    if *column == Column::Volume {
-                        cell.on_hover_text(volumes(metrics));
-                    }
-                }
-                ui.end_row();
-            }
-        });
-    });
-    if let Some(organ) = clicked {
-        document.view.selected = Some(organ);
-        if let Some(place) = most_different(study, organ).or_else(|| study.labels.centre(organ)) {
-            document.view.cursor = place;
-        }
-    }
-}
-
-fn volumes(m: &OrganMetrics) -> String {
-    let both = format!("{:.1} ml here, {:.1} ml in the reference", m.prediction_ml, m.truth_ml);
-    match m.truth_ml > 0.0 {
-        true => format!("{both}: {:+.0} %", 100.0 * (m.prediction_ml / m.truth_ml - 1.0)),
-        false => both,
-    }
-}
-
-fn header(ui: &mut egui::Ui, column: Column, order: &mut Order) {
-    let chosen = order.column == column;
-    if ui.selectable_label(chosen, egui::RichText::new(column.name()).strong()).on_hover_text(column.hint()).clicked() {
-        *order = Order { column, descending: chosen && !order.descending };
-    }
-}
-
-/// On the slice where the two maps differ in most voxels of an organ, the differing voxel in the middle of these.
-fn most_different(study: &Study, organ: Organ) -> Option<[usize; 3]> {
-    let reference = &study.reference.as_ref()?.labels;
-    let labels = study.labels.layer();
-    let [nx, _, nz] = labels.size();
-    let differs = |k: usize| {
-        let pairs = labels.slice(k).iter().zip(reference.slice(k)).enumerate();
-        pairs
-            .filter(move |(_, (a, b))| (**a == organ.label()) != (**b == organ.label()))
-            .map(move |(n, _)| [(n % nx) as u64, (n / nx) as u64])
-    };
-    let (count, std::cmp::Reverse(k)) = (0..nz).map(|k| (differs(k).count(), std::cmp::Reverse(k))).max()?;
-    let sum = differs(k).fold([0u64; 2], |sum, at| [sum[0] + at[0], sum[1] + at[1]]);
-    let squared = |at: &[u64; 2]| (0..2).map(|a| (count as u64 * at[a]).abs_diff(sum[a]).pow(2)).sum::<u64>();
-    differs(k).min_by_key(squared).map(|[i, j]| [i as usize, j as usize, k])
-}
-
 #[cfg(test)]
 mod tests {
+    use attention_anatomy::anatomy::Organ;
+    use attention_anatomy::metrics::OrganMetrics;
     use egui_kittest::Harness;
     use egui_kittest::kittest::Queryable;
 
+    use super::table::{rows, volumes};
     use super::*;
     use crate::document::Reference;
     use crate::edit::samples::ct;
     use crate::edit::{ByteLayer, ByteSlices};
     use crate::panels::tests::Desk;
+    use crate::panels::{Sheet, Tab};
     use crate::worker::Event;
 
     const SIZE: [usize; 3] = [10, 8, 6];
@@ -333,17 +170,24 @@ mod tests {
             surface_dice: dice,
             mean_surface_distance_mm: hd,
             added_path_mm: 0.0,
-            missed: hd.is_infinite(),
+            missed: false,
             truth_ml: 10.0,
             prediction_ml: 12.0,
         })
+    }
+
+    /// One that only the reference has, and one that it lacks.
+    fn one_sided(truth_ml: f64, prediction_ml: f64) -> Option<OrganMetrics> {
+        let none = metrics(0.0, f64::INFINITY)?;
+        Some(OrganMetrics { missed: truth_ml > 0.0, truth_ml, prediction_ml, ..none })
     }
 
     fn answer(state: &mut Desk) {
         let number = state.study.as_ref().and_then(|s| s.reference.as_ref()).and_then(|r| r.asked).unwrap();
         let mut all = vec![None; Organ::ALL.len()];
         all[Organ::Liver.index()] = metrics(0.9, 3.0);
-        all[Organ::Spleen.index()] = metrics(0.0, f64::INFINITY);
+        all[Organ::Spleen.index()] = one_sided(10.0, 0.0);
+        all[Organ::SpinalCord.index()] = one_sided(0.0, 7.5);
         all[Organ::Heart.index()] = metrics(0.95, 1.0);
         state.apply(Event::Compared { number, metrics: all });
     }
@@ -359,9 +203,14 @@ mod tests {
         harness.get_by_label("Measuring");
         answer(harness.state_mut());
         harness.run();
-        harness.get_by_label("Mean Dice 0.617 over 3 organs");
-        harness.get_by_label("missed");
-        assert_eq!(harness.get_all_by_label("+2.0").count(), 3);
+        harness.get_by_label("Mean Dice 0.617 over 3 organs of the reference");
+        harness.get_by_label("Only here, in no mean: spinal cord.");
+        harness.get_by_label("Only in the reference: spleen.");
+        assert_eq!(harness.get_all_by_label("-").count(), 2);
+        assert_eq!(harness.get_all_by_label("+2.0").count(), 2);
+        for only_one_has in ["-10.0", "+7.5"] {
+            harness.get_by_label(only_one_has);
+        }
         assert_eq!(volumes(&metrics(0.9, 3.0).unwrap()), "12.0 ml here, 10.0 ml in the reference: +20 %");
 
         harness.state_mut().study.as_mut().unwrap().labels.reassign(Organ::Liver, None, 0..1);
@@ -388,16 +237,49 @@ mod tests {
             let study = state.study.as_ref().unwrap();
             rows(study, state.panels.side.compare.order).iter().map(|(o, _)| *o).collect::<Vec<_>>()
         };
-        assert_eq!(order(harness.state()), [Organ::Heart, Organ::Liver, Organ::Spleen]);
+        let [cord, heart, liver, spleen] = [Organ::SpinalCord, Organ::Heart, Organ::Liver, Organ::Spleen];
+        assert_eq!(order(harness.state()), [cord, heart, liver, spleen]);
         harness.get_by_label("Dice").click();
         harness.run();
-        assert_eq!(order(harness.state()), [Organ::Spleen, Organ::Liver, Organ::Heart]);
+        assert_eq!(order(harness.state()), [cord, spleen, liver, heart]);
         harness.get_by_label("HD95, mm").click();
         harness.run();
         harness.get_by_label("HD95, mm").click();
         harness.run();
         harness.get_by_label("Sorted by HD95, mm, the largest first.");
-        assert_eq!(order(harness.state()), [Organ::Spleen, Organ::Liver, Organ::Heart]);
+        assert_eq!(order(harness.state())[2..], [liver, heart]);
+    }
+
+    #[test]
+    fn every_column_is_in_sight_beside_the_pictures() {
+        for size in [[1280.0, 800.0], [1000.0, 700.0], [390.0, 844.0], [3840.0, 2160.0]] {
+            let show = |ui: &mut egui::Ui, desk: &mut Desk| desk.show(ui);
+            let mut harness = Harness::builder().with_size(size).build_ui_state(show, state());
+            let arrangement = &mut harness.state_mut().panels.arrangement;
+            (arrangement.tab, arrangement.sheet) = (Tab::Compare, Some(Sheet::Side));
+            harness.state_mut().preferences.tour_seen = true;
+            harness.run_steps(4);
+            answer(harness.state_mut());
+            let study = harness.state_mut().study.as_mut().unwrap();
+            let metrics = &mut study.reference.as_mut().unwrap().metrics;
+            metrics[Organ::SubmandibularGlandLeft.index()] = one_sided(1234.5, 0.0);
+            metrics[Organ::EyeLeft.index()] = super::tests::metrics(0.987, 123.4);
+            harness.run_steps(4);
+            let right = harness.ctx.content_rect().right();
+            for name in
+                ["Organ", "Dice", "HD95, mm", "Surface Dice", "Volume, ml", "Submandibular gland left", "-1234.5"]
+            {
+                let rect = harness.get_by_label(name).rect();
+                assert!(rect.left() >= 0.0 && rect.right() <= right, "{size:?}: {name} at {rect:?}");
+            }
+            // Beside each other, not over each other.
+            let at = |name: &str| harness.get_by_label(name).rect();
+            let (name, dice) = (at("Submandibular gland left"), at("Dice"));
+            assert!(
+                name.right() <= dice.left() && dice.right() <= at("HD95, mm").left(),
+                "{size:?}: {name:?} {dice:?}"
+            );
+        }
     }
 
     #[test]

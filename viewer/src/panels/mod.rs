@@ -11,7 +11,7 @@
 //! | `attention/` | bars of the slice on screen, what-if, warnings, uncertain slices |
 //! | `along_body/` | strip along the body: attention heat map, region ribbon |
 //! | `correct.rs` | tools that change labels |
-//! | `compare.rs` | metrics against a second label map |
+//! | `compare.rs`, `compare/table.rs` | metrics against a second label map |
 //! | `learn/` | a small network learning live |
 //! | `subject.rs` | whose scan it is, above the views |
 //! | `status.rs` | position, HU, organ under the mouse; the disclaimer |

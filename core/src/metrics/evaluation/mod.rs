@@ -10,8 +10,9 @@ use super::attention::AttentionEffect;
 use super::presence::OrganPresence;
 use super::regions::RegionConfusion;
 use super::truth::CaseTruth;
-use super::{MeanStd, MetricsError, OrganMetrics, Summary, compare};
+use super::{MeanStd, MetricsError, OrganMetrics, Summary, compare, compare_organ};
 use crate::anatomy::{ORGAN_COUNT, Organ, OrganSet};
+use crate::parallel::map;
 use crate::volume::LabelVolume;
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +45,9 @@ pub struct CaseResult {
     /// The other organs, where their truth is known all the same.
     #[serde(default)]
     pub unannotated: Vec<OrganResult>,
+    /// Organs that the prediction has and the truth has nowhere, where that was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absent: Vec<OrganResult>,
     /// Organs drawn in a part of the body that cannot show them.
     #[serde(default)]
     pub impossible: Vec<Impossible>,
@@ -56,6 +60,8 @@ pub enum Organs {
     Annotated,
     /// The others, measured against a truth that no training saw.
     Unannotated,
+    /// Those that the prediction alone has: drawn wrongly, or left out of the truth, and only a reader can tell which.
+    Absent,
 }
 
 impl Organs {
@@ -64,6 +70,7 @@ impl Organs {
         match self {
             Self::Annotated => "annotated",
             Self::Unannotated => "unannotated",
+            Self::Absent => "absent",
         }
     }
 }
@@ -74,6 +81,7 @@ impl CaseResult {
         match which {
             Organs::Annotated => &self.annotated,
             Organs::Unannotated => &self.unannotated,
+            Organs::Absent => &self.absent,
         }
     }
 
@@ -109,7 +117,25 @@ impl CaseResult {
             .map(|organ| Impossible { organ, ml: impossible[organ.index()] as f64 * voxel_ml })
             .filter(|i| i.ml > 0.0)
             .collect();
-        Ok(Self { name, annotated: Self::named(&annotated), unannotated: Self::named(&unannotated), impossible })
+        let [annotated, unannotated] = [annotated, unannotated].map(|metrics| Self::named(&metrics));
+        Ok(Self { name, annotated, unannotated, absent: Vec::new(), impossible })
+    }
+
+    /// Adds those of the `wanted` organs that the prediction has and `truth` has nowhere, unless they count as annotated. The two are on
+    /// the same grid, as whatever was measured is.
+    pub fn with_absent(
+        mut self,
+        truth: &LabelVolume,
+        prediction: &LabelVolume,
+        wanted: OrganSet,
+        tolerance_mm: f64,
+    ) -> Self {
+        let here = OrganSet::of_labels(&prediction.voxels).difference(OrganSet::of_labels(&truth.voxels));
+        let measured: OrganSet = self.annotated.iter().map(|result| result.organ).collect();
+        let absent: Vec<Organ> = here.intersection(wanted).difference(measured).iter().collect();
+        let metrics = map(absent, |organ| Some((organ, compare_organ(truth, prediction, organ, tolerance_mm)?)));
+        self.absent = metrics.into_iter().flatten().map(|(organ, metrics)| OrganResult { organ, metrics }).collect();
+        self
     }
 
     /// Names the organs of a result of [`compare`].

@@ -53,6 +53,8 @@ impl Evaluation {
             summary_unannotated: Vec<OrganSummary>,
             #[serde(skip_serializing_if = "Option::is_none")]
             mean_unannotated: Option<OverOrgans>,
+            #[serde(skip_serializing_if = "Vec::is_empty")]
+            summary_absent: Vec<OrganSummary>,
         }
         let named = |which| -> Vec<OrganSummary> {
             self.summaries(which).into_iter().map(|(organ, summary)| OrganSummary { organ, summary }).collect()
@@ -64,6 +66,7 @@ impl Evaluation {
             mean: self.over_organs(Organs::Annotated),
             mean_unannotated: (!summary_unannotated.is_empty()).then(|| self.over_organs(Organs::Unannotated)),
             summary_unannotated,
+            summary_absent: named(Organs::Absent),
         };
         serde_json::to_string_pretty(&file)
     }
@@ -79,7 +82,7 @@ impl Evaluation {
         header.extend(["impossible_ml", "impossible_cases"].map(String::from));
         csv::push_record(&mut out, header);
         let mut told = [false; ORGAN_COUNT];
-        for which in [Organs::Annotated, Organs::Unannotated] {
+        for which in [Organs::Annotated, Organs::Unannotated, Organs::Absent] {
             for (organ, summary) in self.summaries(which) {
                 let mut row = vec![
                     organ.id().to_string(),
@@ -123,7 +126,7 @@ impl Evaluation {
             ["case", "organ", "truth"].into_iter().chain(names).chain(["missed", "truth_ml", "prediction_ml"]),
         );
         for case in &self.cases {
-            for which in [Organs::Annotated, Organs::Unannotated] {
+            for which in [Organs::Annotated, Organs::Unannotated, Organs::Absent] {
                 for OrganResult { organ, metrics: m } in case.organs(which) {
                     let mut row = vec![case.name.clone(), organ.id().into(), which.name().into()];
                     row.extend(COLUMNS.iter().map(|(_, decimals, value, _)| csv::number(value(m), *decimals)));
@@ -173,6 +176,7 @@ impl Evaluation {
                 mean.surface_dice.mean_text(3)
             ));
         }
+        text.push_str(&self.absent_markdown());
         if self.regions.is_some() || self.cases.iter().any(|c| !c.impossible.is_empty()) {
             let organs: Vec<String> = Organ::ALL
                 .into_iter()
@@ -198,6 +202,34 @@ impl Evaluation {
             if let Some(part) = part.filter(|p| !p.is_empty()) {
                 text.push_str(&format!("\n{part}"));
             }
+        }
+        text
+    }
+
+    /// What the prediction alone has; empty where that was not asked for, or is nothing.
+    fn absent_markdown(&self) -> String {
+        let summaries = self.summaries(Organs::Absent);
+        if summaries.is_empty() {
+            return String::new();
+        }
+        let ml = |organ: Organ| {
+            let drawn = self.cases.iter().flat_map(|case| &case.absent).filter(|result| result.organ == organ);
+            drawn.map(|result| result.metrics.prediction_ml).sum::<f64>()
+        };
+        let mut text = String::from(
+            "\nOnly in what is judged, not in the reference: drawn wrongly, or left out there. The means leave them out.\n\n\
+             | organ | patients | Dice | HD95 mm | surface Dice | ml in all |\n|---|---|---|---|---|---|\n",
+        );
+        for (organ, s) in summaries {
+            text.push_str(&format!(
+                "| {} | {} | {} | {} | {} | {:.1} |\n",
+                organ.name(),
+                s.dice.n,
+                s.dice.mean_text(3),
+                s.hausdorff_95_mm.mean_text(1),
+                s.surface_dice.mean_text(3),
+                ml(organ)
+            ));
         }
         text
     }

@@ -22,6 +22,7 @@ fn evaluation() -> Evaluation {
         name: name.into(),
         annotated,
         unannotated,
+        absent: Vec::new(),
         impossible: vec![Impossible { organ: Organ::Spleen, ml: 1.5 }],
     };
     Evaluation {
@@ -63,6 +64,56 @@ fn a_case_is_measured_on_what_it_annotates_on_the_rest_and_where_nothing_can_be(
     let without = CaseTruth { whole: None, regions: None, ..truth };
     let measured = CaseResult::measure("case".into(), &without, &prediction, enabled, 1.0).unwrap();
     assert!(measured.unannotated.is_empty() && measured.impossible.is_empty());
+}
+
+#[test]
+fn what_only_the_prediction_has_is_told_in_every_file_and_counts_in_no_mean() {
+    let (liver, heart, cord) = (Organ::Liver, Organ::Heart, Organ::SpinalCord);
+    let geometry = Geometry::axial([4, 4, 4], [10.0; 3], [0.0; 3]).unwrap();
+    let map = |at: &[(usize, Organ)]| {
+        let voxels = (0..64).map(|n| at.iter().find(|a| a.0 == n).map_or(0, |a| a.1.label())).collect();
+        LabelVolume::from_stored(geometry.clone(), voxels, Modality::Unknown).unwrap()
+    };
+    let (truth, prediction) = (map(&[(5, liver)]), map(&[(5, liver), (38, heart), (39, heart), (20, cord)]));
+    let annotated = OrganSet::of_labels(&truth.voxels);
+    let case = CaseTruth { labels: &truth, annotated, whole: None, regions: None };
+    let measured = || CaseResult::measure("case".into(), &case, &prediction, OrganSet::ALL, 1.0).unwrap();
+    assert!(measured().absent.is_empty(), "of a set that annotates some organs the others are unknown");
+    let found = measured().with_absent(&truth, &prediction, OrganSet::ALL, 1.0);
+    let told: Vec<_> = found.absent.iter().map(|r| (r.organ, r.metrics.dice, r.metrics.prediction_ml)).collect();
+    assert_eq!(told, [(cord, 0.0, 1.0), (heart, 0.0, 2.0)]);
+    let only_heart = measured().with_absent(&truth, &prediction, [heart].into_iter().collect(), 1.0);
+    assert_eq!(only_heart.absent.iter().map(|r| r.organ).collect::<Vec<_>>(), [heart]);
+    // Who asks for an organ that the reference lacks has it among the others, once.
+    let asked = CaseTruth { annotated: OrganSet::ALL, ..case };
+    let asked = CaseResult::measure("case".into(), &asked, &prediction, OrganSet::ALL, 1.0).unwrap();
+    let asked = asked.with_absent(&truth, &prediction, OrganSet::ALL, 1.0);
+    let organs = |results: &[OrganResult]| results.iter().map(|r| r.organ).collect::<Vec<_>>();
+    assert_eq!((organs(&asked.annotated), organs(&asked.absent)), (vec![heart, liver], vec![cord]));
+
+    let all = Evaluation { cases: vec![found], ..evaluation() };
+    assert_eq!(
+        (all.over_organs(Organs::Annotated).dice.n, all.over_organs(Organs::Annotated).dice.mean),
+        (1, Some(1.0))
+    );
+    let rows = |text: &str| text.split_terminator("\r\n").map(|l| l.split(',').map(String::from).collect()).collect();
+    let organs: Vec<Vec<String>> = rows(&all.organs_csv());
+    assert_eq!(organs[2][..5], ["spinal_cord", "absent", "1", "0", "0.0000"]);
+    assert_eq!(organs[3][..2], ["heart", "absent"]);
+    let cases: Vec<Vec<String>> = rows(&all.cases_csv());
+    // Distances to what is not there are empty.
+    assert_eq!(cases[3], ["case", "heart", "absent", "0.0000", "", "0.0000", "", "0.0", "false", "0.000", "2.000"]);
+    let text = all.markdown();
+    assert!(
+        text.contains("Mean over 1 organs: Dice 1.000") && text.contains("| Heart | 1 | 0.000 | - | 0.000 | 2.0 |"),
+        "{text}"
+    );
+    let json: serde_json::Value = serde_json::from_str(&all.json().unwrap()).unwrap();
+    assert_eq!(
+        (&json["summary_absent"][1]["organ"], &json["cases"][0]["absent"][1]["prediction_ml"]),
+        (&"heart".into(), &2.0.into())
+    );
+    assert_eq!(serde_json::from_str::<Evaluation>(&all.json().unwrap()).unwrap(), all);
 }
 
 #[test]
