@@ -6,8 +6,8 @@ use attention_anatomy::infer::DevicePreference;
 use eframe::CreationContext;
 
 use crate::display::StrokePhase;
-use crate::document::{Archives, Document, Outbox, Task};
-use crate::files::Files;
+use crate::document::{Archives, Document, FileRequest, Outbox, Task};
+use crate::files::{Files, Outcome};
 use crate::panels::Panels;
 use crate::store::Autosave;
 use crate::waker::Waker;
@@ -120,9 +120,10 @@ impl ViewerApp {
             self.document.open(chosen.inputs, chosen.as_what, &mut self.outbox);
         }
         while let Some(outcome) = self.files.next_outcome() {
-            match outcome {
+            let Outcome { save, said } = outcome;
+            match said {
                 Ok(name) => {
-                    self.autosave.file_saved(&name, &self.document);
+                    save.into_iter().for_each(|number| self.autosave.file_saved(number, &self.document));
                     self.outbox.notices.info(format!("saved {name}"));
                 }
                 Err(message) => self.outbox.notices.error(message),
@@ -175,8 +176,10 @@ impl ViewerApp {
             self.worker.send(command);
         }
         for request in std::mem::take(&mut self.outbox.requests) {
-            self.autosave.about_to_save(&request);
-            self.files.request(request, ctx);
+            let name = if let FileRequest::Save { name, .. } = &request { name.clone() } else { String::new() };
+            if let Some(number) = self.files.request(request, ctx) {
+                self.autosave.about_to_save(&name, number);
+            }
         }
     }
 }

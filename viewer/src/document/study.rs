@@ -10,9 +10,11 @@ use attention_anatomy::volume::{CtVolume, Geometry};
 use super::archive::Origin;
 use super::margins::Margins;
 use crate::edit::{ByteLayer, LabelStore};
-use crate::session::CtKey;
+use crate::session::{CtKey, SESSION_NAME};
 use crate::worker::AboutScan;
 
+/// Files that the worker calls alike for every study.
+const CONTENTS: [&str; 5] = ["statistics.csv", "attention.csv", "attention.json", "report.html", SESSION_NAME];
 /// Most letters of a study's description in the name of a file.
 const LONGEST_STEM: usize = 60;
 
@@ -162,6 +164,12 @@ impl Study {
         let stem: String = words(title).chars().take(LONGEST_STEM).collect();
         let parts = [stem, words(date), content.to_owned()];
         parts.iter().filter(|part| !part.is_empty()).map(String::as_str).collect::<Vec<_>>().join("-")
+    }
+
+    /// The name under which a file is offered that the worker has made: after the study, but for what was named in a dialog.
+    pub fn name_of_file(&self, made: &str) -> String {
+        let is_content = CONTENTS.contains(&made);
+        if is_content { self.file_name(made.trim_start_matches("attention-anatomy-")) } else { made.to_owned() }
     }
 
     /// The canonical grid.

@@ -6,11 +6,8 @@ use web_time::{Duration, Instant};
 use super::study::{Reference, Study};
 use super::{Document, FileRequest, Opening, Outbox, Question, RunPhase, RunState, Severity};
 use crate::edit::ByteLayer;
-use crate::session::{SESSION_NAME, Session};
+use crate::session::Session;
 use crate::worker::{Command, Event, Input, OpenAs, Opened, RunRequest};
-
-/// What the worker calls files by their content alone.
-const CONTENTS: [&str; 5] = ["statistics.csv", "attention.csv", "attention.json", "report.html", SESSION_NAME];
 
 impl Document {
     /// Applies an event; those of runs and questions that are over change nothing.
@@ -116,11 +113,7 @@ impl Document {
             }
             Event::NotHu { .. } => {}
             Event::Exported { name, bytes } => {
-                // Names that come from a dialog are whole.
-                let is_content = CONTENTS.contains(&name.as_str());
-                let study = self.study.as_ref().filter(|_| is_content);
-                let name =
-                    study.map_or(name.clone(), |study| study.file_name(name.trim_start_matches("attention-anatomy-")));
+                let name = self.study.as_ref().map_or(name.clone(), |study| study.name_of_file(&name));
                 outbox.request(FileRequest::Save { name, bytes });
             }
             Event::Failed(message) => outbox.notices.error(message),

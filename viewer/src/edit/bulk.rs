@@ -29,8 +29,9 @@ pub(super) struct Bulk {
 
 #[derive(Debug)]
 enum Kind {
-    /// A code for every voxel; what the network says beneath them, where that is known, too.
-    Codes { codes: ByteSlices, network: Option<ByteSlices>, keep: bool },
+    /// A code for every voxel; what the network says beneath them, where that is known, too. `in_file`: a file holds all the edits that
+    /// there are then.
+    Codes { codes: ByteSlices, network: Option<ByteSlices>, keep: bool, in_file: bool },
     /// All edits are given back to the network.
     Discard,
     /// Changes that were found elsewhere: a step that has not been done yet.
@@ -147,10 +148,12 @@ impl LabelStore {
             if let Some(base) = base {
                 self.note_base(base);
             }
+            // Structures stay, whatever file is opened.
+            let in_file = network.is_some() && self.extras().iter().all(|extra| !extra.edited);
             if !extras.is_empty() {
                 self.exchange_extras(self.with_extras(extras));
             }
-            self.start(Kind::Codes { codes, network, keep }, 0);
+            self.start(Kind::Codes { codes, network, keep, in_file }, 0);
         }
     }
 
@@ -226,7 +229,7 @@ impl LabelStore {
         let [nx, ny, nz] = self.layer().size();
         let k = bulk.next;
         let over = match &bulk.kind {
-            Kind::Codes { codes, network, keep } => {
+            Kind::Codes { codes, network, keep, .. } => {
                 if k < nz {
                     if let Some(network) = network {
                         bulk.changed += self.lay_beneath(k, network.slice(k));
@@ -295,6 +298,9 @@ impl LabelStore {
             }
         }
         self.finished = Some(bulk.changed);
+        if matches!(bulk.kind, Kind::Codes { in_file: true, .. }) {
+            self.in_file = Some(self.edits());
+        }
         match bulk.kind {
             Kind::Codes { .. } | Kind::Discard => self.end(),
             Kind::New(step) if step.changes.is_empty() => {}

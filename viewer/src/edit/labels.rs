@@ -39,6 +39,8 @@ pub struct LabelStore {
     pub(super) history: History,
     open: Option<Step>,
     edits: u64,
+    /// [`Self::edits`] when the edits were those of the file that was opened last, and no others.
+    pub(super) in_file: Option<u64>,
     /// An edit of many voxels that is under way.
     pub(super) bulk: Option<Bulk>,
     /// Number and name of an edit whose changes the worker looks for.
@@ -77,6 +79,7 @@ impl LabelStore {
             history: History::default(),
             open: None,
             edits: 0,
+            in_file: None,
             bulk: None,
             awaited: None,
             finished: None,
@@ -279,6 +282,11 @@ impl LabelStore {
     /// Grows with every change of the edits, those by undo and redo included.
     pub fn edits(&self) -> u64 {
         self.edits
+    }
+
+    /// Whether the edits are those of the file that was opened last, and no others: nothing would be lost with them.
+    pub fn are_in_file(&self) -> bool {
+        self.in_file == Some(self.edits)
     }
 
     /// What [`Self::undo`] would undo, for people.

@@ -38,8 +38,24 @@ pub struct Chosen {
 #[derive(Clone, Debug, PartialEq)]
 enum Reply {
     Chosen(Chosen),
-    /// The name of a file that was saved, or one sentence about what could not be done.
-    Finished(Result<String, String>),
+    /// What became of a request to save, or one sentence about what else could not be done.
+    Finished(Outcome),
+}
+
+/// What was done, or not.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// The number of the request, where a file was to be saved.
+    pub save: Option<u64>,
+    /// The name of the file that was saved, or one sentence about what could not be done.
+    pub said: Result<String, String>,
+}
+
+impl Outcome {
+    /// Something that could not be done, other than saving.
+    fn failed(message: impl Into<String>) -> Self {
+        Self { save: None, said: Err(message.into()) }
+    }
 }
 
 /// Files that are chosen, by what they are for.
@@ -66,7 +82,9 @@ impl Dialog {
 pub struct Files {
     platform: platform::Platform,
     chosen: VecDeque<Chosen>,
-    finished: VecDeque<Result<String, String>>,
+    finished: VecDeque<Outcome>,
+    /// Requests to save so far.
+    saves: u64,
     /// What was opened, and when: no save replaces it.
     opened: Vec<(std::path::PathBuf, web_time::SystemTime)>,
     /// Requests that a test looks at, in place of dialogs that nobody would answer.
@@ -75,12 +93,16 @@ pub struct Files {
 }
 
 impl Files {
-    /// Does what was asked, in its own time.
-    pub fn request(&mut self, request: FileRequest, ctx: &egui::Context) {
+    /// Does what was asked, in its own time. A request to save has a number, which its [`Outcome`] tells.
+    pub fn request(&mut self, request: FileRequest, ctx: &egui::Context) -> Option<u64> {
+        let number = matches!(request, FileRequest::Save { .. }).then(|| {
+            self.saves += 1;
+            self.saves
+        });
         #[cfg(test)]
         if let Some(kept) = &mut self.kept {
             kept.push(request);
-            return;
+            return number;
         }
         match request {
             FileRequest::OpenFiles => self.platform.choose(Dialog::Files, ctx),
@@ -88,8 +110,9 @@ impl Files {
             FileRequest::OpenWeights => self.platform.choose(Dialog::Weights, ctx),
             FileRequest::OpenReference => self.platform.choose(Dialog::Reference, ctx),
             FileRequest::OpenRecent(path) => self.open(vec![Input::Path(path.into())]),
-            FileRequest::Save { name, bytes } => self.platform.save(name, bytes, self.opened.clone(), ctx),
+            FileRequest::Save { name, bytes } => self.platform.save(self.saves, name, bytes, self.opened.clone(), ctx),
         }
+        number
     }
 
     /// Remembers what is opened, so that it is not replaced by what is saved later.
@@ -125,8 +148,8 @@ impl Files {
         self.chosen.pop_front()
     }
 
-    /// What could not be done, one sentence; and files that were saved, by name.
-    pub fn next_outcome(&mut self) -> Option<Result<String, String>> {
+    /// What could not be done, and files that were saved.
+    pub fn next_outcome(&mut self) -> Option<Outcome> {
         self.receive();
         self.finished.pop_front()
     }

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use pollster::block_on;
 use rfd::{AsyncFileDialog, FileHandle};
 
-use super::{Chosen, Dialog, Reply};
+use super::{Chosen, Dialog, Outcome, Reply};
 use crate::worker::Input;
 
 const SCANS: [&str; 6] = ["dcm", "nii", "gz", "nrrd", "zip", "json"];
@@ -77,11 +77,11 @@ impl Platform {
     }
 
     /// Asks where to write the bytes, and writes them.
-    pub fn save(&self, name: String, bytes: Vec<u8>, opened: Vec<Opened>, ctx: &egui::Context) {
+    pub fn save(&self, number: u64, name: String, bytes: Vec<u8>, opened: Vec<Opened>, ctx: &egui::Context) {
         let asked = AsyncFileDialog::new().set_title("Save").set_file_name(name).save_file();
         self.in_a_thread(ctx, move || {
             let file = block_on(asked)?;
-            Some(Reply::Finished(write(file.path(), &bytes, &opened)))
+            Some(Reply::Finished(Outcome { save: Some(number), said: write(file.path(), &bytes, &opened) }))
         });
     }
 
@@ -95,7 +95,7 @@ impl Platform {
         });
         if let Err(error) = started {
             let message = format!("no file dialog can be opened ({error}): drop files on the window instead");
-            self.sender.send(Reply::Finished(Err(message))).ok();
+            self.sender.send(Reply::Finished(Outcome::failed(message))).ok();
         }
     }
 

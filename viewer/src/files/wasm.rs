@@ -15,7 +15,7 @@ use web_sys::{
     FileSystemFileEntry, HtmlAnchorElement, HtmlInputElement, Url,
 };
 
-use super::{Chosen, Dialog, NO_FILES, Reply};
+use super::{Chosen, Dialog, NO_FILES, Outcome, Reply};
 use crate::waker::Waker;
 use crate::worker::{Input, OpenAs};
 
@@ -68,6 +68,7 @@ impl Platform {
     /// Offers the bytes as a download.
     pub fn save(
         &mut self,
+        number: u64,
         name: String,
         bytes: Vec<u8>,
         _opened: Vec<(std::path::PathBuf, web_time::SystemTime)>,
@@ -80,14 +81,15 @@ impl Platform {
         match download(&name, &bytes) {
             Ok(address) => {
                 self.download = Some(address);
-                self.replies.borrow_mut().push_back(Reply::Finished(Ok(name)));
+                let outcome = Outcome { save: Some(number), said: Ok(name) };
+                self.replies.borrow_mut().push_back(Reply::Finished(outcome));
             }
             Err(_) => self.fail(&format!("{name} cannot be saved: the browser offers no download")),
         }
     }
 
     fn fail(&self, message: &str) {
-        self.replies.borrow_mut().push_back(Reply::Finished(Err(message.into())));
+        self.replies.borrow_mut().push_back(Reply::Finished(Outcome::failed(message)));
     }
 
     /// Drops come as answers, later: folders have to be walked through first. The window's own list of dropped files
@@ -116,7 +118,7 @@ fn document() -> Result<Document, JsValue> {
 
 fn reply(replies: &Replies, window: &Waker, inputs: Vec<Input>, as_what: OpenAs) {
     let reply = if inputs.is_empty() {
-        Reply::Finished(Err(NO_FILES.into()))
+        Reply::Finished(Outcome::failed(NO_FILES))
     } else {
         Reply::Chosen(Chosen { inputs, as_what })
     };
@@ -148,7 +150,7 @@ fn listen(replies: Replies, window: Waker) -> Result<(), JsValue> {
             let walked = walk(entries, &mut files).await;
             if walked.is_err() {
                 let message = "a part of what was dropped cannot be read: choose the folder with the file dialog";
-                replies.borrow_mut().push_back(Reply::Finished(Err(message.into())));
+                replies.borrow_mut().push_back(Reply::Finished(Outcome::failed(message)));
                 window.wake();
             }
             if walked.is_ok() || !files.is_empty() {

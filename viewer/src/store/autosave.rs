@@ -6,6 +6,7 @@
 //! on the spot.
 
 mod rescue;
+mod written;
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -14,12 +15,13 @@ use web_time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::{AUTOSAVE_SECONDS, Found, Storage};
 use crate::display::Preferences;
-use crate::document::{Document, FileRequest, KeptEdits, Outbox, Study, UnsavedEdits};
+use crate::document::{Document, KeptEdits, Outbox, Study, UnsavedEdits};
 use crate::edit::LabelSnapshot;
-use crate::session::{CtKey, EditsRecord, SESSION_NAME};
-use crate::worker::{Command, Export};
+use crate::session::{CtKey, EditsRecord};
+use crate::worker::Command;
 
 pub use rescue::Rescue;
+use written::Written;
 
 /// Stored edits of one CT; when there are more, the oldest go.
 const MOST_OFFERS: usize = 8;
@@ -42,8 +44,8 @@ pub struct Autosave {
     asked: VecDeque<Asked>,
     /// Edits that the worker packs.
     packing: Vec<Packing>,
-    /// Edits of the labels that go into the file that is being saved.
-    saving: Option<u64>,
+    /// What lies in files that the user saved.
+    written: Written,
 }
 
 /// What the storage is asked for.
@@ -136,15 +138,6 @@ fn age(seconds: u64) -> String {
     format!("{n} {unit}{} ago", if n == 1 { "" } else { "s" })
 }
 
-fn is_labels(name: &str) -> bool {
-    [".nii", ".nii.gz", ".nrrd"].iter().any(|end| name.ends_with(end))
-}
-
-/// Whatever study it is called after.
-fn is_session(name: &str) -> bool {
-    SESSION_NAME.strip_prefix("attention-anatomy-").is_some_and(|end| name.ends_with(end))
-}
-
 impl Remembered {
     fn of(study: &Study) -> Self {
         Self {
@@ -188,30 +181,14 @@ impl Autosave {
 
     /// Notes what the worker is about to write: what is edited after this is not in the file.
     pub fn about_to_export(&mut self, command: &Command, study: Option<&Study>) {
-        let has_edits = match command {
-            // A label map has all edits but for other structures, where no edited organ is left out.
-            Command::Export { what: Export::Structures(what), .. } => {
-                let all = study.is_some_and(|s| {
-                    let organs = s.labels.edited_organs().iter().all(|organ| what.organs.contains(organ));
-                    organs && s.labels.extras().iter().all(|extra| !extra.edited)
-                });
-                !what.format.is_dicom() && all
-            }
-            Command::Export { .. } => false,
-            Command::SaveSession { .. } => true,
-            _ => return,
-        };
-        self.saving = study.filter(|_| has_edits).map(|s| s.labels.edits());
+        if let Some(study) = study {
+            self.written.asked(command, study);
+        }
     }
 
-    /// The same for what is saved: what the worker has written, or something without edits.
-    pub fn about_to_save(&mut self, request: &FileRequest) {
-        if let FileRequest::Save { name, .. } = request
-            && !is_labels(name)
-            && !is_session(name)
-        {
-            self.saving = None;
-        }
+    /// What the worker has written, or something else, is offered for saving under a name; the request has this number.
+    pub fn about_to_save(&mut self, name: &str, number: u64) {
+        self.written.offered(name, number);
     }
 
     /// Stores what is due and takes in what was found. Once a frame.
@@ -288,20 +265,30 @@ impl Autosave {
         }
     }
 
-    /// A file was saved: if it has all edits, they need not be stored any more.
-    pub fn file_saved(&mut self, name: &str, document: &Document) {
-        let has_edits = is_labels(name) || is_session(name);
-        let (Some(study), Some(storage)) = (document.study.as_ref(), self.storage.as_ref()) else { return };
-        if !has_edits || self.saving.take() != Some(study.labels.edits()) {
+    /// The file of a request was saved: if files have all edits now, they need not be stored any more.
+    pub fn file_saved(&mut self, number: u64, document: &Document) {
+        if let Some(study) = document.study.as_ref()
+            && self.written.saved(number, study)
+        {
+            self.forget(study);
+        }
+    }
+
+    /// Files hold all that was edited: nothing is kept beside them, nor what it was restored from.
+    fn forget(&mut self, study: &Study) {
+        let (Some(remembered), Some(storage)) =
+            (self.study.as_mut().filter(|s| s.number == study.number), self.storage.as_ref())
+        else {
             return;
+        };
+        let own = remembered.name();
+        storage.remove(&own);
+        for packing in self.packing.extract_if(.., |packing| packing.name == own) {
+            packing.superseded.iter().for_each(|old| storage.remove(old));
         }
-        if let Some(remembered) = self.study.as_mut().filter(|s| s.number == study.number) {
-            let own = remembered.name();
-            self.packing.retain(|packing| packing.name != own);
-            storage.remove(&own);
-            (remembered.stored, remembered.changed) = (study.labels.edits(), None);
-            remembered.kept = false;
-        }
+        remembered.restored.drain(..).for_each(|old| storage.remove(&old));
+        (remembered.stored, remembered.changed) = (study.labels.edits(), None);
+        remembered.kept = false;
     }
 
     /// Lays the offered edits over the labels, each in a step that can be undone, once the worker has unpacked them: the newest first,
@@ -382,6 +369,10 @@ impl Autosave {
         let edits = study.labels.edits();
         if edits == remembered.stored {
             remembered.changed = None;
+            return None;
+        }
+        if study.labels.are_in_file() {
+            self.forget(study);
             return None;
         }
         let waited = remembered.changed.get_or_insert_with(Instant::now).elapsed();

@@ -1,3 +1,5 @@
+mod files;
+
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
 
@@ -10,9 +12,9 @@ use crate::display::Layout;
 use crate::document::Task;
 use crate::document::bench::Bench;
 use crate::edit::samples::ct;
-use crate::edit::{Dab, EditSettings, Ink};
+use crate::edit::{Dab, EditSettings, Extra, Ink};
 use crate::panels::Panels;
-use crate::worker::Event;
+use crate::worker::{Event, Export, StructureExport, StructureFormat};
 
 impl Autosave {
     /// Edits that were found for the open CT and are offered to the user.
@@ -59,8 +61,46 @@ impl Program {
         self.autosave.flush(&self.bench.document);
     }
 
-    fn file_saved(&mut self, name: &str) {
-        self.autosave.file_saved(name, &self.bench.document);
+    /// What was asked of the worker goes to it.
+    fn ask(&mut self) {
+        let study = self.bench.document.study.as_ref();
+        for command in std::mem::take(&mut self.bench.outbox.commands) {
+            self.autosave.about_to_export(&command, study);
+        }
+    }
+
+    /// The worker has made a file under a name, and its request to be saved has a number.
+    fn offered(&mut self, name: &str, number: u64) {
+        self.autosave.about_to_save(name, number);
+    }
+
+    fn file_saved(&mut self, number: u64) {
+        self.autosave.file_saved(number, &self.bench.document);
+    }
+
+    /// A session file from the wish for one to the disk.
+    fn save_session(&mut self, number: u64) {
+        self.bench.document.save_session(&mut self.bench.outbox);
+        self.ask();
+        self.offered("sample-session.json", number);
+        self.file_saved(number);
+    }
+
+    /// Asks the worker for a file with these organs and structures.
+    fn export(&mut self, file_name: &str, format: StructureFormat, organs: &[Organ], extras: Vec<Extra>) {
+        let labels = self.study.as_ref().unwrap().labels.layer().share();
+        let file_name = file_name.into();
+        let organs = organs.iter().copied().collect();
+        let what =
+            Export::Structures(Box::new(StructureExport { format, file_name, organs, extras, ..Default::default() }));
+        self.outbox.send(Command::Export { what, labels, notes: Vec::new(), opened_from: None });
+        self.ask();
+    }
+
+    /// Whether the next start would offer edits of this one.
+    fn is_offered(&mut self, folder: &Path) -> bool {
+        self.flush();
+        program(folder, 1.0).autosave.offer().is_some()
     }
 
     fn restore(&mut self, newest_only: bool) {
@@ -241,8 +281,7 @@ fn what_another_window_discards_is_kept_once_more_by_the_window_that_made_it() {
     first.flush();
     assert_eq!(program(folder.path(), 1.0).unsaved_edits.as_ref().map(|offer| offer.voxels), Some(1));
     // What it has saved itself is not.
-    first.autosave.saving = Some(first.study.as_ref().unwrap().labels.edits());
-    first.file_saved(SESSION_NAME);
+    first.save_session(1);
     first.autosave.study.as_mut().unwrap().looked = Instant::now().checked_sub(LOOK_AFTER);
     frame(&mut first);
     frame(&mut first);
@@ -266,37 +305,6 @@ fn what_is_kept_before_earlier_edits_are_known_replaces_none_of_them() {
 }
 
 #[test]
-fn a_file_with_all_edits_makes_keeping_them_needless_and_one_without_does_not() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut state = program(folder.path(), 1.0);
-    for late in [true, false] {
-        paint(&mut state, if late { 3.0 } else { 4.0 });
-        let Program { autosave, bench, .. } = &mut state;
-        bench.document.save_session(&mut bench.outbox);
-        for command in std::mem::take(&mut bench.outbox.commands) {
-            autosave.about_to_export(&command, bench.study.as_ref());
-        }
-        if late {
-            paint(&mut state, 5.0);
-        }
-        state.flush();
-        // Called after the study by then.
-        let name = "neck-chest-session.json";
-        state.autosave.about_to_save(&FileRequest::Save { name: name.into(), bytes: Vec::new() });
-        state.file_saved(name);
-        state.flush();
-        assert_eq!(program(folder.path(), 1.0).autosave.offer().is_some(), late);
-    }
-    paint(&mut state, 7.0);
-    state.flush();
-    state.file_saved("view.png");
-    assert!(program(folder.path(), 1.0).autosave.offer().is_some());
-    while state.study.as_mut().unwrap().labels.undo() {}
-    state.flush();
-    assert_eq!(program(folder.path(), 1.0).autosave.offer(), None, "nothing is edited any more");
-}
-
-#[test]
 fn preferences_are_kept_when_they_rest_and_damaged_ones_do_no_harm() {
     let folder = tempfile::tempdir().unwrap();
     let mut state = program(folder.path(), 1.0);
@@ -316,7 +324,7 @@ fn without_a_storage_nothing_happens() {
     let mut state = Program::default();
     state.tick();
     state.flush();
-    state.file_saved(SESSION_NAME);
+    state.file_saved(1);
     state.restore(false);
     assert!(state.outbox.notices.is_empty());
 }
