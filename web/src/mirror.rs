@@ -5,7 +5,7 @@ use attention_anatomy::anatomy::Organ;
 use attention_anatomy_viewer::ViewerApp;
 use attention_anatomy_viewer::display::Plane;
 use attention_anatomy_viewer::document::{Document, FileRequest, RunPhase, Study};
-use attention_anatomy_viewer::panels::spoken_scan;
+use attention_anatomy_viewer::panels::{spoken_attention, spoken_scan};
 use attention_anatomy_viewer::worker::{Input, OpenAs};
 use serde_json::{Value, json};
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -84,6 +84,9 @@ fn view(document: &Document, study: &Study) -> String {
     let anatomy = study.anatomy_near(document.view.slice()).filter(|_| plane == Plane::Axial);
     if let Some((region, p)) = anatomy.and_then(|anatomy| anatomy.most_likely_region()) {
         said += &format!(" Region: {}, probability {p:.2}.", region.name().to_lowercase());
+    }
+    if let Some(attention) = spoken_attention(document).filter(|_| plane == Plane::Axial) {
+        said += &format!(" {attention}");
     }
     let mut labels = [false; 256];
     study.labels.layer().slice(document.view.slice()).iter().for_each(|&label| labels[usize::from(label)] = true);

@@ -132,6 +132,7 @@ fn a_screen_reader_and_the_keyboard_find_what_the_screen_shows() {
     mirrored(&mut browser, "mirror-run", "finished: 79 slices");
     let at = slice(&mut browser) + 1;
     mirrored(&mut browser, "mirror-view", &format!("Axial, slice {at} of 79. Region: "));
+    mirrored(&mut browser, "mirror-view", " Attention: ");
     browser.press_key("ArrowUp", 38);
     mirrored(&mut browser, "mirror-view", &format!("Axial, slice {} of 79.", at + 1));
     let tree = spoken(&mut browser);

@@ -17,7 +17,10 @@ const OTHERS: [(&str, &[(&str, &str)]); 3] = [
     ),
     (
         "Bars and strip of attention",
-        &[("Left, Right, Home, End", "lower, raise, 0, 1"), ("Up, Down", "next slice of the strip")],
+        &[
+            ("Left, Right, Home, End", "a bar: lower, raise, 0, 1"),
+            ("Up, Down, Left, Right", "the strip: next slice, next organ"),
+        ],
     ),
     (
         "Window",

@@ -48,6 +48,7 @@ mod widgets;
 
 use egui::{Frame, Margin};
 
+pub use along_body::spoken as spoken_attention;
 pub use context::{Arrangement, Context, Hidden, Panel, Sheet, Spot, Tab};
 pub use scale::Scale;
 pub use subject::spoken as spoken_scan;

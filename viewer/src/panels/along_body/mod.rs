@@ -2,6 +2,9 @@
 //! for every slice, superior at the top, as in the coronal view.
 
 mod image;
+mod told;
+
+pub use told::spoken;
 
 use std::sync::Arc;
 
@@ -100,7 +103,7 @@ fn show(drawn: &mut Option<Drawn>, ui: &mut Ui, cx: &mut Context<'_>) {
         ui.label(RichText::new("Along the body").strong());
     });
     let titles = ui.allocate_exact_size(vec2(ui.available_width(), 15.0), Sense::hover()).0;
-    let legend_height = 30.0;
+    let legend_height = 30.0 + told::LINE;
     let size = vec2(ui.available_width(), (ui.available_height() - legend_height).max(60.0));
     let (rect, response) = ui.allocate_exact_size(size, Sense::click_and_drag());
     let places = Places::new(rect.shrink2(vec2(1.0, 2.0)), study.anatomy.len());
@@ -109,14 +112,20 @@ fn show(drawn: &mut Option<Drawn>, ui: &mut Ui, cx: &mut Context<'_>) {
     let scale = cx.arrangement.scale(cx.document);
     let texture = texture(ui, drawn, study, known, scale);
     paint(ui, &cx.document.view, study, &texture, &places, titles);
-    legend(ui, scale);
     let slice = cx.document.view.slice();
+    let over = response.hover_pos().and_then(|at| Some((places.organ(at.x)?, places.slice(at.y))));
+    told::line(ui, study, known, &cx.document.view, over);
+    legend(ui, scale);
     let count = places.slices;
+    let chosen = cx.document.view.selected;
     response.widget_info(|| {
-        let name = format!("Slice along the body, {} of {count}", slice_number(slice));
+        let organ =
+            chosen.map_or(String::new(), |organ| format!("; attention: {}", told::said(study, known, organ, slice)));
+        let name = format!("Slice along the body, {} of {count}{organ}", slice_number(slice));
         WidgetInfo { value: Some(slice_number(slice) as f64), ..WidgetInfo::labeled(Role::Slider, true, name) }
     });
     let to = wanted(ui, &response, &places, slice);
+    let beside = wanted_organ(ui, &response, known, chosen);
     if let Some(at) = response.hover_pos().filter(|_| !response.dragged()) {
         let text = readout(study, known, &places, at);
         response.clone().on_hover_text_at_pointer(text);
@@ -126,6 +135,9 @@ fn show(drawn: &mut Option<Drawn>, ui: &mut Ui, cx: &mut Context<'_>) {
         && known.contains(organ)
     {
         cx.document.view.selected = Some(organ);
+    }
+    if beside.is_some() {
+        cx.document.view.selected = beside;
     }
     if let Some(slice) = to {
         cx.document.go_to_slice(slice);
@@ -139,7 +151,7 @@ fn wanted(ui: &Ui, response: &Response, places: &Places, now: usize) -> Option<u
     }
     let mut steps = 0;
     if response.has_focus() {
-        let filter = EventFilter { vertical_arrows: true, ..Default::default() };
+        let filter = EventFilter { vertical_arrows: true, horizontal_arrows: true, ..Default::default() };
         ui.memory_mut(|m| m.set_focus_lock_filter(response.id, filter));
         ui.input(|i| {
             steps += i.num_presses(Key::ArrowUp) as isize - i.num_presses(Key::ArrowDown) as isize;
@@ -156,6 +168,16 @@ fn wanted(ui: &Ui, response: &Response, places: &Places, now: usize) -> Option<u
         steps -= i.num_accesskit_action_requests(response.id, Action::Decrement) as isize;
     });
     (steps != 0).then(|| now.saturating_add_signed(steps).min(places.slices - 1))
+}
+
+/// The organ that the keyboard asks for, to the left or to the right of the chosen one.
+fn wanted_organ(ui: &Ui, response: &Response, known: OrganSet, chosen: Option<Organ>) -> Option<Organ> {
+    if !response.has_focus() {
+        return None;
+    }
+    let [left, right] = ui.input(|i| [Key::ArrowLeft, Key::ArrowRight].map(|key| i.num_presses(key)));
+    let steps = (0..left).map(|_| false).chain((0..right).map(|_| true));
+    steps.fold(None, |wanted, forward| told::next_organ(known, wanted.or(chosen), forward))
 }
 
 fn texture(ui: &Ui, last: &mut Option<Drawn>, study: &Study, known: OrganSet, scale: Scale) -> TextureHandle {

@@ -339,6 +339,33 @@ fn the_strip_goes_to_slices_by_keyboard() {
     window.key_press(egui::Key::PageDown);
     window.run_steps(2);
     assert_eq!(window.state().view.slice(), 39);
+    // And to organs, each named with its slice.
+    window.key_press(egui::Key::ArrowRight);
+    window.run_steps(2);
+    assert_eq!(window.state().view.selected, Some(Organ::BrainStem));
+    window.get_by_label_contains("Slice along the body, 40 of 96; attention: Brain stem 0.");
+    window.key_press(egui::Key::ArrowLeft);
+    window.run_steps(2);
+    window.state_mut().view.selected = Some(Organ::Heart);
+    window.run_steps(2);
+    window.key_press(egui::Key::ArrowRight);
+    window.run_steps(2);
+    assert_eq!(window.state().view.selected, Some(Organ::LungLeft));
+    let value = window.state().study.as_ref().unwrap().anatomy[39].as_ref().unwrap().attention.unwrap();
+    let told = format!("Lung left {}, slice 40", super::scale::number(value[Organ::LungLeft.index()]));
+    assert!(reads(&window, &told), "{told}");
+}
+
+#[test]
+fn the_strip_names_the_organ_and_the_slice_that_are_pointed_at() {
+    let mut window = window(sample::bench());
+    let strip = window.get_by_label_contains("Slice along the body").rect();
+    // The heat map takes the right 0.6 of it, a column for each organ.
+    let x = strip.left() + strip.width() * (0.4 + 0.6 * (Organ::Liver.index() as f32 + 0.5) / 33.0);
+    window.hover_at(egui::pos2(x, strip.center().y));
+    window.run_steps(2);
+    assert!(reads(&window, "Liver 0."), "the organ under the mouse");
+    assert!(reads(&window, ", slice 4"), "and the slice");
 }
 
 #[test]
