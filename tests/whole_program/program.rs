@@ -13,6 +13,23 @@ fn demo_needs_nothing_but_the_binary() {
     assert_eq!(files_below(folder.path()).len(), promised().len(), "something was written elsewhere");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn without_a_display_the_viewer_says_so_in_one_sentence_and_what_needs_none() {
+    let mut calls: Vec<_> = (0..2).map(|_| program("view")).collect();
+    // None, and one that does not answer.
+    calls[1].env("DISPLAY", ":4711");
+    calls[0].env_remove("DISPLAY");
+    for call in &mut calls {
+        let said = crate::support::run(call.arg("--sample").env_remove("WAYLAND_DISPLAY").env_remove("WAYLAND_SOCKET"));
+        assert!(said.code == Some(1) && said.stderr.lines().count() == 1, "{said:#?}");
+        let error = said.errors()[0];
+        assert!(error.starts_with("error: there is no display to open a window on ("), "{error}");
+        assert!(error.contains("`segment SCAN -o DIR`") && error.contains("`demo --no-view`"), "{error}");
+        assert!(!error.contains(".rs") && !error.contains("winit"), "{error}");
+    }
+}
+
 #[test]
 fn info_lists_33_organs() {
     let said = succeed(program("info").arg("--organs"));

@@ -43,4 +43,4 @@ mod native;
 
 pub use app::{Launch, Shown, ViewerApp};
 #[cfg(not(target_family = "wasm"))]
-pub use native::run_native;
+pub use native::{WindowError, run_native};

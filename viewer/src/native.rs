@@ -16,11 +16,46 @@ const NAME: &str = "AttentionAnatomy";
 /// many is not going to keep the next.
 const MOST_WINDOWS: usize = 5;
 
+/// Why there is no window.
+#[derive(Debug, thiserror::Error)]
+pub enum WindowError {
+    /// Nobody has a screen for it, and why.
+    #[error("there is no display to open a window on ({0})")]
+    NoDisplay(String),
+    /// There is a screen, and nothing can be drawn on it.
+    #[error("the window cannot be opened: {0}")]
+    Cannot(String),
+    /// There was one.
+    #[error(
+        "the graphics card stopped working and the window cannot be opened again ({0}); what you have edited is kept and is offered when \
+         the same CT is opened again"
+    )]
+    Lost(String),
+}
+
+impl From<eframe::Error> for WindowError {
+    fn from(error: eframe::Error) -> Self {
+        let said = reason(&error.to_string());
+        match error {
+            eframe::Error::WinitEventLoop(_) => Self::NoDisplay(said),
+            _ => Self::Cannot(said),
+        }
+    }
+}
+
+/// What the system says, without the place in some library's source at which it was heard:
+/// `os error at .../mod.rs:765: neither WAYLAND_DISPLAY nor DISPLAY is set.`
+fn reason(said: &str) -> String {
+    let after_place = said.split_once("os error at ").and_then(|(_, place)| place.split_once(".rs:"));
+    let why = after_place.and_then(|(_, line)| line.split_once(": ")).map_or(said, |(_, why)| why);
+    why.trim_end_matches('.').to_owned()
+}
+
 /// Opens the window and returns when it is closed.
 ///
 /// # Errors
-/// Where there is no display, or nothing that can draw on it, also after a graphics device was lost.
-pub fn run_native(launch: Launch) -> eframe::Result {
+/// [`WindowError`]: where there is no display, or nothing that can draw on it, also after a graphics device was lost.
+pub fn run_native(launch: Launch) -> Result<(), WindowError> {
     let shown: Rc<RefCell<Option<Shown>>> = Rc::default();
     let mut launch = Some(launch);
     let mut why = String::new();
@@ -46,19 +81,13 @@ pub fn run_native(launch: Launch) -> eframe::Result {
         match (opened, lost.why()) {
             (Ok(()), Some(reason)) => why = reason,
             (Err(error), _) if !why.is_empty() => {
-                why = error.to_string();
+                why = reason(&error.to_string());
                 break;
             }
-            (opened, _) => return opened,
+            (opened, _) => return Ok(opened?),
         }
     }
-    Err(eframe::Error::AppCreation(
-        format!(
-            "the graphics card stopped working and the window cannot be opened again ({why}); what you have edited is kept and \
-             is offered when the same CT is opened again"
-        )
-        .into(),
-    ))
+    Err(WindowError::Lost(why))
 }
 
 fn options() -> eframe::NativeOptions {
@@ -128,5 +157,20 @@ impl eframe::App for Window {
     fn on_exit(&mut self) {
         self.lost.closing.store(true, Ordering::Relaxed);
         self.viewer.on_exit();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_says_is_told_without_the_sources_of_a_library() {
+        let said = "winit EventLoopError: os error at /home/me/.cargo/registry/src/winit-0.30.9/src/platform_impl/linux/mod.rs:765: neither \
+                    WAYLAND_DISPLAY nor DISPLAY is set.";
+        assert_eq!(reason(said), "neither WAYLAND_DISPLAY nor DISPLAY is set");
+        assert_eq!(reason("WGPU error: no adapter: none at all"), "WGPU error: no adapter: none at all");
+        let error = WindowError::NoDisplay(reason(said)).to_string();
+        assert_eq!(error, "there is no display to open a window on (neither WAYLAND_DISPLAY nor DISPLAY is set)");
     }
 }

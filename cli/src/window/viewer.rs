@@ -1,9 +1,9 @@
 //! With the viewer.
 
-use anyhow::{Context, Result};
+use anyhow::{Result, anyhow};
 use attention_anatomy::infer::DevicePreference;
-use attention_anatomy_viewer::Launch;
 use attention_anatomy_viewer::worker::Input;
+use attention_anatomy_viewer::{Launch, WindowError};
 
 use super::Shown;
 
@@ -19,6 +19,12 @@ pub fn open(shown: Shown, device: DevicePreference) -> Result<()> {
         Shown::Paths(paths) => paths.into_iter().map(Input::Path).collect(),
         Shown::Sample => vec![Input::Sample],
     };
-    attention_anatomy_viewer::run_native(Launch { inputs, device, remember: true, ..Launch::default() })
-        .context("the window cannot be opened; is there a display?")
+    let launch = Launch { inputs, device, remember: true, ..Launch::default() };
+    attention_anatomy_viewer::run_native(launch).map_err(|error| match error {
+        WindowError::NoDisplay(_) => anyhow!(
+            "{error}: start it on a desktop, or do without one: `segment SCAN -o DIR`, or `demo --no-view`, writes labels, tables and a \
+             report for any browser"
+        ),
+        other => other.into(),
+    })
 }
