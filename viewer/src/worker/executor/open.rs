@@ -17,7 +17,7 @@ use std::time::Duration;
 use attention_anatomy::formats::Reference;
 use attention_anatomy::formats::dicom::{Repairs, SeriesInfo, SeriesReader, SeriesSurvey};
 use attention_anatomy::formats::structures::Structures;
-use attention_anatomy::volume::{CtVolume, LabelVolume};
+use attention_anatomy::volume::{CtVolume, LabelVolume, Modality, empty_slices};
 use attention_anatomy_assets::SAMPLE_NAME;
 use web_time::Instant;
 
@@ -203,7 +203,11 @@ impl Opening {
 
     fn step(&mut self, platform: &mut dyn Platform) -> Result<Progress, OpenError> {
         let progress = self.step_stage(platform)?;
-        let Progress::Read(ct) = progress else { return Ok(progress) };
+        let Progress::Read(mut ct) = progress else { return Ok(progress) };
+        // Said when it is opened, before anybody outlines anything; other modalities have other values.
+        if !matches!(ct.modality, Modality::Other(_)) {
+            ct.warnings.extend(empty_slices(&ct));
+        }
         let ct: Arc<CtVolume> = Arc::from(ct);
         let rest = match &mut self.stage {
             OpenStage::Applying(rest) => std::mem::take(rest),

@@ -8,6 +8,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 use super::*;
+use crate::worker::Export;
 
 pub(super) fn opened_ct(events: &[Event]) -> Arc<CtVolume> {
     match events.last() {
@@ -276,6 +277,27 @@ fn missing_slices_are_filled_in_only_if_the_user_says_so() {
     let ct = opened_ct(&rig.rest());
     assert_eq!(ct.geometry.size[2], 4);
     assert!(ct.warnings.iter().any(|w| w.contains("interpolated between their neighbours")), "{:?}", ct.warnings);
+}
+
+#[test]
+fn slices_without_anything_between_slices_of_the_body_are_warned_of_and_the_report_says_so() {
+    let mut ct = samples::ct(SLICES);
+    let area = 60 * 60;
+    ct.voxels[4 * area..5 * area].fill(-1000);
+    // At the end of a scan, as padding, they are nothing to speak of.
+    ct.voxels[..area].fill(-1000);
+    let mut rig = Rig::new();
+    let opened = opened_ct(&rig.open(vec![bytes("ct.nii.gz", samples::nifti(&ct))]));
+    let said: Vec<&String> = opened.warnings.iter().filter(|w| w.contains("slices hold nothing")).collect();
+    assert!(matches!(&said[..], [one] if one.contains("at z = 22.00 mm;")), "{:?}", opened.warnings);
+    let labels = ByteSlices::cut(&vec![0; opened.voxels.len()], area);
+    rig.tell(Command::Export { what: Export::ReportHtml, labels, notes: Vec::new(), opened_from: None });
+    let Some(Event::Exported { bytes, .. }) = rig.rest().pop() else { panic!("no report") };
+    assert!(
+        String::from_utf8(bytes).unwrap().contains("lices hold nothing although both their neighbours show the body")
+    );
+    let whole = opened_ct(&rig.open(vec![self::bytes("whole.nii.gz", samples::nifti(&samples::ct(SLICES)))]));
+    assert!(whole.warnings.iter().all(|w| !w.contains("slices hold nothing")), "{:?}", whole.warnings);
 }
 
 #[test]
