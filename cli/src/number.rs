@@ -90,7 +90,15 @@ pub fn slices(text: &str) -> Result<usize, String> {
     counted(text, 1, 10_000)
 }
 
-/// Something that is counted from nought, as slices are.
+/// The number of a slice, from 1 as on screen.
+///
+/// # Errors
+/// What may be given.
+pub fn slice(text: &str) -> Result<usize, String> {
+    counted(text, 1, 1_000_000)
+}
+
+/// Something that is counted from nought.
 ///
 /// # Errors
 /// What may be given.

@@ -345,13 +345,7 @@ fn every_number_option_refuses_what_is_no_number_of_its_range() {
         assert!(options.contains(&expected), "{expected:?}: {listed}");
     }
     // What is counted from nought, and seeds.
-    let nought = [
-        ("phantom", "--seed"),
-        ("figure", "--slice"),
-        ("bench", "--steps"),
-        ("explain", "--slice"),
-        ("collect", "--pictures"),
-    ];
+    let nought = [("phantom", "--seed"), ("bench", "--steps"), ("collect", "--pictures")];
     let judged = |command: &str, option: &str, value: &str| {
         let said = run(program(command).arg(format!("{option}={value}")));
         assert_eq!(said.code, Some(2), "{command} {option}={value}: {said:#?}");

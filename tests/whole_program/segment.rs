@@ -66,27 +66,36 @@ fn segment_writes_labels_on_exactly_the_grid_that_came_in() {
         assert_eq!(if cell.is_empty() { 0 } else { cell.parse().unwrap() }, count, "{id}");
         if count > 0 {
             assert!((statistics.number(row, "volume_ml") - 0.027 * count as f64).abs() < 1e-3, "{id}");
+            let [first, last] = ["first_k", "last_k"].map(|k| statistics.number(row, k) as usize);
+            let on_screen = ["first_slice", "last_slice"].map(|slice| statistics.number(row, slice) as usize);
+            assert_eq!(on_screen, [first + 1, last + 1], "{id}");
+            let area = ct.size()[0] * ct.size()[1];
+            let holds = |k: &usize| map.voxels[k * area..(k + 1) * area].contains(label);
+            let whole = 0..ct.size()[2];
+            assert_eq!((whole.clone().find(holds), whole.clone().rfind(holds)), (Some(first), Some(last)), "{id}");
         }
     }
 
     // Every slice of this CT shows the body: one row each, at its height, from the most inferior.
     let attention = Table::read(&output.join("attention.csv"));
-    assert_eq!((attention.len(), attention.width()), (ct.size()[2], 2 + 5 + 1 + 33));
-    let regions = attention.columns(2..7);
+    assert_eq!((attention.len(), attention.width()), (ct.size()[2], 3 + 5 + 1 + 33));
+    let regions = attention.columns(3..8);
     assert!(regions.iter().all(|r| r.starts_with("p_")), "{regions:?}");
     let height = |k: usize| {
         let value = |n: usize| f32::from_le_bytes(ct.sform[4 * n..4 * n + 4].try_into().unwrap());
         f64::from(value(11)) + f64::from(value(10)) * k as f64
     };
     for row in 0..attention.len() {
-        assert_eq!(attention.cell(row, "slice"), row.to_string());
+        // As on screen, and as in arrays.
+        assert_eq!(attention.cell(row, "slice"), (row + 1).to_string());
+        assert_eq!(attention.cell(row, "k"), row.to_string());
         assert!((attention.number(row, "position_mm") - height(row)).abs() < 0.01, "row {row}");
         let probabilities: Vec<f64> = regions.iter().map(|r| attention.number(row, r)).collect();
         assert!((probabilities.iter().sum::<f64>() - 1.0).abs() < 0.01, "row {row}: {probabilities:?}");
         let likely = format!("p_{}", attention.cell(row, "most_likely_region"));
         let largest = probabilities.iter().copied().fold(0.0, f64::max);
         assert_eq!(attention.number(row, &likely), largest, "row {row}");
-        for organ in attention.columns(8..41) {
+        for organ in attention.columns(9..42) {
             // In units of slices that show the organ: some slices read above 1, and none above 1 / (the least unit there is).
             assert!((0.0..=1e6).contains(&attention.number(row, organ)), "row {row}, {organ}");
         }

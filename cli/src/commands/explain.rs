@@ -5,21 +5,21 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use attention_anatomy::infer::{SliceAnatomy, VolumeSlice, Wait, in_words};
+use attention_anatomy::infer::{SliceAnatomy, VolumeSlice, Wait, in_words, place_in_words};
 use attention_anatomy::preprocess::ModelSlices;
 use attention_anatomy::volume::require_ct;
 
 use super::segment::ReadCt;
 use crate::device::DeviceChoice;
-use crate::{model, progress, series};
+use crate::{model, number, progress, series};
 
 /// Says in words what the network makes of one slice: its region, and which organs attention lets pass.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A NIfTI or NRRD file, a zip archive, or a folder with a DICOM series.
     input: PathBuf,
-    /// The slice, counted from 0 at the most inferior, as in the tables of `segment`; the middle one where not given.
-    #[arg(long)]
+    /// The slice, counted from 1 at the most inferior, as on screen, in the report and in the tables; the middle one where not given.
+    #[arg(long, value_parser = number::slice)]
     slice: Option<usize>,
     /// Weights file; the bundled weights where not given.
     #[arg(long)]
@@ -47,16 +47,16 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let geometry = ct.geometry.clone();
     let depth = geometry.size[2];
     let height = |k: usize| geometry.slice_mm(k);
-    let slice = args.slice.unwrap_or(depth / 2);
+    let slice = args.slice.map_or(depth / 2, |number| number - 1);
     if slice >= depth {
-        bail!("{}: there are the slices 0 to {}", named(), depth - 1);
+        bail!("{}: there are the slices 1 to {depth}", named());
     }
     let known = model.info.organs(true);
     let device = args.device.open()?;
     let mut engine = model.engine(&device, known).with_context(|| model.name.clone())?;
     let slices = Arc::new(ModelSlices::new(Arc::new(ct), &model.info.input).with_context(named)?);
     let Some(wanted) = VolumeSlice::of(&slices, slice) else {
-        progress::print_line(&format!("Slice {slice} (z = {:.1} mm). There is no body on it.", height(slice)));
+        progress::print_line(&format!("{} There is no body on it.", place_in_words(slice, height(slice))));
         return Ok(ExitCode::SUCCESS);
     };
     engine.submit_slices(&slices, vec![wanted]);

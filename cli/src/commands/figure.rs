@@ -37,9 +37,9 @@ pub struct Args {
     /// The patient, as set/id; the held-out one with the most telling slice where not given.
     #[arg(long)]
     case: Option<String>,
-    /// The slice, from 0 at the patient's feet; the one that shows most organs on either side of the annotation where not
+    /// The slice, from 1 at the patient's feet, as on screen; the one that shows most organs on either side of the annotation where not
     /// given.
-    #[arg(long, value_parser = number::index)]
+    #[arg(long, value_parser = number::slice)]
     slice: Option<usize>,
     /// Where the network runs.
     #[arg(long, value_enum, default_value_t)]
@@ -69,7 +69,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
             Some(truth) => truth,
             None => patient.set.read_drawn(patient.entry, &source)?,
         };
-        let (told, slice) = telling_slice(&truth, patient.entry.organs()?, args.slice)
+        let (told, slice) = telling_slice(&truth, patient.entry.organs()?, args.slice.map(|number| number - 1))
             .ok_or_else(|| anyhow!("{}: the scan has only {} slices", patient.name(), truth.geometry.size[2]))?;
         if best.as_ref().is_none_or(|b| told > b.0) {
             best = Some((told, patient, slice));
@@ -102,7 +102,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     let [sx, sy, _] = ct.geometry.spacing();
     let [nx, ny, _] = ct.geometry.size;
     let figure = SideBySide { size: [nx, ny], spacing: [sx, sy], hu: ct.slice(k).to_vec(), panels };
-    let page = figure.html(&format!("{}, slice {k}", patient.name()))?;
+    let page = figure.html(&format!("{}, slice {}", patient.name(), k + 1))?;
     results::finish(
         output,
         [("figure.png".to_string(), figure.png()?), ("figure.html".to_string(), page.into_bytes())],

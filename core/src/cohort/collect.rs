@@ -54,7 +54,7 @@ pub struct ScanRows {
 #[error("statistics.csv is not a table of this program: {0}")]
 pub struct TableError(String);
 
-/// The organs of a `statistics.csv`, which says nothing of doubts.
+/// The organs of a `statistics.csv`, which says nothing of doubts. Tables of earlier programs count slices from 0 and have no other count.
 ///
 /// # Errors
 /// [`TableError`] where a column is missing or a row is not understood.
@@ -64,12 +64,13 @@ pub fn read_statistics(text: &str) -> Result<Vec<OrganRow>, TableError> {
     let column = |name: &str| {
         head.iter().position(|column| *column == name).ok_or_else(|| TableError(format!("there is no column `{name}`")))
     };
+    let [first, last] = if head.contains(&"first_k") { ["first_k", "last_k"] } else { ["first_slice", "last_slice"] };
     let [organ, ml, hu, first, last, bottom, top, cut] = [
         column("organ")?,
         column("volume_ml")?,
         column("mean_hu")?,
-        column("first_slice")?,
-        column("last_slice")?,
+        column(first)?,
+        column(last)?,
         column("first_slice_z_mm")?,
         column("last_slice_z_mm")?,
         column("cut_by_scan_end")?,
@@ -409,6 +410,12 @@ mod tests {
         assert_eq!(rows[0].organ, organ("liver"));
         assert_eq!((rows[0].ml, rows[0].mean_hu, rows[0].slice), (1.296, Some(8.0), Some(3)));
         assert_eq!((rows[0].extent_mm, rows[0].cut.as_str()), (Some([106.0, 115.0]), "no"));
+        // As it is written now, with both counts of slices.
+        let now = text
+            .replace("last_slice,first", "last_slice,first_k,last_k,first")
+            .replace(",2,5,", ",3,6,2,5,")
+            .replace("0,,,", "0,,,,,");
+        assert_eq!(read_statistics(&now).unwrap(), rows);
         assert_eq!((rows[1].ml, rows[1].mean_hu, rows[1].extent_mm, rows[1].cut.as_str()), (0.0, None, None, ""));
         let error = read_statistics(&text.replace("volume_ml", "volume")).unwrap_err();
         assert!(error.to_string().contains("no column `volume_ml`"), "{error}");

@@ -66,4 +66,4 @@ pub use session::{ChoiceError, OrganChoice, SegmentationError, SegmentationReque
 pub use tile::{Tile, TilePlace};
 pub use volume_run::{Explanation, Message, RunOptions, VolumeRun};
 pub use wgsl_engine::WgslEngine;
-pub use words::in_words;
+pub use words::{in_words, place_in_words};

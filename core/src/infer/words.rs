@@ -11,7 +11,7 @@ const RULED_OUT: f32 = 0.1;
 /// Sentences about a slice. `known` are the organs that the weights have learned; `gauged` says whether their attention has a unit
 /// ([`crate::network::gauge`]), without which its height means nothing.
 pub fn in_words(anatomy: &SliceAnatomy, known: OrganSet, gauged: bool) -> Vec<String> {
-    let mut lines = vec![format!("Slice {} (z = {:.1} mm).", anatomy.slice, anatomy.position_mm)];
+    let mut lines = vec![place_in_words(anatomy.slice, anatomy.position_mm)];
     match anatomy.most_likely_region() {
         None => lines.push("The network has no region branch.".into()),
         Some((region, p)) if p >= 0.9 => lines.push(format!("Region: {} ({:.0} %).", region.name(), 100.0 * p)),
@@ -52,6 +52,11 @@ pub fn in_words(anatomy: &SliceAnatomy, known: OrganSet, gauged: bool) -> Vec<St
     lines
 }
 
+/// Which slice it is: its number from 1, as on screen, its index from 0, as in arrays, and its height in the patient.
+pub fn place_in_words(k: usize, position_mm: f64) -> String {
+    format!("Slice {} (k = {k} from 0, z = {position_mm:.1} mm).", k + 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,7 +73,7 @@ mod tests {
         let values = [(Organ::Spleen, 0.6), (Organ::Liver, 1.234), (Organ::Heart, 0.2), (Organ::Larynx, 0.9)];
         let known: OrganSet = [Organ::Liver, Organ::Spleen, Organ::Heart, Organ::Mandible].into_iter().collect();
         let lines = in_words(&slice([0.0, 0.01, 0.02, 0.96, 0.01], &values), known, true);
-        assert_eq!(lines[0], "Slice 12 (z = -40.2 mm).");
+        assert_eq!(lines[0], "Slice 13 (k = 12 from 0, z = -40.2 mm).");
         assert_eq!(lines[1], format!("Region: {} (96 %).", Region::ALL[3].name()));
         assert_eq!(lines[2], "Attention as on slices that show the organ: Liver 1.23, Spleen 0.60.");
         assert_eq!(lines[3], "Less than that: Heart 0.20.");

@@ -205,7 +205,8 @@ impl Statistics {
 
 /// One row for each organ that was switched on (absent ones with 0 ml), comma-separated as RFC 4180 has it.
 ///
-/// Slices count from 0 at the most inferior; positions are patient LPS mm (x to the patient's left, y to the posterior,
+/// `first_slice` and `last_slice` count from 1 at the most inferior, as on screen and in the report, `first_k` and `last_k` are the same from 0,
+/// as in arrays; positions are patient LPS mm (x to the patient's left, y to the posterior,
 /// z to the superior); HU statistics are over the organ's voxels.
 pub fn statistics_csv(seg: &ReportInput, statistics: &Statistics) -> String {
     let mut out = String::new();
@@ -224,6 +225,8 @@ pub fn statistics_csv(seg: &ReportInput, statistics: &Statistics) -> String {
             "max_hu",
             "first_slice",
             "last_slice",
+            "first_k",
+            "last_k",
             "first_slice_z_mm",
             "last_slice_z_mm",
             "centroid_x_left_mm",
@@ -241,14 +244,14 @@ pub fn statistics_csv(seg: &ReportInput, statistics: &Statistics) -> String {
             Some(s) => {
                 row.extend([number(s.ml, 3), s.voxels.to_string(), number(s.mean_hu, 1), number(s.std_hu, 1)]);
                 row.extend([s.min_hu.to_string(), s.max_hu.to_string()]);
-                row.extend([s.first_slice.to_string(), s.last_slice.to_string()]);
+                row.extend([s.first_slice + 1, s.last_slice + 1, s.first_slice, s.last_slice].map(|n| n.to_string()));
                 row.extend([number(s.first_mm, 2), number(s.last_mm, 2)]);
                 row.extend(s.centroid_mm.map(|v| number(v, 2)));
                 row.push(s.cut.id().to_string());
             }
             None => {
                 row.extend(["0.000".to_string(), "0".to_string()]);
-                row.extend(std::iter::repeat_n(String::new(), 12));
+                row.extend(std::iter::repeat_n(String::new(), 14));
             }
         }
         let trained = seg.trained(organ);
@@ -332,8 +335,10 @@ mod tests {
         let csv = statistics_csv(&seg, &Statistics::measure(&seg).unwrap());
         let lines: Vec<Vec<&str>> = csv.split_terminator("\r\n").map(|l| l.split(',').collect()).collect();
         assert_eq!(lines.len(), 4, "header, lung, liver, spleen: {csv}");
-        assert!(lines.iter().all(|l| l.len() == 20), "{csv}");
-        assert_eq!((lines[1][0], lines[1][3], lines[1][17]), ("lung_left", "left", "superior"));
+        assert!(lines.iter().all(|l| l.len() == 22), "{csv}");
+        assert_eq!((lines[1][0], lines[1][3], lines[1][19]), ("lung_left", "left", "superior"));
+        assert_eq!(lines[0][10..14], ["first_slice", "last_slice", "first_k", "last_k"]);
+        assert_eq!(lines[2][10..14], ["3", "6", "2", "5"]);
         assert_eq!((lines[2][0], lines[2][4], lines[2][6]), ("liver", "1.296", "8.0"));
         assert_eq!((lines[3][0], lines[3][4], lines[3][5], lines[3][6]), ("spleen", "0.000", "0", ""));
     }

@@ -134,7 +134,7 @@ pub fn run_details(seg: &ReportInput) -> String {
     row(
         "Grid",
         format!(
-            "{nx} &times; {ny} &times; {nz} voxels of {sx:.3} &times; {sy:.3} &times; {sz:.3} mm; slice 1 is the most inferior (0 in the tables of this run, and for <code>explain</code>)"
+            "{nx} &times; {ny} &times; {nz} voxels of {sx:.3} &times; {sy:.3} &times; {sz:.3} mm; slice 1 is the most inferior (<code>k</code> 0 in the tables of this run)"
         ),
     );
     let options: Vec<String> = run.options.iter().map(|(k, v)| format!("{} = {}", escape(k), escape(v))).collect();
