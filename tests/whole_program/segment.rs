@@ -137,3 +137,26 @@ fn only_the_asked_organs_are_drawn() {
         assert!(!output.exists(), "{asked}: something was written");
     }
 }
+
+#[test]
+fn weights_and_maps_in_f16_give_the_labels_of_f32_and_the_record_says_it() {
+    let first = attention_anatomy::infer::device::adapters().into_iter().next();
+    if !first.is_some_and(|adapter| adapter.f16) {
+        return whole_program_tests::not_run("there is no graphics adapter with f16, not even one in software");
+    }
+    let folder = TempDir::new().unwrap();
+    let [single, half] = ["f32", "f16"].map(|storage| {
+        let output = folder.path().join(storage);
+        let asked = ["--all-organs", "--device", "gpu", "--gpu-storage", storage];
+        let said = succeed(segment(&data(TRUNK), &output).args(asked));
+        assert_eq!(said.stderr.contains("f16 storage"), storage == "f16", "{said:#?}");
+        let record: Value = serde_json::from_slice(&std::fs::read(output.join("run.json")).unwrap()).unwrap();
+        let device = record["device"].as_str().unwrap();
+        assert_eq!(device.ends_with("f16 storage"), storage == "f16", "{device}");
+        assert_eq!(record["warnings"], serde_json::json!([]), "nothing gave way to anything");
+        Nifti::read(&output.join("labels.nii.gz")).voxels
+    });
+    let other = single.iter().zip(&half).filter(|(a, b)| a != b).count();
+    assert!(other * 1000 <= single.len(), "{other} of {} voxels", single.len());
+    assert!(single.iter().any(|&label| label > 0));
+}

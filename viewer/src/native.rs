@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use attention_anatomy::infer::StoragePreference;
 use eframe::CreationContext;
 
 use crate::app::{Launch, Shown, ViewerApp};
@@ -51,11 +52,11 @@ fn reason(said: &str) -> String {
     why.trim_end_matches('.').to_owned()
 }
 
-/// Opens the window and returns when it is closed.
+/// Opens the window and returns when it is closed; weights and maps of a network lie on a GPU as `storage` says.
 ///
 /// # Errors
 /// [`WindowError`]: where there is no display, or nothing that can draw on it, also after a graphics device was lost.
-pub fn run_native(launch: Launch) -> Result<(), WindowError> {
+pub fn run_native(launch: Launch, storage: StoragePreference) -> Result<(), WindowError> {
     let shown: Rc<RefCell<Option<Shown>>> = Rc::default();
     let mut launch = Some(launch);
     let mut why = String::new();
@@ -72,7 +73,7 @@ pub fn run_native(launch: Launch) -> Result<(), WindowError> {
                         viewer.move_to(cc);
                         viewer
                     }
-                    None => Shown::new(ViewerApp::new(cc, worker::spawn_worker, launch)),
+                    None => Shown::new(ViewerApp::new(cc, |window| worker::spawn_worker(window, storage), launch)),
                 };
                 shown.replace(Some(viewer.clone()));
                 Ok(Box::new(Window { viewer, lost: heard }))

@@ -11,9 +11,12 @@ use attention_anatomy::anatomy::{CLASS_COUNT, OrganSet};
 use attention_anatomy::formats::nifti;
 use attention_anatomy::infer::measure::{MATRIX, made_up_tile, with_labels};
 use attention_anatomy::infer::prediction::NEGLIGIBLE;
-use attention_anatomy::infer::{ComputeDevice, ComputeKind, DevicePreference, Engine, Model, SliceRequest, Tile, Wait};
+use attention_anatomy::infer::{
+    ComputeDevice, ComputeKind, DevicePreference, Engine, Model, SliceRequest, StoragePreference, Tile, Wait,
+};
 use attention_anatomy::kernels::plan::{Plan, Timing};
 use attention_anatomy::kernels::processor::{Processor, Threads};
+use attention_anatomy::kernels::wgsl::Stored;
 use attention_anatomy::network::Folded;
 use attention_anatomy::network::count::multiply_adds;
 use attention_anatomy::preprocess::AIR_HU;
@@ -96,10 +99,10 @@ pub fn run(args: Args) -> Result<ExitCode> {
     if let Some([width, height]) = args.body {
         progress::print_line(&format!("a body of {width} x {height} pixels in air"));
     }
-    let cpu = DeviceChoice::Cpu.open()?;
+    let cpu = ComputeDevice::open(DevicePreference::Cpu)?;
     let cpu_peak = Some(peak(&cpu.burn));
     let contender = |device: &ComputeDevice, how: &str, engine, at_once, peak| Contender {
-        name: format!("{}, {how}", device.name),
+        name: format!("{}, {how}", device.in_words()),
         engine,
         tile: tile.clone(),
         at_once,
@@ -111,15 +114,17 @@ pub fn run(args: Args) -> Result<ExitCode> {
         contender(&cpu, "several at once", model.engine(&cpu, OrganSet::ALL)?, usize::MAX, cpu_peak),
         contender(&cpu, "burn, the reference", model.reference_engine(&cpu, OrganSet::ALL)?, 1, cpu_peak),
     ];
-    match ComputeDevice::open(DevicePreference::Gpu) {
+    match ComputeDevice::open_storing(DevicePreference::Gpu, StoragePreference::F32) {
         Ok(gpu) if gpu.kind == ComputeKind::Gpu || args.software => {
             // Its peak is that of the tensor library's products on it.
             let tensors = gpu.clone().with_tensors();
             let peak = tensors.as_ref().ok().map(|device| peak(&device.burn));
-            let own = model.engine(&gpu, OrganSet::ALL)?;
-            contenders.push(contender(&gpu, "one slice at a time", own, 1, peak));
-            let own = model.engine(&gpu, OrganSet::ALL)?;
-            contenders.push(contender(&gpu, "several at once", own, usize::MAX, peak));
+            for gpu in std::iter::once(&gpu).chain(&in_f16()) {
+                let own = model.engine(gpu, OrganSet::ALL)?;
+                contenders.push(contender(gpu, "one slice at a time", own, 1, peak));
+                let own = model.engine(gpu, OrganSet::ALL)?;
+                contenders.push(contender(gpu, "several at once", own, usize::MAX, peak));
+            }
             match tensors {
                 Ok(gpu) => {
                     let burn = model.reference_engine(&gpu, OrganSet::ALL)?;
@@ -155,6 +160,18 @@ pub fn run(args: Args) -> Result<ExitCode> {
         progress::print_line(&format!("| {name} | {:.1} | {:.1} | {against} |", ms[ms.len() / 2], ms[0]));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The GPU once more, with weights and maps in f16; nothing where it has none, and it is said why.
+pub(super) fn in_f16() -> Option<ComputeDevice> {
+    let opened = ComputeDevice::open_storing(DevicePreference::Gpu, StoragePreference::F16);
+    let why = match opened {
+        Ok(device) if device.gpu.as_ref().is_some_and(|gpu| gpu.stored() == Stored::F16) => return Some(device),
+        Ok(device) => device.notes.join("; "),
+        Err(error) => error.to_string(),
+    };
+    progress::note(&format!("f16 is not measured: {why}"));
+    None
 }
 
 /// How often each engine has its turn.

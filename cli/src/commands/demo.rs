@@ -10,7 +10,7 @@ use attention_anatomy::report::NOT_A_MEDICAL_DEVICE;
 use attention_anatomy_assets::{SAMPLE, SAMPLE_NAME};
 
 use super::segment::{Options, ReadCt, Session};
-use crate::device::DeviceChoice;
+use crate::device::DeviceOptions;
 use crate::output::Overwrite;
 use crate::progress;
 use crate::window::{self, Shown};
@@ -22,9 +22,8 @@ pub struct Args {
     /// Output folder.
     #[arg(short, long, default_value = "out/demo")]
     output: PathBuf,
-    /// Where the network runs.
-    #[arg(long, value_enum, default_value_t)]
-    device: DeviceChoice,
+    #[command(flatten)]
+    on: DeviceOptions,
     /// Do not open the viewer afterwards.
     #[arg(long)]
     no_view: bool,
@@ -38,7 +37,7 @@ pub struct Args {
 /// What the user is told.
 pub fn run(args: Args) -> Result<ExitCode> {
     // All organs: the point is to see what the weights do, and the report says which of them nobody has measured.
-    let options = Options { all_organs: true, device: args.device, ..Options::default() };
+    let options = Options { all_organs: true, on: args.on, ..Options::default() };
     let output = Session::claim(&options, &args.output, &[], args.overwrite)?;
     let mut session = Session::open(options)?;
     let ct = formats::read_ct(vec![(SAMPLE_NAME.to_string(), SAMPLE.to_vec())])?;
@@ -52,7 +51,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
             progress::note("opening the viewer; close its window to end");
         }
         // The files are there: a display on which nothing can be drawn is no failure of the demo.
-        if let Err(error) = window::open(Shown::Sample, args.device.into()) {
+        if let Err(error) = window::open(Shown::Sample, args.on) {
             progress::note(&format!("{error:#}"));
         }
     }

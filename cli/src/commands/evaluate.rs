@@ -9,7 +9,7 @@ use attention_anatomy::metrics::{self, DEFAULT_TOLERANCE_MM, MeasureOptions, Org
 use attention_anatomy::network::weights::{self, ENABLE_DICE, Precision};
 
 use crate::data::{self, FolderSource};
-use crate::device::DeviceChoice;
+use crate::device::DeviceOptions;
 use crate::evaluation::{self, Format};
 use crate::output::{Overwrite, SingleFile};
 use crate::{interrupt, model, number, progress, results};
@@ -52,9 +52,8 @@ pub struct Args {
     /// Write the Dice of all validation patients into this copy of the weights, and switch organs below 0.5 off in it.
     #[arg(long, conflicts_with = "limit")]
     update: Option<PathBuf>,
-    /// Where the network runs.
-    #[arg(long, value_enum, default_value_t)]
-    device: DeviceChoice,
+    #[command(flatten)]
+    on: DeviceOptions,
     /// At most this many patients of each set.
     #[arg(long, value_parser = number::count)]
     limit: Option<usize>,
@@ -145,7 +144,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         open_ends: args.open_ends.unwrap_or(0),
         ..MeasureOptions::new(args.tolerance_mm)
     };
-    let device = args.device.open()?;
+    let device = args.on.open()?;
     let measured = Subject::of(&model, &device, options)?;
     let bar = progress::bar(patients.len() as u64, "evaluate");
     let mut show = |done: usize, _| bar.set_position(done as u64);

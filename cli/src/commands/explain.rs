@@ -10,7 +10,7 @@ use attention_anatomy::preprocess::ModelSlices;
 use attention_anatomy::volume::require_ct;
 
 use super::segment::ReadCt;
-use crate::device::DeviceChoice;
+use crate::device::DeviceOptions;
 use crate::{model, number, progress, series};
 
 /// Says in words what the network makes of one slice: its region, and which organs attention lets pass.
@@ -24,9 +24,8 @@ pub struct Args {
     /// Weights file; the bundled weights where not given.
     #[arg(long)]
     weights: Option<PathBuf>,
-    /// Where the network runs.
-    #[arg(long, value_enum, default_value_t)]
-    device: DeviceChoice,
+    #[command(flatten)]
+    on: DeviceOptions,
     /// The DICOM series to read, by its number in the list of `info` or by its UID; what suits best where not given.
     #[arg(long, value_name = "NUMBER|UID")]
     series: Option<String>,
@@ -52,7 +51,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
         bail!("{}: there are the slices 1 to {depth}", named());
     }
     let known = model.info.organs(true);
-    let device = args.device.open()?;
+    let device = args.on.open()?;
     let mut engine = model.engine(&device, known).with_context(|| model.name.clone())?;
     let slices = Arc::new(ModelSlices::new(Arc::new(ct), &model.info.input).with_context(named)?);
     let Some(wanted) = VolumeSlice::of(&slices, slice) else {

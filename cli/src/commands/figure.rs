@@ -15,7 +15,7 @@ use attention_anatomy::volume::LabelVolume;
 
 use super::ablation::full_system;
 use crate::data::FolderSource;
-use crate::device::DeviceChoice;
+use crate::device::DeviceOptions;
 use crate::output::Overwrite;
 use crate::store::FolderStore;
 use crate::{data, interrupt, number, progress, results};
@@ -41,9 +41,8 @@ pub struct Args {
     /// given.
     #[arg(long, value_parser = number::slice)]
     slice: Option<usize>,
-    /// Where the network runs.
-    #[arg(long, value_enum, default_value_t)]
-    device: DeviceChoice,
+    #[command(flatten)]
+    on: DeviceOptions,
     #[command(flatten)]
     overwrite: Overwrite,
 }
@@ -84,7 +83,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     if let Some(truth) = patient.set.read_truth(patient.entry, &source)? {
         panels.push(Panel { title: "Truth".into(), labels: truth.slice(k).to_vec() });
     }
-    let device = args.device.open()?;
+    let device = args.on.open()?;
     let store = FolderStore::to_read(&args.ablation);
     for system in PAPER_ROWS {
         let run = system.variant().run(&config, config.seed);

@@ -194,8 +194,9 @@ pub fn devices(args: DevicesArgs) -> Result<ExitCode> {
             ComputeKind::SoftwareGpu => " (software: slower than the CPU itself, used only with --device gpu)",
             ComputeKind::Gpu | ComputeKind::Cpu => "",
         };
+        let half = if adapter.f16 { ", f16" } else { "" };
         progress::print_line(&format!(
-            "gpu  {} through {}, driver {}{kind}",
+            "gpu  {} through {}, driver {}{half}{kind}",
             adapter.name, adapter.api, adapter.driver
         ));
     }

@@ -21,7 +21,7 @@ use attention_anatomy::train::Part;
 use attention_anatomy::volume::CtVolume;
 
 use super::convert::{Contours, Deidentify};
-use crate::device::{DeviceChoice, EngineChoice};
+use crate::device::{DeviceOptions, EngineChoice};
 use crate::output::{Output, Overwrite};
 use crate::series::RepairOptions;
 use crate::{files, interrupt, progress, results, series};
@@ -66,10 +66,9 @@ pub struct Options {
     /// Also write one mask file for each organ.
     #[arg(long)]
     pub organ_files: bool,
-    /// Where the network runs.
-    #[arg(long, value_enum, default_value_t)]
+    #[command(flatten)]
     #[serde(skip)]
-    pub device: DeviceChoice,
+    pub on: DeviceOptions,
     /// What computes there.
     #[arg(long, value_enum, default_value_t)]
     #[serde(skip)]
@@ -159,8 +158,8 @@ impl Session {
     fn of(common: Arc<Common>) -> Result<Self> {
         let Common { options, model, enabled } = &*common;
         let device = match options.engine {
-            EngineChoice::Own => options.device.open()?,
-            EngineChoice::Burn => options.device.open_with_tensors()?,
+            EngineChoice::Own => options.on.open()?,
+            EngineChoice::Burn => options.on.device.open_with_tensors()?,
         };
         for note in &device.notes {
             progress::note(&format!("note: {note}"));
@@ -290,7 +289,7 @@ pub fn run(args: Args) -> Result<ExitCode> {
     }
     let Some(first) = args.inputs.first() else { return Ok(ExitCode::SUCCESS) };
     let (mut session, first) = Session::open_with_first(args.options.clone(), first)?;
-    progress::note(&format!("{} on {}", session.common.model.name, session.device.name));
+    progress::note(&format!("{} on {}", session.common.model.name, session.device.in_words()));
     let (mut failed, mut first) = (0, Some(first));
     for (input, output) in args.inputs.iter().zip(&outputs) {
         let prepared = first.take().unwrap_or_else(|| session.common.read(input));

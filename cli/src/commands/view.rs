@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
+use crate::device::DeviceOptions;
 use crate::window::{self, Shown};
 
 /// Opens the viewer.
@@ -15,9 +16,8 @@ pub struct Args {
     /// Open the bundled sample CT.
     #[arg(long, conflicts_with = "inputs")]
     sample: bool,
-    /// What computes: the best device there is, a GPU, or the processor.
-    #[arg(long, value_enum, default_value_t)]
-    device: crate::device::DeviceChoice,
+    #[command(flatten)]
+    on: DeviceOptions,
 }
 
 /// Runs the command; returns when the window is closed.
@@ -30,6 +30,6 @@ pub fn run(args: Args) -> Result<ExitCode> {
         std::fs::metadata(path).with_context(|| path.display().to_string())?;
     }
     let shown = if args.sample { Shown::Sample } else { Shown::Paths(args.inputs) };
-    window::open(shown, args.device.into())?;
+    window::open(shown, args.on)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,9 +1,8 @@
 //! Without the viewer.
 
-use anyhow::{Result, bail};
-use attention_anatomy::infer::DevicePreference;
-
 use super::Shown;
+use crate::device::DeviceOptions;
+use anyhow::{Result, bail};
 
 /// Whether there is a window to open.
 pub const IS_BUILT_IN: bool = false;
@@ -12,6 +11,6 @@ pub const IS_BUILT_IN: bool = false;
 ///
 /// # Errors
 /// Always.
-pub fn open(_: Shown, _: DevicePreference) -> Result<()> {
+pub fn open(_: Shown, _: DeviceOptions) -> Result<()> {
     bail!("this program was built without the viewer; build it with its default features (cargo build --release)")
 }

@@ -6,7 +6,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `device/` | which devices there are, known-answer check |
+//! | `device/` | which devices there are, how they store, known-answer check |
 //! | `tile.rs` | fields and boxes of a slice |
 //! | `engine.rs` | the `Engine` trait and its messages |
 //! | `plan_engine.rs` | the network on the processor |
@@ -51,7 +51,7 @@ mod words;
 pub use burn_engine::BurnEngine;
 pub use cleanup::{clean_up, keep_largest_components, removal_warning, remove_stray_components};
 pub use crew::{Crew, Helper, HelperWord, Helpers};
-pub use device::{ComputeDevice, ComputeKind, DeviceError, DevicePreference};
+pub use device::{ComputeDevice, ComputeKind, DeviceError, DevicePreference, StoragePreference};
 pub use doubt::Doubt;
 pub use engine::{
     Engine, EngineError, LabelOutput, LabelRequest, SliceLabels, SliceRequest, SliceResult, Ticket, VolumeSlice, Wait,

@@ -51,7 +51,7 @@ impl SegmentationRequest {
     pub fn new(weights: WeightsUsed, device: &ComputeDevice, enabled: OrganSet) -> Self {
         Self {
             weights,
-            device: device.name.clone(),
+            device: device.in_words(),
             device_notes: device.notes.clone(),
             inputs: Vec::new(),
             enabled,

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::time::Duration;
 
+use attention_anatomy::infer::StoragePreference;
+
 use super::platform::{Platform, ThisPlatform};
 use super::{Command, Event, Executor, Step, Worker};
 use crate::waker::Waker;
@@ -23,7 +25,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { platform: Box::new(|| Box::new(ThisPlatform)) }
+        Self { platform: Box::new(|| Box::new(ThisPlatform::default())) }
     }
 }
 
@@ -33,10 +35,11 @@ impl std::fmt::Debug for Options {
     }
 }
 
-/// The worker of a window.
-pub fn spawn_worker(window: &Waker) -> Box<dyn Worker> {
+/// The worker of a window, whose networks lie on a GPU as `storage` says.
+pub fn spawn_worker(window: &Waker, storage: StoragePreference) -> Box<dyn Worker> {
     let window = window.clone();
-    spawn(Arc::new(move || window.wake()), Options::default())
+    let platform = move || -> Box<dyn Platform> { Box::new(ThisPlatform { storage }) };
+    spawn(Arc::new(move || window.wake()), Options { platform: Box::new(platform) })
 }
 
 /// A worker that calls `repaint` after each event. It ends when the returned end of it is dropped.

@@ -91,7 +91,7 @@ pub fn run(tasks: &[Task], session: &mut Session) -> Result<ExitCode> {
         "{} scans, {slices} slices: {seconds:.1}{within} s ({:.2} h) in one task on {}, {:.0} MB; seconds as measured on {} of them",
         all.len(),
         seconds / 3600.0,
-        session.device.name,
+        session.device.in_words(),
         memory(&all) / 1e6,
         rate.scans
     ));

@@ -68,7 +68,7 @@ pub(super) fn run(args: &super::Args, root: &Root) -> Result<ExitCode> {
     let asked: SeriesRequest = options.repairs.request(None);
     let ct = ReadCt::of_files(instances, InputKey::default(), &asked).with_context(|| name.clone())?;
     let mut session = Session::open(options.clone())?;
-    progress::note(&format!("{} on {}", session.common.model.name, session.device.name));
+    progress::note(&format!("{} on {}", session.common.model.name, session.device.in_words()));
     let summary = session.segment(ct, &name, claim()?).with_context(|| name.clone())?;
     progress::print_line(&summary.line(&name, output));
     if from.send {

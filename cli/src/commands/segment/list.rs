@@ -106,7 +106,7 @@ pub fn run(args: &Args, list: &Path) -> Result<ExitCode> {
     progress::note(&format!(
         "{} on {}: {} scans, part {} of {}",
         session.common.model.name,
-        session.device.name,
+        session.device.in_words(),
         tasks.len(),
         args.part,
         list.display()

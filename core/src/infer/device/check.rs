@@ -17,7 +17,7 @@ use crate::infer::tile::Tile;
 use crate::infer::{PlanEngine, WgslEngine};
 #[cfg(not(target_family = "wasm"))]
 use crate::kernels::training::{Gradients, Statistics, TrainingPlan};
-use crate::kernels::wgsl::Gpu;
+use crate::kernels::wgsl::{Gpu, Stored};
 #[cfg(not(target_family = "wasm"))]
 use crate::kernels::wgsl::{GpuError, training::GpuTrainingPlan};
 #[cfg(not(target_family = "wasm"))]
@@ -26,7 +26,8 @@ use crate::network::{AttentionAnatomy, NetworkConfig};
 use crate::preprocess::{InputConfig, ModelGrid, ModelSlices};
 use crate::volume::{Geometry, Modality, Volume};
 
-/// Largest difference of the check network's outputs that rounding explains.
+/// Largest difference of the check network's outputs that rounding explains: on a software adapter 4e-7, and 3e-5 with weights and maps
+/// in f16, which a driver may round less well.
 pub const KNOWN_ANSWER_TOLERANCE: f32 = 2e-3;
 
 /// A network with every kind of layer of ours, its weights a fixed function of their position.
@@ -243,7 +244,13 @@ async fn tuned_difference(gpu: &Gpu) -> Option<f32> {
     let made = found.last()?.labels.first()?;
     let [below, above] = &expected[..] else { return None };
     let (labels, margin) = labels_and_margin(&grid, below, Some((above, 0.4)));
-    let other = labels.iter().zip(&made.labels).filter(|(a, b)| a != b).count();
+    // In f16 a lead that rounding may turn round decides nothing.
+    let slack = match gpu.stored() {
+        Stored::F32 => 0,
+        Stored::F16 => (2.0 * KNOWN_ANSWER_TOLERANCE * 255.0).ceil() as u8,
+    };
+    let pixels = labels.iter().zip(&made.labels).zip(&margin);
+    let other = pixels.filter(|((a, b), lead)| a != b && **lead >= slack).count();
     if made.labels.len() != labels.len() || other as f32 > OTHER_LABELS * labels.len() as f32 {
         return None;
     }

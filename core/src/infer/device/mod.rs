@@ -7,6 +7,7 @@
 mod check;
 #[cfg(not(target_family = "wasm"))]
 mod native;
+mod storage;
 #[cfg(target_family = "wasm")]
 mod wasm;
 
@@ -20,11 +21,12 @@ pub(super) use check::check_network;
 pub use check::{KNOWN_ANSWER_TOLERANCE, kernels_difference};
 #[cfg(not(target_family = "wasm"))]
 pub use check::{TRAINING_TOLERANCE, known_answer_difference, training_difference};
+pub use storage::StoragePreference;
 
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-use crate::kernels::wgsl::Gpu;
+use crate::kernels::wgsl::{Gpu, Stored};
 
 /// What the user asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +68,16 @@ pub struct ComputeDevice {
     pub notes: Vec<String>,
 }
 
+impl ComputeDevice {
+    /// It and how its memory is used, for people: what a record says.
+    pub fn in_words(&self) -> String {
+        match self.gpu.as_ref().map(Gpu::stored) {
+            Some(Stored::F16) => format!("{}, f16 storage", self.name),
+            Some(Stored::F32) | None => self.name.clone(),
+        }
+    }
+}
+
 /// Why no device can be had.
 #[derive(Debug, thiserror::Error)]
 pub enum DeviceError {
@@ -97,6 +109,17 @@ pub enum DeviceError {
         /// Largest difference from the CPU.
         difference: f32,
     },
+}
+
+impl DeviceError {
+    /// Without the name and what to do.
+    fn reason(&self) -> String {
+        match self {
+            Self::Open { reason, .. } => reason.clone(),
+            Self::WrongAnswer { difference, .. } => format!("off by {difference:.2e} on a known answer"),
+            Self::NoGpu | Self::NoWebGpu(_) => self.to_string(),
+        }
+    }
 }
 
 /// The CPU.

@@ -1,14 +1,16 @@
 //! Adapters and devices outside the browser: through wgpu's list of them.
 
+use attention_anatomy_shaders::network::Kernel;
 use burn::tensor::{Device, DeviceKind};
 use serde::Serialize;
 use wgpu::{Backends, DeviceType, Instance, InstanceDescriptor};
 
+use super::storage::open_storing;
 use super::{
-    ComputeDevice, ComputeKind, DeviceError, DevicePreference, KNOWN_ANSWER_TOLERANCE, TRAINING_TOLERANCE, cpu,
-    kernels_difference, known_answer_difference, training_difference,
+    ComputeDevice, ComputeKind, DeviceError, DevicePreference, KNOWN_ANSWER_TOLERANCE, StoragePreference,
+    TRAINING_TOLERANCE, cpu, kernels_difference, known_answer_difference, training_difference,
 };
-use crate::kernels::wgsl::{Gpu, Stored};
+use crate::kernels::wgsl::{Gpu, Stored, Tuning};
 
 /// A graphics adapter of this machine.
 #[derive(Clone, Debug, Serialize)]
@@ -21,6 +23,8 @@ pub struct Adapter {
     pub driver: String,
     /// Real GPU or software.
     pub kind: ComputeKind,
+    /// Whether weights and maps of a network can be f16 there.
+    pub f16: bool,
     #[serde(skip)]
     selector: Selector,
     #[serde(skip)]
@@ -107,6 +111,7 @@ pub fn adapters() -> Vec<Adapter> {
                 api: format!("{:?}", info.backend),
                 driver,
                 kind,
+                f16: adapter.features().contains(wgpu::Features::SHADER_F16),
                 selector,
                 handle: adapter.clone(),
             }
@@ -122,12 +127,20 @@ impl ComputeDevice {
     /// # Errors
     /// Only when a GPU is asked for and none works; [`DevicePreference::Auto`] falls back to the CPU and says why.
     pub fn open(preference: DevicePreference) -> Result<Self, DeviceError> {
+        Self::open_storing(preference, StoragePreference::Auto)
+    }
+
+    /// The same, with weights and maps of a GPU stored as the user asks.
+    ///
+    /// # Errors
+    /// As there: what cannot be stored so is stored otherwise, and the notes say it.
+    pub fn open_storing(preference: DevicePreference, storage: StoragePreference) -> Result<Self, DeviceError> {
         match preference {
             DevicePreference::Cpu => Ok(cpu()),
             DevicePreference::Gpu => {
                 let mut first = DeviceError::NoGpu;
                 for (n, adapter) in adapters().iter().enumerate() {
-                    match open_adapter(adapter) {
+                    match open_adapter(adapter, storage) {
                         Ok(device) => return Ok(device),
                         Err(error) if n == 0 => first = error,
                         Err(_) => {}
@@ -138,8 +151,11 @@ impl ComputeDevice {
             DevicePreference::Auto => {
                 let mut notes = Vec::new();
                 for adapter in adapters().iter().filter(|a| a.kind == ComputeKind::Gpu) {
-                    match open_adapter(adapter) {
-                        Ok(device) => return Ok(Self { notes, ..device }),
+                    match open_adapter(adapter, storage) {
+                        Ok(mut device) => {
+                            notes.append(&mut device.notes);
+                            return Ok(Self { notes, ..device });
+                        }
                         Err(error) => notes.push(error.to_string()),
                     }
                 }
@@ -167,11 +183,25 @@ fn tensor_device(selector: Selector) -> DeviceKind {
 }
 
 /// Opens our own device, compiles the kernels and checks all of them.
-fn open_adapter(adapter: &Adapter) -> Result<ComputeDevice, DeviceError> {
+fn open_adapter(adapter: &Adapter, storage: StoragePreference) -> Result<ComputeDevice, DeviceError> {
     let name = format!("{} ({})", adapter.name, adapter.api);
-    let open_error = |reason: String| DeviceError::Open { name: name.clone(), reason };
+    let open = async |stored| open_checked(&adapter.handle, &name, stored, Kernel::source);
+    let (gpu, notes) = pollster::block_on(open_storing(&adapter.handle, &name, storage, open))?;
+    Ok(ComputeDevice { burn: Device::flex(), gpu: Some(gpu), name, kind: adapter.kind, notes })
+}
+
+/// A device whose kernels answer rightly with weights and maps that are `stored` so.
+pub(super) fn open_checked(
+    adapter: &wgpu::Adapter,
+    name: &str,
+    stored: Stored,
+    source: fn(Kernel, Stored) -> String,
+) -> Result<Gpu, DeviceError> {
+    let open_error = |reason: String| DeviceError::Open { name: name.into(), reason };
     // The driver may panic, too.
-    let open = std::panic::AssertUnwindSafe(|| pollster::block_on(Gpu::open(&adapter.handle, &name, Stored::F32)));
+    let tuning = Tuning::of(&adapter.get_info());
+    let open =
+        std::panic::AssertUnwindSafe(|| pollster::block_on(Gpu::open_with(adapter, name, tuning, stored, source)));
     let opened = std::panic::catch_unwind(open);
     let gpu = opened.map_err(|_| open_error("the driver crashed".into()))?.map_err(|e| open_error(e.to_string()))?;
     let checked = std::panic::AssertUnwindSafe(|| pollster::block_on(kernels_difference(&gpu)));
@@ -180,9 +210,9 @@ fn open_adapter(adapter: &Adapter) -> Result<ComputeDevice, DeviceError> {
         return Err(open_error(refused.to_string()));
     }
     if difference > KNOWN_ANSWER_TOLERANCE {
-        return Err(DeviceError::WrongAnswer { name, difference });
+        return Err(DeviceError::WrongAnswer { name: name.into(), difference });
     }
-    Ok(ComputeDevice { burn: Device::flex(), gpu: Some(gpu), name, kind: adapter.kind, notes: Vec::new() })
+    Ok(gpu)
 }
 
 impl ComputeDevice {

@@ -2,8 +2,10 @@
 
 use burn::tensor::Device;
 
+use super::storage::open_storing;
 use super::{
-    ComputeDevice, ComputeKind, DeviceError, DevicePreference, KNOWN_ANSWER_TOLERANCE, cpu, kernels_difference,
+    ComputeDevice, ComputeKind, DeviceError, DevicePreference, KNOWN_ANSWER_TOLERANCE, StoragePreference, cpu,
+    kernels_difference,
 };
 use crate::kernels::wgsl::{Gpu, Stored};
 
@@ -49,7 +51,8 @@ async fn open_gpu(software: bool) -> Result<ComputeDevice, DeviceError> {
     });
     let wanted =
         wgpu::RequestAdapterOptions { power_preference: wgpu::PowerPreference::HighPerformance, ..Default::default() };
-    let adapter = instance.request_adapter(&wanted).await.map_err(|e| DeviceError::NoWebGpu(e.to_string()))?;
+    let ask = async || instance.request_adapter(&wanted).await.map_err(|e| DeviceError::NoWebGpu(e.to_string()));
+    let adapter = ask().await?;
     let info = adapter.get_info();
     let kind = match info.device_type {
         wgpu::DeviceType::Cpu => ComputeKind::SoftwareGpu,
@@ -60,14 +63,22 @@ async fn open_gpu(software: bool) -> Result<ComputeDevice, DeviceError> {
     }
     // Browsers keep the name of the GPU to themselves, as a rule.
     let name = if info.name.is_empty() { "GPU (WebGPU)".into() } else { format!("{} (WebGPU)", info.name) };
-    let gpu = Gpu::open(&adapter, &name, Stored::F32).await;
-    let gpu = gpu.map_err(|e| DeviceError::Open { name: name.clone(), reason: e.to_string() })?;
+    // A browser's adapter gives one device and no second.
+    let open = async |stored| open_checked(&ask().await?, &name, stored).await;
+    let (gpu, notes) = open_storing(&adapter, &name, StoragePreference::Auto, open).await?;
+    Ok(ComputeDevice { burn: Device::flex(), gpu: Some(gpu), name, kind, notes })
+}
+
+/// A device whose kernels answer rightly with weights and maps that are `stored` so.
+async fn open_checked(adapter: &wgpu::Adapter, name: &str, stored: Stored) -> Result<Gpu, DeviceError> {
+    let gpu = Gpu::open(adapter, name, stored).await;
+    let gpu = gpu.map_err(|e| DeviceError::Open { name: name.into(), reason: e.to_string() })?;
     let difference = kernels_difference(&gpu).await;
     if let Some(refused) = gpu.refused() {
-        return Err(DeviceError::Open { name, reason: refused.to_string() });
+        return Err(DeviceError::Open { name: name.into(), reason: refused.to_string() });
     }
     if difference > KNOWN_ANSWER_TOLERANCE {
-        return Err(DeviceError::WrongAnswer { name, difference });
+        return Err(DeviceError::WrongAnswer { name: name.into(), difference });
     }
-    Ok(ComputeDevice { burn: Device::flex(), gpu: Some(gpu), name, kind, notes: Vec::new() })
+    Ok(gpu)
 }

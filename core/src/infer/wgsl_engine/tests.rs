@@ -1,4 +1,5 @@
 mod broken;
+mod f16;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,15 +22,20 @@ const CROP: usize = 32;
 const WEIGHTS: &[u8] = include_bytes!("../../../../models/light.safetensors");
 const SAMPLE: &[u8] = include_bytes!("../../../../models/sample/neck-chest.nii.gz");
 
-/// A device of the first adapter, if there is one.
-fn gpu(source: fn(Kernel, Stored) -> String) -> Option<Gpu> {
+/// The first adapter, if there is one.
+fn adapter() -> Option<wgpu::Adapter> {
     let (_, found) = enumerate();
-    let Some(adapter) = found.first() else {
+    if found.is_empty() {
         whole_program_tests::not_run("there is no graphics adapter, not even one in software");
-        return None;
-    };
+    }
+    found.into_iter().next()
+}
+
+/// A device of it.
+fn gpu(source: fn(Kernel, Stored) -> String) -> Option<Gpu> {
+    let adapter = adapter()?;
     let tuning = Tuning::of(&adapter.get_info());
-    Some(pollster::block_on(Gpu::open_with(adapter, "gpu", tuning, Stored::F32, source)).unwrap())
+    Some(pollster::block_on(Gpu::open_with(&adapter, "gpu", tuning, Stored::F32, source)).unwrap())
 }
 
 /// The same network on both engines, the attention of one organ in units.
@@ -69,10 +75,8 @@ fn assert_close(a: &SlicePrediction, b: &SlicePrediction) {
     assert!(close(&a.attention.unwrap(), &b.attention.unwrap()) && close(&a.regions.unwrap(), &b.regions.unwrap()));
 }
 
-#[test]
-fn probabilities_are_the_processors_for_fields_boxes_and_several_tiles() {
-    let Some(gpu) = gpu(Kernel::source) else { return };
-    let (mut own, mut plan) = engines(&gpu);
+/// Boxes at odd places, at the edges, of one pixel; several tiles; then the whole field again, with nothing left of them.
+fn boxes_and_tiles() -> [SliceRequest; 7] {
     let boxed = |offset, size| FieldBox { field: CROP, offset, size };
     let whole = FieldBox::whole(CROP);
     let one =
@@ -83,8 +87,7 @@ fn probabilities_are_the_processors_for_fields_boxes_and_several_tiles() {
         centre: Some(tile([-2, 2], boxed([0, 1], [32, 30]), 0.6)),
         labels: None,
     };
-    // Boxes at odd places, at the edges, of one pixel; then the whole field again, with nothing left of them.
-    let requests = [
+    [
         one(1, whole),
         one(2, boxed([5, 9], [11, 7])),
         one(3, boxed([0, 0], [32, 13])),
@@ -92,8 +95,14 @@ fn probabilities_are_the_processors_for_fields_boxes_and_several_tiles() {
         one(5, boxed([17, 3], [15, 29])),
         wide,
         one(1, whole),
-    ];
-    for request in requests {
+    ]
+}
+
+#[test]
+fn probabilities_are_the_processors_for_fields_boxes_and_several_tiles() {
+    let Some(gpu) = gpu(Kernel::source) else { return };
+    let (mut own, mut plan) = engines(&gpu);
+    for request in boxes_and_tiles() {
         let found = ask(&mut own, request.clone()).outcome.unwrap();
         assert_close(&found, &ask(&mut plan, request).outcome.unwrap());
     }
@@ -333,13 +342,8 @@ fn labelled(engine: &mut WgslEngine, slices: &Arc<ModelSlices>, waits: bool) -> 
 
 /// Kernels and submissions of a kind of device that there need not be.
 fn as_if(tuning: Tuning) -> Option<Gpu> {
-    let (_, found) = enumerate();
-    let open = |a| pollster::block_on(Gpu::open_with(a, "gpu", tuning, Stored::F32, Kernel::source)).unwrap();
-    let opened = found.first().map(open);
-    if opened.is_none() {
-        whole_program_tests::not_run("there is no graphics adapter, not even one in software");
-    }
-    opened
+    let adapter = adapter()?;
+    Some(pollster::block_on(Gpu::open_with(&adapter, "gpu", tuning, Stored::F32, Kernel::source)).unwrap())
 }
 
 #[test]

@@ -7,7 +7,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `gpu.rs` | a device, and what becomes of it |
+//! | `gpu.rs` | a device, how weights and maps are stored there, and what becomes of it |
 //! | `tuning.rs` | which kernel for which shape on which kind of device: the one table |
 //! | `pipelines.rs` | kernels, compiled, with their bindings |
 //! | `uniforms.rs` | what kernels are told, a slice at a time |

@@ -11,15 +11,20 @@ use crate::network::{NetworkConfig, pytorch};
 
 /// A device of the first adapter, if there is one, with the kernels of a kind of device.
 pub(crate) fn gpu(tuning: Tuning, source: fn(Kernel, Stored) -> String) -> Option<Gpu> {
-    let (_, found) = crate::infer::device::enumerate();
-    let open = |adapter: &wgpu::Adapter| {
-        pollster::block_on(Gpu::open_with(adapter, "test", tuning, Stored::F32, source)).unwrap()
+    gpu_storing(tuning, Stored::F32, source)
+}
+
+/// The same with weights and maps as they are to be stored, if it can.
+fn gpu_storing(tuning: Tuning, stored: Stored, source: fn(Kernel, Stored) -> String) -> Option<Gpu> {
+    let adapter = crate::infer::device::enumerate().1.into_iter().next();
+    let can =
+        |adapter: &wgpu::Adapter| stored == Stored::F32 || adapter.features().contains(wgpu::Features::SHADER_F16);
+    let Some(adapter) = adapter.filter(can) else {
+        let what = stored.name();
+        whole_program_tests::not_run(&format!("there is no graphics adapter with {what}, not even one in software"));
+        return None;
     };
-    let opened = found.first().map(open);
-    if opened.is_none() {
-        whole_program_tests::not_run("there is no graphics adapter, not even one in software");
-    }
-    opened
+    Some(pollster::block_on(Gpu::open_with(&adapter, "test", tuning, stored, source)).unwrap())
 }
 
 fn noise(count: usize, salt: u32) -> Vec<f32> {
@@ -79,8 +84,10 @@ impl Pair {
 
 #[test]
 fn networks_give_what_the_processor_gives_with_the_kernels_of_every_kind_of_device() {
-    for tuning in Tuning::ALL {
-        let Some(gpu) = gpu(tuning, Kernel::source) else { return };
+    // Of f16: `infer/wgsl_engine/tests/f16.rs`.
+    let kinds = Tuning::ALL.into_iter().flat_map(|tuning| [(tuning, Stored::F32, 5e-5), (tuning, Stored::F16, 1e-2)]);
+    for (tuning, stored, bound) in kinds {
+        let Some(gpu) = gpu_storing(tuning, stored, Kernel::source) else { return };
         for (base, levels, stack, attention, field) in [
             (4, 3, 5, true, 20),
             (16, 5, 5, true, 48),
@@ -94,7 +101,8 @@ fn networks_give_what_the_processor_gives_with_the_kernels_of_every_kind_of_devi
             // Twice: nothing of a slice stays for the next.
             for salt in [1, 2] {
                 let off = pair.difference(salt);
-                assert!(off < 5e-5, "{}, base {base}, field {field}: {off}", tuning.name);
+                let name = stored.name();
+                assert!(off < bound, "{}, {name}, base {base}, field {field}: {off}", tuning.name);
             }
         }
     }

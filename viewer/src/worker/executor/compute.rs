@@ -225,12 +225,12 @@ impl Executor {
             Ok(mut device) => {
                 device.notes.extend(note);
                 self.events.push_back(Event::Device(DeviceInfo {
-                    name: device.name.clone(),
+                    name: device.in_words(),
                     kind: device.kind,
                     notes: device.notes.clone(),
                 }));
                 if let Some(run) = &mut self.run {
-                    run.change_device(&device.name, &device.notes);
+                    run.change_device(&device.in_words(), &device.notes);
                 }
                 self.questions.engine_changed();
                 compute.engine = None;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use attention_anatomy::dicomweb::{AddressError, Transport};
+use attention_anatomy::infer::{ComputeDevice, DevicePreference, StoragePreference};
 use attention_anatomy_assets::{self as assets, SAMPLE, SAMPLE_NAME, WEIGHTS};
 
 use super::{File, Pieces, Promise, in_memory};
@@ -14,7 +15,10 @@ const USUAL_LIMIT: u64 = 6_000_000_000;
 
 /// The desktop.
 #[derive(Debug, Default)]
-pub struct Desktop;
+pub struct Desktop {
+    /// How weights and maps of a network lie on a GPU.
+    pub storage: StoragePreference,
+}
 
 impl super::Platform for Desktop {
     fn list(&mut self, input: &Input) -> Result<Vec<File>, PlatformError> {
@@ -53,6 +57,11 @@ impl super::Platform for Desktop {
         check_address(access)?;
         let missing = "this program was built without the connection to archives; build it with its default features";
         Err(PlatformError::Refused(missing.into()))
+    }
+
+    fn device(&mut self, preference: DevicePreference) -> Promise<Result<ComputeDevice, PlatformError>> {
+        let storage = self.storage;
+        Box::pin(async move { Ok(ComputeDevice::open_storing(preference, storage)?) })
     }
 
     fn memory_limit(&self) -> u64 {

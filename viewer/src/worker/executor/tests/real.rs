@@ -12,7 +12,7 @@ use super::*;
 use crate::worker::platform::{Platform, ThisPlatform};
 
 fn desktop() -> Rig {
-    Rig { platform: samples::platform(), executor: Executor::new(Box::new(ThisPlatform)) }
+    Rig { platform: samples::platform(), executor: Executor::new(Box::new(ThisPlatform::default())) }
 }
 
 #[test]
@@ -23,7 +23,7 @@ fn the_bundled_ct_has_the_labels_of_the_plain_run_and_attention_of_zero_takes_la
     // What the command line does, for one slice.
     let ct = Arc::new(formats::read_ct(vec![("sample".into(), SAMPLE.to_vec())]).unwrap());
     let device = ComputeDevice::open(DevicePreference::Cpu).unwrap();
-    let mut engine = ThisPlatform.engine(WEIGHTS, &device).unwrap();
+    let mut engine = ThisPlatform::default().engine(WEIGHTS, &device).unwrap();
     let options = RunOptions { first: Some(K), ..RunOptions::default() };
     let mut run = VolumeRun::new(ModelSlices::new(ct, &info.input).unwrap(), &options);
     let plain = run
