@@ -28,7 +28,7 @@ pub fn run(configs: &[String]) -> Result<ExitCode> {
     let end = Instant::now() + MOST;
     say::heading("devices");
     finish(program(&binary).arg("devices"), end)?;
-    say::heading("kernels and slices");
+    say::heading("kernels and slices, weights and maps in f32 and in f16");
     if !finish(program(&binary).args(["bench", "--gpu", "--slices", "50"]), end)? {
         bail!("the GPU is not measured");
     }

@@ -1,8 +1,9 @@
 //! `attention-anatomy bench --gpu`: what a GPU gives, as Markdown for docs/performance.md.
 //!
-//! First whether all kernels answer as the processor does, then milliseconds per slice of this program's engine and of burn's for the
-//! networks of the three presets, then of each operation. Networks of the presets without shipped weights have random ones: they take
-//! as long. Whatever cannot be had on a device is said and left out.
+//! First whether all kernels answer as the processor does, with weights and maps in f32 and, where there is that, in f16; then
+//! milliseconds per slice of this program's engine, with either, and of burn's for the networks of the three presets, then of each
+//! operation. Networks of the presets without shipped weights have random ones: they take as long. Whatever cannot be had on a device
+//! is said and left out.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,8 +14,9 @@ use attention_anatomy::anatomy::OrganSet;
 use attention_anatomy::infer::measure::{host_work, made_up_ct, made_up_tile};
 use attention_anatomy::infer::{
     BurnEngine, ComputeDevice, ComputeKind, DevicePreference, Engine, Model, PlanEngine, SlicePrediction, SliceRequest,
-    Tile, Wait, WgslEngine,
+    StoragePreference, Tile, Wait, WgslEngine,
 };
+use attention_anatomy::kernels::wgsl::Stored;
 use attention_anatomy::network::{AttentionAnatomy, NetworkConfig, weights};
 use attention_anatomy::preprocess::{InputConfig, ModelSlices};
 use burn::module::Module;
@@ -52,61 +54,58 @@ fn presets(model: &Model) -> Result<[Preset; 3]> {
 /// # Errors
 /// Where there is no GPU, or one that answers wrongly.
 pub fn run(model: &Model, slices: usize) -> Result<ExitCode> {
-    let clock = Instant::now();
     // The kernels are compiled and each of them checked against the processor here.
-    let device = ComputeDevice::open(DevicePreference::Gpu)?;
-    let Some(gpu) = device.gpu.clone() else { bail!("{} is no GPU", device.name) };
-    progress::print_line(&format!(
-        "{}: {} kernels; all agree with the processor; opened, compiled and checked in {:.2} s\n",
-        device.name,
-        gpu.tuning().name,
-        clock.elapsed().as_secs_f64()
-    ));
+    let clock = Instant::now();
+    let device = ComputeDevice::open_storing(DevicePreference::Gpu, StoragePreference::F32)?;
+    say_opened(&device, clock)?;
+    let clock = Instant::now();
+    let in_f16 = bench::in_f16();
+    if let Some(device) = &in_f16 {
+        say_opened(device, clock)?;
+    }
     let tensors = device.clone().with_tensors();
     if let Err(error) = &tensors {
         progress::note(&format!("burn's engine is not measured: {error}"));
     }
     progress::print_line(
-        "| preset | MB on the device | first slice, ms | one at a time | several at once | handing over | burn's engine | off by at most | other labels |",
+        "\n| preset | storage | MB on the device | first slice, ms | one at a time | several at once | handing over | burn's engine | off by at most | other labels |",
     );
-    progress::print_line("|---|---|---|---|---|---|---|---|---|");
+    progress::print_line("|---|---|---|---|---|---|---|---|---|---|");
     let (mut profiles, mut host) = (Vec::new(), Vec::new());
-    for Preset { name, input, network } in presets(model)? {
-        let tile = made_up_tile(&input, None);
-        let mut own = WgslEngine::new(network.clone(), input.clone(), OrganSet::ALL, &gpu)?;
-        let first = milliseconds(&mut own, &tile, 1, 1)?;
-        let single = milliseconds(&mut own, &tile, slices, 1)?;
-        let several = milliseconds(&mut own, &tile, slices, usize::MAX)?;
-        let mut plan = PlanEngine::new(network.clone(), input.clone(), OrganSet::ALL, "processor".into())?;
-        let (off, labels) = compared(&prediction(&mut own, &tile)?, &prediction(&mut plan, &tile)?);
-        let burn = match &tensors {
-            Ok(device) => {
-                let (burn, name) = (device.burn.clone(), device.name.clone());
-                let network = network.clone().fork(&device.burn);
-                let mut burn = BurnEngine::new(network, input.clone(), OrganSet::ALL, burn, name, true);
-                milliseconds(&mut burn, &tile, 1, 1)?;
-                format!("{:.2}", milliseconds(&mut burn, &tile, slices.min(10), usize::MAX)?.all)
+    for preset in presets(model)? {
+        let Preset { name, input, network } = &preset;
+        let tile = made_up_tile(input, None);
+        for gpu in [Some(&device), in_f16.as_ref()].into_iter().flatten().filter_map(|device| device.gpu.as_ref()) {
+            let mut own = WgslEngine::new(network.clone(), input.clone(), OrganSet::ALL, gpu)?;
+            let first = milliseconds(&mut own, &tile, 1, 1)?;
+            let single = milliseconds(&mut own, &tile, slices, 1)?;
+            let several = milliseconds(&mut own, &tile, slices, usize::MAX)?;
+            let mut plan = PlanEngine::new(network.clone(), input.clone(), OrganSet::ALL, "processor".into())?;
+            let (off, labels) = compared(&prediction(&mut own, &tile)?, &prediction(&mut plan, &tile)?);
+            let burn = match (&tensors, gpu.stored()) {
+                (Ok(device), Stored::F32) => format!("{:.2}", of_burn(&preset, device, &tile, slices.min(10))?.all),
+                _ => "-".into(),
+            };
+            progress::print_line(&format!(
+                "| {name} | {} | {} | {:.1} | {:.2} | {:.2} | {:.3} | {burn} | {off:.1e} | {labels:.4} % |",
+                gpu.stored().name(),
+                own.device_bytes() >> 20,
+                first.all,
+                single.all,
+                several.all,
+                several.submit,
+            ));
+            // A software adapter computes while it is handed something: its time would be taken for the host's.
+            if *name == "light" && device.kind == ComputeKind::Gpu && gpu.stored() == Stored::F32 {
+                for (slice_mm, slices) in VOLUMES {
+                    let slices = Arc::new(ModelSlices::new(Arc::new(made_up_ct(slices, slice_mm)?), input)?);
+                    let [work, prepare] = host_work(&mut own, &slices)?;
+                    let together = own.together();
+                    host.push(format!("| 512 x 512, {slice_mm} mm | {together} | {work:.2} | {prepare:.2} |"));
+                }
             }
-            Err(_) => "-".into(),
-        };
-        progress::print_line(&format!(
-            "| {name} | {} | {:.1} | {:.2} | {:.2} | {:.3} | {burn} | {off:.1e} | {labels:.4} % |",
-            own.device_bytes() >> 20,
-            first.all,
-            single.all,
-            several.all,
-            several.submit,
-        ));
-        // A software adapter computes while it is handed something: its time would be taken for the host's.
-        if name == "light" && device.kind == ComputeKind::Gpu {
-            for (slice_mm, slices) in VOLUMES {
-                let slices = Arc::new(ModelSlices::new(Arc::new(made_up_ct(slices, slice_mm)?), &input)?);
-                let [work, prepare] = host_work(&mut own, &slices)?;
-                let together = own.together();
-                host.push(format!("| 512 x 512, {slice_mm} mm | {together} | {work:.2} | {prepare:.2} |"));
-            }
+            profiles.push((format!("{name}, {}", gpu.stored().name()), own.profile(&tile, TIMES)));
         }
-        profiles.push((name, own.profile(&tile, TIMES)));
     }
     if !host.is_empty() {
         progress::print_line(
@@ -120,6 +119,28 @@ pub fn run(model: &Model, slices: usize) -> Result<ExitCode> {
         bench::print_operations(&timings);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What was opened since, and that all of its kernels agree.
+fn say_opened(device: &ComputeDevice, clock: Instant) -> Result<()> {
+    let Some(gpu) = &device.gpu else { bail!("{} is no GPU", device.name) };
+    progress::print_line(&format!(
+        "{}, {} storage: {} kernels; all agree with the processor; opened, compiled and checked in {:.2} s",
+        device.name,
+        gpu.stored().name(),
+        gpu.tuning().name,
+        clock.elapsed().as_secs_f64()
+    ));
+    Ok(())
+}
+
+/// A preset on the tensor library's device.
+fn of_burn(preset: &Preset, device: &ComputeDevice, tile: &Tile, slices: usize) -> Result<Times> {
+    let network = preset.network.clone().fork(&device.burn);
+    let (burn, name) = (device.burn.clone(), device.name.clone());
+    let mut burn = BurnEngine::new(network, preset.input.clone(), OrganSet::ALL, burn, name, true);
+    milliseconds(&mut burn, tile, 1, 1)?;
+    milliseconds(&mut burn, tile, slices, usize::MAX)
 }
 
 /// Milliseconds a slice.
