@@ -2,7 +2,7 @@
 //!
 //! Everything works on cells of at most 2 mm (whole input pixels, averaged), slice by slice, and only runs of cells are
 //! kept: a 512 x 512 x 600 volume needs a few megabytes. Steps: mean of a cell and its neighbours above -300 HU; opening with a 6 mm square, which
-//! removes couch plates, sheets and tubes; the largest component in 3-D; holes filled in each slice (lungs, gas); what
+//! removes couch plates, sheets and tubes; the largest component in 3-D, over slices that hold nothing at all; holes filled in each slice (lungs, gas); what
 //! lies between body in front, behind and on one side filled too (a lung cut open by the field of view); 3 mm added all
 //! round so that skin survives the averaging.
 //!
@@ -202,7 +202,8 @@ fn each_slice<T: Send>(slices: usize, work: impl Fn(usize) -> T + Sync + Send) -
     map((0..slices).collect(), work)
 }
 
-/// Which runs belong to the component with the most cells (neighbours share a face, in 3-D).
+/// Which runs belong to the component with the most cells (neighbours share a face, in 3-D). A slice without any does not end a body: it was
+/// lost, and what lies on both sides of it belongs together.
 fn largest_component(slices: &[Runs]) -> Vec<Vec<bool>> {
     let mut groups = Groups::default();
     let mut starts = vec![0];
@@ -211,14 +212,15 @@ fn largest_component(slices: &[Runs]) -> Vec<Vec<bool>> {
         slice.runs.iter().for_each(|[start, end]| groups.add((end - start) as usize));
     }
     let row = |k: usize, y: usize| Row { number: starts[k] + slices[k].rows[y] as usize, runs: slices[k].row(y) };
-    for (k, slice) in slices.iter().enumerate() {
-        let height = slice.rows.len() - 1;
+    let held: Vec<usize> = (0..slices.len()).filter(|&k| !slices[k].runs.is_empty()).collect();
+    for (n, &k) in held.iter().enumerate() {
+        let height = slices[k].rows.len() - 1;
         for y in 0..height {
             if y + 1 < height {
                 groups.join_rows(row(k, y), row(k, y + 1), false);
             }
-            if k + 1 < slices.len() {
-                groups.join_rows(row(k, y), row(k + 1, y), false);
+            if let Some(&above) = held.get(n + 1) {
+                groups.join_rows(row(k, y), row(above, y), false);
             }
         }
     }
@@ -306,6 +308,22 @@ mod tests {
         });
         let body = Body::find(&ct);
         assert!(body.contains(50, 50, 0) && !body.contains(pixel(100, 3.0, 110.0), 50, 0));
+    }
+
+    #[test]
+    fn slices_that_were_lost_do_not_end_the_body() {
+        let ct = ct(
+            64,
+            [4.0, 4.0, 3.0],
+            30,
+            |x, y, k| {
+                if ![9, 20, 21].contains(&k) && x.hypot(y) < 60.0 { 0 } else { -1000 }
+            },
+        );
+        let body = Body::find(&ct);
+        for k in 0..30 {
+            assert_eq!(body.extent(k).is_some(), ![9, 20, 21].contains(&k), "slice {k}");
+        }
     }
 
     #[test]
