@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use attention_anatomy_shaders::network::{Kernel, Stored};
 use half::f16;
 
-use super::pipelines::{Pipelines, Sources};
+use super::pipelines::Pipelines;
+#[cfg(not(target_family = "wasm"))]
+use super::pipelines::Sources;
 use super::tuning::Tuning;
 
 /// WebGPU's default: what a buffer may have that is bound.
