@@ -85,7 +85,7 @@ fn store(at: u32, value: vec4<f32>) {
 fn channels_at(source: Source, field_y: i32, field_x: i32) -> i32 {
     let y = field_y - i32(source.y);
     let x = field_x - i32(source.x);
-    // Without branches: a browser's software adapter follows every path through the loops around this while it compiles them.
+    // Without branches: a browser's software adapter compiles many times as long for every further one within a loop.
     let computed = (y >= 0) & (x >= 0) & (y < i32(source.height)) & (x < i32(source.width));
     let begin = (y * i32(source.width) + x) * i32(source.c4);
     let rows = (field_y >= 0) & (field_y < i32(source.field_height));

@@ -3,8 +3,9 @@
 //! No real GPU has been at hand to measure it. The numbers follow from what such devices have: a discrete GPU some fifty to a
 //! hundred and fifty cores that each want several workgroups, an integrated one a tenth of that. Where a layer has fewer tiles than
 //! that (10 x 10 and 20 x 20 pixels), its sums are split. A software adapter compiles every kernel with LLVM, a third of a second
-//! each, and has two to sixteen cores: it gets the fewest kernels, none of them with barriers, which take it longer than all that is
-//! computed between them; nothing is split, and f16 would have to be taken apart and put together number by number.
+//! each, and has two to sixteen cores: it gets the fewest kernels, and one for all convolutions without workgroup memory and barriers,
+//! with which the same sums take it three times as long; nothing is split, and f16 would have to be taken apart and put together number
+//! by number.
 
 use attention_anatomy_shaders::network::{Kernel, Tiles, direct};
 
