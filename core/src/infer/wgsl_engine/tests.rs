@@ -99,17 +99,19 @@ fn boxes_and_tiles() -> [SliceRequest; 7] {
 }
 
 #[test]
-fn probabilities_are_the_processors_for_fields_boxes_and_several_tiles() {
-    let Some(gpu) = gpu(Kernel::source) else { return };
-    let (mut own, mut plan) = engines(&gpu);
-    for request in boxes_and_tiles() {
-        let found = ask(&mut own, request.clone()).outcome.unwrap();
-        assert_close(&found, &ask(&mut plan, request).outcome.unwrap());
+fn probabilities_are_the_processors_for_fields_boxes_and_several_tiles_with_the_kernels_of_every_kind_of_device() {
+    for tuning in Tuning::ALL {
+        let Some(gpu) = as_if(tuning) else { return };
+        let (mut own, mut plan) = engines(&gpu);
+        for request in boxes_and_tiles() {
+            let found = ask(&mut own, request.clone()).outcome.unwrap();
+            assert_close(&found, &ask(&mut plan, request).outcome.unwrap());
+        }
+        for engine in [&mut own as &mut dyn Engine, &mut plan] {
+            engine.set_enabled([Organ::Heart].into_iter().collect());
+        }
+        assert_close(&ask(&mut own, slice(3, 0.5)).outcome.unwrap(), &ask(&mut plan, slice(3, 0.5)).outcome.unwrap());
     }
-    for engine in [&mut own as &mut dyn Engine, &mut plan] {
-        engine.set_enabled([Organ::Heart].into_iter().collect());
-    }
-    assert_close(&ask(&mut own, slice(3, 0.5)).outcome.unwrap(), &ask(&mut plan, slice(3, 0.5)).outcome.unwrap());
 }
 
 /// Some slices of the sample, taken for as far apart as it is said.
