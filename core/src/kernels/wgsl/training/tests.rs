@@ -115,8 +115,10 @@ fn steps_give_what_the_processor_gives_with_the_kernels_of_every_kind_of_device(
         ] {
             check(&mut plan, &Example::new(config, slices, size), true);
         }
-        // A phase that needs no decoder gives it no gradients.
-        check(&mut plan, &Example::new(&light, 2, [32, 16]), false);
+        // A phase that needs no decoder gives it no gradients. With the batch of the first example, none of whose activations lies so near to
+        // the kink of a ReLU that rounding decides: on a field of 64 x 48 some do, and there the processor's own gradients move by up to 1 %
+        // when the input moves by a ten-millionth.
+        check(&mut plan, &Example::new(&light, 2, [32, 48]), false);
     }
 }
 
