@@ -148,7 +148,7 @@ fn weights_and_maps_in_f16_give_the_labels_of_f32_and_the_record_says_it() {
     let [single, half] = ["f32", "f16"].map(|storage| {
         let output = folder.path().join(storage);
         let asked = ["--all-organs", "--device", "gpu", "--gpu-storage", storage];
-        let said = succeed(segment(&data(TRUNK), &output).args(asked));
+        let said = succeed(program("segment").arg(data(TRUNK)).arg("--output").arg(&output).args(asked));
         assert_eq!(said.stderr.contains("f16 storage"), storage == "f16", "{said:#?}");
         let record: Value = serde_json::from_slice(&std::fs::read(output.join("run.json")).unwrap()).unwrap();
         let device = record["device"].as_str().unwrap();
