@@ -58,7 +58,7 @@ fn discreet(text: &str, study: Option<&Study>) -> String {
 
 fn of_study(study: &Study, slice: usize) -> Value {
     let mut voxels = [0usize; 256];
-    for &label in study.labels.layer().slice(slice) {
+    for &label in study.labels.layer().slice(slice).iter() {
         voxels[usize::from(label)] += 1;
     }
     let organs = (1..voxels.len()).filter(|&label| voxels[label] > 0);

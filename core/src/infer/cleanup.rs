@@ -4,8 +4,8 @@
 //! close to it and not small: then the organ was missed in between. Neighbours touch by face, edge or corner: thin organs run obliquely
 //! through thick slices.
 
-use super::organ_runs::OrganRuns;
-use super::pieces::{Bounds, Piece, other_pieces};
+use super::organ_runs::{OrganRuns, SliceRuns};
+use super::pieces::{Bounds, Piece, take_other_pieces};
 use crate::anatomy::{ORGAN_COUNT, Organ, Side};
 use crate::parallel::map;
 use crate::preprocess::{Body, OutsideAir};
@@ -18,25 +18,18 @@ const LEAST_SHARE: f64 = 0.05;
 /// How far from the largest one it may lie, mm between their bounding boxes.
 const CLOSE_MM: f64 = 35.0;
 
-/// Sets the 26-connected components of each organ to 0 that are apart from its largest one: with less than a twentieth of its voxels, or
-/// more than 35 mm away; and all of an organ whose largest one is below 0.1 ml. `labels` is `[nz, ny, nx]`, `size` and `spacing_mm` are along x, y and z. Returns the voxels removed from each organ.
-pub fn remove_stray_components(labels: &mut [u8], size: [usize; 3], spacing_mm: [f64; 3]) -> [usize; ORGAN_COUNT] {
-    let runs = OrganRuns::of(labels, size);
-    remove_where(labels, size, spacing_mm, runs, &[], |_, _| false)
-}
-
-/// As [`remove_stray_components`]; `excluded` says of a piece beside the largest one that it cannot be there. With the HU of a CT no piece of
-/// a lung is air.
-fn remove_where(
-    labels: &mut [u8],
+/// Takes the 26-connected components of each organ away that are apart from its largest one: with less than a twentieth of its voxels, or
+/// more than 35 mm away, or where `excluded` says of a piece that it cannot be there; and all of an organ whose largest one is below 0.1 ml.
+/// `size` and `spacing_mm` are along x, y and z. With the HU of a CT no piece of a lung is air. Returns the voxels removed from each organ.
+fn remove_stray_components(
+    organs: &mut [OrganRuns; ORGAN_COUNT],
     size: [usize; 3],
     spacing_mm: [f64; 3],
-    runs: [OrganRuns; ORGAN_COUNT],
     hu: &[i16],
     excluded: impl Fn(Organ, &Bounds) -> bool + Sync + Send,
 ) -> [usize; ORGAN_COUNT] {
     let voxel_ml = spacing_mm.iter().product::<f64>() * 1e-3;
-    keep_components(labels, size, runs, hu, |organ, piece, largest| {
+    let gone = take_components(organs, size, hu, |organ, piece, largest| {
         if !std::ptr::eq(piece, largest) && excluded(organ, &piece.bounds) {
             return false;
         }
@@ -47,32 +40,38 @@ fn remove_where(
         let distance = (0..3).map(|axis| gap(axis).powi(2)).sum::<f64>().sqrt();
         let [voxels, most] = [piece.voxels, largest.voxels].map(|voxels| voxels as f64);
         most * voxel_ml >= LEAST_ML && voxels >= LEAST_SHARE * most && distance <= CLOSE_MM
-    })
+    });
+    gone.map(|gone| gone.voxels())
 }
 
 /// How far over the middle of the body a piece of a paired organ may lie, mm.
 const OVER_THE_MIDDLE_MM: f64 = 15.0;
 
-/// All that a network draws where no organ can be: outside of the body's surface ([`Body`], [`OutsideAir`]); pieces of a lung that are air
-/// for the most part, as it is between an arm and the trunk that it nearly touches, which no surface tells from a lung; pieces apart from
-/// their organ, as [`remove_stray_components`]; and pieces of a paired organ beside its largest one on the other side of the body. Returns
-/// the voxels removed from each organ.
-pub fn clean_up(labels: &mut [u8], ct: &CtVolume, body: &Body) -> [usize; ORGAN_COUNT] {
+/// Takes away all that a network draws where no organ can be: outside of the body's surface ([`Body`], [`OutsideAir`]); pieces of a lung
+/// that are air for the most part, as it is between an arm and the trunk that it nearly touches, which no surface tells from a lung; pieces
+/// apart from their organ, small or far from it, and organs below 0.1 ml; and pieces of a paired organ beside its largest one on the other
+/// side of the body. The slices are those of the CT. Returns the voxels removed from each organ.
+pub(super) fn clean_up(slices: &mut [SliceRuns], ct: &CtVolume, body: &Body) -> [usize; ORGAN_COUNT] {
     let (size, spacing) = (ct.geometry.size, ct.geometry.spacing());
     let air = OutsideAir::find(ct, body);
-    let (mut runs, mut removed) = OrganRuns::within(labels, size, |j, k, inside| {
-        body.row(j, k).for_each(|columns| inside[columns].fill(1));
-        air.row(j, k).for_each(|columns| inside[columns].fill(0));
+    let cut = map(slices.iter_mut().enumerate().collect(), |(k, slice): (usize, &mut SliceRuns)| {
+        slice.cut(size[0], |j, inside| {
+            body.row(j, k).for_each(|columns| inside[columns].fill(1));
+            air.row(j, k).for_each(|columns| inside[columns].fill(0));
+        })
     });
+    let mut removed = [0; ORGAN_COUNT];
+    cut.iter().for_each(|cut| removed.iter_mut().zip(cut).for_each(|(sum, cut)| *sum += cut));
+    let mut organs = OrganRuns::of(slices);
     // An organ that lay in the air for the most part was none; its rim is no more one.
-    for (runs, removed) in runs.iter_mut().zip(&mut removed) {
+    for (runs, removed) in organs.iter_mut().zip(&mut removed) {
         let kept = runs.voxels();
         if *removed > kept {
-            runs.erase(labels, size);
+            *runs = OrganRuns::default();
             *removed += kept;
         }
     }
-    let stray = remove_where(labels, size, spacing, runs, &ct.voxels, |organ, bounds| {
+    let stray = remove_stray_components(&mut organs, size, spacing, &ct.voxels, |organ, bounds| {
         // On the canonical grid i runs to the patient's left.
         let towards = match organ.side() {
             Side::Left => 1.0,
@@ -83,11 +82,12 @@ pub fn clean_up(labels: &mut [u8], ct: &CtVolume, body: &Body) -> [usize; ORGAN_
         let off = (middle(0) - body.centre(middle(2) as usize)[0]) * spacing[0];
         off * towards < -OVER_THE_MIDDLE_MM
     });
+    OrganRuns::put(&organs, slices);
     removed.iter_mut().zip(stray).for_each(|(all, more)| *all += more);
     removed
 }
 
-/// What to tell the user of so many voxels that [`remove_stray_components`] removed; `None` of none.
+/// What to tell the user of so many voxels that [`clean_up`] removed; `None` of none.
 pub fn removal_warning(voxels: usize, voxel_ml: f64) -> Option<String> {
     let ml = voxels as f64 * voxel_ml;
     let decimals = if ml < LEAST_ML { 3 } else { 1 };
@@ -102,35 +102,55 @@ pub fn removal_warning(voxels: usize, voxel_ml: f64) -> Option<String> {
 /// Sets everything but the largest 26-connected component of each organ to 0. `labels` is `[nz, ny, nx]`, `size` is
 /// `[nx, ny, nz]`. Returns the voxels removed from each organ.
 pub fn keep_largest_components(labels: &mut [u8], size: [usize; 3]) -> [usize; ORGAN_COUNT] {
-    let runs = OrganRuns::of(labels, size);
-    keep_components(labels, size, runs, &[], |_, piece, largest| std::ptr::eq(piece, largest))
+    let mut organs = OrganRuns::of_labels(labels, size);
+    let gone = take_components(&mut organs, size, &[], |_, piece, largest| std::ptr::eq(piece, largest));
+    gone.map(|gone| {
+        gone.erase(labels, size);
+        gone.voxels()
+    })
 }
 
-/// Keeps the components of each organ that `stays` says of them and of the largest one that is not air.
-fn keep_components(
-    labels: &mut [u8],
+/// Takes the components of each organ away but those of which `stays` says so of them and of the largest one that is not air.
+fn take_components(
+    organs: &mut [OrganRuns; ORGAN_COUNT],
     size: [usize; 3],
-    runs: [OrganRuns; ORGAN_COUNT],
     hu: &[i16],
     stays: impl Fn(Organ, &Piece, &Piece) -> bool + Sync + Send,
-) -> [usize; ORGAN_COUNT] {
-    let gone = map(Organ::ALL.into_iter().zip(runs).collect(), |(organ, runs)| {
-        let hu = if matches!(organ, Organ::LungLeft | Organ::LungRight) { hu } else { &[] };
-        other_pieces(size, &runs, hu, &|piece, largest| stays(organ, piece, largest))
-    });
-    let mut removed = [0; ORGAN_COUNT];
-    for (removed, gone) in removed.iter_mut().zip(gone) {
-        for run in gone {
-            *removed += run.len();
-            labels[run].fill(0);
-        }
-    }
-    removed
+) -> [OrganRuns; ORGAN_COUNT] {
+    let gone =
+        map(Organ::ALL.into_iter().zip(organs.each_mut()).collect(), |(organ, runs): (Organ, &mut OrganRuns)| {
+            let hu = if matches!(organ, Organ::LungLeft | Organ::LungRight) { hu } else { &[] };
+            take_other_pieces(runs, size, hu, &|piece, largest| stays(organ, piece, largest))
+        });
+    let mut gone = gone.into_iter();
+    std::array::from_fn(|_| gone.next().unwrap_or_default())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// As the function of that name, of labels `[nz, ny, nx]`.
+    fn clean_up(labels: &mut [u8], ct: &CtVolume, body: &Body) -> [usize; ORGAN_COUNT] {
+        let [nx, ny, _] = ct.geometry.size;
+        let mut slices: Vec<SliceRuns> = labels.chunks_exact(nx * ny).map(|slice| SliceRuns::of(slice, nx)).collect();
+        let removed = super::clean_up(&mut slices, ct, body);
+        labels.fill(0);
+        labels.chunks_exact_mut(nx * ny).zip(&slices).for_each(|(to, slice)| slice.paint(to, nx));
+        removed
+    }
+
+    /// As the function of that name, of labels `[nz, ny, nx]`.
+    fn remove_stray_components(labels: &mut [u8], size: [usize; 3], spacing_mm: [f64; 3]) -> [usize; ORGAN_COUNT] {
+        let mut organs = OrganRuns::of_labels(labels, size);
+        let whole = organs.clone();
+        let removed = super::remove_stray_components(&mut organs, size, spacing_mm, &[], |_, _| false);
+        whole.iter().for_each(|runs| runs.erase(labels, size));
+        let mut slices = vec![SliceRuns::default(); size[2]];
+        OrganRuns::put(&organs, &mut slices);
+        labels.chunks_exact_mut(size[0] * size[1]).zip(&slices).for_each(|(to, slice)| slice.paint(to, size[0]));
+        removed
+    }
 
     #[test]
     fn only_the_largest_piece_of_each_organ_stays_and_others_are_untouched() {

@@ -23,11 +23,12 @@
 //! | `doubt.rs` | how sure the network was of each organ |
 //! | `measure.rs` | how long a slice takes |
 //! | `router.rs` | a network for each region, for comparison |
-//! | `cleanup.rs` | pieces of organs: the largest ones stay |
+//! | `cleanup.rs`, `pieces.rs` | pieces of organs: the largest ones stay |
+//! | `organ_runs.rs` | labels as runs of voxels, while a run lasts |
 //! | `words.rs` | a slice in words |
 
 pub mod burn_engine;
-pub mod cleanup;
+mod cleanup;
 pub mod crew;
 pub mod device;
 pub mod doubt;
@@ -49,7 +50,7 @@ pub mod wgsl_engine;
 mod words;
 
 pub use burn_engine::BurnEngine;
-pub use cleanup::{clean_up, keep_largest_components, removal_warning, remove_stray_components};
+pub use cleanup::{keep_largest_components, removal_warning};
 pub use crew::{Crew, Helper, HelperWord, Helpers};
 pub use device::{ComputeDevice, ComputeKind, DeviceError, DevicePreference, StoragePreference};
 pub use doubt::Doubt;

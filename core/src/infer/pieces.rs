@@ -1,7 +1,6 @@
 //! The pieces of an organ, and which of them stay.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 
 use super::organ_runs::OrganRuns;
 use crate::raster::{Groups, Row};
@@ -20,22 +19,22 @@ pub(super) struct Piece {
     pub bounds: Bounds,
 }
 
-/// What goes where those 26-connected pieces of an organ are kept of which `stays` says so of them and of the largest one that is not air,
-/// and none that is; with no HU no piece is. Runs of voxels of the volume.
+/// Takes what goes away where those 26-connected pieces of an organ are kept of which `stays` says so of them and of the largest one that
+/// is not air, and none that is; with no HU no piece is.
 ///
 /// Works on runs, of which an organ has hundreds of times fewer than voxels: this must not be felt when a hand waits for it.
-pub(super) fn other_pieces(
+pub(super) fn take_other_pieces(
+    organ: &mut OrganRuns,
     size: [usize; 3],
-    organ: &OrganRuns,
     hu: &[i16],
     stays: &impl Fn(&Piece, &Piece) -> bool,
-) -> Vec<Range<usize>> {
-    let OrganRuns { rows, runs } = organ;
+) -> OrganRuns {
+    let OrganRuns { rows, runs } = &*organ;
     let start_of = |[y, z]: [u32; 2]| size[0] * (y as usize + size[1] * z as usize);
     let (Some(y0), Some(y1)) = (rows.iter().map(|row| row[0]).min(), rows.iter().map(|row| row[0]).max()) else {
-        return Vec::new();
+        return OrganRuns::default();
     };
-    let (Some([_, z0]), Some([_, z1])) = (rows.first(), rows.last()) else { return Vec::new() };
+    let (Some([_, z0]), Some([_, z1])) = (rows.first(), rows.last()) else { return OrganRuns::default() };
     // Runs of each row of the box are runs[first[row]..first[row + 1]].
     let mut first = vec![0];
     let mut groups = Groups::default();
@@ -87,8 +86,8 @@ pub(super) fn other_pieces(
         pieces().filter(|(_, piece)| stays(piece, largest)).map(|(&root, _)| root).collect()
     });
     if kept.len() == whole.len() {
-        return Vec::new();
+        return OrganRuns::default();
     }
-    let places = runs.iter().zip(rows).enumerate().filter(|(n, _)| !kept.contains(&groups.root(*n)));
-    places.map(|(_, (run, &row))| start_of(row) + run[0] as usize..start_of(row) + run[1] as usize).collect()
+    let goes: Vec<bool> = (0..runs.len()).map(|n| !kept.contains(&groups.root(n))).collect();
+    organ.take(|n| goes[n])
 }

@@ -15,6 +15,7 @@ use super::cleanup::clean_up;
 use super::device::ComputeDevice;
 use super::doubt::Doubt;
 use super::engine::{Engine, EngineError, SliceResult, Ticket, Wait};
+use super::organ_runs::SliceRuns;
 use super::provenance::{Provenance, WeightsUsed};
 use super::volume_run::{Message, RunOptions, VolumeRun};
 use crate::anatomy::{Organ, OrganSet};
@@ -90,8 +91,8 @@ pub struct Segmented {
 /// A segmentation under way.
 pub struct SegmentationSession {
     run: VolumeRun,
-    /// What the network says, canonical; the clean-up needs all of it.
-    labels: Vec<u8>,
+    /// What the network says, canonical; the clean-up needs all of it. As runs: a byte a voxel would be half of what the CT takes.
+    slices: Vec<SliceRuns>,
     provenance: Provenance,
     doubt: Doubt,
     cancel: Arc<AtomicBool>,
@@ -139,7 +140,7 @@ impl SegmentationSession {
             anatomy: BTreeMap::new(),
         };
         Self {
-            labels: vec![0; geometry.voxel_count()],
+            slices: vec![SliceRuns::default(); geometry.size[2]],
             run: VolumeRun::new(slices, &request.run),
             provenance,
             doubt: Doubt::default(),
@@ -155,9 +156,13 @@ impl SegmentationSession {
         &self.provenance
     }
 
-    /// The labels so far, `[nz, ny, nx]`.
-    pub fn labels(&self) -> &[u8] {
-        &self.labels
+    /// The labels of a slice so far, `[ny, nx]`; empty outside the volume.
+    pub fn labels(&self, slice: usize) -> Vec<u8> {
+        let Some(runs) = self.slices.get(slice) else { return Vec::new() };
+        let [nx, ny, _] = self.run.slices().ct().geometry.size;
+        let mut labels = vec![0; nx * ny];
+        runs.paint(&mut labels, nx);
+        labels
     }
 
     /// Slices done, and in all.
@@ -250,27 +255,20 @@ impl SegmentationSession {
                 doubt.iter().for_each(|doubt| self.doubt.add(doubt));
             }
         }
-        let Some(area) = done.values().next().map(|labels| labels.len().max(1)) else { return };
-        let all = self.labels.chunks_exact_mut(area).enumerate();
-        let kept = all.filter_map(|(slice, to)| Some((to, done.remove(&slice)?))).collect();
-        map(kept, |(to, labels): (&mut [u8], &[u8])| to.copy_from_slice(labels));
+        let nx = self.run.slices().ct().geometry.size[0];
+        let kept =
+            self.slices.iter_mut().enumerate().filter_map(|(slice, to)| Some((to, done.remove(&slice)?))).collect();
+        map(kept, |(to, labels): (&mut SliceRuns, &[u8])| *to = SliceRuns::of(labels, nx));
     }
 
     /// Takes away what lies outside the body, pieces apart from their organ, and organs below 0.1 ml, if that was asked for; the slices that this changed. To be
     /// called once, when all slices are there. Who cancels by then is too late: the record says whether the labels are cleaned up, and
     /// it takes less than a second.
     pub fn clean_up(&mut self) -> Vec<usize> {
-        let area = self.run.slices().ct().geometry.size[..2].iter().product();
         // It only takes away: a slice has changed where it has fewer labelled voxels.
-        let labelled = |labels: &[u8]| -> Vec<usize> {
-            // In bytes, that vectors count: as few as cannot overflow one.
-            let some = |part: &[u8]| part.iter().fold(0u8, |n, &label| n.wrapping_add(u8::from(label != 0)));
-            labels.chunks_exact(area).map(|slice| slice.chunks(255).map(|part| usize::from(some(part))).sum()).collect()
-        };
-        let before = labelled(&self.labels);
+        let before: Vec<usize> = self.slices.iter().map(SliceRuns::voxels).collect();
         self.take_away();
-        let after = labelled(&self.labels);
-        (0..after.len()).filter(|&slice| after[slice] != before[slice]).collect()
+        (0..before.len()).filter(|&slice| self.slices[slice].voxels() != before[slice]).collect()
     }
 
     /// [`clean_up`](Self::clean_up) for whoever does not show slices.
@@ -280,7 +278,7 @@ impl SegmentationSession {
         }
         let clock = Instant::now();
         let slices = self.run.slices();
-        let removed = clean_up(&mut self.labels, slices.ct(), slices.body());
+        let removed = clean_up(&mut self.slices, slices.ct(), slices.body());
         self.provenance.removed = removed.iter().sum();
         self.provenance.seconds.push(("clean up".into(), clock.elapsed().as_secs_f64()));
     }
@@ -330,7 +328,12 @@ impl SegmentationSession {
     pub fn conclude(mut self) -> Segmented {
         self.take_away();
         let slices = self.run.slices();
-        let labels = slices.ct().with_voxels(self.labels);
+        let geometry = &slices.ct().geometry;
+        let [nx, ny, _] = geometry.size;
+        let mut labels = vec![0; geometry.voxel_count()];
+        let parts = labels.chunks_exact_mut((nx * ny).max(1)).zip(&self.slices).collect();
+        map(parts, |(to, runs): (&mut [u8], &SliceRuns)| runs.paint(to, nx));
+        let labels = slices.ct().with_voxels(labels);
         Segmented { labels, body: slices.body().clone(), provenance: self.provenance, doubt: self.doubt }
     }
 

@@ -64,9 +64,10 @@ impl Document {
             }
             Event::SliceDone { run, slice, labels, margin, removed } => {
                 if let Some(study) = self.study.as_mut().filter(|_| run == self.run.number) {
+                    let labels = labels.to_vec();
                     study.labels.apply_run_slice(slice, &labels);
                     study.note_drawn(slice, &labels);
-                    study.margin.set(slice, &margin);
+                    study.margin.set(slice, margin);
                     if let Some(entry) = study.removed.get_mut(slice) {
                         *entry = removed;
                     }
@@ -74,6 +75,7 @@ impl Document {
             }
             Event::SliceCleaned { run, slice, labels } => {
                 if let Some(study) = self.study.as_mut().filter(|_| run == self.run.number) {
+                    let labels = labels.to_vec();
                     study.labels.apply_run_slice(slice, &labels);
                     study.note_drawn(slice, &labels);
                 }

@@ -8,6 +8,8 @@
 //! vector, as if attention had held it back. So each slice is asked about twice, first by the network's own attention, and only where the
 //! two answers differ does a label change.
 
+use std::borrow::Cow;
+
 use attention_anatomy::anatomy::{ORGAN_COUNT, Organ};
 
 use super::study::{Study, WhatIf};
@@ -134,7 +136,8 @@ impl Study {
         }
         let (Some(own), Some(answer)) = (&what_if.own, &what_if.answer) else { return };
         let both = || own.iter().zip(answer);
-        let from = said_by_network(self, what_if.slice, own).zip(both());
+        let said = said_by_network(self, what_if.slice, own);
+        let from = said.iter().copied().zip(both());
         let labels = from.map(|(network, (own, answer))| if own == answer { network } else { *answer }).collect();
         let differing = both().map(|(own, answer)| if own == answer { 0 } else { *answer }).collect();
         if let Some(what_if) = self.what_if.as_mut() {
@@ -152,11 +155,16 @@ impl WhatIf {
 
 /// The network's labels of a slice, whatever was edited over them: those of its run, cleaned up; where a file was opened over these, what it
 /// says now by its `own` attention.
-fn said_by_network<'a>(study: &'a Study, slice: usize, own: &'a [u8]) -> impl Iterator<Item = u8> + 'a {
-    let shown = if study.labels.opened_from().is_some() { own } else { study.labels.layer().slice(slice) };
-    let under = study.labels.under_edits(slice).filter(|_| study.labels.opened_from().is_none());
-    let network = move |n: usize| under.and_then(|under| under.get(n).copied()).filter(|&label| label != NOT_EDITED);
-    shown.iter().enumerate().map(move |(n, &shown)| network(n).unwrap_or(shown))
+fn said_by_network<'a>(study: &'a Study, slice: usize, own: &'a [u8]) -> Cow<'a, [u8]> {
+    if study.labels.opened_from().is_some() {
+        return Cow::Borrowed(own);
+    }
+    let mut labels = study.labels.layer().slice(slice);
+    if let Some(under) = study.labels.under_edits(slice) {
+        let edited = labels.to_mut().iter_mut().zip(under).filter(|(_, network)| **network != NOT_EDITED);
+        edited.for_each(|(label, &network)| *label = network);
+    }
+    labels
 }
 
 /// Voxels that an organ wins and loses on the slice.
@@ -175,7 +183,7 @@ pub fn changes(study: &Study) -> Option<Vec<Change>> {
     let what_if = study.what_if.as_ref()?;
     let (new, own) = (what_if.labels.as_deref()?, what_if.own.as_deref().unwrap_or_default());
     let mut counts = [[0u32; 2]; u8::MAX as usize + 1];
-    for (&new, old) in new.iter().zip(said_by_network(study, what_if.slice, own)) {
+    for (&new, &old) in new.iter().zip(said_by_network(study, what_if.slice, own).iter()) {
         if old != new {
             counts[usize::from(new)][0] += 1;
             counts[usize::from(old)][1] += 1;

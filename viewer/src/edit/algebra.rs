@@ -192,7 +192,7 @@ impl LabelSnapshot {
         match operand {
             Operand::Organ(organ) => {
                 for (k, slice) in self.labels.slices().iter().enumerate() {
-                    for (j, row) in slice.chunks_exact(nx).enumerate() {
+                    for (j, row) in slice.to_vec().chunks_exact(nx).enumerate() {
                         let first = row.iter().position(|&l| l == organ.label());
                         let last = row.iter().rposition(|&l| l == organ.label());
                         if let (Some(first), Some(last)) = (first, last) {
@@ -225,13 +225,17 @@ impl LabelSnapshot {
             Operand::Extra(number) => self.extras.iter().find(|extra| extra.number == number),
             _ => None,
         };
+        // The slice that is being read, and its number.
+        let mut open = (usize::MAX, Vec::new());
         for row in 0..part.rows() {
             let start = part.start(row, volume);
             let voxels = start..start + part.size[0];
             match operand {
                 Operand::Organ(organ) => {
-                    let slice = self.labels.slice(start / area);
-                    let row = slice.get(start % area..).unwrap_or_default();
+                    if open.0 != start / area {
+                        open = (start / area, self.labels.slice(start / area));
+                    }
+                    let row = open.1.get(start % area..).unwrap_or_default();
                     let inside = row.iter().map(|&l| u8::from(l == organ.label()));
                     mask.extend(inside.chain(std::iter::repeat(0)).take(part.size[0]));
                 }

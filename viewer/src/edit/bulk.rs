@@ -9,8 +9,8 @@ use web_time::{Duration, Instant};
 use super::extras::Extra;
 use super::history::{BaseChange, Change, Step};
 use super::labels::{LabelStore, NOT_EDITED, known};
+use super::packed_slice::PackedSlice;
 use super::slices::ByteSlices;
-use super::snapshot::LabelSnapshot;
 
 /// Up to so many voxels are changed at once: a few milliseconds.
 pub const AT_ONCE: usize = 1 << 18;
@@ -96,7 +96,7 @@ impl LabelStore {
     /// which can be undone; what a run says later is not taken back with it. Another number of voxels changes nothing.
     pub fn open_labels(&mut self, file: &str, network: ByteSlices, edits: Option<ByteSlices>, extras: Vec<Extra>) {
         let [nx, ny, nz] = self.layer().size();
-        let edits = edits.unwrap_or_else(|| ByteSlices::new(vec![Arc::from(vec![NOT_EDITED; nx * ny]); nz]));
+        let edits = edits.unwrap_or_else(|| ByteSlices::filled(NOT_EDITED, nx * ny, nz));
         let base = BaseChange {
             before: self.beneath(),
             after: network.clone(),
@@ -159,15 +159,13 @@ impl LabelStore {
 
     /// What lies beneath all edits, shared where nothing was edited.
     fn beneath(&self) -> ByteSlices {
-        let LabelSnapshot { labels, under, .. } = self.snapshot();
-        let of = |(k, slice): (usize, &Arc<[u8]>)| match under.get(k) {
-            Some(Some(under)) => {
-                let voxels = slice.iter().zip(under.iter());
-                voxels.map(|(&label, &network)| if network == NOT_EDITED { label } else { network }).collect()
-            }
+        let snapshot = self.snapshot();
+        let under = &snapshot.under;
+        let of = |(k, slice): (usize, &Arc<PackedSlice>)| match under.get(k) {
+            Some(Some(_)) => Arc::new(PackedSlice::of(&snapshot.network_slice(k))),
             _ => slice.clone(),
         };
-        ByteSlices::new(labels.slices().iter().enumerate().map(of).collect())
+        ByteSlices::new(snapshot.labels.slices().iter().enumerate().map(of).collect())
     }
 
     /// Those that there are and these, which take the place of those of the same name.
@@ -232,7 +230,7 @@ impl LabelStore {
             Kind::Codes { codes, network, keep, .. } => {
                 if k < nz {
                     if let Some(network) = network {
-                        bulk.changed += self.lay_beneath(k, network.slice(k));
+                        bulk.changed += self.lay_beneath(k, &network.slice(k));
                     }
                     let (codes, keep) = (codes.slice(k), *keep);
                     let code = |n: usize| if codes[n] == NOT_EDITED { NOT_EDITED } else { known(codes[n]) };
@@ -267,7 +265,7 @@ impl LabelStore {
                 Some(base) if bulk.base < nz && base.delivered == self.delivered => {
                     let back = matches!(bulk.kind, Kind::Undo(_));
                     let beneath = if back { &base.before } else { &base.after };
-                    self.lay_beneath(bulk.base, beneath.slice(bulk.base));
+                    self.lay_beneath(bulk.base, &beneath.slice(bulk.base));
                     bulk.base += 1;
                     self.bulk = Some(bulk);
                     return;
@@ -321,8 +319,6 @@ fn of_last_slice(changes: &[Change]) -> &[Change] {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use attention_anatomy::anatomy::Organ;
 
     use super::*;
@@ -332,7 +328,7 @@ mod tests {
     const LIVER: u8 = Organ::Liver as u8;
 
     fn all(label: u8) -> ByteSlices {
-        ByteSlices::new(vec![Arc::from(vec![label; 64 * 64]); 80])
+        ByteSlices::filled(label, 64 * 64, 80)
     }
 
     /// Frames that an edit takes when each does as little as it can.

@@ -93,7 +93,7 @@ impl Step {
         // Structures that stayed are shared with other steps.
         let extras = self.extras.iter().flat_map(|e| e.before.iter().filter(|b| !e.after.contains(b)));
         let runs: usize = extras.map(|extra| extra.runs.len() * size_of::<[u32; 2]>()).sum();
-        let base = self.base.as_ref().map_or(0, |base| base.before.len() + base.after.len());
+        let base = self.base.as_ref().map_or(0, |base| base.before.bytes() + base.after.bytes());
         size_of::<Self>() + self.changes.len() * size_of::<Change>() + runs + base
     }
 }

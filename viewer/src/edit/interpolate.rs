@@ -49,7 +49,7 @@ impl LabelStore {
     fn interpolate_span(&mut self, organ: Organ, [first, last]: [usize; 2], over: PaintOver) -> usize {
         let [nx, ny, _] = self.layer().size();
         let spacing = self.geometry().spacing();
-        let shapes = [first, last].map(|k| Shape::of(self.layer().slice(k), nx, organ));
+        let shapes = [first, last].map(|k| Shape::of(&self.layer().slice(k), nx, organ));
         let [Some(a), Some(b)] = shapes else { return 0 };
         let shift: [f64; 2] = if a.one_piece(nx) && b.one_piece(nx) {
             std::array::from_fn(|c| b.centroid[c] - a.centroid[c])

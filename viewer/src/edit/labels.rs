@@ -97,12 +97,13 @@ impl LabelStore {
         }
         let nx = layer.size()[0];
         for (k, under) in snapshot.under.iter().enumerate() {
-            for (n, &label) in layer.slice(k).iter().enumerate().filter(|(_, label)| **label != 0) {
+            let labels = layer.slice(k);
+            for (n, &label) in labels.iter().enumerate().filter(|(_, label)| **label != 0) {
                 store.tallies.change([n % nx, n / nx, k], hu.voxels[k * area + n], 0, known(label));
             }
             let Some(network) = under.clone() else { continue };
             let edited = network.iter().filter(|n| **n != NOT_EDITED).count();
-            for (&label, &network) in layer.slice(k).iter().zip(network.iter()).filter(|(_, n)| **n != NOT_EDITED) {
+            for (&label, &network) in labels.iter().zip(network.iter()).filter(|(_, n)| **n != NOT_EDITED) {
                 count_difference(&mut store.changed, known(label), known(network), Sign::Plus);
             }
             store.edited += edited as u64;
@@ -161,7 +162,7 @@ impl LabelStore {
         let (nx, hu) = (self.ct.geometry.size[0], &self.ct.voxels[k * area..]);
         let mut others = 0;
         let Some(under) = self.under[k].as_mut() else {
-            if self.layer.slice(k) != labels {
+            if *self.layer.slice(k) != *labels {
                 for (n, label) in self.layer.slice_mut(k).iter_mut().enumerate() {
                     let new = known(labels[n]);
                     if *label != new {
@@ -324,6 +325,7 @@ impl LabelStore {
             return 0;
         }
         let mut fresh = Step::new("edit");
+        self.layer.open(k);
         let (labels, under) = (self.layer.slice(k), self.under[k].as_ref());
         for n in voxels.start..voxels.end.min(labels.len()) {
             let Some(after) = code(n, labels[n]) else { continue };

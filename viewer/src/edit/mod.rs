@@ -6,7 +6,7 @@
 //! | `labels.rs` | the labels: the network's, and edits over them |
 //! | `algebra.rs` | margins, unions and the like |
 //! | `extras.rs` | structures that are none of the 33 organs |
-//! | `slices.rs`, `snapshot.rs` | labels that are shared with the worker |
+//! | `packed_slice.rs`, `slices.rs`, `snapshot.rs` | labels, packed; shared with the worker |
 //! | `bulk.rs` | edits of many voxels, a few slices in every frame; undo and redo |
 //! | `history.rs` | what can be undone |
 //! | `tally.rs` | volumes, HU and places of the organs, kept up to date |
@@ -30,6 +30,7 @@ mod labels;
 mod layer;
 mod mask;
 mod organ;
+mod packed_slice;
 #[cfg(test)]
 pub(crate) mod samples;
 mod settings;
@@ -50,6 +51,7 @@ pub use history::{Change, HISTORY_BYTES};
 pub use interpolate::Between;
 pub use labels::{LabelStore, NOT_EDITED};
 pub use layer::ByteLayer;
+pub use packed_slice::PackedSlice;
 pub use settings::{EditSettings, HU_LIMITS, PaintOver, RADIUS_MM};
 pub use slices::ByteSlices;
 pub use snapshot::{LabelSnapshot, OrganEdit, OrganTool};

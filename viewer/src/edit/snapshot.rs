@@ -10,6 +10,7 @@ use super::extras::Extra;
 use super::history::Change;
 use super::interpolate::Between;
 use super::labels::LabelStore;
+use super::packed_slice::PackedSlice;
 use super::settings::PaintOver;
 use super::slices::ByteSlices;
 
@@ -76,7 +77,7 @@ impl LabelStore {
     /// Those of some slices; the others are background without edits.
     pub(super) fn snapshot_of(&self, wanted: impl Fn(usize) -> bool) -> LabelSnapshot {
         let [nx, ny, nz] = self.layer().size();
-        let background: Arc<[u8]> = vec![0; nx * ny].into();
+        let background = Arc::new(PackedSlice::of(&vec![0; nx * ny]));
         let all = self.layer().share();
         let labels = all.slices().iter().enumerate().map(|(k, slice)| if wanted(k) { slice } else { &background });
         let labels = ByteSlices::new(labels.cloned().collect());
@@ -125,15 +126,16 @@ impl LabelStore {
 impl LabelSnapshot {
     /// What lies beneath every edited voxel, [`super::NOT_EDITED`] elsewhere; `None` where nothing was edited.
     pub fn beneath(&self) -> Option<ByteSlices> {
-        let area = self.labels.slice(0).len();
-        let none: Arc<[u8]> = vec![super::NOT_EDITED; area].into();
-        let slices = self.under.iter().map(|under| under.clone().unwrap_or_else(|| none.clone())).collect();
+        let area = self.labels.slices().first().map_or(0, |slice| slice.len());
+        let none = Arc::new(PackedSlice::of(&vec![super::NOT_EDITED; area]));
+        let packed = |under: &Option<Arc<[u8]>>| under.as_ref().map(|under| Arc::new(PackedSlice::of(under)));
+        let slices = self.under.iter().map(|under| packed(under).unwrap_or_else(|| none.clone())).collect();
         self.under.iter().any(Option::is_some).then(|| ByteSlices::new(slices))
     }
 
     /// The network's labels of a slice, without the edits over them.
     pub fn network_slice(&self, k: usize) -> Vec<u8> {
-        let mut labels = self.labels.slice(k).to_vec();
+        let mut labels = self.labels.slice(k);
         if let Some(Some(under)) = self.under.get(k) {
             for (label, &network) in labels.iter_mut().zip(under.iter()) {
                 if network != super::NOT_EDITED {

@@ -12,6 +12,7 @@ use crate::document::bench::Bench;
 use crate::document::{Reference, Study, WhatIf};
 use crate::edit::{ByteLayer, ByteSlices};
 use crate::views;
+use crate::worker::PackedMargin;
 
 /// The views alone in a window whose room for them is 400 x 300 points, at (8, 8).
 pub(crate) struct Rig {
@@ -455,7 +456,7 @@ fn what_the_network_is_unsure_of_glows() {
     let mut state = study_of(geometry(), |_| -1000, Plane::Axial);
     let k = state.view.slice();
     let margin: Vec<u8> = (0..SIZE[0] * SIZE[1]).map(|n| [255, 128, 0][n % SIZE[0] / 20]).collect();
-    state.study.as_mut().unwrap().margin.set(k, &margin);
+    state.study.as_mut().unwrap().margin.set(k, PackedMargin::of(&margin));
     state.view.overlay = Overlay::Uncertainty;
     let image = Rig::new(state).image();
     let [sure, half, unsure] = [88, 208, 328].map(|x| u32::from(image.at(x, 120)[0]));

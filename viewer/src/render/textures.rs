@@ -45,7 +45,7 @@ impl<'a> Layer<'a> {
     /// Slice k, as it lies in a texture.
     fn slice(self, k: usize) -> Cow<'a, [u8]> {
         match self {
-            Self::Labels(layer) => layer.slice(k).into(),
+            Self::Labels(layer) => layer.slice(k),
             Self::Margins(margins) => margins.slice(k).into_iter().map(|margin| u8::MAX - margin).collect(),
         }
     }

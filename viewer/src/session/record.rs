@@ -47,7 +47,7 @@ pub fn pack_edits(labels: &LabelSnapshot) -> String {
         match under {
             None => packer.repeat(NOT_EDITED, slice.len()),
             Some(under) => {
-                for (&label, &network) in slice.iter().zip(under.iter()) {
+                for (label, &network) in slice.to_vec().into_iter().zip(under.iter()) {
                     packer.repeat(if network == NOT_EDITED { NOT_EDITED } else { label }, 1);
                 }
             }
@@ -59,7 +59,7 @@ pub fn pack_edits(labels: &LabelSnapshot) -> String {
 /// Slices, packed.
 pub fn pack(slices: &ByteSlices) -> String {
     let mut packer = Packer::default();
-    slices.slices().iter().for_each(|slice| packer.push(slice));
+    slices.slices().iter().for_each(|slice| packer.push(&slice.to_vec()));
     packer.finish()
 }
 
@@ -81,8 +81,9 @@ impl EditsRecord {
         let structures = pack_extras(&labels.extras);
         let mut seen = [false; 256];
         for (slice, under) in labels.labels.slices().iter().zip(&labels.under) {
-            let voxels = slice.iter().zip(under.iter().flat_map(|under| under.iter()));
-            for (&label, &network) in voxels.filter(|(label, network)| **network != NOT_EDITED && label != network) {
+            let Some(under) = under else { continue };
+            let voxels = slice.to_vec().into_iter().zip(under.iter().copied());
+            for (label, network) in voxels.filter(|(label, network)| *network != NOT_EDITED && label != network) {
                 seen[usize::from(label)] = true;
                 seen[usize::from(network)] = true;
             }

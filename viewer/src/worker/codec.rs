@@ -151,28 +151,28 @@ pub mod bytes {
     }
 }
 
-/// Slices of bytes, each beside the text; equal neighbours that are shared travel once.
+/// Slices of bytes, each beside the text, packed as it is; equal neighbours that are shared travel once.
 pub mod slices {
     use super::*;
-    use crate::edit::ByteSlices;
+    use crate::edit::{ByteSlices, PackedSlice};
 
-    pub(super) fn put_all<'a>(slices: impl Iterator<Item = &'a Arc<[u8]>>) -> Vec<usize> {
-        let mut last: Option<(&Arc<[u8]>, usize)> = None;
-        let number = |slice: &'a Arc<[u8]>| match last {
+    pub(super) fn put_all<'a>(slices: impl Iterator<Item = &'a Arc<PackedSlice>>) -> Vec<usize> {
+        let mut last: Option<(&Arc<PackedSlice>, usize)> = None;
+        let number = |slice: &'a Arc<PackedSlice>| match last {
             Some((same, number)) if Arc::ptr_eq(same, slice) => number,
-            _ => last.insert((slice, put(Buffer::Shared(slice.clone())))).1,
+            _ => last.insert((slice, put(Buffer::Own(slice.to_wire())))).1,
         };
         slices.map(number).collect()
     }
 
-    pub(super) fn take_all<'de, D: Deserializer<'de>>(numbers: &[usize]) -> Result<Vec<Arc<[u8]>>, D::Error> {
-        let mut slices: Vec<Arc<[u8]>> = Vec::with_capacity(numbers.len());
+    pub(super) fn take_all<'de, D: Deserializer<'de>>(numbers: &[usize]) -> Result<Vec<Arc<PackedSlice>>, D::Error> {
+        let mut slices: Vec<Arc<PackedSlice>> = Vec::with_capacity(numbers.len());
         for (n, &number) in numbers.iter().enumerate() {
             let same =
                 n.checked_sub(1).filter(|&before| numbers[before] == number).map(|before| slices[before].clone());
             slices.push(match same {
                 Some(slice) => slice,
-                None => taken_bytes::<D>(number)?.into(),
+                None => Arc::new(slice::taken_slice::<D>(number)?),
             });
         }
         Ok(slices)
@@ -192,6 +192,33 @@ pub mod slices {
     /// What is missing, or not what it should be.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ByteSlices, D::Error> {
         Ok(ByteSlices::new(take_all::<D>(&Vec::deserialize(deserializer)?)?))
+    }
+}
+
+/// A slice of bytes beside the text, packed as it is.
+pub mod slice {
+    use super::*;
+    use crate::edit::PackedSlice;
+
+    /// Puts the slice beside the text.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize<S: Serializer>(slice: &PackedSlice, serializer: S) -> Result<S::Ok, S::Error> {
+        put(Buffer::Own(slice.to_wire())).serialize(serializer)
+    }
+
+    /// Takes it from there.
+    ///
+    /// # Errors
+    /// What is missing, or not what it should be.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PackedSlice, D::Error> {
+        taken_slice::<D>(usize::deserialize(deserializer)?)
+    }
+
+    pub(super) fn taken_slice<'de, D: Deserializer<'de>>(number: usize) -> Result<PackedSlice, D::Error> {
+        PackedSlice::from_wire(&taken_bytes::<D>(number)?)
+            .ok_or_else(|| D::Error::custom(format!("buffer {number} is no slice")))
     }
 }
 

@@ -11,6 +11,7 @@
 //! | `wasm.rs` | it runs in a Web Worker, the network's GPU included; messages are posted |
 //! | `helpers.rs` | in the browser: further Web Workers that compute slices |
 //! | `codec.rs` | messages as they are posted |
+//! | `packed_margin.rs` | how sure the network is, in little room |
 //!
 //! The worker owns the network and its device, apart from the window's: a device that is lost, a shader that takes
 //! seconds to compile or a file that takes a minute to unpack leave the window alive.
@@ -19,6 +20,7 @@ pub mod codec;
 pub mod error;
 mod executor;
 mod learn;
+mod packed_margin;
 pub mod platform;
 mod protocol;
 
@@ -36,6 +38,7 @@ pub use executor::{Executor, Step};
 pub use helpers::helper_main;
 #[cfg(not(target_family = "wasm"))]
 pub use native::{Options, Repaint, spawn, spawn_worker};
+pub use packed_margin::PackedMargin;
 pub use protocol::{
     AboutScan, Access, ArchiveAnswer, ArchiveCommand, ArchiveSeries, Ask, Command, DeviceInfo, DoubtfulOrgan, Event,
     Export, Identifiers, Input, LearnAnswer, LearnCommand, LearnEvaluation, LearnEvent, LearnPlan, LearnSettings,

@@ -29,8 +29,8 @@ pub use learn::{
 pub use model::{DeviceInfo, WeightsInfo};
 pub use questions::{DoubtfulOrgan, OpenAnswer, OpenPicture, OpenQuestion, SeriesEntry};
 
-use super::codec;
-use crate::edit::{ByteSlices, Change, Extra, LabelSnapshot, OrganEdit, StructureEdit};
+use super::{PackedMargin, codec};
+use crate::edit::{ByteSlices, Change, Extra, LabelSnapshot, OrganEdit, PackedSlice, StructureEdit};
 use crate::session::{CtKey, EditsRecord, SessionHead};
 
 /// Something to be opened.
@@ -341,11 +341,10 @@ pub enum Event {
         /// Canonical slice.
         slice: usize,
         /// Labels 0..=33, `[ny, nx]`.
-        #[serde(with = "codec::bytes")]
-        labels: Vec<u8>,
-        /// How far ahead of the runner-up the winner is, 0 to 255 for 0 to 1.
-        #[serde(with = "codec::bytes")]
-        margin: Vec<u8>,
+        #[serde(with = "codec::slice")]
+        labels: PackedSlice,
+        /// How far ahead of the runner-up the winner is.
+        margin: PackedMargin,
         /// Voxels of each organ that there would be without attention and are not with it; `None` for a plain U-Net.
         #[serde(with = "codec::organs")]
         removed: Option<[u32; ORGAN_COUNT]>,
@@ -374,8 +373,8 @@ pub enum Event {
         /// Canonical slice.
         slice: usize,
         /// Labels after it.
-        #[serde(with = "codec::bytes")]
-        labels: Vec<u8>,
+        #[serde(with = "codec::slice")]
+        labels: PackedSlice,
     },
     /// All slices are there.
     RunFinished {

@@ -43,7 +43,7 @@ impl Scores {
                 return true;
             }
             left -= 1;
-            self.slices[k] = Score { of, value: uncertainty(labels.slice(k), &margin.slice(k)) };
+            self.slices[k] = Score { of, value: uncertainty(&labels.slice(k), &margin.slice(k)) };
         }
         false
     }
@@ -76,6 +76,7 @@ mod tests {
     use attention_anatomy::volume::{Geometry, Modality, Volume};
 
     use super::*;
+    use crate::worker::PackedMargin;
 
     fn study(size: [usize; 3]) -> Study {
         let geometry = Geometry::axial(size, [1.0; 3], [0.0; 3]).unwrap();
@@ -90,7 +91,7 @@ mod tests {
         assert!(!scores.update(&study) && scores.worst(10).is_empty());
         for k in 0..40 {
             study.labels.apply_run_slice(k, &[30; 64]);
-            study.margin.set(k, &[255 - 5 * k as u8; 64]);
+            study.margin.set(k, PackedMargin::of(&[255 - 5 * k as u8; 64]));
         }
         let frames = (1..).find(|_| !scores.update(&study)).unwrap();
         assert_eq!(frames, 40usize.div_ceil(SLICES_PER_FRAME));
@@ -99,7 +100,7 @@ mod tests {
         assert_eq!((worst[0].0, worst[9].0), (39, 30));
         assert!((worst[0].1 - 195.0 / 255.0).abs() < 1e-6);
 
-        study.margin.set(39, &[255; 64]);
+        study.margin.set(39, PackedMargin::of(&[255; 64]));
         assert!(!scores.update(&study));
         assert_eq!(scores.worst(1)[0].0, 38);
     }

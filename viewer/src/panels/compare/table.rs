@@ -8,6 +8,7 @@ use egui::{Button, RichText, ScrollArea, TextStyle, Ui};
 
 use super::super::widgets::short_name;
 use crate::document::{Document, Study};
+use crate::edit::ByteLayer;
 use crate::theme;
 
 /// Between two columns, and two rows.
@@ -236,10 +237,9 @@ fn most_different(study: &Study, organ: Organ) -> Option<[usize; 3]> {
     let labels = study.labels.layer();
     let [nx, _, nz] = labels.size();
     let differs = |k: usize| {
-        let pairs = labels.slice(k).iter().zip(reference.slice(k)).enumerate();
-        pairs
-            .filter(move |(_, (a, b))| (**a == organ.label()) != (**b == organ.label()))
-            .map(move |(n, _)| [(n % nx) as u64, (n / nx) as u64])
+        let of = |labels: &ByteLayer| labels.slice(k).iter().map(|&l| l == organ.label()).collect::<Vec<bool>>();
+        let pairs = of(labels).into_iter().zip(of(reference)).enumerate();
+        pairs.filter(|(_, (a, b))| a != b).map(move |(n, _)| [(n % nx) as u64, (n / nx) as u64])
     };
     let (count, std::cmp::Reverse(k)) = (0..nz).map(|k| (differs(k).count(), std::cmp::Reverse(k))).max()?;
     let sum = differs(k).fold([0u64; 2], |sum, at| [sum[0] + at[0], sum[1] + at[1]]);

@@ -14,7 +14,7 @@ use attention_anatomy::volume::{Geometry, Modality, Volume};
 use crate::display::Preferences;
 use crate::document::bench::Bench;
 use crate::document::{Document, Model, RunPhase, RunState, Study};
-use crate::worker::{DeviceInfo, WeightsInfo};
+use crate::worker::{DeviceInfo, PackedMargin, WeightsInfo};
 
 /// Voxels along i, j, k.
 pub const SIZE: [usize; 3] = [60, 44, 96];
@@ -101,7 +101,7 @@ pub fn study() -> Study {
         study.labels.apply_run_slice(k, slice);
         study.drawn[k] = Some(slice.iter().filter(|&&label| label != 0).count() as u32);
         let doubt = if k.abs_diff(UNCERTAIN) < 4 { 130 - 20 * k.abs_diff(UNCERTAIN) as u8 } else { 4 + (k % 7) as u8 };
-        study.margin.set(k, &vec![255 - doubt; nx * ny]);
+        study.margin.set(k, PackedMargin::of(&vec![255 - doubt; nx * ny]));
         study.anatomy[k] = Some(anatomy(&study, k));
         let mut removed = [0; ORGAN_COUNT];
         removed[Organ::Spleen.index()] = if k > 60 { 40 } else { 0 };

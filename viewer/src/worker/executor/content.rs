@@ -1,6 +1,7 @@
 //! What a file is. Its content says so; its name is only for people.
 
 use std::cmp::Reverse;
+use std::sync::Arc;
 
 use attention_anatomy::anatomy::ORGAN_COUNT;
 use attention_anatomy::formats::dicom::SeriesFiles;
@@ -8,7 +9,7 @@ use attention_anatomy::formats::{self, Format, FormatError, LabelNames, ReadOpti
 use attention_anatomy::volume::Geometry;
 
 use super::arrived::Arrived;
-use crate::edit::{ByteSlices, NOT_EDITED};
+use crate::edit::{ByteSlices, NOT_EDITED, PackedSlice};
 use crate::worker::error::{FileError, LabelMapError};
 
 /// A file with its name.
@@ -147,14 +148,18 @@ pub(super) fn check_grid(grid: &Geometry, ct: Option<&Geometry>) -> Result<(), L
 pub(super) fn parted(labels: &ByteSlices, beneath: &ByteSlices) -> (ByteSlices, ByteSlices) {
     let (mut network, mut edits) = (Vec::new(), Vec::new());
     for (slice, beneath) in labels.slices().iter().zip(beneath.slices()) {
-        if beneath.iter().all(|&b| b == NOT_EDITED) {
+        if beneath.is_all(NOT_EDITED) {
             network.push(slice.clone());
             edits.push(beneath.clone());
             continue;
         }
-        let voxels = || slice.iter().zip(beneath.iter());
-        network.push(voxels().map(|(&label, &below)| if below == NOT_EDITED { label } else { below }).collect());
-        edits.push(voxels().map(|(&label, &below)| if below == NOT_EDITED { NOT_EDITED } else { label }).collect());
+        let (labels, beneath) = (slice.to_vec(), beneath.to_vec());
+        let of = |voxel: fn((&u8, &u8)) -> u8| {
+            let voxels: Vec<u8> = labels.iter().zip(&beneath).map(voxel).collect();
+            Arc::new(PackedSlice::of(&voxels))
+        };
+        network.push(of(|(&label, &below)| if below == NOT_EDITED { label } else { below }));
+        edits.push(of(|(&label, &below)| if below == NOT_EDITED { NOT_EDITED } else { label }));
     }
     (ByteSlices::new(network), ByteSlices::new(edits))
 }

@@ -11,8 +11,9 @@ use web_time::Instant;
 
 use super::compute::EngineState;
 use super::{Executor, Step};
+use crate::edit::PackedSlice;
 use crate::worker::error::NetworkError;
-use crate::worker::{Ask, Event, RunRequest};
+use crate::worker::{Ask, Event, PackedMargin, RunRequest};
 
 /// A run under way.
 pub(super) struct Segmenting {
@@ -262,6 +263,7 @@ impl Executor {
                     let area = labels.len();
                     let Explanation { margin, removed } =
                         explanation.unwrap_or_else(|| Explanation { margin: vec![u8::MAX; area], removed: None });
+                    let (labels, margin) = (PackedSlice::of(&labels), PackedMargin::of(&margin));
                     self.events.push_back(Event::SliceDone { run: number, slice, labels, margin, removed });
                 }
                 Message::Anatomy(anatomy) => self.events.push_back(Event::Anatomy { run: number, anatomy }),
@@ -278,16 +280,15 @@ impl Executor {
 
     /// Cleans up, says which slices that changed, some in a step, and ends the run.
     fn finish_run(&mut self) {
-        let (Some(run), Some(study)) = (&mut self.run, &self.study) else { return };
+        let Some(run) = &mut self.run else { return };
         let Some(session) = &mut run.session else { return };
         let (left, removed) = run.cleaned.get_or_insert_with(|| {
             let changed = session.clean_up();
             (changed.into(), session.provenance().removed)
         });
-        let [nx, ny, _] = study.ct.geometry.size;
-        let (area, number, removed) = (nx * ny, run.request.run, *removed);
+        let (number, removed) = (run.request.run, *removed);
         for slice in left.drain(..left.len().min(CLEANED_PER_STEP)) {
-            let labels = session.labels()[slice * area..][..area].to_vec();
+            let labels = PackedSlice::of(&session.labels(slice));
             self.events.push_back(Event::SliceCleaned { run: number, slice, labels });
         }
         if left.is_empty()

@@ -431,7 +431,7 @@ fn a_run_names_no_organ_that_was_not_asked_for() {
     rig.tell(Command::Run(RunRequest { run: 5, first: 0, enabled: OrganSet::EMPTY, cleanup: false }));
     for event in rig.rest() {
         if let Event::SliceDone { labels, .. } = event {
-            assert!(labels.iter().all(|&l| l == 0));
+            assert!(labels.is_all(0));
         }
     }
 }

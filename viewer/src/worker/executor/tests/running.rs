@@ -18,10 +18,11 @@ fn the_slice_on_screen_comes_first_then_outwards_and_the_run_ends_with_the_clean
     for event in &events {
         match event {
             Event::SliceDone { run, slice, labels, margin, removed } => {
+                let (labels, margin) = (labels.to_vec(), margin.to_vec());
                 assert_eq!((*run, labels.len(), margin.len()), (5, 3600, 3600));
                 assert_eq!(*removed, Some([0; ORGAN_COUNT]));
                 assert!(margin.contains(&255) && margin.iter().any(|&m| m < 220));
-                sizes[*slice] = liver(labels);
+                sizes[*slice] = liver(&labels);
             }
             Event::Anatomy { run, anatomy } => assert!(*run == 5 && anatomy.attention.is_some()),
             _ => {}
@@ -31,7 +32,11 @@ fn the_slice_on_screen_comes_first_then_outwards_and_the_run_ends_with_the_clean
     let cleaned: Vec<(usize, usize)> = events
         .iter()
         .filter_map(|e| {
-            if let Event::SliceCleaned { slice, labels, run: 5 } = e { Some((*slice, liver(labels))) } else { None }
+            if let Event::SliceCleaned { slice, labels, run: 5 } = e {
+                Some((*slice, liver(&labels.to_vec())))
+            } else {
+                None
+            }
         })
         .collect();
     assert_eq!(cleaned, [(APART, sizes[APART - 1])]);

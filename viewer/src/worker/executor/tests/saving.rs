@@ -10,7 +10,7 @@ fn network_labels(rig: &mut Rig) -> Vec<u8> {
     let mut labels = vec![0; 3600 * SLICES];
     for event in rig.rest() {
         if let Event::SliceDone { slice, labels: map, .. } | Event::SliceCleaned { slice, labels: map, .. } = event {
-            labels[slice * 3600..(slice + 1) * 3600].copy_from_slice(&map);
+            labels[slice * 3600..(slice + 1) * 3600].copy_from_slice(&map.to_vec());
         }
     }
     labels
