@@ -68,6 +68,13 @@ pub struct NotHu {
     cure: &'static str,
 }
 
+impl NotHu {
+    /// What a reader of the results has to know where they are taken as HU all the same.
+    pub fn taken_anyway(&self) -> String {
+        format!("the voxels are taken as HU because that was asked for, although {}", self.finding)
+    }
+}
+
 const RESCALE: &str = "export the scan again with its RescaleSlope and RescaleIntercept, or convert it to HU";
 const ORIGINAL: &str = "use the scan itself, in HU, not a picture or a normalised copy of it";
 
@@ -82,9 +89,7 @@ pub fn require_ct(volume: &mut CtVolume, assume_hu: bool) -> Result<(), NotCt> {
     volume.warnings.extend(empty_slices(volume));
     match check_is_ct(volume) {
         Err(NotCt::Values(odd)) if assume_hu => {
-            volume
-                .warnings
-                .push(format!("the voxels are taken as HU because that was asked for, although {}", odd.finding));
+            volume.warnings.push(odd.taken_anyway());
             Ok(())
         }
         checked => checked,

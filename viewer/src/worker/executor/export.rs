@@ -7,6 +7,7 @@ use attention_anatomy::formats::rtstruct::WriteOptions;
 use attention_anatomy::formats::structures::OtherStructure;
 use attention_anatomy::infer::{Provenance, RunInfo, SliceAnatomy};
 use attention_anatomy::report::{DicomSource, ReportInput, ResultFile, ResultFileError, ResultFiles, TrainedOrgan};
+use attention_anatomy::volume::{NotCt, check_is_ct};
 
 use super::open_ct::OpenCt;
 use super::segment::Segmenting;
@@ -67,6 +68,11 @@ fn make(
         (None, None) => RunInfo::by_hand(vec![study.name.clone()]),
         (None, Some(file)) => RunInfo::opened(vec![study.name.clone(), file.clone()]),
     };
+    if provenance.is_some_and(|provenance| provenance.assume_hu)
+        && let Err(NotCt::Values(odd)) = check_is_ct(&ct)
+    {
+        run.warnings.push(odd.taken_anyway());
+    }
     // What the user's side knows comes first: who edited what.
     run.warnings.splice(0..0, notes);
     let slices: Vec<SliceAnatomy> = provenance.map_or(Vec::new(), Provenance::slices);

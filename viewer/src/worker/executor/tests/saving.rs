@@ -25,6 +25,20 @@ fn export(rig: &mut Rig, what: Export, labels: &[u8]) -> (String, Vec<u8>) {
     }
 }
 
+#[test]
+fn a_report_of_values_that_were_taken_as_hu_says_so() {
+    let mut odd = samples::ct(SLICES);
+    odd.voxels.iter_mut().for_each(|v| *v = 2000 + *v % 7);
+    for (ct, said) in [(odd, true), (samples::ct(SLICES), false)] {
+        let mut rig = Rig::new();
+        rig.open(vec![bytes("scan", samples::nifti(&ct))]);
+        rig.tell(Command::AssumeHu);
+        let labels = network_labels(&mut rig);
+        let (_, page) = export(&mut rig, Export::ReportHtml, &labels);
+        assert_eq!(String::from_utf8(page).unwrap().contains("taken as HU because that was asked for"), said);
+    }
+}
+
 /// All of it, as it is offered.
 fn structures(format: StructureFormat) -> Export {
     let (organs, file_name) = (OrganSet::ALL, format.ending().into());
