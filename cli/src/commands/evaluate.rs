@@ -43,7 +43,7 @@ pub struct Args {
     /// Measure the network with attention off.
     #[arg(long, conflicts_with_all = ["attention", "update"])]
     attention_off: bool,
-    /// Measure what the network draws, before what lies outside the body, pieces apart from their organ and organs below 0.1 ml are removed.
+    /// Measure what the network draws, before what lies outside the body, pieces apart from their organ and what no organ is by its side, size or place are removed.
     #[arg(long, conflicts_with = "update")]
     no_cleanup: bool,
     /// Take an organ as unknown on this many slices beyond either end of its contours: contours can end where a plan did not need them any more.

@@ -77,7 +77,7 @@ pub struct Options {
     #[arg(long)]
     #[serde(skip)]
     pub weights: Option<PathBuf>,
-    /// Keep all pieces of an organ, not only the largest and large ones close to it, and organs below 0.1 ml.
+    /// Keep all pieces of an organ, not only the largest and large ones close to it, and what no organ is by its side, size or place.
     #[arg(long)]
     pub no_cleanup: bool,
     /// Take the values as HU although they do not look like it.

@@ -6,51 +6,46 @@
 
 use super::organ_runs::{OrganRuns, SliceRuns};
 use super::pieces::{Bounds, Piece, take_other_pieces};
-use crate::anatomy::{ORGAN_COUNT, Organ, Side};
+use super::plausible::{LARYNX_ML, LEAST_ML, Plausible, is_above_larynx};
+use crate::anatomy::{ORGAN_COUNT, Organ};
 use crate::parallel::map;
 use crate::preprocess::{Body, OutsideAir};
 use crate::volume::CtVolume;
 
-/// Volume from which on the largest piece may be an organ, or what a scan shows of one.
-const LEAST_ML: f64 = 0.1;
 /// Voxels that a piece must have, as a share of those of the largest one.
 const LEAST_SHARE: f64 = 0.05;
 /// How far from the largest one it may lie, mm between their bounding boxes.
 const CLOSE_MM: f64 = 35.0;
 
 /// Takes the 26-connected components of each organ away that are apart from its largest one: with less than a twentieth of its voxels, or
-/// more than 35 mm away, or where `excluded` says of a piece that it cannot be there; and all of an organ whose largest one is below 0.1 ml.
+/// more than 35 mm away; those of which `possible` says that they cannot be one; and all of an organ whose largest one is below `least_ml`.
 /// `size` and `spacing_mm` are along x, y and z. With the HU of a CT no piece of a lung is air. Returns the voxels removed from each organ.
 fn remove_stray_components(
     organs: &mut [OrganRuns; ORGAN_COUNT],
     size: [usize; 3],
     spacing_mm: [f64; 3],
     hu: &[i16],
-    excluded: impl Fn(Organ, &Bounds) -> bool + Sync + Send,
+    possible: impl Fn(Organ, &Bounds) -> bool + Sync + Send,
+    least_ml: impl Fn(Organ, &Bounds) -> f64 + Sync + Send,
 ) -> [usize; ORGAN_COUNT] {
     let voxel_ml = spacing_mm.iter().product::<f64>() * 1e-3;
-    let gone = take_components(organs, size, hu, |organ, piece, largest| {
-        if !std::ptr::eq(piece, largest) && excluded(organ, &piece.bounds) {
-            return false;
-        }
+    let is_possible = |organ, piece: &Piece| possible(organ, &piece.bounds);
+    let gone = take_components(organs, size, hu, is_possible, |organ, piece, largest| {
         let gap = |axis: usize| {
             let ([a0, a1], [b0, b1]) = (piece.bounds[axis], largest.bounds[axis]);
             b0.saturating_sub(a1).max(a0.saturating_sub(b1)) as f64 * spacing_mm[axis]
         };
         let distance = (0..3).map(|axis| gap(axis).powi(2)).sum::<f64>().sqrt();
         let [voxels, most] = [piece.voxels, largest.voxels].map(|voxels| voxels as f64);
-        most * voxel_ml >= LEAST_ML && voxels >= LEAST_SHARE * most && distance <= CLOSE_MM
+        most * voxel_ml >= least_ml(organ, &largest.bounds) && voxels >= LEAST_SHARE * most && distance <= CLOSE_MM
     });
     gone.map(|gone| gone.voxels())
 }
 
-/// How far over the middle of the body a piece of a paired organ may lie, mm.
-const OVER_THE_MIDDLE_MM: f64 = 15.0;
-
 /// Takes away all that a network draws where no organ can be: outside of the body's surface ([`Body`], [`OutsideAir`]); pieces of a lung
 /// that are air for the most part, as it is between an arm and the trunk that it nearly touches, which no surface tells from a lung; pieces
-/// apart from their organ, small or far from it, and organs below 0.1 ml; and pieces of a paired organ beside its largest one on the other
-/// side of the body. The slices are those of the CT. Returns the voxels removed from each organ.
+/// apart from their organ, small or far from it; and what cannot be the organ by its side, its size or its place ([`Plausible`]). The slices
+/// are those of the CT. Returns the voxels removed from each organ.
 pub(super) fn clean_up(slices: &mut [SliceRuns], ct: &CtVolume, body: &Body) -> [usize; ORGAN_COUNT] {
     let (size, spacing) = (ct.geometry.size, ct.geometry.spacing());
     let air = OutsideAir::find(ct, body);
@@ -71,17 +66,27 @@ pub(super) fn clean_up(slices: &mut [SliceRuns], ct: &CtVolume, body: &Body) -> 
             *removed += kept;
         }
     }
-    let stray = remove_stray_components(&mut organs, size, spacing, &ct.voxels, |organ, bounds| {
-        // On the canonical grid i runs to the patient's left.
-        let towards = match organ.side() {
-            Side::Left => 1.0,
-            Side::Right => -1.0,
-            Side::Midline | Side::Unpaired => return false,
-        };
-        let middle = |axis: usize| (bounds[axis][0] + bounds[axis][1]) as f64 / 2.0;
-        let off = (middle(0) - body.centre(middle(2) as usize)[0]) * spacing[0];
-        off * towards < -OVER_THE_MIDDLE_MM
-    });
+    let plausible = Plausible::new(body, spacing);
+    let stray = remove_stray_components(
+        &mut organs,
+        size,
+        spacing,
+        &ct.voxels,
+        |organ, bounds| plausible.is_on_its_side(organ, bounds),
+        |organ, bounds| plausible.least_ml(organ, bounds),
+    );
+    let larynx = &organs[Organ::Larynx.index()];
+    if larynx.voxels() as f64 * ct.geometry.voxel_ml() >= LARYNX_ML
+        && let Some([low, high]) = larynx.slices()
+    {
+        for organ in Organ::ALL.into_iter().filter(|&organ| is_above_larynx(organ)) {
+            let runs = &mut organs[organ.index()];
+            if runs.slices().is_some_and(|[_, top]| 2 * top < low + high) {
+                removed[organ.index()] += runs.voxels();
+                *runs = OrganRuns::default();
+            }
+        }
+    }
     OrganRuns::put(&organs, slices);
     removed.iter_mut().zip(stray).for_each(|(all, more)| *all += more);
     removed
@@ -94,7 +99,7 @@ pub fn removal_warning(voxels: usize, voxel_ml: f64) -> Option<String> {
     (voxels > 0)
         .then(|| {
             format!(
-                "clean-up removed {ml:.decimals$} ml: what lay outside the body, pieces apart from their organ, and organs below 0.1 ml"
+                "clean-up removed {ml:.decimals$} ml: what lay outside the body, pieces apart from their organ, and what is none by its side, size or place"
             )
         })
 }
@@ -103,24 +108,28 @@ pub fn removal_warning(voxels: usize, voxel_ml: f64) -> Option<String> {
 /// `[nx, ny, nz]`. Returns the voxels removed from each organ.
 pub fn keep_largest_components(labels: &mut [u8], size: [usize; 3]) -> [usize; ORGAN_COUNT] {
     let mut organs = OrganRuns::of_labels(labels, size);
-    let gone = take_components(&mut organs, size, &[], |_, piece, largest| std::ptr::eq(piece, largest));
+    let gone = take_components(&mut organs, size, &[], |_, _| true, |_, piece, largest| std::ptr::eq(piece, largest));
     gone.map(|gone| {
         gone.erase(labels, size);
         gone.voxels()
     })
 }
 
-/// Takes the components of each organ away but those of which `stays` says so of them and of the largest one that is not air.
+/// Takes the components of each organ away but those of which `stays` says so of them and of the largest one that is not air and of which
+/// `possible` says that it can be one.
 fn take_components(
     organs: &mut [OrganRuns; ORGAN_COUNT],
     size: [usize; 3],
     hu: &[i16],
+    possible: impl Fn(Organ, &Piece) -> bool + Sync + Send,
     stays: impl Fn(Organ, &Piece, &Piece) -> bool + Sync + Send,
 ) -> [OrganRuns; ORGAN_COUNT] {
     let gone =
         map(Organ::ALL.into_iter().zip(organs.each_mut()).collect(), |(organ, runs): (Organ, &mut OrganRuns)| {
             let hu = if matches!(organ, Organ::LungLeft | Organ::LungRight) { hu } else { &[] };
-            take_other_pieces(runs, size, hu, &|piece, largest| stays(organ, piece, largest))
+            take_other_pieces(runs, size, hu, &|piece| possible(organ, piece), &|piece, largest| {
+                stays(organ, piece, largest)
+            })
         });
     let mut gone = gone.into_iter();
     std::array::from_fn(|_| gone.next().unwrap_or_default())
@@ -144,7 +153,7 @@ mod tests {
     fn remove_stray_components(labels: &mut [u8], size: [usize; 3], spacing_mm: [f64; 3]) -> [usize; ORGAN_COUNT] {
         let mut organs = OrganRuns::of_labels(labels, size);
         let whole = organs.clone();
-        let removed = super::remove_stray_components(&mut organs, size, spacing_mm, &[], |_, _| false);
+        let removed = super::remove_stray_components(&mut organs, size, spacing_mm, &[], |_, _| true, |_, _| LEAST_ML);
         whole.iter().for_each(|runs| runs.erase(labels, size));
         let mut slices = vec![SliceRuns::default(); size[2]];
         OrganRuns::put(&organs, &mut slices);
@@ -225,6 +234,43 @@ mod tests {
         beside.iter().for_each(|&n| wrong[n] = lung.label());
         let removed = clean_up(&mut wrong, &ct, &body);
         assert_eq!((removed[lung.index()], wrong), (beside.len(), right));
+    }
+
+    #[test]
+    fn no_eye_lies_on_the_other_side_is_a_speck_or_lies_below_the_larynx() {
+        const SIZE: [usize; 3] = [60, 60, 40];
+        let geometry = crate::volume::Geometry::axial(SIZE, [3.0; 3], [0.0; 3]).unwrap();
+        let count = SIZE.iter().product();
+        let at = |n: usize| [n % 60, n / 60 % 60, n / 3600];
+        let is_body = |n: usize| (at(n)[0] as f64 - 29.5).hypot(at(n)[1] as f64 - 29.5) < 24.0;
+        // Air above and below: the body ends in the scan.
+        let voxels = (0..count).map(|n| if is_body(n) && (2..38).contains(&at(n)[2]) { 40 } else { -1000 }).collect();
+        let ct = CtVolume::from_stored(geometry, voxels, crate::volume::Modality::Ct).unwrap();
+        let body = Body::find(&ct);
+        let removed = |organ: Organ, x: usize, z: usize, side: usize, larynx: Option<usize>| {
+            let inside = |n: usize, [cx, cz]: [usize; 2], side: usize| {
+                let [i, j, k] = at(n);
+                (cx..cx + side).contains(&i) && (30..30 + side).contains(&j) && (cz..cz + side).contains(&k)
+            };
+            let label = |n: usize| match () {
+                () if inside(n, [x, z], side) => organ.label(),
+                () if larynx.is_some_and(|z| inside(n, [26, z], 7)) => Organ::Larynx.label(),
+                () => 0,
+            };
+            let mut labels: Vec<u8> = (0..count).map(label).collect();
+            let removed = clean_up(&mut labels, &ct, &body);
+            assert!(removed.iter().enumerate().all(|(n, &gone)| gone == 0 || n == organ.index()));
+            removed[organ.index()]
+        };
+        // 5.8 ml; i runs to the patient's left.
+        assert_eq!([36, 20].map(|x| removed(Organ::EyeLeft, x, 20, 6, None)), [0, 216], "left is left");
+        assert_eq!([36, 20].map(|x| removed(Organ::EyeRight, x, 20, 6, None)), [216, 0]);
+        assert_eq!(removed(Organ::EyeLeft, 25, 20, 6, None), 0, "in the middle of the body, nearly");
+        assert_eq!([20, 4, 3, 2].map(|z| removed(Organ::EyeLeft, 36, z, 2, None)), [8, 8, 0, 0], "0.2 ml, at an end");
+        assert_eq!([36, 34].map(|z| removed(Organ::EyeLeft, 36, z, 2, None)), [0, 8]);
+        assert_eq!(removed(Organ::EyeLeft, 36, 20, 3, None), 0, "0.7 ml");
+        assert_eq!([10, 26].map(|z| removed(Organ::EyeLeft, 40, z, 6, Some(18))), [216, 0]);
+        assert_eq!(removed(Organ::ParotidLeft, 40, 10, 6, Some(18)), 0, "it reaches below");
     }
 
     #[test]

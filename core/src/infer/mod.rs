@@ -24,6 +24,7 @@
 //! | `measure.rs` | how long a slice takes |
 //! | `router.rs` | a network for each region, for comparison |
 //! | `cleanup.rs`, `pieces.rs` | pieces of organs: the largest ones stay |
+//! | `plausible.rs` | on which side, how small, above what an organ can be |
 //! | `organ_runs.rs` | labels as runs of voxels, while a run lasts |
 //! | `words.rs` | a slice in words |
 
@@ -38,6 +39,7 @@ pub mod model;
 mod organ_runs;
 mod pieces;
 pub mod plan_engine;
+mod plausible;
 pub mod prediction;
 pub mod provenance;
 pub mod record;

@@ -115,6 +115,12 @@ impl OrganRuns {
         self.runs.iter().map(|[start, end]| (end - start) as usize).sum()
     }
 
+    /// The lowest and the highest slice; `None` of no voxel.
+    pub fn slices(&self) -> Option<[usize; 2]> {
+        let slice = |row: Option<&[u32; 2]>| row.map(|row| row[1] as usize);
+        slice(self.rows.first()).zip(slice(self.rows.last())).map(|(low, high)| [low, high])
+    }
+
     /// Takes the runs away of which `goes` says so by their number.
     pub fn take(&mut self, goes: impl Fn(usize) -> bool) -> Self {
         let (mut kept, mut gone) = (Self::default(), Self::default());

@@ -19,14 +19,15 @@ pub(super) struct Piece {
     pub bounds: Bounds,
 }
 
-/// Takes what goes away where those 26-connected pieces of an organ are kept of which `stays` says so of them and of the largest one that
-/// is not air, and none that is; with no HU no piece is.
+/// Takes what goes away where those 26-connected pieces of an organ are kept of which `stays` says so of them and of the largest one, and
+/// none that cannot be one: those of which `possible` says so, and those that are air; with no HU no piece is.
 ///
 /// Works on runs, of which an organ has hundreds of times fewer than voxels: this must not be felt when a hand waits for it.
 pub(super) fn take_other_pieces(
     organ: &mut OrganRuns,
     size: [usize; 3],
     hu: &[i16],
+    possible: &impl Fn(&Piece) -> bool,
     stays: &impl Fn(&Piece, &Piece) -> bool,
 ) -> OrganRuns {
     let OrganRuns { rows, runs } = &*organ;
@@ -77,9 +78,10 @@ pub(super) fn take_other_pieces(
             *all = [all[0].min(here[0]), all[1].max(here[1])];
         }
     }
-    let air: BTreeSet<usize> = whole.iter().filter(|(_, p)| 2 * p.thin > p.voxels).map(|(&root, _)| root).collect();
+    let none = |piece: &Piece| 2 * piece.thin > piece.voxels || !possible(piece);
+    let none: BTreeSet<usize> = whole.iter().filter(|(_, piece)| none(piece)).map(|(&root, _)| root).collect();
     // The first of equals.
-    let pieces = || whole.iter().filter(|(root, _)| !air.contains(root));
+    let pieces = || whole.iter().filter(|(root, _)| !none.contains(root));
     let largest =
         pieces().max_by_key(|(root, piece)| (piece.voxels, std::cmp::Reverse(**root))).map(|(_, piece)| piece);
     let kept: BTreeSet<usize> = largest.map_or_else(BTreeSet::new, |largest| {

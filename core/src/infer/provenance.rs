@@ -36,7 +36,7 @@ pub struct Provenance {
     pub seconds: Vec<(String, f64)>,
     /// Organs that the run was allowed to label.
     pub enabled: OrganSet,
-    /// Whether what lies outside the body, pieces apart from their organ, and organs below 0.1 ml, are taken away at the end.
+    /// Whether what lies outside the body, pieces apart from their organ, and what is none by its side, size or place, are taken away at the end.
     pub cleanup: bool,
     /// Whether values that do not look like HU were taken as HU.
     pub assume_hu: bool,

@@ -37,7 +37,7 @@ pub struct SegmentationRequest {
     pub inputs: Vec<String>,
     /// Organs that may be labelled.
     pub enabled: OrganSet,
-    /// Whether what lies outside the body, pieces apart from their organ, and organs below 0.1 ml, are taken away at the end.
+    /// Whether what lies outside the body, pieces apart from their organ, and what is none by its side, size or place, are taken away at the end.
     pub cleanup: bool,
     /// Whether values that do not look like HU are taken as HU, for the record; see [`require_ct`](crate::volume::require_ct).
     pub assume_hu: bool,
@@ -261,7 +261,7 @@ impl SegmentationSession {
         map(kept, |(to, labels): (&mut SliceRuns, &[u8])| *to = SliceRuns::of(labels, nx));
     }
 
-    /// Takes away what lies outside the body, pieces apart from their organ, and organs below 0.1 ml, if that was asked for; the slices that this changed. To be
+    /// Takes away what lies outside the body, pieces apart from their organ, and what is none by its side, size or place, if that was asked for; the slices that this changed. To be
     /// called once, when all slices are there. Who cancels by then is too late: the record says whether the labels are cleaned up, and
     /// it takes less than a second.
     pub fn clean_up(&mut self) -> Vec<usize> {

@@ -76,7 +76,7 @@ pub struct RunRequest {
     pub first: usize,
     /// Organs that may be labelled.
     pub enabled: OrganSet,
-    /// Whether what lies outside the body, pieces apart from their organ, and organs below 0.1 ml, are taken away at the end.
+    /// Whether what lies outside the body, pieces apart from their organ, and what is none by its side, size or place, are taken away at the end.
     pub cleanup: bool,
 }
 
