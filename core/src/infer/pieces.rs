@@ -20,7 +20,7 @@ pub(super) struct Piece {
 }
 
 /// Takes what goes away where those 26-connected pieces of an organ are kept of which `stays` says so of them and of the largest one, and
-/// none that cannot be one: those of which `possible` says so, and those that are air; with no HU no piece is.
+/// none that cannot be one: those of which `possible` says no, and those that are air; with no HU no piece is.
 ///
 /// Works on runs, of which an organ has hundreds of times fewer than voxels: this must not be felt when a hand waits for it.
 pub(super) fn take_other_pieces(

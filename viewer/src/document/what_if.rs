@@ -15,7 +15,7 @@ use attention_anatomy::anatomy::{ORGAN_COUNT, Organ};
 use super::study::{Study, WhatIf};
 use super::{Document, Outbox};
 use crate::display::Overlay;
-use crate::edit::NOT_EDITED;
+use crate::edit::take_edits_off;
 use crate::worker::{Ask, Command};
 
 /// Shortest time between two questions about one slice, seconds.
@@ -161,8 +161,7 @@ fn said_by_network<'a>(study: &'a Study, slice: usize, own: &'a [u8]) -> Cow<'a,
     }
     let mut labels = study.labels.layer().slice(slice);
     if let Some(under) = study.labels.under_edits(slice) {
-        let edited = labels.to_mut().iter_mut().zip(under).filter(|(_, network)| **network != NOT_EDITED);
-        edited.for_each(|(label, &network)| *label = network);
+        take_edits_off(labels.to_mut(), under);
     }
     labels
 }

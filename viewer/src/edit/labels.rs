@@ -58,6 +58,12 @@ struct Under {
     edited: u32,
 }
 
+/// Takes the edits off the labels of a slice: `beneath` is what the network says beneath every edited voxel, [`NOT_EDITED`] elsewhere.
+pub fn take_edits_off(labels: &mut [u8], beneath: &[u8]) {
+    let edited = labels.iter_mut().zip(beneath).filter(|(_, beneath)| **beneath != NOT_EDITED);
+    edited.for_each(|(label, &beneath)| *label = beneath);
+}
+
 /// A label that the table knows; anything else is background.
 pub(super) fn known(label: u8) -> u8 {
     if usize::from(label) <= ORGAN_COUNT { label } else { 0 }

@@ -49,7 +49,7 @@ pub use extras::{Extra, runs_of, usual_colour};
 pub use fill::FillError;
 pub use history::{Change, HISTORY_BYTES};
 pub use interpolate::Between;
-pub use labels::{LabelStore, NOT_EDITED};
+pub use labels::{LabelStore, NOT_EDITED, take_edits_off};
 pub use layer::ByteLayer;
 pub use packed_slice::PackedSlice;
 pub use settings::{EditSettings, HU_LIMITS, PaintOver, RADIUS_MM};

@@ -9,7 +9,7 @@ use attention_anatomy::volume::CtVolume;
 use super::extras::Extra;
 use super::history::Change;
 use super::interpolate::Between;
-use super::labels::LabelStore;
+use super::labels::{LabelStore, take_edits_off};
 use super::packed_slice::PackedSlice;
 use super::settings::PaintOver;
 use super::slices::ByteSlices;
@@ -137,11 +137,7 @@ impl LabelSnapshot {
     pub fn network_slice(&self, k: usize) -> Vec<u8> {
         let mut labels = self.labels.slice(k);
         if let Some(Some(under)) = self.under.get(k) {
-            for (label, &network) in labels.iter_mut().zip(under.iter()) {
-                if network != super::NOT_EDITED {
-                    *label = network;
-                }
-            }
+            take_edits_off(&mut labels, under);
         }
         labels
     }

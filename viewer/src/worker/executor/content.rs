@@ -9,7 +9,7 @@ use attention_anatomy::formats::{self, Format, FormatError, LabelNames, ReadOpti
 use attention_anatomy::volume::Geometry;
 
 use super::arrived::Arrived;
-use crate::edit::{ByteSlices, NOT_EDITED, PackedSlice};
+use crate::edit::{ByteSlices, NOT_EDITED, PackedSlice, take_edits_off};
 use crate::worker::error::{FileError, LabelMapError};
 
 /// A file with its name.
@@ -153,13 +153,12 @@ pub(super) fn parted(labels: &ByteSlices, beneath: &ByteSlices) -> (ByteSlices, 
             edits.push(beneath.clone());
             continue;
         }
-        let (labels, beneath) = (slice.to_vec(), beneath.to_vec());
-        let of = |voxel: fn((&u8, &u8)) -> u8| {
-            let voxels: Vec<u8> = labels.iter().zip(&beneath).map(voxel).collect();
-            Arc::new(PackedSlice::of(&voxels))
-        };
-        network.push(of(|(&label, &below)| if below == NOT_EDITED { label } else { below }));
-        edits.push(of(|(&label, &below)| if below == NOT_EDITED { NOT_EDITED } else { label }));
+        let (mut labels, beneath) = (slice.to_vec(), beneath.to_vec());
+        let edited = labels.iter().zip(&beneath);
+        let edited: Vec<u8> = edited.map(|(&label, &b)| if b == NOT_EDITED { NOT_EDITED } else { label }).collect();
+        take_edits_off(&mut labels, &beneath);
+        network.push(Arc::new(PackedSlice::of(&labels)));
+        edits.push(Arc::new(PackedSlice::of(&edited)));
     }
     (ByteSlices::new(network), ByteSlices::new(edits))
 }
