@@ -47,11 +47,22 @@ pub struct Commit {
 /// What is called before each change of the disk; tests end there what a kill would end.
 pub type Step<'a> = &'a mut dyn FnMut() -> Result<()>;
 
+/// A journal that may be locked. It is unlocked, and not only closed: a child that another thread is just starting has its own copy of it,
+/// and with that of the lock, until it becomes another program.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        self.0.unlock().ok();
+    }
+}
+
 /// A folder of files that have no place yet.
 #[derive(Debug)]
 pub struct Stage {
     path: PathBuf,
-    journal: Option<File>,
+    journal: Option<Lock>,
     names: Vec<String>,
     kept: bool,
 }
@@ -65,12 +76,12 @@ impl Stage {
         let cannot = || format!("{}: no file can be written here", folder.display());
         let path = tempfile::Builder::new().prefix(PREFIX).tempdir_in(folder).with_context(cannot)?.keep();
         let mut stage = Self { path, journal: None, names, kept: false };
-        let mut file = File::create_new(stage.path.join(JOURNAL)).with_context(cannot)?;
+        let file = File::create_new(stage.path.join(JOURNAL)).with_context(cannot)?;
         // Where there are no locks, a stage of a living program looks like one of a dead one only to itself.
         file.try_lock().ok();
+        let file = stage.journal.insert(Lock(file));
         let journal = Journal { schema: SCHEMA.into(), names: stage.names.clone() };
-        file.write_all(&serde_json::to_vec(&journal)?).and_then(|()| file.sync_all()).with_context(cannot)?;
-        stage.journal = Some(file);
+        file.0.write_all(&serde_json::to_vec(&journal)?).and_then(|()| file.0.sync_all()).with_context(cannot)?;
         Ok(stage)
     }
 
@@ -128,6 +139,12 @@ impl Stage {
         std::fs::rename(&self.path, &visible).with_context(|| format!("{}: cannot be kept", visible.display()))?;
         self.kept = true;
         Ok(visible)
+    }
+
+    /// What a child has of this stage that is started now, until it becomes another program.
+    #[cfg(test)]
+    pub fn inherited(&self) -> File {
+        self.journal.as_ref().unwrap().0.try_clone().unwrap()
     }
 
     /// Ends as a kill would.
@@ -190,7 +207,9 @@ pub fn recover(folder: &Path, inputs: &[PathBuf], step: Step<'_>) -> Result<()> 
             // Nobody can tell whether its program lives.
             Err(TryLockError::Error(_)) => continue,
         }
-        let Some(Journal { names, .. }) = serde_json::from_reader(&file).ok().filter(|j: &Journal| j.schema == SCHEMA)
+        let file = Lock(file);
+        let Some(Journal { names, .. }) =
+            serde_json::from_reader(&file.0).ok().filter(|j: &Journal| j.schema == SCHEMA)
         else {
             continue;
         };
