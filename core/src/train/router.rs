@@ -1,8 +1,8 @@
 //! The paper's table and the fifth row beside it: a region router, the brute-force approach that the paper argues against.
 //!
 //! A classifier tells the region of a slice, and a plain U-Net of that region alone draws it: six trainings where
-//! AttentionAnatomy has one. The five share the segmentation steps that every other system has to itself; a
-//! region of which the data have no slice has no network.
+//! AttentionAnatomy has one. Each of the five has as many segmentation steps as every other system, so that none of them is judged before
+//! it has learned; a region of which the data have no slice has no network.
 
 use super::experiment::{self, Experiment, TrainingRun};
 use super::tasks::{Choice, PlannedTask};
@@ -51,7 +51,6 @@ impl Router {
             config.network.attention = false;
             config.region = Some(region);
             config.without_regions();
-            config.steps_per_epoch = base.steps_per_epoch.div_ceil(REGION_COUNT as u64);
             run(region.name(), config, format!("{folder}/{}", region.id()))
         };
         Self {
@@ -233,7 +232,7 @@ impl Ablation {
         });
         let subject = format!(
             "The four systems of the paper and a router that has a network for each region, trained alike on the data of {}: \
-             {} segmentation steps of {} slices each.",
+             {} segmentation steps of {} slices for each network.",
             self.base.name,
             self.base.segmentation_steps(),
             self.base.batch
