@@ -141,12 +141,6 @@ impl Stage {
         Ok(visible)
     }
 
-    /// What a child has of this stage that is started now, until it becomes another program.
-    #[cfg(test)]
-    pub fn inherited(&self) -> File {
-        self.journal.as_ref().unwrap().0.try_clone().unwrap()
-    }
-
     /// Ends as a kill would.
     #[cfg(test)]
     pub fn abandon(mut self) {
@@ -333,5 +327,26 @@ pub fn state(path: &Path) -> Result<Option<String>> {
 pub fn sync(folder: &Path) {
     if let Ok(folder) = File::open(folder) {
         folder.sync_all().ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[test]
+    fn a_child_that_is_just_started_does_not_keep_a_stage_locked() {
+        let root = TempDir::new().unwrap();
+        let stage = Stage::new(root.path(), vec!["labels.nii.gz".into()]).unwrap();
+        let child = stage.journal.as_ref().unwrap().0.try_clone().unwrap();
+        let next = || recover(root.path(), &[], &mut || Ok(()));
+        let refused = next().unwrap_err().to_string();
+        assert!(refused.contains("another run of this program is writing into this folder"), "{refused}");
+        stage.abandon();
+        next().unwrap();
+        assert!(!is_pending(root.path()));
+        drop(child);
     }
 }

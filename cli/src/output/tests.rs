@@ -395,20 +395,6 @@ fn a_run_that_is_killed_at_any_step_leaves_the_old_or_the_new_set() {
     assert_eq!(ends.len(), 2, "both happen");
 }
 
-/// Another thread that starts a child meanwhile shares every open file with it for a moment: what is locked then is not locked for longer
-/// than this run lasts.
-#[test]
-fn a_child_that_is_just_started_does_not_keep_a_folder_locked() {
-    let root = folder();
-    let out = root.path().join("out");
-    let output = Output::claim(claim(&out, &[], false)).unwrap();
-    let _child = output.stage.inherited();
-    let refused = Output::claim(claim(&out, &[], false)).unwrap_err().to_string();
-    assert!(refused.contains("another run of this program is writing into this folder"), "{refused}");
-    output.abandon();
-    run(claim(&out, &[], false), &[("labels.nii.gz", "new")], &mut || Ok(())).unwrap();
-}
-
 /// Each refusal with its sentence.
 #[test]
 fn what_is_in_the_way_is_named_before_the_work() {
