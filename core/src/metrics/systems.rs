@@ -124,7 +124,10 @@ impl Comparison {
 
     /// The tables that people read.
     pub fn markdown(&self) -> String {
-        let runs: Vec<String> = self.systems.iter().map(|s| s.runs.len().to_string()).collect();
+        let mut runs: Vec<String> = self.systems.iter().map(|s| s.runs.len().to_string()).collect();
+        if runs.windows(2).all(|two| two[0] == two[1]) {
+            runs.truncate(1);
+        }
         let mut text =
             format!("{}\n\nMean ± standard deviation over {} {}.\n", self.subject, runs.join(", "), self.over);
         for which in [Organs::Annotated, Organs::Unannotated] {
@@ -363,6 +366,7 @@ mod tests {
             chosen: None,
         };
         let text = comparison.markdown();
+        assert!(text.contains("over 2, 1 seeds."), "{text}");
         assert!(text.contains("| Liver | 75.0 ± 7.1 | 40.0 |"), "{text}");
         assert!(text.contains("| Heart | 20.0 | - |"), "{text}");
         assert!(text.contains("| B | A | -30.0 | 0 of 1 | - | - |"), "the first runs of both: {text}");
@@ -370,5 +374,8 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(&comparison.json().unwrap()).unwrap();
         assert_eq!(json["systems"][0]["unannotated"]["organs"][0]["organ"], "heart");
         assert!(json["systems"][1]["unannotated"]["mean"].is_null());
+
+        let alike = Comparison { systems: vec![comparison.systems[1].clone(); 3], ..comparison };
+        assert!(alike.markdown().contains("over 1 seeds."), "once, where all have as many runs");
     }
 }
