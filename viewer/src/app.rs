@@ -11,7 +11,7 @@ use crate::files::{Files, Outcome};
 use crate::panels::Panels;
 use crate::store::Autosave;
 use crate::waker::Waker;
-use crate::worker::{Command, Event, Input, OpenAs, Opened, Worker};
+use crate::worker::{ArchiveAnswer, Command, Event, Input, OpenAs, Opened, Worker};
 use crate::{edit, render, views};
 
 pub use shown::Shown;
@@ -136,6 +136,9 @@ impl ViewerApp {
         match event {
             Event::EditsPacked { number, text } => return self.autosave.store(number, text),
             Event::EditsUnpacked { study, .. } => self.autosave.restored(study),
+            Event::Archive { number, answer: ArchiveAnswer::Sent(ref files) } => {
+                self.autosave.files_sent(number, files, &self.document);
+            }
             // The study that is open now is about to be replaced.
             Event::Opened { what: Opened::Ct { .. }, .. } => self.autosave.save(&self.document, &mut self.outbox),
             _ => {}

@@ -18,10 +18,10 @@ use crate::display::Preferences;
 use crate::document::{Document, KeptEdits, Outbox, Study, UnsavedEdits};
 use crate::edit::LabelSnapshot;
 use crate::session::{CtKey, EditsRecord};
-use crate::worker::Command;
+use crate::worker::{Command, SentFile};
 
 pub use rescue::Rescue;
-use written::Written;
+use written::{Way, Written};
 
 /// Stored edits of one CT; when there are more, the oldest go.
 const MOST_OFFERS: usize = 8;
@@ -44,7 +44,7 @@ pub struct Autosave {
     asked: VecDeque<Asked>,
     /// Edits that the worker packs.
     packing: Vec<Packing>,
-    /// What lies in files that the user saved.
+    /// What lies in files that the user saved, or sent to an archive.
     written: Written,
 }
 
@@ -179,7 +179,7 @@ impl Autosave {
         self.storage = Some(Rc::new(storage));
     }
 
-    /// Notes what the worker is about to write: what is edited after this is not in the file.
+    /// Notes what the worker is about to write or to send: what is edited after this is not in the file.
     pub fn about_to_export(&mut self, command: &Command, study: Option<&Study>) {
         if let Some(study) = study {
             self.written.asked(command, study);
@@ -267,8 +267,19 @@ impl Autosave {
 
     /// The file of a request was saved: if files have all edits now, they need not be stored any more.
     pub fn file_saved(&mut self, number: u64, document: &Document) {
+        self.kept_elsewhere(Way::Save(number), document);
+    }
+
+    /// An archive has the files of a request: the same, where it has said of each that it keeps it.
+    pub fn files_sent(&mut self, number: u64, files: &[SentFile], document: &Document) {
+        if files.iter().all(|file| file.is_told) {
+            self.kept_elsewhere(Way::Send(number), document);
+        }
+    }
+
+    fn kept_elsewhere(&mut self, way: Way, document: &Document) {
         if let Some(study) = document.study.as_ref()
-            && self.written.saved(number, study)
+            && self.written.kept(way, study)
         {
             self.forget(study);
         }

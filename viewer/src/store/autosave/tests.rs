@@ -14,7 +14,7 @@ use crate::document::bench::Bench;
 use crate::edit::samples::ct;
 use crate::edit::{Dab, EditSettings, Extra, Ink};
 use crate::panels::Panels;
-use crate::worker::{Event, Export, StructureExport, StructureFormat};
+use crate::worker::{Event, Export, SentFile, StructureExport, StructureFormat};
 
 impl Autosave {
     /// Edits that were found for the open CT and are offered to the user.
@@ -76,6 +76,12 @@ impl Program {
 
     fn file_saved(&mut self, number: u64) {
         self.autosave.file_saved(number, &self.bench.document);
+    }
+
+    /// An archive has the two files of a request; it has named one of them, and the other too if `both` are told.
+    fn files_sent(&mut self, number: u64, both: bool) {
+        let file = |is_told| SentFile { what: "SEG".into(), bytes: 1500, warnings: Vec::new(), is_told };
+        self.autosave.files_sent(number, &[file(true), file(both)], &self.bench.document);
     }
 
     /// A session file from the wish for one to the disk.

@@ -6,7 +6,7 @@ use attention_anatomy::anatomy::Organ;
 
 use super::{Program, hearts, paint, program};
 use crate::edit::{ByteSlices, Dab, EditSettings, Extra, Ink, NOT_EDITED, PaintOver};
-use crate::worker::{Command, Export, StructureFormat};
+use crate::worker::{Access, ArchiveCommand, Command, Export, StructureExport, StructureFormat};
 
 #[test]
 fn a_file_with_all_edits_makes_keeping_them_needless_and_one_without_does_not() {
@@ -84,6 +84,53 @@ fn edits_may_lie_in_several_files_and_whoever_saves_more_beside_them_loses_none(
     state.export("e.zip", StructureFormat::Nifti, &[spleen], vec![target]);
     state.offered("e.zip", 7);
     state.file_saved(7);
+    assert!(!state.is_offered(folder.path()));
+}
+
+#[test]
+fn what_an_archive_says_that_it_keeps_is_not_kept_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut state = program(folder.path(), 1.0);
+    let target = Extra { number: 4, name: "PTV".into(), edited: true, runs: vec![[0, 9]], ..Extra::default() };
+    let labels = &mut state.study.as_mut().unwrap().labels;
+    assert!(labels.change_extras("new structure", vec![Arc::new(target.clone())]));
+    // Contours of the target, and voxels of the heart.
+    let send = |state: &mut Program, number: u64| {
+        let file = |format, organs: &[Organ], extras| {
+            let organs = organs.iter().copied().collect();
+            Export::Structures(Box::new(StructureExport { format, organs, extras, ..Default::default() }))
+        };
+        let what = vec![
+            file(StructureFormat::StructureSet, &[], vec![target.clone()]),
+            file(StructureFormat::Segmentation, &[Organ::Heart], Vec::new()),
+        ];
+        let labels = state.study.as_ref().unwrap().labels.layer().share();
+        let what = ArchiveCommand::Send { what, labels, notes: Vec::new(), opened_from: None };
+        let root = "https://archive.example/dicom-web".parse().unwrap();
+        let access = Access { name: "Ours".into(), root, authorization: None };
+        state.outbox.send(Command::Archive { number, access, what });
+        state.ask();
+    };
+    paint(&mut state, 3.0);
+    send(&mut state, 7);
+    assert!(state.is_offered(folder.path()), "it has not answered yet");
+    // A file that is saved has numbers of its own.
+    state.file_saved(7);
+    assert!(state.is_offered(folder.path()));
+    state.files_sent(7, true);
+    assert!(!state.is_offered(folder.path()));
+    // What is drawn while it is under way is in none of them.
+    paint(&mut state, 4.0);
+    send(&mut state, 8);
+    paint(&mut state, 5.0);
+    state.files_sent(8, true);
+    assert!(state.is_offered(folder.path()));
+    // Sent once more: what the archive says nothing of may be lost there.
+    send(&mut state, 9);
+    state.files_sent(9, false);
+    assert!(state.is_offered(folder.path()));
+    send(&mut state, 10);
+    state.files_sent(10, true);
     assert!(!state.is_offered(folder.path()));
 }
 
