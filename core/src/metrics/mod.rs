@@ -3,9 +3,9 @@
 //!
 //! Published figures differ by percent when two programs define "surface" or "percentile" differently, so the surface
 //! metrics follow one widely used definition exactly (see `surface.rs`), and the rules of counting are written here
-//! once: an organ that a case does not annotate is skipped, a missed organ is Dice 0 and a counted miss, a mean
-//! Hausdorff distance is over the finite values, and an organ that goes on beyond its contours is compared only on the
-//! slices where it was outlined.
+//! once: an organ that a case does not annotate is skipped, or measured apart where the patient has it and the whole
+//! truth is known; a missed organ is Dice 0 and a counted miss, a mean Hausdorff distance is over the finite values, and
+//! an organ that goes on beyond its contours is compared only on the slices where it was outlined.
 
 mod attention;
 mod evaluation;

@@ -42,10 +42,10 @@ pub struct CaseResult {
     pub name: String,
     /// Organs that the case annotates.
     pub annotated: Vec<OrganResult>,
-    /// The other organs, where their truth is known all the same.
+    /// The other organs that the patient has, where their truth is known all the same.
     #[serde(default)]
     pub unannotated: Vec<OrganResult>,
-    /// Organs that the prediction has and the truth has nowhere, where that was asked for.
+    /// Organs that the prediction has and the truth has nowhere, where the whole truth is known or that was asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub absent: Vec<OrganResult>,
     /// Organs drawn in a part of the body that cannot show them.
@@ -85,7 +85,8 @@ impl CaseResult {
         }
     }
 
-    /// Measures the `drawn` organs of a prediction.
+    /// Measures the `enabled` organs of a prediction. Of a whole truth, organs that it has are measured, which are the same whatever was
+    /// predicted; those that only the prediction has are told apart, as [`CaseResult::absent`], and count in no mean.
     ///
     /// # Errors
     /// [`MetricsError::Grid`] when labels and prediction lie on different grids.
@@ -97,7 +98,7 @@ impl CaseResult {
         tolerance_mm: f64,
     ) -> Result<Self, MetricsError> {
         let annotated = compare(truth.labels, prediction, truth.annotated.intersection(enabled), tolerance_mm)?;
-        let unannotated = match truth.whole {
+        let others = match truth.whole {
             Some(whole) => compare(whole, prediction, enabled.difference(truth.annotated), tolerance_mm)?,
             None => Vec::new(),
         };
@@ -117,8 +118,9 @@ impl CaseResult {
             .map(|organ| Impossible { organ, ml: impossible[organ.index()] as f64 * voxel_ml })
             .filter(|i| i.ml > 0.0)
             .collect();
-        let [annotated, unannotated] = [annotated, unannotated].map(|metrics| Self::named(&metrics));
-        Ok(Self { name, annotated, unannotated, absent: Vec::new(), impossible })
+        let [annotated, others] = [annotated, others].map(|metrics| Self::named(&metrics));
+        let (absent, unannotated) = others.into_iter().partition(|result| result.metrics.is_only_predicted());
+        Ok(Self { name, annotated, unannotated, absent, impossible })
     }
 
     /// Adds those of the `wanted` organs that the prediction has and `truth` has nowhere, unless they count as annotated. The two are on

@@ -40,9 +40,9 @@ fn evaluation() -> Evaluation {
 
 #[test]
 fn a_case_is_measured_on_what_it_annotates_on_the_rest_and_where_nothing_can_be() {
-    // Four slices: head above, abdomen below. Liver is annotated, heart is only in the whole truth, and a brain stem is
-    // drawn in the abdomen.
-    let (liver, heart, stem) = (Organ::Liver, Organ::Heart, Organ::BrainStem);
+    // Four slices: head above, abdomen below. Liver is annotated, heart and brain stem are only in the whole truth, and the brain stem is
+    // drawn in the abdomen, too. A spleen is drawn that the patient has not, where one may be.
+    let (liver, heart, stem, spleen) = (Organ::Liver, Organ::Heart, Organ::BrainStem, Organ::Spleen);
     let geometry = Geometry::axial([4, 4, 4], [10.0, 10.0, 100.0], [0.0; 3]).unwrap();
     let map = |at: &[(usize, Organ)]| {
         let voxels = (0..64).map(|n| at.iter().find(|a| a.0 == n).map_or(0, |a| a.1.label())).collect();
@@ -50,7 +50,7 @@ fn a_case_is_measured_on_what_it_annotates_on_the_rest_and_where_nothing_can_be(
     };
     let labels = map(&[(5, liver)]);
     let whole = map(&[(5, liver), (38, heart), (60, stem)]);
-    let prediction = map(&[(5, liver), (38, heart), (39, heart), (10, stem), (60, stem)]);
+    let prediction = map(&[(5, liver), (38, heart), (39, heart), (10, stem), (60, stem), (7, spleen)]);
     let regions = RegionLabels::from_boundaries(&geometry, [250.0, 150.0, 50.0, 40.0]).unwrap();
     let annotated: OrganSet = [liver].into_iter().collect();
     let truth = CaseTruth { labels: &labels, annotated, whole: Some(&whole), regions: Some(&regions) };
@@ -58,12 +58,13 @@ fn a_case_is_measured_on_what_it_annotates_on_the_rest_and_where_nothing_can_be(
     let dice = |results: &[OrganResult]| results.iter().map(|r| (r.organ, r.metrics.dice)).collect::<Vec<_>>();
     assert_eq!(dice(&measured.annotated), [(liver, 1.0)]);
     assert_eq!(dice(&measured.unannotated), [(stem, 2.0 / 3.0), (heart, 2.0 / 3.0)]);
+    assert_eq!(dice(&measured.absent), [(spleen, 0.0)], "no organ of the patient, so in no mean");
     assert_eq!(measured.impossible, [Impossible { organ: stem, ml: 10.0 }]);
 
     let enabled: OrganSet = [liver, stem].into_iter().collect();
     let without = CaseTruth { whole: None, regions: None, ..truth };
     let measured = CaseResult::measure("case".into(), &without, &prediction, enabled, 1.0).unwrap();
-    assert!(measured.unannotated.is_empty() && measured.impossible.is_empty());
+    assert!(measured.unannotated.is_empty() && measured.absent.is_empty() && measured.impossible.is_empty());
 }
 
 #[test]
