@@ -8,7 +8,7 @@
 //!
 //! Pixels coarser than 4 mm are their own cells and too large for the opening, which then does nothing.
 
-use super::cells::Coarse;
+use super::cells::{Coarse, THRESHOLD_HU};
 use crate::parallel::map;
 use crate::raster::{Groups, Row, label_runs};
 use crate::volume::CtVolume;
@@ -16,6 +16,18 @@ use std::ops::Range;
 
 /// FWHM of the smoothing of the centre along z.
 const CENTRE_FWHM_MM: f64 = 30.0;
+
+/// The slices from the first to the last that show anything as dense as a body, above -300 HU; all where none does. Those beyond hold
+/// nothing: files are padded, and some public sets blank what their plan did not need. An organ that reaches the first or last of these
+/// slices may go on beyond what was scanned.
+pub fn scanned_slices(ct: &CtVolume) -> Range<usize> {
+    let count = ct.geometry.size[2];
+    let shows = |k: &usize| ct.slice(*k).iter().any(|&hu| f32::from(hu) > THRESHOLD_HU);
+    match ((0..count).find(shows), (0..count).rfind(shows)) {
+        (Some(first), Some(last)) => first..last + 1,
+        _ => 0..count,
+    }
+}
 
 /// The patient's body in a CT.
 #[derive(Clone, Debug, PartialEq)]

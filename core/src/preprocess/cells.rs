@@ -6,7 +6,7 @@ use crate::parallel::vectors;
 use crate::raster;
 
 /// Tissue is above this.
-const THRESHOLD_HU: f32 = -300.0;
+pub(super) const THRESHOLD_HU: f32 = -300.0;
 /// What counts as air and as tissue at the least and at the most. With the threshold in the middle, a region is tissue where
 /// tissue fills half of it, whatever else is there: padding, metal, or fat peppered with air (8-bit images whose window
 /// ended in the fat).

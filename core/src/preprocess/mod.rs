@@ -25,7 +25,7 @@ mod outside;
 mod slices;
 mod stack;
 
-pub use body::Body;
+pub use body::{Body, scanned_slices};
 pub use doubts::{NumberDoubts, doubts_of_numbers};
 pub use field_box::FieldBox;
 pub use inplane::{InPlaneFilter, ModelGrid};

@@ -7,16 +7,17 @@
 use super::{ReportError, ReportInput};
 use crate::anatomy::{ORGAN_COUNT, Organ, Side};
 use crate::csv::{number, push_record};
+use crate::preprocess::scanned_slices;
 use crate::raster::label_runs;
 
 /// Whether the scan ends inside an organ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CutByScan {
-    /// The organ touches neither the first nor the last slice.
+    /// The organ touches neither the first nor the last slice that shows anything ([`scanned_slices`]).
     No,
-    /// It reaches the most inferior slice.
+    /// It reaches the most inferior of them.
     Inferior,
-    /// It reaches the most superior slice.
+    /// It reaches the most superior of them.
     Superior,
     /// It reaches both.
     Both,
@@ -144,6 +145,7 @@ impl Statistics {
                 *voxels = now.cast_unsigned();
             }
         }
+        let scanned = scanned_slices(seg.ct);
         let organs = Organ::ALL.map(|organ| {
             let s = sums[organ.index()];
             if s.voxels == 0 {
@@ -166,7 +168,7 @@ impl Statistics {
                 first_mm: seg.ct.geometry.slice_mm(first_slice),
                 last_mm: seg.ct.geometry.slice_mm(last_slice),
                 centroid_mm: geometry.to_patient(s.index.map(|sum| sum as f64 / n)),
-                cut: match (first_slice == 0, last_slice + 1 == nz) {
+                cut: match (first_slice <= scanned.start, last_slice + 1 >= scanned.end) {
                     (false, false) => CutByScan::No,
                     (true, false) => CutByScan::Inferior,
                     (false, true) => CutByScan::Superior,
@@ -323,6 +325,29 @@ mod tests {
         assert_eq!(all.plane_voxels(0, 4, organ("liver")), 16);
         assert_eq!(all.plane_voxels(1, 3, organ("liver")), 36);
         assert_eq!(all.largest_plane(2, organ("liver")), 36);
+    }
+
+    #[test]
+    fn a_scan_ends_where_its_file_goes_on_with_nothing() {
+        let (mut ct, labels) = phantom();
+        let trained = trained(&["liver"]);
+        let run = run();
+        let plane = 20 * 16;
+        let cut = |ct: &Volume<i16>| {
+            let seg = ReportInput { ct, labels: &labels, slices: &[], trained: &trained, run: &run };
+            Statistics::measure(&seg).unwrap().get(organ("liver")).unwrap().cut
+        };
+        // The liver lies in slices 2 to 5 of ten.
+        ct.voxels[..2 * plane].fill(-1000);
+        assert_eq!(cut(&ct), CutByScan::Inferior);
+        ct.voxels[6 * plane..].fill(-1024);
+        assert_eq!(cut(&ct), CutByScan::Both);
+        // A single voxel of anything denser than air above it, and the scan goes on there.
+        ct.voxels[8 * plane + 7] = -200;
+        assert_eq!(cut(&ct), CutByScan::Inferior);
+        // Of a scan that shows nothing as dense as a body all slices are.
+        ct.voxels.fill(-800);
+        assert_eq!(cut(&ct), CutByScan::No);
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! The CT that is open, with everything that belongs to it.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use attention_anatomy::anatomy::{ORGAN_COUNT, Organ, OrganSet};
 use attention_anatomy::infer::SliceAnatomy;
 use attention_anatomy::metrics::OrganMetrics;
+use attention_anatomy::preprocess::scanned_slices;
 use attention_anatomy::volume::{CtVolume, Geometry};
 
 use super::archive::Origin;
@@ -36,6 +38,8 @@ pub struct Study {
     pub about: Option<Box<AboutScan>>,
     /// HU in canonical order.
     pub ct: Arc<CtVolume>,
+    /// Its slices from the first to the last that show anything.
+    pub scanned: Range<usize>,
     /// What tells the CT from others.
     pub key: CtKey,
     /// The labels: the single truth, changed by the run and by hand.
@@ -132,6 +136,7 @@ impl Study {
             reference: None,
             what_if: None,
             origin: None,
+            scanned: scanned_slices(&ct),
             ct,
             key,
             number,

@@ -1,5 +1,7 @@
 //! Controls that several panels use. Each has a name that screen readers and tests find it by.
 
+use std::ops::Range;
+
 use attention_anatomy::anatomy::Organ;
 use egui::{
     Color32, CornerRadius, EventFilter, FontId, Key, Rect, Response, Role, Sense, Stroke, StrokeKind, TextStyle, Ui,
@@ -170,10 +172,10 @@ pub fn slice_number(k: usize) -> usize {
     k + 1
 }
 
-/// Which ends of the scan an organ or structure reaches, which was not scanned whole then; its first and last slice are given.
-pub fn cut_by_scan(first_last: Option<(usize, usize)>, slices: usize) -> Option<&'static str> {
+/// Which ends of the scanned slices an organ or structure reaches, which was not scanned whole then; its first and last slice are given.
+pub fn cut_by_scan(first_last: Option<(usize, usize)>, scanned: &Range<usize>) -> Option<&'static str> {
     let (first, last) = first_last?;
-    match (first == 0, last + 1 == slices) {
+    match (first <= scanned.start, last + 1 >= scanned.end) {
         (true, true) => Some("reaches both ends of the scan"),
         (true, false) => Some("reaches the lower end of the scan"),
         (false, true) => Some("reaches the upper end of the scan"),
@@ -236,6 +238,15 @@ mod tests {
         assert_eq!(in_short(name, 32), name);
         assert_eq!(in_short(name, 16), "PTV_high_r\u{2026}ame_L");
         assert_eq!(in_short("R\u{fc}ckenmark \u{e4}\u{f6}\u{fc}", 10), "R\u{fc}cken\u{2026}\u{e4}\u{f6}\u{fc}");
+    }
+
+    #[test]
+    fn what_is_cut_off_ends_where_the_scan_does_and_not_where_its_file_does() {
+        // Ten slices, of which the two lowest and the one above hold nothing.
+        let cut = |first, last| cut_by_scan(Some((first, last)), &(2..9)).map(|text| text.split(' ').nth(2).unwrap());
+        assert_eq!([cut(3, 7), cut(2, 7), cut(3, 8)], [None, Some("lower"), Some("upper")]);
+        assert_eq!(cut_by_scan(Some((0, 9)), &(2..9)), Some("reaches both ends of the scan"));
+        assert_eq!(cut_by_scan(None, &(0..10)), None);
     }
 
     #[test]

@@ -107,6 +107,9 @@ pub fn section(seg: &ReportInput, statistics: &Statistics, keys: &[usize]) -> Re
              ruled out, about 1 is as on slices that show it. White frames show where an organ was outlined.",
         );
     }
+    if (has_regions || has_attention) && nearest(&slices, nz).iter().any(Option::is_none) {
+        out.push_str(" Grey: slices that hold nothing, on which the network was not run.");
+    }
     out.push_str("</p>\n");
     out.push_str(&format!(
         "<div class=\"wide\"><svg id=\"body\" viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" aria-label=\"Sagittal and coronal view with outlines{}{}\">\n{svg}</svg></div>\n",

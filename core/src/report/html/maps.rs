@@ -8,15 +8,16 @@ use crate::anatomy::{ORGAN_COUNT, Organ, Region};
 use crate::infer::SliceAnatomy;
 
 /// The network's slice for each slice of the scan: the nearest one, so that a scan of which every k-th slice was run
-/// has no gaps.
+/// has no gaps. `None` farther away than slices that were run lie apart: nothing was run there.
 pub fn nearest<'a>(slices: &[&'a SliceAnatomy], count: usize) -> Vec<Option<&'a SliceAnatomy>> {
+    let apart = slices.windows(2).map(|two| two[0].slice.abs_diff(two[1].slice)).min().unwrap_or(1);
     let mut at = 0;
     (0..count)
         .map(|k| {
             while at + 1 < slices.len() && slices[at + 1].slice.abs_diff(k) <= slices[at].slice.abs_diff(k) {
                 at += 1;
             }
-            slices.get(at).copied()
+            slices.get(at).copied().filter(|slice| slice.slice.abs_diff(k) <= apart)
         })
         .collect()
 }
@@ -52,6 +53,8 @@ pub fn ribbon(slices: &[&SliceAnatomy], x: f64, heights: &Heights) -> Result<Str
     };
     let mut out = image(&encode(1, rows.len(), &band, Some(&palette))?, x, BAND);
     out.push_str(&image(&encode(COLUMNS, rows.len(), &stack, Some(&palette))?, x + BAND + 4.0, RIBBON));
+    out.push_str(&not_run(&rows, x, BAND, heights));
+    out.push_str(&not_run(&rows, x + BAND + 4.0, RIBBON, heights));
     // Names in the middle of each run that is tall enough for one.
     let mut start = 0;
     for n in 1..=winners.len() {
@@ -72,6 +75,24 @@ pub fn ribbon(slices: &[&SliceAnatomy], x: f64, heights: &Heights) -> Result<Str
         start = n;
     }
     Ok(out)
+}
+
+/// Covers the stretches of a column where nothing was run.
+fn not_run(rows: &[Option<&SliceAnatomy>], x: f64, width: f64, heights: &Heights) -> String {
+    let mut out = String::new();
+    let mut start = 0;
+    for stretch in rows.chunk_by(|a, b| a.is_some() == b.is_some()) {
+        let end = start + stretch.len();
+        if stretch[0].is_none() {
+            let (top, bottom) = (heights.top(end as f64 - 1.0), heights.top(start as f64 - 1.0));
+            let height = bottom - top;
+            out.push_str(&format!(
+                "<rect class=\"h0\" x=\"{x:.2}\" y=\"{top:.2}\" width=\"{width:.2}\" height=\"{height:.2}\"/>\n"
+            ));
+        }
+        start = end;
+    }
+    out
 }
 
 /// The attention of every organ on every slice. Organs that the weights do not know are hatched: their values mean
@@ -99,6 +120,7 @@ pub fn heat_map(
         heights.head,
         data_uri(&encode(ORGAN_COUNT, rows.len(), &pixels, Some(&viridis()))?)
     );
+    out.push_str(&not_run(&rows, x, w, heights));
     for organ in Organ::ALL {
         let left = x + column * organ.index() as f64;
         let known = seg.trained(organ).is_some();

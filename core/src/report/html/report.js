@@ -24,7 +24,7 @@
     hair.setAttribute("y1", middle);
     hair.setAttribute("y2", middle);
     hair.setAttribute("visibility", "visible");
-    const parts = [`z ${d.mm[k].toFixed(1).replace("-", "\u2212")} mm`, `slice ${k}`];
+    const parts = [`z ${d.mm[k].toFixed(1).replace("-", "\u2212")} mm`, `slice ${k + 1}`];
     const regions = d.regions[k];
     if (regions && regions.some((p) => p > 0)) {
       const best = regions.indexOf(Math.max(...regions));

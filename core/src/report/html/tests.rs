@@ -166,6 +166,36 @@ fn the_page_says_what_was_found_what_is_unknown_and_what_it_is_not() {
 }
 
 #[test]
+fn slices_that_were_skipped_are_those_beside_them_and_slices_beyond_are_nothing() {
+    let at = |slice| SliceAnatomy { slice, position_mm: 0.0, regions: [0.2; 5], attention: None };
+    let told = |run: &[usize], count| {
+        let run: Vec<SliceAnatomy> = run.iter().map(|&slice| at(slice)).collect();
+        let rows = maps::nearest(&run.iter().collect::<Vec<_>>(), count);
+        rows.into_iter().map(|row| row.map(|row| row.slice)).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&[0, 3, 6], 8), [0, 0, 3, 3, 3, 6, 6, 6].map(Some));
+    let (five, six, eight) = (Some(5), Some(6), Some(8));
+    assert_eq!(told(&[5, 6, 8], 12), [None, None, None, None, five, five, six, eight, eight, eight, None, None]);
+    assert_eq!(told(&[], 2), [None, None]);
+    // The page covers both ends and says so; where all is run, or every second slice, it has nothing to cover.
+    let (ct, labels) = body("liver", [-40.0, 0.0, 0.0]);
+    let count = ct.geometry.size[2];
+    let (trained, run) = (trained(&["liver"]), run());
+    let covered = |page: &str| page.matches("<rect class=\"h0\" x=").count();
+    let page_of = |slices: &mut dyn Iterator<Item = usize>| {
+        let attention = Some([0.5; crate::anatomy::ORGAN_COUNT]);
+        let slices: Vec<_> = slices.map(|slice| SliceAnatomy { attention, ..at(slice) }).collect();
+        let seg = ReportInput { ct: &ct, labels: &labels, slices: &slices, trained: &trained, run: &run };
+        report_html(&seg, &Statistics::measure(&seg).unwrap()).unwrap()
+    };
+    let short = page_of(&mut (2..count - 3));
+    assert_eq!((covered(&short), short.contains("Grey: slices that hold nothing")), (3 * 2, true));
+    for whole in [page_of(&mut (0..count)), page_of(&mut (0..count).step_by(2))] {
+        assert_eq!((covered(&whole), whole.contains("Grey: ")), (0, false));
+    }
+}
+
+#[test]
 fn a_network_without_attention_and_a_scan_of_one_slice_still_give_a_page() {
     let geometry = Geometry::axial([7, 5, 1], [10.0, 10.0, 3.0], [0.0; 3]).unwrap();
     let ct = Volume::from_stored(geometry, vec![-1000i16; 35], Modality::Ct).unwrap();

@@ -44,7 +44,7 @@ pub(super) enum What {
 
 /// All that has a voxel.
 pub(super) fn rows(study: &Study) -> Vec<Row> {
-    let [nx, ny, slices] = study.geometry().size;
+    let [nx, ny, _] = study.geometry().size;
     let edited = study.labels.edited_organs();
     let organ = |organ: Organ| Row {
         name: organ.name().into(),
@@ -52,7 +52,7 @@ pub(super) fn rows(study: &Study) -> Vec<Row> {
         colour: organ.colour(),
         ml: study.labels.volume_ml(organ),
         edited: edited.contains(organ),
-        cut: cut_by_scan(study.labels.first_last_slice(organ), slices),
+        cut: cut_by_scan(study.labels.first_last_slice(organ), &study.scanned),
         what: What::Organ(organ),
     };
     let organs = Organ::ALL.into_iter().filter(|&o| study.labels.voxel_count(o) > 0).map(organ);
@@ -62,7 +62,7 @@ pub(super) fn rows(study: &Study) -> Vec<Row> {
         colour: extra.colour,
         ml: extra.voxel_count() as f64 * study.geometry().voxel_ml(),
         edited: extra.edited,
-        cut: cut_by_scan(extra.first_last_slice(nx * ny), slices)
+        cut: cut_by_scan(extra.first_last_slice(nx * ny), &study.scanned)
             .filter(|_| !WHOLE_BODY.contains(&extra.interpreted_type.as_str())),
         what: What::Extra(extra.number),
     };

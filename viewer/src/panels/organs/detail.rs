@@ -23,7 +23,7 @@ pub fn show(ui: &mut Ui, cx: &mut Context<'_>, organ: Organ) {
             format!("{} to {} (z {low:.0} to {high:.0} mm)", slice_number(first), slice_number(last)),
         ));
         // A volume is that of what was scanned.
-        if let Some(cut) = cut_by_scan(Some((first, last)), study.geometry().size[2]) {
+        if let Some(cut) = cut_by_scan(Some((first, last)), &study.scanned) {
             lines.push(("Cut off", cut.to_string()));
         }
     } else {
