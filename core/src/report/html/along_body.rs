@@ -108,7 +108,7 @@ pub fn section(seg: &ReportInput, statistics: &Statistics, keys: &[usize]) -> Re
         );
     }
     if (has_regions || has_attention) && nearest(&slices, nz).iter().any(Option::is_none) {
-        out.push_str(" Grey: slices that hold nothing, on which the network was not run.");
+        out.push_str(" Grey: slices on which the network was not run, as on those that hold nothing.");
     }
     out.push_str("</p>\n");
     out.push_str(&format!(

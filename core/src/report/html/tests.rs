@@ -189,7 +189,7 @@ fn slices_that_were_skipped_are_those_beside_them_and_slices_beyond_are_nothing(
         report_html(&seg, &Statistics::measure(&seg).unwrap()).unwrap()
     };
     let short = page_of(&mut (2..count - 3));
-    assert_eq!((covered(&short), short.contains("Grey: slices that hold nothing")), (3 * 2, true));
+    assert_eq!((covered(&short), short.contains("Grey: slices on which the network was not run")), (3 * 2, true));
     for whole in [page_of(&mut (0..count)), page_of(&mut (0..count).step_by(2))] {
         assert_eq!((covered(&whole), whole.contains("Grey: ")), (0, false));
     }
