@@ -44,6 +44,7 @@ pub fn section(seg: &ReportInput, statistics: &Statistics, keys: &[usize]) -> Re
     let sagittal = (View::Sagittal, best_plane(statistics, 0, body[0]..=body[2]), [body[1], body[3]], spacing[1]);
 
     let slices = seg.ordered_slices();
+    let rows = nearest(&slices, nz);
     let has_regions = slices.iter().any(|s| s.most_likely_region().is_some());
     let has_attention = slices.iter().any(|s| s.attention.is_some());
 
@@ -85,13 +86,13 @@ pub fn section(seg: &ReportInput, statistics: &Statistics, keys: &[usize]) -> Re
         svg.push_str(&title(x + BAND / 2.0, head, "Region"));
         svg.push_str(&title(x + BAND + 4.0 + RIBBON / 2.0, head, "Probability"));
         svg.push_str(&region_legend(x, head));
-        svg.push_str(&ribbon(&slices, x, &heights)?);
+        svg.push_str(&ribbon(&rows, x, &heights)?);
         x += BAND + 4.0 + RIBBON + GAP;
     }
     let column = ((WIDTH - x - 2.0) / ORGAN_COUNT as f64).clamp(8.0, 20.0);
     if has_attention {
         svg.push_str(&attention_legend(seg, coronal_x, head));
-        svg.push_str(&heat_map(seg, statistics, &slices, x, column, &heights)?);
+        svg.push_str(&heat_map(seg, statistics, &rows, x, column, &heights)?);
     }
     svg.push_str(&format!(
         "<line id=\"hair\" class=\"hair\" x1=\"{AXIS}\" x2=\"{:.1}\" y1=\"0\" y2=\"0\" visibility=\"hidden\"/>\n",
@@ -107,7 +108,7 @@ pub fn section(seg: &ReportInput, statistics: &Statistics, keys: &[usize]) -> Re
              ruled out, about 1 is as on slices that show it. White frames show where an organ was outlined.",
         );
     }
-    if (has_regions || has_attention) && nearest(&slices, nz).iter().any(Option::is_none) {
+    if (has_regions || has_attention) && rows.iter().any(Option::is_none) {
         out.push_str(" Grey: slices on which the network was not run, as on those that hold nothing.");
     }
     out.push_str("</p>\n");
@@ -124,7 +125,7 @@ pub fn section(seg: &ReportInput, statistics: &Statistics, keys: &[usize]) -> Re
             "<p class=\"calm\">These weights are a network without attention, so there is none to show.</p>\n",
         );
     }
-    out.push_str(&hover_data(seg, &slices, &heights, ribbon_x, x, if has_attention { column } else { 0.0 }));
+    out.push_str(&hover_data(seg, &rows, &heights, ribbon_x, x, if has_attention { column } else { 0.0 }));
     out.push_str("</section>\n");
     Ok(out)
 }
@@ -223,14 +224,13 @@ fn key_marks(keys: &[usize], x: f64, heights: &Heights) -> String {
 /// What the read-out under the pointer says, as JSON for the script.
 fn hover_data(
     seg: &ReportInput,
-    slices: &[&SliceAnatomy],
+    rows: &[Option<&SliceAnatomy>],
     heights: &Heights,
     ribbon: f64,
     heat: f64,
     column: f64,
 ) -> String {
     let digits = |v: f32| if v.is_finite() { six_digits(v.into()) } else { 0.0 };
-    let rows = nearest(slices, heights.slices);
     let mm: Vec<f64> = (0..heights.slices).map(|k| (seg.ct.geometry.slice_mm(k) * 10.0).round() / 10.0).collect();
     let value = serde_json::json!({
         "top": heights.head, "step": heights.step, "slices": heights.slices, "ribbon": ribbon, "heat": heat, "column": column,

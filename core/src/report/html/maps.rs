@@ -22,13 +22,12 @@ pub fn nearest<'a>(slices: &[&'a SliceAnatomy], count: usize) -> Vec<Option<&'a 
         .collect()
 }
 
-/// The most likely region of each slice as a band with names, and the probabilities of all five beside it.
+/// The most likely region of each slice, `rows` from [`nearest`], as a band with names, and the probabilities of all five beside it.
 ///
 /// # Errors
 /// [`ReportError::Picture`].
-pub fn ribbon(slices: &[&SliceAnatomy], x: f64, heights: &Heights) -> Result<String, ReportError> {
+pub fn ribbon(rows: &[Option<&SliceAnatomy>], x: f64, heights: &Heights) -> Result<String, ReportError> {
     const COLUMNS: usize = 60;
-    let rows = nearest(slices, heights.slices);
     let mut palette: Vec<[u8; 3]> = Region::ALL.iter().map(|r| r.colour()).collect();
     palette.push([128, 128, 128]);
     let none = Region::ALL.len() as u8;
@@ -53,8 +52,8 @@ pub fn ribbon(slices: &[&SliceAnatomy], x: f64, heights: &Heights) -> Result<Str
     };
     let mut out = image(&encode(1, rows.len(), &band, Some(&palette))?, x, BAND);
     out.push_str(&image(&encode(COLUMNS, rows.len(), &stack, Some(&palette))?, x + BAND + 4.0, RIBBON));
-    out.push_str(&not_run(&rows, x, BAND, heights));
-    out.push_str(&not_run(&rows, x + BAND + 4.0, RIBBON, heights));
+    out.push_str(&not_run(rows, x, BAND, heights));
+    out.push_str(&not_run(rows, x + BAND + 4.0, RIBBON, heights));
     // Names in the middle of each run that is tall enough for one.
     let mut start = 0;
     for n in 1..=winners.len() {
@@ -95,7 +94,7 @@ fn not_run(rows: &[Option<&SliceAnatomy>], x: f64, width: f64, heights: &Heights
     out
 }
 
-/// The attention of every organ on every slice. Organs that the weights do not know are hatched: their values mean
+/// The attention of every organ on every slice, `rows` from [`nearest`]. Organs that the weights do not know are hatched: their values mean
 /// nothing.
 ///
 /// # Errors
@@ -103,12 +102,11 @@ fn not_run(rows: &[Option<&SliceAnatomy>], x: f64, width: f64, heights: &Heights
 pub fn heat_map(
     seg: &ReportInput,
     statistics: &Statistics,
-    slices: &[&SliceAnatomy],
+    rows: &[Option<&SliceAnatomy>],
     x: f64,
     column: f64,
     heights: &Heights,
 ) -> Result<String, ReportError> {
-    let rows = nearest(slices, heights.slices);
     let mut pixels = Vec::with_capacity(rows.len() * ORGAN_COUNT);
     for row in rows.iter().rev() {
         let values = row.and_then(|s| s.attention).unwrap_or([0.0; ORGAN_COUNT]);
@@ -120,7 +118,7 @@ pub fn heat_map(
         heights.head,
         data_uri(&encode(ORGAN_COUNT, rows.len(), &pixels, Some(&viridis()))?)
     );
-    out.push_str(&not_run(&rows, x, w, heights));
+    out.push_str(&not_run(rows, x, w, heights));
     for organ in Organ::ALL {
         let left = x + column * organ.index() as f64;
         let known = seg.trained(organ).is_some();
